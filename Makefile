@@ -1,0 +1,42 @@
+# Every target sets itself up; nothing has to be installed by hand but Python, Java and Maven.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+LOCK_FLAGS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet
+
+.PHONY: setup check test serve lock kill
+
+setup: $(STAMP)
+
+$(STAMP): requirements/runtime.txt requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --require-hashes --no-deps -r requirements/runtime.txt -r requirements/dev.txt
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/deptry app
+	$(BIN)/python -m tests.store.schema_in_step
+
+test: setup
+	@$(BIN)/python -m testbed fetch 8.19
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+serve: setup
+	$(BIN)/reindex-queue serve
+
+# The crash run: one operation killed at every request and commit, and random moments of a batch.
+kill: setup
+	@$(BIN)/python -m testbed fetch 8.19
+	$(BIN)/python -m tests.e2e.crash_run $(KILL_ARGS)
+
+lock: setup
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml -o requirements/runtime.txt
+	$(BIN)/uv pip compile $(LOCK_FLAGS) --group dev -c requirements/runtime.txt -o requirements/dev.txt

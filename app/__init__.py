@@ -1,0 +1,1 @@
+"""Reindex Queue: rewrites Elasticsearch indices one by one before a major upgrade, safely."""

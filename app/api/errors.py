@@ -1,0 +1,103 @@
+"""Every error leaves in Kibana's envelope, with one log line; nothing else decides a status."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, cast
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from app.api.schemas import ErrorEnvelope
+from app.domain.errors import ReindexQueueError
+from app.telemetry import logger
+
+log = logger(__name__)
+
+_KINDS: dict[type[Any], str] = {dict: "object", list: "array", str: "string", bool: "boolean", type(None): "null"}
+_EXPECTED = {
+    "list_type": "array",
+    "string_type": "string",
+    "model_type": "object",
+    "model_attributes_type": "object",
+    "dict_type": "object",
+}
+
+
+def install(app: FastAPI) -> None:
+    app.add_exception_handler(ReindexQueueError, _on_domain_error)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(Exception, _on_crash)
+
+
+def answer(request: Request, status: int, message: str, code: str) -> JSONResponse:
+    """The envelope, and the one log line that says what was refused and why."""
+    say = log.error if status >= HTTPStatus.INTERNAL_SERVER_ERROR else log.info
+    say(
+        "request_refused",
+        method=request.method,
+        path=request.url.path,
+        status=status,
+        code=code,
+        reason=message[:500],
+    )
+    envelope = ErrorEnvelope(status_code=status, error=HTTPStatus(status).phrase, message=message)
+    return JSONResponse(envelope.model_dump(by_alias=True), status)
+
+
+async def _on_domain_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ReindexQueueError)
+    return answer(request, error.status, error.message, error.code)
+
+
+async def _on_validation_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    kind = request.headers.get("content-type", "").partition(";")[0].strip()
+    if not kind.endswith("json") and error.errors()[0]["loc"][0] == "body":
+        return answer(
+            request, 415, "The body must be sent as content-type application/json.", "media_type"
+        )
+    first = cast(Sequence[Mapping[str, Any]], error.errors())[0]
+    return answer(request, 400, _sentence(first), "bad_request")
+
+
+def _sentence(error: Mapping[str, Any]) -> str:
+    """As Kibana words it: `[request body.indexNames]: expected value of type [array] but …`."""
+    where, *path = (str(part) for part in error["loc"])
+    kind, given = error["type"], error.get("input")
+    if kind == "json_invalid":
+        return f"[request body]: not valid JSON: {error['ctx']['error']}"
+    place = f"[request {'.'.join([where, *path])}]"
+    if kind == "missing":
+        expected = "array" if path == ["indexNames"] else "object"
+        return f"{place}: expected value of type [{expected}] but got [undefined]"
+    if kind == "too_long":
+        size, most = error["ctx"]["actual_length"], error["ctx"]["max_length"]
+        return f"{place}: array size is [{size}], but cannot be greater than [{most}]"
+    if kind == "extra_forbidden":
+        return f"{place}: definition for this key is missing"
+    if kind in _EXPECTED:
+        got = _KINDS.get(cast(type[Any], type(given)), "number")
+        return f"{place}: expected value of type [{_EXPECTED[kind]}] but got [{got}]"
+    return f"{place}: {error['msg']}"
+
+
+async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    response = answer(request, error.status_code, str(error.detail), "http")
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _on_crash(request: Request, error: Exception) -> JSONResponse:
+    log.error("request_crashed", path=request.url.path, exc_info=error)
+    return answer(
+        request,
+        500,
+        "An internal server error occurred. Check the log of Reindex Queue for details.",
+        "internal",
+    )

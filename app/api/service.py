@@ -1,0 +1,38 @@
+"""What the routes work with: made by the composition root, reached through the request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from app.elastic.view import ClusterView
+from app.reindex.queue import Queue
+from app.reindex.reading import Reading
+from app.reindex.worker import Worker
+from app.store.store import Store
+
+
+@dataclass(frozen=True)
+class Service:
+    store: Store
+    cluster: ClusterView
+    queue: Queue
+    reading: Reading
+    worker: Worker
+
+
+def of_request(request: Request) -> Service:
+    service = request.app.state.service
+    assert isinstance(service, Service)
+    return service
+
+
+def caller_of(request: Request) -> str:
+    """Who asks, for the event log."""
+    return f"api:{request.client.host if request.client else 'unknown'}"
+
+
+Current = Annotated[Service, Depends(of_request)]
+Caller = Annotated[str, Depends(caller_of)]

@@ -1,0 +1,175 @@
+"""Every error this service raises on purpose.
+
+::
+
+    ReindexQueueError              code, HTTP status, message
+    ├── Refused                    a request cannot be done as asked; nothing was changed
+    │   ├── InvalidIndexName       400
+    │   ├── IndexNotFound          404
+    │   ├── NotAnIndex             400  the name is an alias
+    │   ├── AlreadyInProgress      400
+    │   ├── TargetTaken            409  two sources would share a target, or it exists
+    │   ├── OperationNotFound      404
+    │   └── CannotCancel           400
+    ├── Failure                    an operation cannot go on, and waiting will not mend it: undo
+    │   ├── ClusterRefused         Elasticsearch said no; `kind` is its error type
+    │   ├── TaskCancelled          a person cancelled the copy task: so is the operation
+    │   └── DocumentsDiffer        the proof failed: both indices are kept
+    ├── ClusterTrouble       503   waiting may mend it: the operation holds
+    │   ├── ClusterUnreachable     no answer; a change may have been applied all the same
+    │   ├── ClusterBusy            429, 503, breaker, no master, snapshot in progress
+    │   ├── CredentialsRefused     401: our own user name, password or key
+    │   └── NotElasticsearch       an answer, but not Elasticsearch's (proxy page, redirect)
+    └── StoreTrouble         503
+        ├── StoreUnavailable       the database does not answer
+        ├── LeaseLost              another service is the worker now
+        ├── Outdated               the row was changed since it was read
+        └── SchemaTooNew           a newer release has migrated this database
+"""
+
+from __future__ import annotations
+
+
+class ReindexQueueError(Exception):
+    """The root: `code` is stable and for programs, `message` is a sentence for people."""
+
+    code = "error"
+    status = 500
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class Refused(ReindexQueueError):
+    code = "refused"
+    status = 400
+
+
+class InvalidIndexName(Refused):
+    code = "invalid_index_name"
+
+
+class IndexNotFound(Refused):
+    code = "index_not_found"
+    status = 404
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Index {name} does not exist in this cluster.")
+
+
+class NotAnIndex(Refused):
+    code = "not_an_index"
+
+    def __init__(self, name: str, indices: list[str]) -> None:
+        shown = ", ".join(indices[:5]) + (", …" if len(indices) > 5 else "")
+        super().__init__(
+            f"{name} is an alias of {shown}, not an index. Post the name of the index itself."
+        )
+
+
+class AlreadyInProgress(Refused):
+    code = "already_in_progress"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"A reindex operation already in-progress for {name}")
+
+
+class TargetTaken(Refused):
+    code = "target_taken"
+    status = 409
+
+
+class OperationNotFound(Refused):
+    code = "operation_not_found"
+    status = 404
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"No reindex operation found for index {name}")
+
+
+class CannotCancel(Refused):
+    code = "cannot_cancel"
+
+
+class Failure(ReindexQueueError):
+    """The operation cannot go on. `code` says why in one word for programs."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class ClusterRefused(Failure):
+    """Elasticsearch refused a call.
+
+    `kind` is its error type (`index_not_found_exception`), `http_status` its status.
+    """
+
+    def __init__(self, kind: str, reason: str, http_status: int) -> None:
+        super().__init__(kind, f"Elasticsearch refused ({http_status} {kind}): {reason}")
+        self.kind = kind
+        self.reason = reason
+        self.http_status = http_status
+
+
+class TaskCancelled(Failure):
+    """Somebody cancelled the copy task through the task API (Kibana does the same, 3.4)."""
+
+    def __init__(self) -> None:
+        super().__init__("task_cancelled", "The reindex task was cancelled by user request.")
+
+
+class DocumentsDiffer(Failure):
+    """The copy is not proven complete. Source and target are both kept for a person to look at."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("documents_differ", message)
+
+
+class ClusterTrouble(ReindexQueueError):
+    code = "cluster_trouble"
+    status = 503
+
+
+class ClusterUnreachable(ClusterTrouble):
+    code = "cluster_unreachable"
+
+
+class ClusterBusy(ClusterTrouble):
+    code = "cluster_busy"
+
+
+class CredentialsRefused(ClusterTrouble):
+    code = "credentials_refused"
+
+
+class NotElasticsearch(ClusterTrouble):
+    code = "not_elasticsearch"
+
+
+class StoreTrouble(ReindexQueueError):
+    code = "store_trouble"
+    status = 503
+
+
+class StoreUnavailable(StoreTrouble):
+    code = "store_unavailable"
+
+
+class LeaseLost(StoreTrouble):
+    code = "lease_lost"
+
+    def __init__(self) -> None:
+        super().__init__("Another service has taken over the worker role.")
+
+
+class Outdated(StoreTrouble):
+    code = "outdated"
+
+    def __init__(self, operation_id: str) -> None:
+        super().__init__(f"Operation {operation_id} was changed since it was read.")
+
+
+class SchemaTooNew(StoreTrouble):
+    code = "schema_too_new"

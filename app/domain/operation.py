@@ -1,0 +1,239 @@
+"""An operation: one index on its way through the machine, and what a step can answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import IntEnum, StrEnum
+from typing import Any, TypedDict
+
+from pydantic import BaseModel, ConfigDict
+
+from app.domain.names import IndexName
+from app.domain.windows import Window
+
+
+class Status(IntEnum):
+    """Kibana's `ReindexStatus`; a waiting operation is also `IN_PROGRESS`."""
+
+    IN_PROGRESS = 0
+    COMPLETED = 1
+    FAILED = 2
+    PAUSED = 3
+    CANCELLED = 4
+
+
+LIVE = (Status.IN_PROGRESS, Status.PAUSED)
+"""An index has at most one operation in one of these."""
+
+
+class Step(IntEnum):
+    """Kibana's `ReindexStep`: the last step that is finished."""
+
+    CREATED = 0
+    READONLY = 20
+    NEW_INDEX_CREATED = 30
+    REINDEX_STARTED = 40
+    REINDEX_COMPLETED = 50
+    INDEX_SETTINGS_RESTORED = 55
+    ALIAS_CREATED = 60
+
+
+class Goal(StrEnum):
+    """Where an operation is heading: forward, or back by way of the undo list."""
+
+    FINISH = "finish"
+    FAIL = "fail"
+    CANCEL = "cancel"
+
+
+ENDS_AS = {
+    Goal.FINISH: Status.COMPLETED,
+    Goal.FAIL: Status.FAILED,
+    Goal.CANCEL: Status.CANCELLED,
+}
+
+
+class Wish(StrEnum):
+    """What somebody asked of a started operation; the worker grants it between two steps."""
+
+    NONE = ""
+    CANCEL = "cancel"
+
+
+class Record(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Source(Record):
+    """The source as it was found, saved before the first change to it.
+
+    `settings` holds the keys of `index_settings.RESTORED` (None: not set); `blocks` the
+    `index.blocks.*` that were on; `active_copies` the started shard copies of all its shards.
+    """
+
+    uuid: str
+    shards: int
+    routing_shards: int
+    closed: bool
+    blocks: dict[str, str]
+    verified_read_only: bool
+    aliases: list[str]
+    settings: dict[str, str | None]
+    active_copies: int
+
+
+class Proof(Record):
+    """What was seen when the copy was proven; the swap compares with it once more."""
+
+    level: str
+    documents: int
+    lucene_documents: int
+    source_seq_nos: list[int]
+    target_seq_nos: list[int]
+    at: datetime
+
+
+class Operation(Record):
+    """One index on its way.
+
+    Times are UTC; `queued_at` is in milliseconds, strictly increasing, and the only order.
+    `single`: started by name, so not in the batch queue on the wire. `undone` counts the finished
+    entries of the undo list, `crashes` the unexpected exceptions in a row. `leftover_uuid` is the
+    target that an earlier failed operation left for a person to look at.
+    """
+
+    id: str
+    cluster_id: str
+    batch_id: str | None
+    caller: str
+    index_name: IndexName
+    new_index_name: IndexName
+    status: Status
+    last_completed_step: Step
+    single: bool
+    queued_at: int
+    started_at: int | None
+    goal: Goal
+    requested: Wish
+    undone: int
+    keep_target: bool
+    reindex_task_id: str | None
+    reindex_task_perc_complete: float | None
+    error_code: str | None
+    error_message: str | None
+    source: Source | None
+    source_seq_nos: list[int] | None
+    target_uuid: str | None
+    leftover_uuid: str | None
+    proof: Proof | None
+    hold_reason: str | None
+    hold_since: datetime | None
+    attempts: int
+    crashes: int
+    next_attempt_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    ended_at: datetime | None
+    version: int
+
+    @property
+    def live(self) -> bool:
+        return self.status in LIVE
+
+    @property
+    def marker(self) -> IndexName:
+        """The hidden alias that guards a removal: it is put on the index that must survive."""
+        return IndexName(f".rq-{self.id}")
+
+
+class Changes(TypedDict, total=False):
+    """The fields a step may change; the machine saves them."""
+
+    status: Status
+    last_completed_step: Step
+    goal: Goal
+    undone: int
+    keep_target: bool
+    reindex_task_id: str | None
+    reindex_task_perc_complete: float | None
+    error_code: str | None
+    error_message: str | None
+    source: Source | None
+    source_seq_nos: list[int] | None
+    target_uuid: str | None
+    leftover_uuid: str | None
+    proof: Proof | None
+    hold_reason: str | None
+    hold_since: datetime | None
+    attempts: int
+    crashes: int
+    next_attempt_at: datetime | None
+    started_at: int
+    ended_at: datetime
+
+
+class Note(Record):
+    """Something worth an event. `before` and `after` show a change to the cluster."""
+
+    what: str
+    index: str | None = None
+    text: str = ""
+    before: Any = None
+    after: Any = None
+
+
+@dataclass(frozen=True)
+class Done:
+    """The step's effect is in place."""
+
+    changes: Changes = field(default_factory=Changes)
+    windows: Sequence[Window] = ()
+    notes: Sequence[Note] = ()
+
+
+@dataclass(frozen=True)
+class Again:
+    """The step got on, but is not done; call it again after `after` seconds."""
+
+    changes: Changes = field(default_factory=Changes)
+    windows: Sequence[Window] = ()
+    notes: Sequence[Note] = ()
+    after: float = 0.0
+
+
+@dataclass(frozen=True)
+class Hold:
+    """The step waits for something outside and says for what; seconds until the next look."""
+
+    reason: str
+    retry_after: float = 1.0
+    changes: Changes = field(default_factory=Changes)
+    windows: Sequence[Window] = ()
+    notes: Sequence[Note] = ()
+
+
+Outcome = Done | Again | Hold
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a step is given: the operation, its windows in order, and the copy's limits.
+
+    `doubt`: an answer may have been lost before this call (a crash, a cut), so what a step would
+    start may be running already.
+    """
+
+    operation: Operation
+    windows: tuple[Window, ...]
+    limits: Limits
+    doubt: bool
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How the copy is cut: documents a window, documents a batch (`source.size`)."""
+
+    window_documents: int = 500_000
+    batch_documents: int = 2_000

@@ -1,0 +1,113 @@
+"""What the cluster told us, as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from app.domain import index_settings
+from app.domain.names import IndexName
+
+
+@dataclass(frozen=True)
+class Version:
+    """Of the node that answered: `number` as in 8.19.8."""
+
+    number: str
+
+    @property
+    def major(self) -> int:
+        return int(self.number.split(".")[0])
+
+
+@dataclass(frozen=True)
+class IndexState:
+    """A concrete index as the cluster state has it. `settings` are flat; `aliases` names only.
+
+    `routing_shards` is the number of routing shards, which decides where an `_id` lives;
+    `mappings` are empty unless they were asked for.
+    """
+
+    name: str
+    uuid: str
+    closed: bool
+    settings: Mapping[str, Any]
+    aliases: tuple[str, ...]
+    routing_shards: int
+    mappings: Mapping[str, Any]
+
+    @property
+    def index_name(self) -> IndexName:
+        return IndexName(self.name)
+
+    @property
+    def shards(self) -> int:
+        return int(self.settings["index.number_of_shards"])
+
+    @property
+    def blocks(self) -> dict[str, str]:
+        return index_settings.blocks_on(self.settings)
+
+    @property
+    def write_blocked(self) -> bool:
+        return "index.blocks.write" in self.blocks
+
+    @property
+    def verified_read_only(self) -> bool:
+        """Set by `_block/write` (8.18 and newer): no write is in flight any more."""
+        return str(self.settings.get("index.verified_read_only")) == "true"
+
+    @property
+    def stamp(self) -> str | None:
+        """The id of the operation that made this index as its target, while it is being filled."""
+        return self.settings.get(index_settings.STAMP)
+
+
+class Looked(dict[str, IndexState]):
+    """The indices found, by name; a name that is an alias, or nothing, is simply not a key."""
+
+    def holders(self, alias: str) -> list[str]:
+        """The indices that carry `alias`."""
+        return sorted(name for name, state in self.items() if alias in state.aliases)
+
+
+@dataclass(frozen=True)
+class Shards:
+    """The `_shards` of an answer: how many were asked, answered, failed."""
+
+    total: int
+    successful: int
+    failed: int
+
+
+@dataclass(frozen=True)
+class ShardStats:
+    """One primary: Lucene documents (nested children count) and its highest sequence number."""
+
+    documents: int
+    max_seq_no: int
+
+
+@dataclass(frozen=True)
+class TaskState:
+    """A copy task as the task API has it; `response` and `error` only once it has ended."""
+
+    completed: bool
+    status: Mapping[str, Any]
+    response: Mapping[str, Any]
+    error: Mapping[str, Any] | None
+
+    @property
+    def handled(self) -> int:
+        """Documents handled so far."""
+        return sum(int(self.status.get(k) or 0) for k in _COUNTERS)
+
+
+_COUNTERS = ("created", "updated", "deleted", "noops", "version_conflicts")
+
+
+@dataclass(frozen=True)
+class RunningTask:
+    id: str
+    opaque_id: str

@@ -1,0 +1,181 @@
+"""Changing a cluster. Every change is sent once, and each leaves a note for the event log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from app.domain.errors import ReindexQueueError
+from app.domain.names import IndexName
+from app.domain.operation import Note
+from app.elastic.answers import Shards
+from app.elastic.connection import MASTER_TIMEOUT, Connection
+from app.elastic.view import ClusterView, in_path
+
+_MASTER = {"master_timeout": MASTER_TIMEOUT}
+_ACKNOWLEDGED = {"master_timeout": MASTER_TIMEOUT, "timeout": MASTER_TIMEOUT}
+
+
+class Cluster(ClusterView):
+    """One cluster, for the worker. `notes` collects what was changed since `take_notes`."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self._notes: list[Note] = []
+
+    def take_notes(self) -> list[Note]:
+        """The changes noted since the last call, in order."""
+        notes, self._notes = self._notes, []
+        return notes
+
+    async def block_writes(self, index: IndexName) -> None:
+        """Adds the write block and waits until no write is in flight (8.19: also verifies it)."""
+        await self._change(
+            Note(what="write block added", index=index),
+            "PUT",
+            f"/{in_path(index)}/_block/write",
+            _ACKNOWLEDGED,
+        )
+
+    async def put_settings(
+        self, index: IndexName, settings: Mapping[str, Any], before: Mapping[str, Any]
+    ) -> None:
+        """Sets flat settings; None takes one away. `before` is only for the event."""
+        await self._change(
+            Note(what="settings changed", index=index, before=dict(before), after=dict(settings)),
+            "PUT",
+            f"/{in_path(index)}/_settings",
+            {**_ACKNOWLEDGED, "expand_wildcards": "all"},
+            dict(settings),
+        )
+
+    async def open_index(self, index: IndexName) -> None:
+        await self._change(
+            Note(what="index opened", index=index, before="closed", after="open"),
+            "POST",
+            f"/{in_path(index)}/_open",
+            {**_ACKNOWLEDGED, "wait_for_active_shards": "0"},
+        )
+
+    async def close_index(self, index: IndexName) -> None:
+        await self._change(
+            Note(what="index closed", index=index, before="open", after="closed"),
+            "POST",
+            f"/{in_path(index)}/_close",
+            {**_ACKNOWLEDGED, "wait_for_active_shards": "0"},
+        )
+
+    async def create_from(
+        self, source: IndexName, target: IndexName, settings: Mapping[str, Any]
+    ) -> None:
+        """Creates an empty `target` with the source's mappings and settings (8.18 and newer)."""
+        await self._change(
+            Note(what="target created", index=target, after=dict(settings)),
+            "POST",
+            f"/_create_from/{in_path(source)}/{in_path(target)}",
+            None,
+            {"settings_override": dict(settings)},
+        )
+
+    async def take_aliases(self, index: IndexName, aliases: Sequence[str]) -> None:
+        """Takes `aliases` off `index`."""
+        await self._change(
+            Note(what="aliases removed", index=index, before=list(aliases), after=[]),
+            "POST",
+            "/_aliases",
+            _ACKNOWLEDGED,
+            {"actions": [{"remove": {"index": index, "aliases": list(aliases)}}]},
+        )
+
+    async def put_marker(self, index: IndexName, marker: IndexName) -> None:
+        """Puts a hidden marker alias on the index that is to survive a removal."""
+        await self._change(
+            Note(what="marker put on", index=index, after=marker),
+            "POST",
+            "/_aliases",
+            _ACKNOWLEDGED,
+            {"actions": [{"add": {"index": index, "alias": marker, "is_hidden": True}}]},
+        )
+
+    async def remove_guarded(
+        self,
+        victim: IndexName,
+        survivor: IndexName,
+        marker: IndexName,
+        aliases: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        """Removes `victim` and gives `survivor` the aliases, if and only if it has the marker.
+
+        One `_aliases` call, which the master applies whole or not at all: where the survivor is
+        gone, or is another index of that name, the marker is not there, the call answers 404 and
+        the victim stays (measured on 7.17, 8.19 and 9.4). A bare DELETE is never sent.
+        """
+        added = [
+            {"add": {"index": survivor, "alias": name, **properties}}
+            for name, properties in (aliases or {}).items()
+        ]
+        await self._change(
+            Note(what="index removed", index=victim, before=victim, after={"aliases": aliases}),
+            "POST",
+            "/_aliases",
+            _ACKNOWLEDGED,
+            {
+                "actions": [
+                    {"remove": {"index": survivor, "alias": marker, "must_exist": True}},
+                    {"remove_index": {"index": victim}},
+                    *added,
+                ]
+            },
+        )
+
+    async def start_copy(self, body: Mapping[str, Any], opaque_id: str) -> str:
+        """Starts a `_reindex` task and answers its id, `node:number`."""
+        answer = await self._change(
+            Note(what="copy task started", index=str(body["dest"]["index"]), after=opaque_id),
+            "POST",
+            "/_reindex",
+            {"wait_for_completion": "false", "slices": "1"},
+            body,
+            opaque_id,
+        )
+        return str(answer["task"])
+
+    async def cancel_task(self, task_id: str) -> None:
+        await self._change(
+            Note(what="copy task cancelled", text=task_id), "POST", f"/_tasks/{task_id}/_cancel"
+        )
+
+    async def forget_tasks(self, task_ids: Sequence[str]) -> None:
+        """Deletes the stored results of ended tasks. Raises nothing: they are only litter."""
+        lines = [{"delete": {"_index": ".tasks", "_id": task_id}} for task_id in task_ids]
+        try:
+            await self._connection.change("POST", "/_bulk", {"require_alias": "false"}, lines)
+        except ReindexQueueError:
+            return
+
+    async def refresh(self, index: IndexName) -> Shards:
+        """Makes every document searchable; works under a write block."""
+        answer = await self._connection.change("POST", f"/{in_path(index)}/_refresh")
+        shards = answer["_shards"]
+        return Shards(int(shards["total"]), int(shards["successful"]), int(shards["failed"]))
+
+    async def flush(self, index: IndexName) -> None:
+        await self._connection.change("POST", f"/{in_path(index)}/_flush")
+
+    async def _change(
+        self,
+        note: Note,
+        method: str,
+        path: str,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+        opaque_id: str | None = None,
+    ) -> dict[str, Any]:
+        try:
+            answer = await self._connection.change(method, path, query, body, opaque_id)
+        except ReindexQueueError as error:
+            text = f"not confirmed: {error.message}"
+            self._notes.append(note.model_copy(update={"text": text}))
+            raise
+        self._notes.append(note)
+        return answer

@@ -1,0 +1,87 @@
+"""Opening the connection to a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from elasticsearch import AsyncElasticsearch
+
+from app.domain.errors import ClusterRefused, ReindexQueueError
+from app.elastic.node import Node
+from app.elastic.translation import CLIENT_ERRORS, to_domain
+
+ORDINARY = "reindex-queue"
+"""`X-Opaque-Id` of every call that is not a copy."""
+
+READ_SECONDS = 30.0
+CHANGE_SECONDS = 90.0
+MASTER_TIMEOUT = "60s"
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """How to log in; empty for a cluster without security. Never shown in `repr`."""
+
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    api_key: str | None = field(default=None, repr=False)
+
+
+class Connection:
+    """Sends requests and turns every client error into a domain error."""
+
+    def __init__(self, hosts: Sequence[str], credentials: Credentials) -> None:
+        options: dict[str, Any] = {}
+        if credentials.api_key:
+            options["api_key"] = credentials.api_key
+        elif credentials.username:
+            options["basic_auth"] = (credentials.username, credentials.password or "")
+        client = AsyncElasticsearch(
+            list(hosts), node_class=Node, opaque_id=ORDINARY, retry_on_status=(), **options
+        )
+        self._client = client
+        self._reader = client.options(max_retries=1, request_timeout=READ_SECONDS)
+        self._changer = client.options(max_retries=0, request_timeout=CHANGE_SECONDS)
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    async def read(
+        self, path: str, query: Mapping[str, Any] | None = None, body: Any = None
+    ) -> dict[str, Any]:
+        """A GET, or a POST that changes nothing where there is a body; repeated once if cut."""
+        return await _send(self._reader, "POST" if body else "GET", path, query, body)
+
+    async def change(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+        opaque_id: str | None = None,
+    ) -> dict[str, Any]:
+        """A request that changes the cluster: sent once, never repeated by the client."""
+        client = self._changer.options(opaque_id=opaque_id) if opaque_id else self._changer
+        return await _send(client, method, path, query, body)
+
+
+async def _send(
+    client: AsyncElasticsearch, method: str, path: str, query: Mapping[str, Any] | None, body: Any
+) -> dict[str, Any]:
+    headers = {"accept": "application/json"}
+    if body is not None:
+        headers["content-type"] = "application/json"
+    try:
+        answer: Any = await client.perform_request(
+            method, path, params=query, headers=headers, body=body
+        )
+    except CLIENT_ERRORS as error:
+        raise to_domain(error) from error
+    return dict(answer.body)
+
+
+def is_missing(error: ReindexQueueError, kind: str) -> bool:
+    """True where Elasticsearch says that the thing asked for is not there."""
+    return isinstance(error, ClusterRefused) and error.kind == kind

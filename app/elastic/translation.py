@@ -1,0 +1,115 @@
+"""Client errors become domain errors here, by Elasticsearch's error type first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from elastic_transport import (
+    ApiError,
+    ConnectionError,
+    ConnectionTimeout,
+    SerializationError,
+    TlsError,
+    TransportError,
+)
+from elasticsearch import UnsupportedProductError
+
+from app.domain.errors import (
+    ClusterBusy,
+    ClusterRefused,
+    ClusterUnreachable,
+    CredentialsRefused,
+    NotElasticsearch,
+    ReindexQueueError,
+)
+
+CLIENT_ERRORS = (ApiError, TransportError, UnsupportedProductError)
+
+_PASSING = frozenset(
+    {
+        "circuit_breaking_exception",
+        "coordination_state_rejected_exception",
+        "es_rejected_execution_exception",
+        "failed_to_commit_cluster_state_exception",
+        "index_primary_shard_not_allocated_exception",
+        "master_not_discovered_exception",
+        "no_shard_available_action_exception",
+        "node_closed_exception",
+        "node_disconnected_exception",
+        "node_not_connected_exception",
+        "not_master_exception",
+        "process_cluster_event_timeout_exception",
+        "receive_timeout_transport_exception",
+        "snapshot_in_progress_exception",
+        "timeout_exception",
+        "too_many_scroll_contexts_exception",
+        "unavailable_shards_exception",
+    }
+)
+"""Error types that pass by themselves, whatever status they come with (7.17, 8.19, 9.4)."""
+
+
+def passes_by_itself(kind: str) -> bool:
+    """True for an error type that waiting mends."""
+    return kind in _PASSING
+
+
+def to_domain(error: Exception) -> ReindexQueueError:
+    """The domain's word for what the client raised."""
+    if isinstance(error, UnsupportedProductError):
+        return NotElasticsearch(
+            "The address in ELASTICSEARCH_HOSTS answers, but not as Elasticsearch does."
+        )
+    if isinstance(error, ApiError):
+        return _of_answer(error)
+    if isinstance(error, SerializationError):
+        return NotElasticsearch(
+            "The address in ELASTICSEARCH_HOSTS gave an answer that is not Elasticsearch's JSON; "
+            "is a proxy or a login page in between?"
+        )
+    if isinstance(error, ConnectionTimeout):
+        return ClusterUnreachable("Elasticsearch did not answer in time.")
+    if isinstance(error, TlsError):
+        return ClusterUnreachable(f"The secure connection to Elasticsearch failed: {error.message}")
+    if isinstance(error, ConnectionError):
+        return ClusterUnreachable(f"Elasticsearch cannot be reached: {error.message}")
+    return ClusterUnreachable(f"The request to Elasticsearch failed: {error}")
+
+
+def _of_answer(error: ApiError) -> ReindexQueueError:
+    status = error.meta.status
+    if 300 <= status < 400:
+        return NotElasticsearch(
+            f"The address in ELASTICSEARCH_HOSTS answered with a redirect ({status}), which is "
+            "not followed: name the cluster's own address."
+        )
+    kind, reason = _kind_and_reason(error.body)
+    if status == 401:
+        return CredentialsRefused(
+            "Elasticsearch refused this service's credentials (401). Check ELASTICSEARCH_USERNAME "
+            "and ELASTICSEARCH_PASSWORD, or ELASTICSEARCH_APIKEY."
+        )
+    if kind in _PASSING or status in (429, 503):
+        return ClusterBusy(
+            f"Elasticsearch cannot do it now ({status} {kind or 'no type'}): {reason}"
+        )
+    if kind is None and status >= 500:
+        return ClusterUnreachable(f"Something before Elasticsearch answered with {status}.")
+    if kind is None:
+        return NotElasticsearch(
+            f"The address in ELASTICSEARCH_HOSTS answered with {status}, but not as "
+            "Elasticsearch does."
+        )
+    return ClusterRefused(kind, reason, status)
+
+
+def _kind_and_reason(body: Any) -> tuple[str | None, str]:
+    """Elasticsearch's error type and reason; type None where the answer is not its own."""
+    error = cast(Mapping[str, Any], body).get("error") if isinstance(body, Mapping) else None
+    if isinstance(error, Mapping):
+        error = cast(Mapping[str, Any], error)
+        return str(error.get("type", "unknown")), str(error.get("reason", "no reason given"))[:2000]
+    if isinstance(error, str):  # the alias API and unknown routes answer with a bare sentence
+        return "error", error[:2000]
+    return None, "no reason given"

@@ -1,0 +1,187 @@
+"""Looking at a cluster; nothing here changes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
+from urllib.parse import quote
+
+from app.domain.errors import ClusterBusy, NotElasticsearch, ReindexQueueError
+from app.domain.names import IndexName
+from app.elastic.answers import (
+    IndexState,
+    Looked,
+    RunningTask,
+    Shards,
+    ShardStats,
+    TaskState,
+    Version,
+)
+from app.elastic.connection import Connection, is_missing
+
+MAX_PATH = 3_500
+"""Characters of index names in a URL: Elasticsearch takes 4,096 bytes for the whole first line."""
+
+_STATE_FIELDS = ("settings", "aliases", "state", "routing_num_shards")
+
+
+def in_path(*names: str) -> str:
+    return ",".join(quote(name, safe="") for name in names)
+
+
+def chunks(names: Iterable[IndexName]) -> list[list[IndexName]]:
+    """`names` in order, divided so that each part fits into one URL."""
+    parts: list[list[IndexName]] = []
+    room = 0
+    for name in names:
+        length = len(quote(name, safe="")) + 1
+        if length > room:
+            parts.append([])
+            room = MAX_PATH
+        parts[-1].append(name)
+        room -= length
+    return parts
+
+
+class ClusterView:
+    """Reads one cluster. Every method raises `ClusterTrouble` where waiting may help."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def version(self) -> Version:
+        answer = await self._connection.read("/")
+        try:
+            return Version(str(answer["version"]["number"]))
+        except (KeyError, TypeError) as error:
+            raise NotElasticsearch("The cluster's root page does not tell its version.") from error
+
+    async def look(self, *names: IndexName, mappings: bool = False) -> Looked:
+        """The concrete indices behind `names`, from the master's cluster state.
+
+        The cluster state answers where `GET /{index}` does not: for closed indices, under a
+        `metadata` block, and beside names that do not exist (measured on 8.19). An alias among
+        the names brings in its indices.
+        """
+        wanted = (*_STATE_FIELDS, "mappings") if mappings else _STATE_FIELDS
+        answer = await self._connection.read(
+            f"/_cluster/state/metadata/{in_path(*names)}",
+            {
+                "flat_settings": "true",
+                "ignore_unavailable": "true",
+                "allow_no_indices": "true",
+                "expand_wildcards": "all",
+                "filter_path": ",".join(f"metadata.indices.*.{field}" for field in wanted),
+            },
+        )
+        indices = cast(dict[str, Any], answer.get("metadata", {}).get("indices", {}))
+        return Looked({name: _index_state(name, entry) for name, entry in indices.items()})
+
+    async def look_at_all(self, names: Sequence[IndexName]) -> Looked:
+        """`look` for any number of names, as many to a request as a URL holds."""
+        found = Looked()
+        for part in chunks(names):
+            found |= await self.look(*part)
+        return found
+
+    async def alias_properties(self, index: IndexName) -> dict[str, dict[str, Any]]:
+        """Every alias of `index` with filter, routing, write and hidden flags as they are now."""
+        answer = await self._connection.read(
+            f"/{in_path(index)}/_alias", {"expand_wildcards": "all"}
+        )
+        entry = answer.get(index)
+        return dict(entry["aliases"]) if entry else {}
+
+    async def count(self, index: IndexName) -> tuple[int, Shards]:
+        """Documents a search sees (nested children do not count), and the shards that answered."""
+        answer = await self._connection.read(f"/{in_path(index)}/_count")
+        return int(answer["count"]), _shards(answer)
+
+    async def shard_stats(self, index: IndexName) -> dict[int, ShardStats]:
+        """The primaries of `index` by number; one that is not active is missing here."""
+        answer = await self._connection.read(
+            f"/{in_path(index)}/_stats/docs", {"level": "shards", "expand_wildcards": "all"}
+        )
+        entry = answer.get("indices", {}).get(index, {})
+        found: dict[int, ShardStats] = {}
+        for number, copies in entry.get("shards", {}).items():
+            for copy in copies:
+                if copy["routing"]["primary"] and copy["routing"]["state"] == "STARTED":
+                    found[int(number)] = ShardStats(
+                        int(copy["docs"]["count"]), int(copy["seq_no"]["max_seq_no"])
+                    )
+        return found
+
+    async def active_copies(self, index: IndexName) -> int:
+        """Started shard copies of `index`, primaries and replicas together."""
+        answer = await self._connection.read(
+            f"/_cluster/health/{in_path(index)}", {"expand_wildcards": "all", "timeout": "0s"}
+        )
+        return int(answer["active_shards"])
+
+    async def percentiles_of_seq_no(
+        self, index: IndexName, shard: int, percents: Sequence[float]
+    ) -> list[float]:
+        """Estimated sequence numbers below which that share of the shard's documents lie."""
+        answer = await self._connection.read(
+            f"/{in_path(index)}/_search",
+            {"preference": f"_shards:{shard}", "request_cache": "false"},
+            {
+                "size": 0,
+                "track_total_hits": False,
+                "aggs": {"cut": {"percentiles": {"field": "_seq_no", "percents": list(percents)}}},
+            },
+        )
+        if _shards(answer).failed:
+            raise ClusterBusy(f"Shard {shard} of {index} does not answer searches now.")
+        values = cast(dict[str, float | None], answer["aggregations"]["cut"]["values"])
+        return [value for value in values.values() if value is not None]
+
+    async def task(self, task_id: str) -> TaskState | None:
+        """The task, running or ended with a stored result; None where nobody knows it."""
+        try:
+            answer = await self._connection.read(f"/_tasks/{quote(task_id, safe=':')}")
+        except ReindexQueueError as error:
+            if is_missing(error, "resource_not_found_exception"):
+                return None
+            raise
+        return TaskState(
+            completed=bool(answer.get("completed")),
+            status=cast(dict[str, Any], answer.get("task", {}).get("status", {})),
+            response=cast(dict[str, Any], answer.get("response", {})),
+            error=answer.get("error"),
+        )
+
+    async def copies_running(self, opaque_prefix: str) -> list[RunningTask]:
+        """Running `_reindex` tasks whose `X-Opaque-Id` starts so.
+
+        Raises `ClusterBusy` where a node did not answer: it may run one.
+        """
+        answer = await self._connection.read(
+            "/_tasks", {"actions": "*reindex", "detailed": "true", "group_by": "none"}
+        )
+        if answer.get("node_failures"):
+            raise ClusterBusy("A node did not say which tasks it runs.")
+        tasks = [
+            RunningTask(f"{t['node']}:{t['id']}", t.get("headers", {}).get("X-Opaque-Id", ""))
+            for t in cast(list[dict[str, Any]], answer.get("tasks") or [])
+        ]
+        return [task for task in tasks if task.opaque_id.startswith(opaque_prefix)]
+
+
+def _shards(answer: dict[str, Any]) -> Shards:
+    shards = answer["_shards"]
+    return Shards(int(shards["total"]), int(shards["successful"]), int(shards["failed"]))
+
+
+def _index_state(name: str, entry: dict[str, Any]) -> IndexState:
+    mappings = cast(dict[str, Any], entry.get("mappings") or {})
+    return IndexState(
+        name=name,
+        uuid=str(entry["settings"]["index.uuid"]),
+        closed=entry["state"] == "close",
+        settings=entry["settings"],
+        aliases=tuple(entry.get("aliases") or ()),
+        routing_shards=int(entry["routing_num_shards"]),
+        mappings=mappings.get("_doc", mappings),
+    )

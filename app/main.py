@@ -1,0 +1,101 @@
+"""The composition root: opens the parts, puts them together, closes them in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from app.api import errors, health, openapi, upgrade_assistant
+from app.api.service import Service
+from app.domain.operation import Limits
+from app.elastic.cluster import Cluster
+from app.elastic.connection import Connection, Credentials
+from app.elastic.view import ClusterView
+from app.reindex.announcements import Bell
+from app.reindex.machine import Machine
+from app.reindex.queue import Queue
+from app.reindex.reading import Reading
+from app.reindex.worker import Worker
+from app.settings import Settings
+from app.store.role import owner_name
+from app.store.store import Store
+from app.telemetry import logger
+
+log = logger(__name__)
+
+STOP_SECONDS = 25.0
+"""So long may the step in hand take to end at a stop; then it is left as a crash would leave it."""
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The service as an ASGI application; its lifespan runs the worker."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+        async with _running(settings) as service:
+            app.state.service = service
+            yield
+
+    app = FastAPI(
+        title="Reindex Queue",
+        version=version("reindex-queue"),
+        description="Rewrites Elasticsearch indices one by one before a major upgrade. "
+        "Speaks the reindex API of Kibana's Upgrade Assistant.",
+        lifespan=lifespan,
+        telemetry={"logs": False},
+    )
+    app.include_router(upgrade_assistant.router)
+    app.include_router(health.router)
+    errors.install(app)
+    openapi.install(app)
+    return app
+
+
+@asynccontextmanager
+async def _running(settings: Settings) -> AsyncGenerator[Service]:
+    store = await Store.open(
+        settings.database_url.get_secret_value(),
+        settings.reindex_cluster_id,
+        settings.reindex_lease_seconds,
+    )
+    connection = Connection(settings.elasticsearch_hosts, _credentials(settings))
+    service = _assemble(settings, store, connection)
+    working = asyncio.create_task(service.worker.run(), name="worker")
+    try:
+        yield service
+    finally:
+        service.worker.stop()
+        _, late = await asyncio.wait([working], timeout=STOP_SECONDS)
+        if late:
+            log.warning("worker_stopped_late", seconds=STOP_SECONDS)
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
+        await connection.close()
+        await store.close()
+
+
+def _assemble(settings: Settings, store: Store, connection: Connection) -> Service:
+    bell, who = Bell(), owner_name()
+    limits = Limits(settings.reindex_window_documents, settings.reindex_batch_documents)
+    machine = Machine(store.operations, Cluster(connection), bell, limits, f"worker:{who}")
+    view = ClusterView(connection)
+    return Service(
+        store=store,
+        cluster=view,
+        queue=Queue(store.operations, view, bell, settings.reindex_prefix_major),
+        reading=Reading(store.operations),
+        worker=Worker(store.role, store.operations, machine, bell, f"worker:{who}"),
+    )
+
+
+def _credentials(settings: Settings) -> Credentials:
+    password, api_key = settings.elasticsearch_password, settings.elasticsearch_apikey
+    return Credentials(
+        username=settings.elasticsearch_username,
+        password=password.get_secret_value() if password else None,
+        api_key=api_key.get_secret_value() if api_key else None,
+    )

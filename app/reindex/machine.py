@@ -1,0 +1,300 @@
+"""The machine: two ordered tables, and how an operation is walked through them.
+
+Every turn takes the next entry, calls it, saves its outcome and announces it. The entries look
+before they act and never save; a process killed anywhere goes on at the same entry.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from app.domain.errors import ClusterTrouble, DocumentsDiffer, Failure, StoreTrouble, TaskCancelled
+from app.domain.operation import (
+    ENDS_AS,
+    Again,
+    Changes,
+    Done,
+    Goal,
+    Hold,
+    Limits,
+    Note,
+    Operation,
+    Outcome,
+    Step,
+    Wish,
+    Work,
+)
+from app.domain.windows import Window
+from app.elastic.cluster import Cluster
+from app.reindex.announcements import Bell
+from app.reindex.steps.copy import copy, plan_copy
+from app.reindex.steps.create_target import create_target
+from app.reindex.steps.finish import finish
+from app.reindex.steps.restore_settings import restore_settings
+from app.reindex.steps.swap import swap
+from app.reindex.steps.undo import drop_target, end_tasks, restore_source
+from app.reindex.steps.write_block import write_block
+from app.store.operations import Operations
+from app.store.role import Lease
+from app.telemetry import logger
+
+log = logger(__name__)
+
+StepFunction = Callable[[Work, Cluster], Awaitable[Outcome]]
+
+STEPS: dict[Step, StepFunction] = {
+    Step.CREATED: write_block,
+    Step.READONLY: create_target,
+    Step.NEW_INDEX_CREATED: plan_copy,
+    Step.REINDEX_STARTED: copy,
+    Step.REINDEX_COMPLETED: restore_settings,
+    Step.INDEX_SETTINGS_RESTORED: swap,
+    Step.ALIAS_CREATED: finish,
+}
+"""What is done after each completed step, in order."""
+
+UNDO: tuple[StepFunction, ...] = (end_tasks, drop_target, restore_source)
+"""The way back, in order; `Operation.undone` counts the finished ones."""
+
+MOST_CRASHES = 3
+FOLLOW_UP_SECONDS = 600.0
+"""So long is the tidying after the swap retried before the operation is done with a warning."""
+LOOK_SECONDS = 2.0
+"""How often a waiting machine looks for wishes that another service has written."""
+
+
+@dataclass
+class _Turn:
+    """What the machine has in hand between two turns."""
+
+    operation: Operation
+    windows: tuple[Window, ...]
+    doubt: bool
+    wait: float = 0.0
+
+
+class Machine:
+    """Runs one operation at a time for the holder of the lease."""
+
+    def __init__(
+        self, operations: Operations, cluster: Cluster, bell: Bell, limits: Limits, who: str
+    ) -> None:
+        self._operations = operations
+        self._cluster = cluster
+        self._bell = bell
+        self._limits = limits
+        self._who = who
+
+    async def run(
+        self, operation: Operation, lease: Callable[[], Lease], stopping: Callable[[], bool]
+    ) -> None:
+        """Walks `operation` to its end, or until `stopping`.
+
+        Raises `StoreTrouble`: the caller takes the operation up again from the store.
+        """
+        windows = await self._operations.windows(operation.id)
+        turn = _Turn(operation, windows, doubt=True)
+        while turn.operation.live and not stopping():
+            await self._grant(turn, lease())
+            outcome = await self._next(turn, lease())
+            await self._keep(turn, outcome, lease())
+            if turn.wait and turn.operation.live:
+                await self._pause(turn, stopping)
+
+    async def _grant(self, turn: _Turn, lease: Lease) -> None:
+        """Turns a wish into a goal, or says that it comes too late."""
+        operation = turn.operation
+        if operation.requested is not Wish.CANCEL or operation.goal is not Goal.FINISH:
+            return
+        if operation.last_completed_step >= Step.ALIAS_CREATED:
+            return
+        changes = _cleared({"goal": Goal.CANCEL})
+        turn.operation = await self._save(
+            lease, operation, changes, (), [Note(what="cancelling", index=operation.index_name)]
+        )
+
+    async def _next(self, turn: _Turn, lease: Lease) -> Outcome:
+        """Calls the next entry; whatever goes wrong becomes an outcome here, one arm each."""
+        operation = turn.operation
+        work = Work(operation, turn.windows, self._limits, turn.doubt)
+        turn.doubt = True
+        if not lease.held:
+            return Hold("the worker role is being renewed", 0.2)
+        try:
+            outcome = await _entry(operation)(work, self._cluster)
+        except ClusterTrouble as error:
+            return Hold(error.message, backoff(operation.attempts))
+        except TaskCancelled as error:
+            return _turn_back(operation, error, Goal.CANCEL)
+        except Failure as error:
+            return _failed(operation, error)
+        except StoreTrouble:
+            raise
+        except Exception as error:
+            log.exception("step_crashed", operation=operation.id, index=operation.index_name)
+            return _crashed(operation, error)
+        turn.doubt = isinstance(outcome, Hold)
+        return _ended(operation, outcome) if isinstance(outcome, Done) else outcome
+
+    async def _keep(self, turn: _Turn, outcome: Outcome, lease: Lease) -> None:
+        """Saves the outcome where it says something new."""
+        operation, notes = turn.operation, self._cluster.take_notes()
+        changes = outcome.changes
+        turn.wait = 0.0
+        if isinstance(outcome, Hold):
+            turn.wait = outcome.retry_after
+            repeated = outcome.reason == operation.hold_reason
+            notes = [*([] if repeated else notes), *_hold_notes(operation, outcome)]
+            changes = _held(operation, outcome)
+        else:
+            notes = [*notes, *outcome.notes]
+            if isinstance(outcome, Again):
+                turn.wait = outcome.after
+            if operation.hold_reason is not None:
+                changes = _cleared(changes)
+                notes.append(Note(what="goes on", index=operation.index_name))
+        if changes or notes or outcome.windows:
+            turn.operation = await self._save(lease, operation, changes, outcome.windows, notes)
+            turn.windows = _with(turn.windows, outcome.windows)
+
+    async def _save(
+        self,
+        lease: Lease,
+        operation: Operation,
+        changes: Changes,
+        windows: Sequence[Window],
+        notes: Sequence[Note],
+    ) -> Operation:
+        saved = await self._operations.save(
+            lease.token, operation, changes, windows, notes, self._who
+        )
+        if saved.status is not operation.status or (
+            saved.last_completed_step is not operation.last_completed_step
+        ):
+            log.info(
+                "operation_moved",
+                operation=saved.id,
+                index=saved.index_name,
+                step=saved.last_completed_step.name.lower(),
+                status=saved.status.name.lower(),
+                error=saved.error_message,
+            )
+        return saved
+
+    async def _pause(self, turn: _Turn, stopping: Callable[[], bool]) -> None:
+        """Waits, looking for wishes now and then, at once where the bell is rung."""
+        until = datetime.now(UTC) + timedelta(seconds=turn.wait)
+        while not stopping():
+            left = (until - datetime.now(UTC)).total_seconds()
+            if left <= 0:
+                return
+            rung = await self._bell.wait(min(left, LOOK_SECONDS))
+            if rung or left > LOOK_SECONDS:
+                fresh = await self._operations.load(turn.operation.id)
+                if fresh.requested is not turn.operation.requested:
+                    turn.operation = fresh
+                    return
+
+
+def _entry(operation: Operation) -> StepFunction:
+    if operation.goal is Goal.FINISH:
+        return STEPS[operation.last_completed_step]
+    return UNDO[operation.undone]
+
+
+def _ended(operation: Operation, done: Done) -> Done:
+    """A finished entry of the undo list; with the last one the operation ends."""
+    changes: Changes = {**done.changes, "attempts": 0, "crashes": 0}
+    if operation.goal is not Goal.FINISH:
+        changes["undone"] = operation.undone + 1
+        if changes["undone"] == len(UNDO):
+            changes["status"] = ENDS_AS[operation.goal]
+    notes = list(done.notes)
+    if "status" in changes:
+        changes["ended_at"] = datetime.now(UTC)
+        notes.append(Note(what=changes["status"].name.lower(), index=operation.index_name))
+    return replace(done, changes=changes, notes=notes)
+
+
+def _failed(operation: Operation, error: Failure) -> Outcome:
+    """Turns back before the swap; after it, and on the way back, waits and tries again."""
+    if operation.goal is Goal.FINISH and operation.last_completed_step < Step.ALIAS_CREATED:
+        return _turn_back(operation, error, Goal.FAIL, keep=isinstance(error, DocumentsDiffer))
+    since = operation.hold_since
+    if operation.goal is Goal.FINISH and since and _age(since) > FOLLOW_UP_SECONDS:
+        text = f"the copy is in place, but the tidying afterwards did not succeed: {error.message}"
+        done = Done({"status": ENDS_AS[Goal.FINISH]}, notes=[Note(what="warning", text=text)])
+        return _ended(operation, done)
+    return Hold(error.message, backoff(operation.attempts))
+
+
+def _crashed(operation: Operation, error: Exception) -> Outcome:
+    """An unexpected exception: three attempts, then failed with nothing deleted."""
+    crashes = operation.crashes + 1
+    reason = f"unexpected {type(error).__name__}: {error}"[:500]
+    forward = operation.goal is Goal.FINISH and operation.last_completed_step < Step.ALIAS_CREATED
+    if crashes < MOST_CRASHES or not forward:
+        return Hold(reason, backoff(operation.attempts), {"crashes": crashes})
+    failure = Failure("unexpected", f"{reason}. This is a fault of Reindex Queue; see its log.")
+    return _turn_back(operation, failure, Goal.FAIL, keep=True)
+
+
+def _turn_back(operation: Operation, error: Failure, goal: Goal, *, keep: bool = False) -> Outcome:
+    changes: Changes = {
+        "goal": goal,
+        "error_code": error.code,
+        "error_message": error.message,
+        "keep_target": keep,
+        "crashes": 0,
+    }
+    note = Note(what="turned back", index=operation.index_name, text=error.message)
+    return Again(_cleared(changes), notes=[note])
+
+
+def _cleared(changes: Changes) -> Changes:
+    """`changes`, with the hold over."""
+    return {
+        "hold_reason": None,
+        "hold_since": None,
+        "next_attempt_at": None,
+        "attempts": 0,
+        **changes,
+    }
+
+
+def _held(operation: Operation, hold: Hold) -> Changes:
+    now = datetime.now(UTC)
+    return {
+        **hold.changes,
+        "hold_reason": hold.reason,
+        "hold_since": operation.hold_since or now,
+        "attempts": operation.attempts + 1,
+        "next_attempt_at": now + timedelta(seconds=hold.retry_after),
+    }
+
+
+def _hold_notes(operation: Operation, hold: Hold) -> list[Note]:
+    if hold.reason == operation.hold_reason:
+        return list(hold.notes)
+    log.warning("operation_holds", operation=operation.id, reason=hold.reason)
+    return [*hold.notes, Note(what="holds", index=operation.index_name, text=hold.reason)]
+
+
+def _with(windows: tuple[Window, ...], changed: Sequence[Window]) -> tuple[Window, ...]:
+    if not changed:
+        return windows
+    by_number = {window.number: window for window in (*windows, *changed)}
+    return tuple(by_number[number] for number in sorted(by_number))
+
+
+def _age(since: datetime) -> float:
+    return (datetime.now(UTC) - since).total_seconds()
+
+
+def backoff(attempts: int) -> float:
+    """Seconds until the next try: doubling from 1 to 30, each between half and whole of that."""
+    most: float = min(30.0, 2.0 ** min(attempts, 5))
+    return most * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret

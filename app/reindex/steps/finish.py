@@ -1,0 +1,41 @@
+"""After the swap: the new index gets the state the old one was in. Nothing rolls back from here."""
+
+from __future__ import annotations
+
+from app.domain.operation import Again, Done, Outcome, Source, Status, Work
+from app.elastic.answers import IndexState
+from app.elastic.cluster import Cluster
+from app.reindex.steps.identity import target_in
+
+HIDDEN = "index.hidden"
+
+
+async def finish(work: Work, cluster: Cluster) -> Outcome:
+    """Visible again if it was, closed if it was, blocked if it was."""
+    operation = work.operation
+    assert operation.source is not None
+    target = target_in(await cluster.look(operation.new_index_name), operation)
+    hidden = operation.source.settings.get(HIDDEN)
+    if target.settings.get(HIDDEN) != hidden:
+        before = {HIDDEN: target.settings.get(HIDDEN)}
+        await cluster.put_settings(operation.new_index_name, {HIDDEN: hidden}, before)
+    if operation.source.closed and not target.closed:
+        await cluster.close_index(operation.new_index_name)
+    if operation.source.blocks.keys() - target.blocks.keys():  # last: they refuse the others
+        blocks = operation.source.blocks
+        await cluster.put_settings(operation.new_index_name, blocks, target.blocks)
+    look_again = await cluster.look(operation.new_index_name)
+    if not _as_it_was(target_in(look_again, operation), operation.source):
+        return Again(after=0.1)
+    tasks = [window.task_id for window in work.windows if window.task_id]
+    if tasks:
+        await cluster.forget_tasks(tasks)
+    return Done({"status": Status.COMPLETED})
+
+
+def _as_it_was(target: IndexState, source: Source) -> bool:
+    return (
+        target.settings.get(HIDDEN) == source.settings.get(HIDDEN)
+        and target.closed == source.closed
+        and source.blocks.keys() <= target.blocks.keys()
+    )

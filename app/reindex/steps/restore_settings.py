@@ -1,0 +1,50 @@
+"""Step 55: the target gets the source's own settings back and as many copies as it had."""
+
+from __future__ import annotations
+
+from app.domain import index_settings
+from app.domain.operation import Again, Done, Hold, Outcome, Step, Work
+from app.elastic.answers import IndexState
+from app.elastic.cluster import Cluster
+from app.reindex.steps.identity import target_in
+
+SHOWN_AFTER = 0.1
+
+
+async def restore_settings(work: Work, cluster: Cluster) -> Outcome:
+    """Restores, flushes and waits for the copies; never goes on to the swap without them.
+
+    A source that was yellow when it was taken had fewer copies, and no more are waited for: with
+    one node and one replica green would never come (`_cluster/health` 408).
+    """
+    operation = work.operation
+    assert operation.source is not None
+    looked = await cluster.look(operation.index_name, operation.new_index_name)
+    target = target_in(looked, operation)
+    wanted: dict[str, str | None] = {
+        key: operation.source.settings[key] for key in index_settings.RESTORED
+    }
+    wanted[index_settings.STAMP] = None
+    if differing := _differing(target, wanted):
+        before = {key: target.settings.get(key) for key in differing}
+        await cluster.put_settings(operation.new_index_name, differing, before)
+        await cluster.flush(operation.new_index_name)
+        return Again()
+    active = await cluster.active_copies(operation.new_index_name)
+    if active < operation.source.active_copies:
+        return Hold(
+            f"{target.name} has {active} of {operation.source.active_copies} shard copies active",
+            retry_after=SHOWN_AFTER,
+        )
+    return Done({"last_completed_step": Step.INDEX_SETTINGS_RESTORED})
+
+
+def _differing(target: IndexState, wanted: dict[str, str | None]) -> dict[str, str | None]:
+    """What still has to be set. A setting taken away may come back as its default."""
+    found = {key: target.settings.get(key) for key in wanted}
+    defaults = {"index.number_of_replicas": "1"}
+    return {
+        key: value
+        for key, value in wanted.items()
+        if found[key] != value and not (value is None and found[key] == defaults.get(key))
+    }

@@ -1,0 +1,77 @@
+"""The way back before the swap: our tasks end, our target goes, the source is as it was found."""
+
+from __future__ import annotations
+
+from app.domain.errors import ClusterRefused
+from app.domain.operation import Again, Changes, Done, Goal, Hold, Note, Outcome, Step, Work
+from app.domain.windows import opaque_prefix
+from app.elastic.cluster import Cluster
+from app.reindex.steps.guard import kept_note, remove_target
+from app.reindex.steps.identity import is_swapped
+
+
+async def end_tasks(work: Work, cluster: Cluster) -> Outcome:
+    """Cancels our copy tasks and waits until they are seen to have ended.
+
+    A running `_reindex` would make a deleted target again. Where the swap turns out to be done
+    there is nothing to undo: the operation goes on to its end.
+    """
+    operation = work.operation
+    looked = await cluster.look(operation.index_name, operation.new_index_name)
+    if is_swapped(looked, operation):
+        forward: Changes = {"goal": Goal.FINISH, "last_completed_step": Step.ALIAS_CREATED}
+        return Again(forward, notes=[Note(what="swap found done", index=operation.index_name)])
+    running = await cluster.copies_running(opaque_prefix(operation.id))
+    for task in running:
+        await cluster.cancel_task(task.id)
+    if running:
+        return Again(after=0.1)
+    return Done()
+
+
+async def drop_target(work: Work, cluster: Cluster) -> Outcome:
+    """Removes the target, guarded by the intact source; kept where a person is to look at it."""
+    operation = work.operation
+    if operation.keep_target or operation.source is None:
+        return Done()
+    if hold := await remove_target(operation, operation.target_uuid, cluster):
+        return hold
+    looked = await cluster.look(operation.index_name, operation.new_index_name)
+    target = looked.get(operation.new_index_name)
+    ours = target is not None and target.uuid == operation.target_uuid
+    if target is None or not (ours or target.stamp == operation.id):
+        return Done()
+    source = looked.get(operation.index_name)
+    if source is not None and source.uuid == operation.source.uuid:
+        return Hold(f"the target {target.name} is still there")
+    return Done(notes=[kept_note(operation)])
+
+
+async def restore_source(work: Work, cluster: Cluster) -> Outcome:
+    """Marker, closed state and blocks as they were found, if it is still the same index.
+
+    The blocks come last: `read_only` would refuse to close it.
+    """
+    operation = work.operation
+    if operation.source is None:
+        return Done()
+    source = (await cluster.look(operation.index_name)).get(operation.index_name)
+    if source is None or source.uuid != operation.source.uuid:
+        return Done()
+    if operation.marker in source.aliases:
+        await cluster.take_aliases(operation.index_name, [operation.marker])
+        return Again()
+    if operation.source.closed and not source.closed:
+        await cluster.close_index(operation.index_name)
+        return Again()
+    if source.blocks != operation.source.blocks:
+        keys = sorted(source.blocks.keys() | operation.source.blocks.keys())
+        wanted = {key: operation.source.blocks.get(key) for key in keys}
+        try:
+            await cluster.put_settings(operation.index_name, wanted, source.blocks)
+        except ClusterRefused as error:
+            if "read-only compatible index" in error.reason:  # 9.x never unblocks one of N-2
+                return Done(notes=[Note(what="write block kept", text=error.reason)])
+            raise
+        return Again()
+    return Done()

@@ -1,0 +1,78 @@
+"""Step 20: the source is recorded as it was found, then stands still."""
+
+from __future__ import annotations
+
+from app.domain import index_settings
+from app.domain.operation import Again, Done, Hold, Outcome, Source, Step, Work
+from app.elastic.answers import IndexState
+from app.elastic.cluster import Cluster
+from app.reindex.steps.identity import source_in
+
+FLOOD_STAGE = "index.blocks.read_only_allow_delete"
+
+
+async def write_block(work: Work, cluster: Cluster) -> Outcome:
+    """Blocks writes without a writable gap, opens a closed source, and reads how far it goes."""
+    operation = work.operation
+    state = source_in(await cluster.look(operation.index_name), operation)
+    if operation.source is None:
+        return Again({"source": await _record(state, cluster)})
+    if FLOOD_STAGE in state.blocks:
+        return Hold(
+            f"{state.name} is read-only because a disk of the cluster is nearly full; "
+            "Elasticsearch lifts that by itself once there is room",
+            retry_after=10,
+        )
+    await _block(state, operation.source, cluster)
+    state = source_in(await cluster.look(operation.index_name), operation)
+    if state.closed:
+        await cluster.open_index(operation.index_name)
+        return Again(after=0.05)
+    if not state.write_blocked or set(state.blocks) - {"index.blocks.write"}:
+        return Hold(f"the write block of {state.name} is not in force yet")
+    return await _stand_still(state, cluster)
+
+
+async def _record(state: IndexState, cluster: Cluster) -> Source:
+    return Source(
+        uuid=state.uuid,
+        shards=state.shards,
+        routing_shards=state.routing_shards,
+        closed=state.closed,
+        blocks=state.blocks,
+        verified_read_only=state.verified_read_only,
+        aliases=list(state.aliases),
+        settings=index_settings.to_restore(state.settings),
+        active_copies=await cluster.active_copies(state.index_name),
+    )
+
+
+async def _block(state: IndexState, source: Source, cluster: Cluster) -> None:
+    """The write block, and no other.
+
+    `read_only` and `metadata` would refuse `_block/write` and the swap, `read` the copy (8.19).
+    All are exchanged for a write block in one call, so there is no moment in which an index that
+    refused writes takes them; `_block/write` then waits for writes that are still in flight.
+    """
+    others = set(state.blocks) - {"index.blocks.write"}
+    if others:
+        exchanged: dict[str, str | None] = dict.fromkeys(sorted(others))
+        exchanged["index.blocks.write"] = "true"
+        await cluster.put_settings(state.index_name, exchanged, source.blocks)
+    if others or not (state.write_blocked and state.verified_read_only):
+        await cluster.block_writes(state.index_name)
+
+
+async def _stand_still(state: IndexState, cluster: Cluster) -> Outcome:
+    """Refreshes, for a source with refresh -1 would copy nothing, and notes where it ends."""
+    refreshed = await cluster.refresh(state.index_name)
+    primaries = await cluster.shard_stats(state.index_name)
+    missing = [n for n in range(state.shards) if n not in primaries]
+    if missing or refreshed.failed or refreshed.successful < state.shards:
+        return Hold(f"shard {missing or 'copies'} of {state.name} is not active", retry_after=0.2)
+    return Done(
+        {
+            "last_completed_step": Step.READONLY,
+            "source_seq_nos": [primaries[n].max_seq_no for n in range(state.shards)],
+        }
+    )

@@ -1,0 +1,78 @@
+"""Database engines: SQLite with one writer, or PostgreSQL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, event, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from app.domain.errors import StoreUnavailable
+
+BUSY_MILLISECONDS = 30_000
+
+
+def parse_url(address: str) -> URL:
+    """`sqlite:///file` or `postgresql://user@host/name` (also with `?host=/socket/folder`).
+
+    Raises `StoreUnavailable` for anything else.
+    """
+    try:
+        url = make_url(address)
+    except ArgumentError as error:
+        raise StoreUnavailable(
+            "DATABASE_URL is not an address. Use sqlite:///file.db or postgresql://user@host/name."
+        ) from error
+    backend = {"postgres": "postgresql"}.get(*[url.get_backend_name()] * 2)
+    if backend == "postgresql":
+        return url.set(drivername="postgresql+psycopg")
+    if backend == "sqlite" and url.database and ":memory:" not in url.database:
+        return url.set(drivername="sqlite+aiosqlite")
+    raise StoreUnavailable(
+        "DATABASE_URL must begin with sqlite:/// and name a file, or with postgresql://."
+    )
+
+
+def sqlite_path(url: URL) -> Path | None:
+    """The database file; None on PostgreSQL."""
+    if url.get_backend_name() != "sqlite" or not url.database:
+        return None
+    return Path(url.database).absolute()
+
+
+def open_engines(url: URL) -> tuple[AsyncEngine, AsyncEngine]:
+    """The engine for transactions that write, and the one for those that only read.
+
+    On SQLite the writer is one connection whose transactions begin with BEGIN IMMEDIATE: two that
+    read before they write would lose an update without an error (aiosqlite begins too late by
+    itself). Readers have connections of their own and are never kept waiting (WAL).
+    """
+    if url.get_backend_name() != "sqlite":
+        engine = create_async_engine(url, pool_pre_ping=True, pool_size=5, max_overflow=5)
+        return engine, engine
+    writer = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=60)
+    reader = create_async_engine(url, pool_size=4, max_overflow=0, pool_timeout=60)
+    _prepare_sqlite(writer, "BEGIN IMMEDIATE", query_only=False)
+    _prepare_sqlite(reader, "BEGIN", query_only=True)
+    return writer, reader
+
+
+def _prepare_sqlite(engine: AsyncEngine, begin: str, *, query_only: bool) -> None:
+    @event.listens_for(engine.sync_engine, "connect")
+    def on_connect(connection: Any, _record: Any) -> None:  # pyright: ignore[reportUnusedFunction]
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        if query_only:
+            cursor.execute("PRAGMA query_only=ON")
+        else:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            cursor.execute("PRAGMA synchronous=FULL")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def on_begin(connection: Any) -> None:  # pyright: ignore[reportUnusedFunction]
+        connection.exec_driver_sql(begin)

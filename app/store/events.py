@@ -1,0 +1,63 @@
+"""The event log: append-only, numbered in the order of the commits."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from app.store.tables import EventRow
+from app.store.transactions import TROUBLE, unavailable
+
+
+class Event(BaseModel):
+    """Who did what to which index when, and how it was before and after."""
+
+    model_config = ConfigDict(frozen=True)
+
+    number: int
+    operation_id: str | None
+    batch_id: str | None
+    at: datetime
+    who: str
+    what: str
+    index_name: str | None
+    text: str
+    before: Any
+    after: Any
+
+
+class Events:
+    def __init__(self, reader: AsyncEngine, cluster_id: str) -> None:
+        self._reader = reader
+        self._cluster_id = cluster_id
+
+    async def after(self, number: int, limit: int = 1_000) -> list[Event]:
+        """Events with a greater number, oldest first."""
+        query = (
+            select(EventRow)
+            .where(col(EventRow.cluster_id) == self._cluster_id, col(EventRow.number) > number)
+            .order_by(col(EventRow.number))
+            .limit(limit)
+        )
+        try:
+            async with AsyncSession(self._reader) as session:
+                return [Event.model_validate(r.model_dump()) for r in await session.exec(query)]
+        except TROUBLE as error:
+            raise unavailable(error) from error
+
+    async def of_operation(self, operation_id: str) -> list[Event]:
+        query = (
+            select(EventRow)
+            .where(col(EventRow.operation_id) == operation_id)
+            .order_by(col(EventRow.number))
+        )
+        try:
+            async with AsyncSession(self._reader) as session:
+                return [Event.model_validate(r.model_dump()) for r in await session.exec(query)]
+        except TROUBLE as error:
+            raise unavailable(error) from error

@@ -1,0 +1,157 @@
+"""The worker role: the right to be the one that changes the cluster."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import time
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import IO, Protocol
+
+from sqlalchemy import func, or_
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import col, select, update
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from app.domain.errors import LeaseLost
+from app.store.tables import ClusterStateRow
+from app.store.transactions import TROUBLE, Transaction, Transactions, unavailable
+
+
+def _boot_clock() -> float:
+    """Seconds since boot; goes on while the machine sleeps, and no clock change moves it."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The role in hand. `token` fences every save; `deadline` is by the boot clock, None: never."""
+
+    token: str
+    deadline: float | None
+
+    @property
+    def held(self) -> bool:
+        return self.deadline is None or _boot_clock() < self.deadline
+
+
+class WorkerRole(Protocol):
+    @property
+    def renew_seconds(self) -> float | None:
+        """How often `renew` is due; None where the role lasts as long as the process."""
+        ...
+
+    async def take(self) -> Lease | None:
+        """The role, or None where another service has it."""
+        ...
+
+    async def renew(self, lease: Lease) -> Lease:
+        """The same role for longer. Raises `LeaseLost`."""
+        ...
+
+    async def release(self, lease: Lease) -> None: ...
+
+
+def owner_name() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+class FileLockRole:
+    """For SQLite: a lock on a file beside the database, which dies with the process."""
+
+    renew_seconds: float | None = None
+
+    def __init__(self, database: Path, transactions: Transactions) -> None:
+        self._path = database.with_name(database.name + ".worker-lock")
+        self._transactions = transactions
+        self._file: IO[str] | None = None
+
+    async def take(self) -> Lease | None:
+        file = self._path.open("a+")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.close()
+            return None
+        token = uuid.uuid4().hex
+
+        async def own(transaction: Transaction) -> None:
+            await transaction.session.exec(
+                update(ClusterStateRow)
+                .where(col(ClusterStateRow.cluster_id) == transaction.cluster_id)
+                .values(token=token, owner=owner_name(), expires_at=None)
+            )
+
+        try:
+            await self._transactions.run(own)
+        except BaseException:
+            file.close()
+            raise
+        self._file = file
+        return Lease(token, None)
+
+    async def renew(self, lease: Lease) -> Lease:
+        return lease
+
+    async def release(self, lease: Lease) -> None:  # noqa: ARG002 - the file is the lease
+        if self._file:
+            self._file.close()
+            self._file = None
+
+
+class LeaseRole:
+    """For PostgreSQL: a lease in the cluster's row, by the database's clock."""
+
+    def __init__(self, engine: AsyncEngine, cluster_id: str, seconds: float) -> None:
+        self._engine = engine
+        self._cluster_id = cluster_id
+        self._seconds = seconds
+        self.renew_seconds: float | None = seconds / 3
+
+    async def take(self) -> Lease | None:
+        token, asked_at = uuid.uuid4().hex, _boot_clock()
+        free = or_(
+            col(ClusterStateRow.token).is_(None),
+            col(ClusterStateRow.expires_at).is_(None),
+            col(ClusterStateRow.expires_at) < func.clock_timestamp(),
+        )
+        # the plain look first: an UPDATE would queue behind every save of the present owner
+        taken = await self._update(free, {"token": token, "owner": owner_name()}, look_first=True)
+        return Lease(token, asked_at + self._seconds) if taken else None
+
+    async def renew(self, lease: Lease) -> Lease:
+        asked_at = _boot_clock()
+        if not lease.held or not await self._update(self._mine(lease), {}):
+            raise LeaseLost
+        return Lease(lease.token, asked_at + self._seconds)
+
+    async def release(self, lease: Lease) -> None:
+        await self._update(self._mine(lease), {"token": None, "owner": None})
+
+    def _mine(self, lease: Lease) -> object:
+        return col(ClusterStateRow.token) == lease.token
+
+    async def _update(
+        self, condition: object, values: dict[str, str | None], *, look_first: bool = False
+    ) -> bool:
+        where = (col(ClusterStateRow.cluster_id) == self._cluster_id, condition)
+        until = func.clock_timestamp() + timedelta(seconds=self._seconds)
+        statement = (
+            update(ClusterStateRow)
+            .where(*where)  # pyright: ignore[reportArgumentType]
+            .values(**values, expires_at=until)
+            .returning(col(ClusterStateRow.cluster_id))
+        )
+        try:
+            async with AsyncSession(self._engine) as session, session.begin():
+                if look_first:
+                    query = select(ClusterStateRow.cluster_id).where(*where)  # pyright: ignore[reportArgumentType]
+                    if (await session.exec(query)).first() is None:
+                        return False
+                return (await session.exec(statement)).first() is not None
+        except TROUBLE as error:
+            raise unavailable(error) from error

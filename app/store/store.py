@@ -1,0 +1,74 @@
+"""The store: one database, opened, migrated and divided by subject."""
+
+from __future__ import annotations
+
+from sqlalchemy import insert, select, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import col
+
+from app.store import migrations
+from app.store.engine import open_engines, parse_url, sqlite_path
+from app.store.events import Events
+from app.store.operations import Operations
+from app.store.role import FileLockRole, LeaseRole, WorkerRole
+from app.store.tables import ClusterStateRow
+from app.store.transactions import TROUBLE, Transactions, unavailable
+
+
+class Store:
+    """Everything that is remembered about one cluster."""
+
+    def __init__(self, writer: AsyncEngine, reader: AsyncEngine, role: WorkerRole, cluster_id: str):
+        self._writer = writer
+        self._reader = reader
+        self._transactions = Transactions(writer, cluster_id)
+        self.operations = Operations(self._transactions, reader, cluster_id)
+        self.events = Events(reader, cluster_id)
+        self.role = role
+
+    @classmethod
+    async def open(cls, address: str, cluster_id: str, lease_seconds: float) -> Store:
+        """Opens and migrates the database at `address`. Raises `StoreTrouble` with the remedy."""
+        url = parse_url(address)
+        writer, reader = open_engines(url)
+        try:
+            await migrations.migrate(writer)
+            await _ensure_cluster(writer, cluster_id)
+        except BaseException:
+            await writer.dispose()
+            await reader.dispose()
+            raise
+        file = sqlite_path(url)
+        role = (
+            FileLockRole(file, Transactions(writer, cluster_id))
+            if file
+            else LeaseRole(writer, cluster_id, lease_seconds)
+        )
+        return cls(writer, reader, role, cluster_id)
+
+    async def close(self) -> None:
+        await self._transactions.drain()
+        await self._writer.dispose()
+        await self._reader.dispose()
+
+    async def ping(self) -> None:
+        """Raises `StoreUnavailable` where the database does not answer."""
+        try:
+            async with self._reader.connect() as connection:
+                await connection.execute(text("SELECT 1"))
+        except TROUBLE as error:
+            raise unavailable(error) from error
+
+
+async def _ensure_cluster(engine: AsyncEngine, cluster_id: str) -> None:
+    """The cluster's row, made at the first start; a second first start finds it."""
+    known = select(col(ClusterStateRow.cluster_id)).where(
+        col(ClusterStateRow.cluster_id) == cluster_id
+    )
+    async with engine.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            key = {"key": migrations.ADVISORY_LOCK}
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), key)
+        if (await connection.execute(known)).first() is None:
+            row = ClusterStateRow(cluster_id=cluster_id).model_dump()
+            await connection.execute(insert(ClusterStateRow), [row])

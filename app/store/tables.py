@@ -1,0 +1,166 @@
+"""The tables. Rows stay inside this package; what leaves it are domain values."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Index, Integer, MetaData, Text, text
+from sqlmodel import Field, SQLModel
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Table(SQLModel):
+    metadata = MetaData(naming_convention=NAMING)
+
+
+JSON_OR_NULL: Any = JSON(none_as_null=True)
+_LIVE = text("status IN (0, 3)")
+_WAITING = text("status = 0")
+
+
+class ClusterStateRow(Table, table=True):
+    """One row a cluster: the lease, and the counters. Every writing transaction locks it first."""
+
+    __tablename__ = "cluster_state"  # pyright: ignore[reportAssignmentType]
+
+    cluster_id: str = Field(primary_key=True, max_length=64)
+    token: str | None = Field(default=None, max_length=64)
+    owner: str | None = Field(default=None, max_length=255)
+    expires_at: datetime | None = None
+    last_event: int = Field(default=0, sa_type=BigInteger)
+    last_queued_at: int = Field(default=0, sa_type=BigInteger)
+    stop_all: bool = False
+
+
+class BatchRow(Table, table=True):
+    """Operations that were posted together, and the names that were refused."""
+
+    __tablename__ = "batch"  # pyright: ignore[reportAssignmentType]
+
+    id: str = Field(primary_key=True, max_length=32)
+    cluster_id: str = Field(max_length=64, index=True)
+    caller: str = Field(max_length=255)
+    created_at: datetime
+    idempotency_key: str | None = Field(default=None, max_length=255)
+    request_hash: str | None = Field(default=None, max_length=64)
+    refused: list[dict[str, str]] = Field(default_factory=list, sa_type=JSON_OR_NULL)
+
+
+class OperationRow(Table, table=True):
+    """One index on its way; `app.domain.operation.Operation` says what the fields mean."""
+
+    __tablename__ = "operation"  # pyright: ignore[reportAssignmentType]
+    __table_args__ = (
+        CheckConstraint("status IN (0, 1, 2, 3, 4)", name="status"),
+        CheckConstraint(
+            "last_completed_step IN (0, 20, 30, 40, 50, 55, 60)", name="last_completed_step"
+        ),
+        # at most one live operation an index, and no two that would fill one target
+        Index(
+            "uq_operation_live_index",
+            "cluster_id",
+            "index_name",
+            unique=True,
+            sqlite_where=_LIVE,
+            postgresql_where=_LIVE,
+        ),
+        Index(
+            "uq_operation_live_target",
+            "cluster_id",
+            "new_index_name",
+            unique=True,
+            sqlite_where=_LIVE,
+            postgresql_where=_LIVE,
+        ),
+        # the head of the queue is the first entry of this index, however long the history is
+        Index(
+            "ix_operation_queue",
+            "cluster_id",
+            "queued_at",
+            sqlite_where=_WAITING,
+            postgresql_where=_WAITING,
+        ),
+        Index("ix_operation_history", "cluster_id", "index_name", "queued_at"),
+    )
+
+    id: str = Field(primary_key=True, max_length=32)
+    cluster_id: str = Field(max_length=64)
+    batch_id: str | None = Field(default=None, max_length=32, foreign_key="batch.id", index=True)
+    caller: str = Field(max_length=255)
+    index_name: str = Field(max_length=255)
+    new_index_name: str = Field(max_length=255)
+    status: int = Field(default=0, sa_type=Integer)
+    last_completed_step: int = Field(default=0, sa_type=Integer)
+    single: bool
+    queued_at: int = Field(sa_type=BigInteger)
+    started_at: int | None = Field(default=None, sa_type=BigInteger)
+    goal: str = Field(default="finish", max_length=16)
+    requested: str = Field(default="", max_length=16)
+    undone: int = Field(default=0)
+    keep_target: bool = False
+    reindex_task_id: str | None = Field(default=None, max_length=255)
+    reindex_task_perc_complete: float | None = None
+    error_code: str | None = Field(default=None, max_length=128)
+    error_message: str | None = Field(default=None, sa_type=Text)
+    source: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
+    source_seq_nos: list[int] | None = Field(default=None, sa_type=JSON_OR_NULL)
+    target_uuid: str | None = Field(default=None, max_length=64)
+    leftover_uuid: str | None = Field(default=None, max_length=64)
+    proof: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
+    hold_reason: str | None = Field(default=None, sa_type=Text)
+    hold_since: datetime | None = None
+    attempts: int = 0
+    crashes: int = 0
+    next_attempt_at: datetime | None = None
+    created_at: datetime
+    updated_at: datetime
+    ended_at: datetime | None = None
+    version: int = 0
+
+
+class WindowRow(Table, table=True):
+    """One part of a copy; `app.domain.windows.Window` says what the fields mean."""
+
+    __tablename__ = "copy_window"  # pyright: ignore[reportAssignmentType]
+    __table_args__ = (CheckConstraint("state IN ('planned', 'running', 'done')", name="state"),)
+
+    operation_id: str = Field(primary_key=True, max_length=32, foreign_key="operation.id")
+    number: int = Field(primary_key=True)
+    cluster_id: str = Field(max_length=64)
+    shard: int
+    from_seq_no: int | None = Field(default=None, sa_type=BigInteger)
+    to_seq_no: int | None = Field(default=None, sa_type=BigInteger)
+    documents: int = Field(sa_type=BigInteger)
+    state: str = Field(max_length=16)
+    attempt: int = 1
+    task_id: str | None = Field(default=None, max_length=255)
+    seen: int = Field(default=0, sa_type=BigInteger)
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+class EventRow(Table, table=True):
+    """What happened, append-only. `number` grows in the order of the commits."""
+
+    __tablename__ = "event"  # pyright: ignore[reportAssignmentType]
+    __table_args__ = (Index("ix_event_operation", "operation_id", "number"),)
+
+    cluster_id: str = Field(primary_key=True, max_length=64)
+    number: int = Field(primary_key=True, sa_type=BigInteger)
+    operation_id: str | None = Field(default=None, max_length=32, foreign_key="operation.id")
+    batch_id: str | None = Field(default=None, max_length=32, foreign_key="batch.id")
+    at: datetime
+    who: str = Field(max_length=255)
+    what: str = Field(max_length=64)
+    index_name: str | None = Field(default=None, max_length=255)
+    text: str = Field(default="", sa_type=Text)
+    before: Any = Field(default=None, sa_type=JSON_OR_NULL, nullable=True)
+    after: Any = Field(default=None, sa_type=JSON_OR_NULL, nullable=True)

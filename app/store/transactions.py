@@ -1,0 +1,152 @@
+"""Writing transactions: fenced, shielded, and in one order with their events."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import Insert, insert
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import col, update
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from app.domain.errors import LeaseLost, StoreUnavailable
+from app.domain.operation import Note
+from app.store.tables import ClusterStateRow, EventRow
+
+T = TypeVar("T")
+
+TROUBLE = (OperationalError, InterfaceError, PoolTimeout, OSError)
+
+
+def unavailable(error: Exception) -> StoreUnavailable:
+    """The database's own words, without the statement and its values."""
+    cause = getattr(error, "orig", None) or error
+    return StoreUnavailable(f"The database does not answer: {str(cause).strip()[:300]}")
+
+
+@dataclass
+class Transaction:
+    """An open writing transaction that holds the cluster's row, and so its place in the order."""
+
+    session: AsyncSession
+    cluster_id: str
+    last_event: int
+    last_queued_at: int
+    now: datetime
+    _events: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+
+    def next_queued_at(self) -> int:
+        """Milliseconds, greater than every one handed out before, whatever the clock does."""
+        self.last_queued_at = max(int(self.now.timestamp() * 1000), self.last_queued_at + 1)
+        return self.last_queued_at
+
+    def announce(
+        self,
+        who: str,
+        notes: Sequence[Note],
+        operation_id: str | None = None,
+        batch_id: str | None = None,
+    ) -> None:
+        """Adds events; they become visible with the commit, numbered in commit order."""
+        for note in notes:
+            self.last_event += 1
+            self._events.append(
+                {
+                    "cluster_id": self.cluster_id,
+                    "number": self.last_event,
+                    "operation_id": operation_id,
+                    "batch_id": batch_id,
+                    "at": self.now,
+                    "who": who,
+                    "what": note.what,
+                    "index_name": note.index,
+                    "text": note.text,
+                    "before": note.before,
+                    "after": note.after,
+                }
+            )
+
+    def insert_or_ignore(self, table: type[Any]) -> Any:
+        """The dialect's own INSERT, which knows `on_conflict_do_…`."""
+        dialect = self.session.get_bind().dialect.name
+        return (postgresql if dialect == "postgresql" else sqlite).insert(table)
+
+    async def bulk(self, statement: Insert, rows: list[dict[str, Any]]) -> None:
+        if rows:
+            connection = await self.session.connection()
+            await connection.execute(statement, rows)
+
+    async def finish(self) -> None:
+        await self.bulk(insert(EventRow), self._events)
+        await self.session.exec(
+            update(ClusterStateRow)
+            .where(col(ClusterStateRow.cluster_id) == self.cluster_id)
+            .values(last_event=self.last_event, last_queued_at=self.last_queued_at)
+        )
+
+
+class Transactions:
+    """Runs writing transactions on one cluster's data, one after the other.
+
+    Each begins by updating the cluster's row: the worker's with `WHERE token = :mine`, so that an
+    owner whose lease was taken over cannot save (on PostgreSQL a check inside a later statement
+    would be too late), everybody else's without. Because they all wait for that row, a take-over
+    waits for an open save, and event numbers become visible in order.
+    """
+
+    def __init__(self, writer: AsyncEngine, cluster_id: str) -> None:
+        self._writer = writer
+        self._cluster_id = cluster_id
+        self._open: set[asyncio.Task[Any]] = set()
+
+    async def run(self, work: Callable[[Transaction], Awaitable[T]], token: str | None = None) -> T:
+        """Runs `work` and commits. A cancelled caller does not cancel the transaction.
+
+        Raises `LeaseLost` where `token` is not the worker's any more, `StoreUnavailable` where the
+        database failed: then the commit may have happened, so read again before going on.
+        """
+        task = asyncio.ensure_future(self._run(work, token))
+        self._open.add(task)
+        task.add_done_callback(self._open.discard)
+        return await asyncio.shield(task)
+
+    async def drain(self) -> None:
+        """Waits for the transactions whose callers went away."""
+        while self._open:
+            await asyncio.wait(self._open)
+
+    async def _run(self, work: Callable[[Transaction], Awaitable[T]], token: str | None) -> T:
+        try:
+            async with AsyncSession(self._writer, expire_on_commit=False) as session:
+                async with session.begin():
+                    transaction = await self._fenced(session, token)
+                    result = await work(transaction)
+                    await transaction.finish()
+                return result
+        except TROUBLE as error:
+            raise unavailable(error) from error
+        except SQLAlchemyError as error:
+            if getattr(error, "connection_invalidated", False):
+                raise unavailable(error) from error
+            raise
+
+    async def _fenced(self, session: AsyncSession, token: str | None) -> Transaction:
+        statement = (
+            update(ClusterStateRow)
+            .where(col(ClusterStateRow.cluster_id) == self._cluster_id)
+            .values(last_event=ClusterStateRow.last_event)
+            .returning(col(ClusterStateRow.last_event), col(ClusterStateRow.last_queued_at))
+        )
+        if token is not None:
+            statement = statement.where(col(ClusterStateRow.token) == token)
+        row = (await session.exec(statement)).one_or_none()
+        if row is None:
+            raise LeaseLost
+        return Transaction(session, self._cluster_id, int(row[0]), int(row[1]), datetime.now(UTC))
