@@ -41,7 +41,7 @@ def configure(*, json: bool, level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for noisy in ("elastic_transport", "alembic", "uvicorn.access", "asyncio"):
+    for noisy in ("alembic", "uvicorn.access", "asyncio", "httpx"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     logging.getLogger("elastic_transport").setLevel(logging.CRITICAL)  # its errors become ours
 

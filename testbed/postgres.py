@@ -112,25 +112,25 @@ class PostgresServer:
         self.stop(keep=True)
         self.start()
 
-    def create_database(self, template: str = "template0") -> str:
-        """Create a database as a copy of `template`, under a name not used before; its address.
+    def create_database(self, template_url: str | None = None) -> str:
+        """Create a database under a name not used before, and return its address.
 
-        `template` may be the name of any database to which nobody is connected.
+        It is empty, or a copy of the database with the address `template_url`, to which nobody may
+        be connected at that moment.
         """
         name = f"test_{next(self._numbers)}"
-        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
-            sql.Identifier(name), sql.Identifier(template)
+        template = "template0" if template_url is None else _database(template_url)
+        self._execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+                sql.Identifier(name), sql.Identifier(template)
+            )
         )
-        with psycopg.connect(self.url, autocommit=True) as connection:
-            connection.execute(statement)
         return self._url(name)
 
     def drop_database(self, url: str) -> None:
         """Drop a database that `create_database` made, ending the sessions in it."""
-        name = psycopg.conninfo.conninfo_to_dict(url)["dbname"]
-        statement = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(str(name)))
-        with psycopg.connect(self.url, autocommit=True) as connection:
-            connection.execute(statement)
+        name = sql.Identifier(_database(url))
+        self._execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
 
     def __enter__(self) -> PostgresServer:
         self.start()
@@ -143,6 +143,10 @@ class PostgresServer:
         traceback: TracebackType | None,
     ) -> None:
         self.stop()
+
+    def _execute(self, statement: sql.Composed) -> None:
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(statement)
 
     def _url(self, database: str) -> str:
         if self._folder is None:
@@ -187,6 +191,10 @@ class PostgresServer:
 
 def _nothing() -> None:
     pass
+
+
+def _database(url: str) -> str:
+    return str(psycopg.conninfo.conninfo_to_dict(url)["dbname"])
 
 
 def _accepts_connections(url: str) -> bool:

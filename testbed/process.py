@@ -23,7 +23,7 @@ from testbed.cache import server_user
 # $$ is the outer sh, also in the inner one: it leads the group, and exec turns it into the server.
 _WATCHED = """
 exec 3<&0
-setsid sh -c 'read -r _ || { kill -9 -- "-$1"; rm -rf -- "$2"; }' watcher $$ "$1" \
+setsid sh -c 'read -r _ || { kill -9 "-$1"; rm -rf -- "$2"; }' watcher $$ "$1" \
     <&3 3<&- >/dev/null 2>&1 &
 shift
 exec "$@" </dev/null 3<&-

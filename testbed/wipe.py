@@ -53,6 +53,10 @@ def wipe(client: httpx.Client) -> None:
 
 def _reset_settings(client: httpx.Client) -> None:
     settings = _get(client, "/_cluster/settings", flat_settings="true")
+    for kind in ("persistent", "transient"):
+        for block in (name for name in settings[kind] if name.startswith("cluster.blocks.")):
+            # a blocked cluster takes no request but one that ends this block and nothing else
+            _checked(client.put("/_cluster/settings", json={kind: {block: None}}))
     nulls = {kind: dict.fromkeys(settings[kind]) for kind in ("persistent", "transient")}
     if any(nulls.values()):
         _checked(client.put("/_cluster/settings", json=nulls))

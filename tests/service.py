@@ -1,0 +1,86 @@
+"""The service in the test's own process, spoken to over ASGI."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+
+from app.api.service import Service as Parts
+from app.main import create_app
+from app.settings import Settings
+from app.store.events import Event
+from tests.conditions import eventually
+
+BASE = "/api/upgrade_assistant/reindex"
+
+
+class Service:
+    """`client` speaks HTTP to it; `parts` are its insides, for what HTTP does not show."""
+
+    def __init__(self, client: httpx.AsyncClient, parts: Parts) -> None:
+        self.client = client
+        self.parts = parts
+
+    async def post_batch(self, *names: str) -> dict[str, Any]:
+        """Posts a batch that must be accepted as a whole request."""
+        answer = await self.client.post(f"{BASE}/batch", json={"indexNames": list(names)})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def operation(self, name: str) -> dict[str, Any]:
+        """The `reindexOp` of an index."""
+        answer = await self.client.get(f"{BASE}/{name}")
+        assert answer.status_code == 200, answer.text
+        return answer.json()["reindexOp"]
+
+    async def queue(self) -> list[dict[str, Any]]:
+        return (await self.client.get(f"{BASE}/batch/queue")).json()["queue"]
+
+    async def ended(self, name: str, seconds: float = 60) -> dict[str, Any]:
+        """Waits until the operation of that index has ended, and answers it."""
+
+        async def over() -> bool:
+            return (await self.operation(name))["status"] != 0
+
+        await eventually(over, f"the operation of {name} ends", seconds)
+        return await self.operation(name)
+
+    async def completed(self, *names: str, seconds: float = 60) -> None:
+        """Waits until the operations of these indices have ended well."""
+        for name in names:
+            operation = await self.ended(name, seconds)
+            assert operation["status"] == 1, operation
+
+    async def events(self, name: str) -> list[Event]:
+        """The events of the newest operation of that index."""
+        operation = await self.parts.reading.operation(name)
+        return await self.parts.store.events.of_operation(operation.id)
+
+    async def holds(self, name: str, why: str, seconds: float = 30) -> None:
+        """Waits until the operation of that index holds for a reason that contains `why`."""
+
+        async def held() -> bool:
+            operation = await self.parts.reading.operation(name)
+            return why in (operation.hold_reason or "")
+
+        await eventually(held, f"{name} holds because of “{why}”", seconds)
+
+
+@asynccontextmanager
+async def running_service(
+    elasticsearch_url: str, database_url: str, **settings: Any
+) -> AsyncGenerator[Service]:
+    """Starts the service and its worker, and stops both like a SIGTERM would."""
+    made: dict[str, Any] = {
+        "elasticsearch_hosts": [elasticsearch_url],
+        "database_url": database_url,
+        **settings,
+    }
+    app = create_app(Settings(**made))
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+            yield Service(client, app.state.service)
