@@ -17,7 +17,13 @@ from app.telemetry import logger
 
 log = logger(__name__)
 
-_KINDS: dict[type[Any], str] = {dict: "object", list: "array", str: "string", bool: "boolean", type(None): "null"}
+_KINDS: dict[type[Any], str] = {
+    dict: "object",
+    list: "array",
+    str: "string",
+    bool: "boolean",
+    type(None): "null",
+}
 _EXPECTED = {
     "list_type": "array",
     "string_type": "string",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from app.domain.errors import ReindexQueueError
@@ -12,16 +12,20 @@ from app.elastic.answers import Shards
 from app.elastic.connection import MASTER_TIMEOUT, Connection
 from app.elastic.view import ClusterView, in_path
 
-_MASTER = {"master_timeout": MASTER_TIMEOUT}
 _ACKNOWLEDGED = {"master_timeout": MASTER_TIMEOUT, "timeout": MASTER_TIMEOUT}
 
 
 class Cluster(ClusterView):
-    """One cluster, for the worker. `notes` collects what was changed since `take_notes`."""
+    """One cluster, for the worker.
+
+    `permit` is asked before every change and raises where the worker is not the worker any more:
+    an owner that slept through its lease must not send what it had in mind.
+    """
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
         self._notes: list[Note] = []
+        self.permit: Callable[[], None] = _always
 
     def take_notes(self) -> list[Note]:
         """The changes noted since the last call, in order."""
@@ -171,6 +175,7 @@ class Cluster(ClusterView):
         body: Any = None,
         opaque_id: str | None = None,
     ) -> dict[str, Any]:
+        self.permit()
         try:
             answer = await self._connection.change(method, path, query, body, opaque_id)
         except ReindexQueueError as error:
@@ -179,3 +184,7 @@ class Cluster(ClusterView):
             raise
         self._notes.append(note)
         return answer
+
+
+def _always() -> None:
+    """Before a worker sets its own permit: nobody else changes the cluster."""

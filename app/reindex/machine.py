@@ -11,7 +11,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from app.domain.errors import ClusterTrouble, DocumentsDiffer, Failure, StoreTrouble, TaskCancelled
+from app.domain.errors import (
+    ClusterTrouble,
+    DocumentsDiffer,
+    Failure,
+    LeaseLost,
+    StoreTrouble,
+    TaskCancelled,
+)
 from app.domain.operation import (
     ENDS_AS,
     Again,
@@ -95,6 +102,7 @@ class Machine:
 
         Raises `StoreTrouble`: the caller takes the operation up again from the store.
         """
+        self._cluster.permit = lambda: _check(lease())
         windows = await self._operations.windows(operation.id)
         turn = _Turn(operation, windows, doubt=True)
         while turn.operation.live and not stopping():
@@ -197,6 +205,11 @@ class Machine:
                 if fresh.requested is not turn.operation.requested:
                     turn.operation = fresh
                     return
+
+
+def _check(lease: Lease) -> None:
+    if not lease.held:
+        raise LeaseLost
 
 
 def _entry(operation: Operation) -> StepFunction:

@@ -15,14 +15,14 @@ async def write_block(work: Work, cluster: Cluster) -> Outcome:
     """Blocks writes without a writable gap, opens a closed source, and reads how far it goes."""
     operation = work.operation
     state = source_in(await cluster.look(operation.index_name), operation)
-    if operation.source is None:
-        return Again({"source": await _record(state, cluster)})
     if FLOOD_STAGE in state.blocks:
         return Hold(
             f"{state.name} is read-only because a disk of the cluster is nearly full; "
             "Elasticsearch lifts that by itself once there is room",
             retry_after=10,
         )
+    if operation.source is None:
+        return Again({"source": await _record(state, cluster)})
     await _block(state, operation.source, cluster)
     state = source_in(await cluster.look(operation.index_name), operation)
     if state.closed:
