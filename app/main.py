@@ -10,6 +10,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 
 from app.api import errors, health, openapi, upgrade_assistant
+from app.api.kibana_host import KibanaHost
 from app.api.service import Service
 from app.domain.operation import Limits
 from app.elastic.cluster import Cluster
@@ -19,6 +20,7 @@ from app.reindex.announcements import Bell
 from app.reindex.machine import Machine
 from app.reindex.queue import Queue
 from app.reindex.reading import Reading
+from app.reindex.surroundings import Surroundings
 from app.reindex.worker import Worker
 from app.settings import Settings
 from app.store.role import owner_name
@@ -48,8 +50,17 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         telemetry={"logs": False},
     )
-    app.include_router(upgrade_assistant.router)
+    for base, tag, keeps in (
+        ("/api/upgrade_assistant/reindex", "Upgrade Assistant", False),
+        ("/api/reindex_service/reindex", "Reindex service", True),
+    ):
+        app.include_router(upgrade_assistant.make_router(base, tag, keeps_by_default=keeps))
     app.include_router(health.router)
+    app.add_middleware(
+        KibanaHost,
+        base_path=settings.server_basepath,
+        xsrf=not settings.server_xsrf_disableprotection,
+    )
     errors.install(app)
     openapi.install(app)
     return app
@@ -81,14 +92,23 @@ async def _running(settings: Settings) -> AsyncGenerator[Service]:
 def _assemble(settings: Settings, store: Store, connection: Connection) -> Service:
     bell, who = Bell(), owner_name()
     limits = Limits(settings.reindex_window_documents, settings.reindex_batch_documents)
-    machine = Machine(store.operations, Cluster(connection), bell, limits, f"worker:{who}")
+    machine = Machine(store.operations, lambda: Cluster(connection), bell, limits, f"worker:{who}")
     view = ClusterView(connection)
+    surroundings = Surroundings(view)
+    queue = Queue(store.operations, view, surroundings, bell, settings.reindex_prefix_major)
     return Service(
         store=store,
         cluster=view,
-        queue=Queue(store.operations, view, bell, settings.reindex_prefix_major),
-        reading=Reading(store.operations),
-        worker=Worker(store.role, store.operations, machine, bell, f"worker:{who}"),
+        queue=queue,
+        reading=Reading(store.operations, view, surroundings, queue),
+        worker=Worker(
+            store.role,
+            store.operations,
+            machine,
+            bell,
+            f"worker:{who}",
+            settings.reindex_max_singles,
+        ),
     )
 
 

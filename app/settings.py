@@ -21,8 +21,11 @@ class Settings(BaseSettings):
     database_url: SecretStr = SecretStr("sqlite:///reindex-queue.db")
     server_host: str = "127.0.0.1"
     server_port: int = Field(default=5602, ge=0, le=65535)
+    server_basepath: str = Field(default="", pattern="^(/.*[^/])?$")
+    server_xsrf_disableprotection: bool = True
     reindex_cluster_id: str = Field(default="default", min_length=1, max_length=64)
     reindex_prefix_major: int | None = Field(default=None, ge=7, le=99)
+    reindex_max_singles: int = Field(default=2, ge=1, le=20)
     reindex_window_documents: int = Field(default=500_000, ge=1)
     reindex_batch_documents: int = Field(default=2_000, ge=1, le=10_000)
     reindex_lease_seconds: float = Field(default=15.0, ge=1.0, le=600.0)

@@ -47,6 +47,9 @@ def upgrade() -> None:
         sa.Column("caller", sqlmodel.sql.sqltypes.AutoString(length=255), nullable=False),
         sa.Column("index_name", sqlmodel.sql.sqltypes.AutoString(length=255), nullable=False),
         sa.Column("new_index_name", sqlmodel.sql.sqltypes.AutoString(length=255), nullable=False),
+        sa.Column("keeps_source", sa.Boolean(), nullable=False),
+        sa.Column("delete_old_index", sa.Boolean(), nullable=True),
+        sa.Column("mode", sqlmodel.sql.sqltypes.AutoString(length=32), nullable=True),
         sa.Column("status", sa.Integer(), nullable=False),
         sa.Column("last_completed_step", sa.Integer(), nullable=False),
         sa.Column("single", sa.Boolean(), nullable=False),
@@ -91,7 +94,7 @@ def upgrade() -> None:
         )
         batch_op.create_index(
             "ix_operation_queue",
-            ["cluster_id", "queued_at"],
+            ["cluster_id", "single", "queued_at"],
             unique=False,
             sqlite_where=sa.text("status = 0"),
             postgresql_where=sa.text("status = 0"),

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from app.api.schemas import ErrorEnvelope
-from app.domain.errors import ReindexQueueError
+from app.domain.errors import MixedVersions, ReindexQueueError
 from app.telemetry import logger
 
 log = logger(__name__)
@@ -40,7 +40,13 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _on_crash)
 
 
-def answer(request: Request, status: int, message: str, code: str) -> JSONResponse:
+def answer(
+    request: Request,
+    status: int,
+    message: str,
+    code: str,
+    attributes: dict[str, Any] | None = None,
+) -> JSONResponse:
     """The envelope, and the one log line that says what was refused and why."""
     say = log.error if status >= HTTPStatus.INTERNAL_SERVER_ERROR else log.info
     say(
@@ -51,13 +57,19 @@ def answer(request: Request, status: int, message: str, code: str) -> JSONRespon
         code=code,
         reason=message[:500],
     )
-    envelope = ErrorEnvelope(status_code=status, error=HTTPStatus(status).phrase, message=message)
+    envelope = ErrorEnvelope(
+        status_code=status,
+        error=HTTPStatus(status).phrase,
+        message=message,
+        attributes=attributes,
+    )
     return JSONResponse(envelope.model_dump(by_alias=True), status)
 
 
 async def _on_domain_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ReindexQueueError)
-    return answer(request, error.status, error.message, error.code)
+    attributes = {"allNodesUpgraded": False} if isinstance(error, MixedVersions) else None
+    return answer(request, error.status, error.message, error.code, attributes)
 
 
 async def _on_validation_error(request: Request, error: Exception) -> JSONResponse:

@@ -21,7 +21,7 @@ class Health(BaseModel):
 
 class WorkerHealth(BaseModel):
     state: str
-    operation: str | None
+    operations: list[str]
     error: str | None
 
 
@@ -52,7 +52,9 @@ async def readyz(service: Current, response: Response) -> Readiness:
     response.status_code = 200 if ready else 503
     return Readiness(
         ready=ready,
-        worker=WorkerHealth(state=report.state, operation=report.operation_id, error=report.error),
+        worker=WorkerHealth(
+            state=report.state, operations=list(report.operations), error=report.error
+        ),
         database=database,
         elasticsearch=elasticsearch,
     )

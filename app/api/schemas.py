@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictStr
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr, model_validator
 from pydantic.alias_generators import to_camel
 
 from app.domain.operation import Operation, Status, Step
+from app.domain.request import ReindexRequest
+from app.reindex.reading import IndexReport, StatusReport, shown_aliases
 
 MOST_NAMES = 10_000
+MOST_CHARACTERS = 1_000
 
 
 def _is_none(value: Any) -> bool:
@@ -20,8 +25,52 @@ class Wire(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
 
-class BatchBody(Wire):
-    """The names to queue, in the order in which they are to be worked off."""
+class Body(Wire):
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
+
+
+class IndexSettings(Body):
+    mode: Literal["standard", "lookup", "logsdb", "time_series"] | None = None
+
+
+class RequestOptions(Body):
+    """`deleteOldIndex` absent: by the route (removed here, kept under `/api/reindex_service`)."""
+
+    enqueue: StrictBool | None = None
+    delete_old_index: StrictBool | None = None
+
+
+class ReindexBody(Body):
+    """One index, its new name, and how (the newer Kibana's body)."""
+
+    index_name: Annotated[StrictStr, Field(max_length=MOST_CHARACTERS)]
+    new_index_name: Annotated[StrictStr, Field(max_length=MOST_CHARACTERS)] | None = None
+    reindex_options: RequestOptions = RequestOptions()
+    settings: IndexSettings = IndexSettings()
+
+    @model_validator(mode="after")
+    def _named(self) -> ReindexBody:
+        if self.new_index_name is not None and not self.new_index_name.strip():
+            raise ValueError("New index name cannot be empty")
+        return self
+
+    def request(self, *, keeps_by_default: bool) -> ReindexRequest:
+        asked = self.reindex_options.delete_old_index
+        name = self.new_index_name
+        return ReindexRequest(
+            index_name=self.index_name,
+            new_index_name=name.strip() if name is not None else None,
+            delete_old_index=asked,
+            keeps_source=keeps_by_default if asked is None else not asked,
+            mode=self.settings.mode,
+        )
+
+
+class BatchBody(Body):
+    """The indices to queue, in the order in which they are to be worked off.
+
+    `indexNames` (names only) or `indices` (each with its own options), not both.
+    """
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -29,7 +78,23 @@ class BatchBody(Wire):
         json_schema_extra={"examples": [{"indexNames": ["logs-2019", "logs-2020"]}]},
     )
 
-    index_names: Annotated[list[StrictStr], Field(max_length=MOST_NAMES)]
+    index_names: Annotated[list[StrictStr], Field(max_length=MOST_NAMES)] | None = None
+    indices: Annotated[list[ReindexBody], Field(max_length=MOST_NAMES)] | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> BatchBody:
+        if self.index_names is None and self.indices is None:
+            raise ValueError("[indexNames]: expected value of type [array] but got [undefined]")
+        if self.index_names is not None and self.indices is not None:
+            raise ValueError("send indexNames or indices, not both")
+        return self
+
+    def requests(self, *, keeps_by_default: bool) -> list[ReindexRequest]:
+        if self.indices is not None:
+            return [body.request(keeps_by_default=keeps_by_default) for body in self.indices]
+        return [
+            ReindexRequest(name, keeps_source=keeps_by_default) for name in self.index_names or ()
+        ]
 
 
 class QueueSettings(Wire):
@@ -42,6 +107,7 @@ class QueueSettings(Wire):
 class ReindexOptions(Wire):
     open_and_close: bool | None = Field(default=None, exclude_if=_is_none)
     queue_settings: QueueSettings | None = Field(default=None, exclude_if=_is_none)
+    delete_old_index: bool | None = Field(default=None, exclude_if=_is_none)
 
 
 class ReindexOperation(Wire):
@@ -64,6 +130,7 @@ class ReindexOperation(Wire):
     running_reindex_count: int | None
     reindex_options: ReindexOptions | None = Field(default=None, exclude_if=_is_none)
     backup_settings: dict[str, str] | None = Field(default=None, exclude_if=_is_none)
+    settings: str | None = Field(default=None, exclude_if=_is_none)
 
     @classmethod
     def of(cls, operation: Operation) -> ReindexOperation:
@@ -80,6 +147,7 @@ class ReindexOperation(Wire):
             running_reindex_count=None,
             reindex_options=_options(operation),
             backup_settings=_backup(operation),
+            settings=json.dumps({"mode": operation.mode}) if operation.mode else None,
         )
 
 
@@ -91,9 +159,10 @@ def _options(operation: Operation) -> ReindexOptions | None:
     )
     known = operation.source and operation.last_completed_step >= Step.REINDEX_STARTED
     closed = operation.source.closed if operation.source and known else None
-    if queue is None and closed is None:
+    delete = True if operation.delete_old_index else None
+    if queue is None and closed is None and delete is None:
         return None
-    return ReindexOptions(open_and_close=closed, queue_settings=queue)
+    return ReindexOptions(open_and_close=closed, queue_settings=queue, delete_old_index=delete)
 
 
 def _backup(operation: Operation) -> dict[str, str] | None:
@@ -118,8 +187,59 @@ class QueueAnswer(Wire):
     queue: list[ReindexOperation]
 
 
+class Warning(Wire):
+    warning_type: str
+    flow: str
+    meta: dict[str, Any] | None = Field(default=None, exclude_if=_is_none)
+
+
+class Meta(Wire):
+    index_name: str
+    reindex_name: str
+    aliases: list[str]
+    is_readonly: bool
+    is_frozen: bool
+    is_in_data_stream: bool
+    is_follower_index: bool
+
+    @classmethod
+    def of(cls, name: str, report: IndexReport) -> Meta:
+        settings: Mapping[str, Any] = report.index.settings if report.index else {}
+        return cls(
+            index_name=name,
+            reindex_name=report.new_index_name,
+            aliases=shown_aliases(report.index),
+            is_readonly=bool(report.index and report.index.verified_read_only),
+            is_frozen=str(settings.get("index.frozen")) == "true",
+            is_in_data_stream=report.data_stream,
+            is_follower_index=str(settings.get("index.xpack.ccr.following_index")) == "true",
+        )
+
+
 class StatusAnswer(Wire):
+    """`warnings` is absent where the index does not exist (after the swap it is an alias).
+
+    While Elasticsearch is away only `reindexOp` is there.
+    """
+
     reindex_op: ReindexOperation | None = Field(default=None, exclude_if=_is_none)
+    warnings: list[Warning] | None = Field(default=None, exclude_if=_is_none)
+    has_required_privileges: bool | None = Field(default=None, exclude_if=_is_none)
+    meta: Meta | None = Field(default=None, exclude_if=_is_none)
+
+    @classmethod
+    def of(cls, name: str, report: StatusReport) -> StatusAnswer:
+        operation = ReindexOperation.of(report.operation) if report.operation else None
+        cluster = report.cluster
+        if cluster is None:
+            return cls(reindex_op=operation)
+        found = cluster.warnings
+        return cls(
+            reindex_op=operation,
+            warnings=None if found is None else [Warning.model_validate(w) for w in found],
+            has_required_privileges=cluster.privileged,
+            meta=Meta.of(name, cluster),
+        )
 
 
 class CancelAnswer(Wire):
@@ -132,3 +252,4 @@ class ErrorEnvelope(Wire):
     status_code: int
     error: str
     message: str
+    attributes: dict[str, Any] | None = Field(default=None, exclude_if=_is_none)

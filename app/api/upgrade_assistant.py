@@ -1,4 +1,4 @@
-"""Kibana's Upgrade Assistant reindex API: its paths, bodies, codes and texts."""
+"""Kibana's reindex API: its paths, bodies, codes and texts, under the two bases it has had."""
 
 from __future__ import annotations
 
@@ -13,82 +13,115 @@ from app.api.schemas import (
     CancelAnswer,
     ErrorEnvelope,
     QueueAnswer,
+    ReindexBody,
     ReindexOperation,
     StatusAnswer,
 )
 from app.api.service import Caller, Current
+from app.domain.request import ReindexRequest
 
-_BAD: dict[int | str, dict[str, Any]] = {
-    400: {"model": ErrorEnvelope, "description": "The request cannot be done as asked"}
-}
-_AWAY: dict[int | str, dict[str, Any]] = {
-    503: {"model": ErrorEnvelope, "description": "Elasticsearch or the database is away"}
-}
-_NO_INDEX: dict[int | str, dict[str, Any]] = {
-    404: {"model": ErrorEnvelope, "description": "There is no such index or operation"}
-}
-_TAKEN: dict[int | str, dict[str, Any]] = {
-    409: {"model": ErrorEnvelope, "description": "Another operation fills the same target"}
-}
-_MEDIA: dict[int | str, dict[str, Any]] = {
-    415: {"model": ErrorEnvelope, "description": "The body is not sent as application/json"}
+_TEXTS = {
+    400: "The request cannot be done as asked",
+    403: "The service's own user lacks privileges",
+    404: "There is no such index or operation",
+    409: "The target exists, or another operation fills it",
+    415: "The body is not sent as application/json",
+    426: "The nodes have different major versions",
+    503: "Elasticsearch or the database is away",
 }
 
-router = APIRouter(prefix="/api/upgrade_assistant/reindex", tags=["Upgrade Assistant"])
+
+def _errors(*codes: int) -> dict[int | str, dict[str, Any]]:
+    return {code: {"model": ErrorEnvelope, "description": _TEXTS[code]} for code in codes}
 
 
-@router.post(
-    "/batch", summary="Batch start or resume a reindex", responses={**_BAD, **_MEDIA, **_AWAY}
-)
-async def batch(body: BatchBody, service: Current, caller: Caller) -> BatchAnswer:
-    """Queues the indices in the order given; they are worked off one after the other.
+def make_router(base: str, tag: str, *, keeps_by_default: bool) -> APIRouter:
+    """The reindex routes under `base`.
 
-    A name that cannot be queued is in `errors` and spoils nothing: the answer is still 200.
-    The good ones are durable before the answer. At most 10,000 names.
+    `keeps_by_default`: what becomes of the old index where the request does not say (the Upgrade
+    Assistant removes it, the newer reindex service keeps it).
     """
-    queued = await service.queue.enqueue_batch(body.index_names, caller)
-    return BatchAnswer(
-        enqueued=[ReindexOperation.of(operation) for operation in queued.enqueued],
-        errors=[
-            BatchError(index_name=refused.name, message=refused.error.message)
-            for refused in queued.refused
-        ],
+    router = APIRouter(prefix=base, tags=[tag])
+
+    @router.post(
+        "/batch",
+        summary="Batch start or resume a reindex",
+        responses=_errors(400, 415, 426, 503),
     )
+    async def batch(body: BatchBody, service: Current, caller: Caller) -> BatchAnswer:  # pyright: ignore[reportUnusedFunction]
+        """Queues the indices in the order given; they are worked off one after the other.
 
+        A name that cannot be queued is in `errors` and spoils nothing: the answer is still 200.
+        The good ones are durable before the answer. At most 10,000 names.
+        """
+        requests = body.requests(keeps_by_default=keeps_by_default)
+        queued = await service.queue.enqueue_batch(requests, caller)
+        return BatchAnswer(
+            enqueued=[ReindexOperation.of(operation) for operation in queued.enqueued],
+            errors=[
+                BatchError(index_name=refused.name, message=refused.error.message)
+                for refused in queued.refused
+            ],
+        )
 
-@router.get("/batch/queue", summary="Get the batch reindex queue", responses={**_AWAY})
-async def batch_queue(service: Current) -> QueueAnswer:
-    """The operations of the queue that have not ended, in order, the running one first."""
-    return QueueAnswer(queue=[ReindexOperation.of(o) for o in await service.reading.queue()])
+    @router.get("/batch/queue", summary="Get the batch reindex queue", responses=_errors(503))
+    async def batch_queue(service: Current) -> QueueAnswer:  # pyright: ignore[reportUnusedFunction]
+        """The operations of the queue that have not ended, in order, the running one first."""
+        return QueueAnswer(queue=[ReindexOperation.of(o) for o in await service.reading.queue()])
 
+    @router.post(
+        "",
+        summary="Start or resume a reindex with options",
+        responses=_errors(400, 403, 404, 409, 415, 426, 503),
+    )
+    async def start_with(  # pyright: ignore[reportUnusedFunction]
+        body: ReindexBody, service: Current, caller: Caller
+    ) -> ReindexOperation:
+        """As below, with `newIndexName`, `deleteOldIndex` and `settings.mode`."""
+        request = body.request(keeps_by_default=keeps_by_default)
+        enqueue = body.reindex_options.enqueue
+        return ReindexOperation.of(
+            await service.queue.start(request, caller, enqueue=bool(enqueue))
+        )
 
-@router.post(
-    "/{indexName}",
-    summary="Start or resume a reindex",
-    responses={**_BAD, **_NO_INDEX, **_TAKEN, **_AWAY},
-)
-async def start(indexName: str, service: Current, caller: Caller) -> ReindexOperation:
-    """Queues one index; an operation that has ended is followed by a new one."""
-    return ReindexOperation.of(await service.queue.start(indexName, caller))
+    @router.post(
+        "/{indexName}",
+        summary="Start or resume a reindex",
+        responses=_errors(400, 403, 404, 409, 426, 503),
+    )
+    async def start(  # pyright: ignore[reportUnusedFunction]
+        indexName: str,
+        service: Current,
+        caller: Caller,
+    ) -> ReindexOperation:
+        """Starts one index beside the queue, or resumes it where it was paused.
 
+        An operation that has ended is followed by a new one.
+        """
+        request = ReindexRequest(indexName, keeps_source=keeps_by_default)
+        return ReindexOperation.of(await service.queue.start(request, caller))
 
-@router.get(
-    "/{indexName}",
-    summary="Get the reindex status",
-    responses={**_BAD, **_AWAY},
-)
-async def status(indexName: str, service: Current) -> StatusAnswer:
-    """The newest operation of the index; `reindexOp` is absent where there is none."""
-    operation = await service.reading.operation_of(indexName)
-    return StatusAnswer(reindex_op=ReindexOperation.of(operation) if operation else None)
+    @router.get(
+        "/{indexName}",
+        summary="Get the reindex status",
+        responses=_errors(400, 404, 426, 503),
+    )
+    async def status(indexName: str, service: Current) -> StatusAnswer:  # pyright: ignore[reportUnusedFunction]
+        """The newest operation of the index; `reindexOp` is absent where there is none."""
+        return StatusAnswer.of(indexName, await service.reading.status(indexName))
 
+    @router.post(
+        "/{indexName}/cancel",
+        summary="Cancel a reindex",
+        responses=_errors(400, 404, 503),
+    )
+    async def cancel(  # pyright: ignore[reportUnusedFunction]
+        indexName: str,
+        service: Current,
+        caller: Caller,
+    ) -> CancelAnswer:
+        """Cancels the operation in any state before the swap: the source is then as found."""
+        await service.queue.cancel(indexName, caller)
+        return CancelAnswer()
 
-@router.post(
-    "/{indexName}/cancel",
-    summary="Cancel a reindex",
-    responses={**_BAD, **_NO_INDEX, **_AWAY},
-)
-async def cancel(indexName: str, service: Current, caller: Caller) -> CancelAnswer:
-    """Cancels the operation in any state before the swap: the source is then as it was found."""
-    await service.queue.cancel(indexName, caller)
-    return CancelAnswer()
+    return router

@@ -7,6 +7,10 @@
     │   ├── InvalidIndexName       400
     │   ├── IndexNotFound          404
     │   ├── NotAnIndex             400  the name is an alias
+    │   ├── AlreadyReindexed       400  the name is an alias that an operation of ours left
+    │   ├── WrongKind              400  an index of a kind that must be handled otherwise
+    │   ├── MissingPrivileges      403
+    │   ├── MixedVersions          426  the nodes' majors differ
     │   ├── AlreadyInProgress      400
     │   ├── TargetTaken            409  two sources would share a target, or it exists
     │   ├── OperationNotFound      404
@@ -28,6 +32,8 @@
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class ReindexQueueError(Exception):
@@ -66,6 +72,41 @@ class NotAnIndex(Refused):
         super().__init__(
             f"{name} is an alias of {shown}, not an index. Post the name of the index itself."
         )
+
+
+class AlreadyReindexed(Refused):
+    code = "already_reindexed"
+
+    def __init__(self, name: str, target: str) -> None:
+        super().__init__(f"{name} was already reindexed: it is now an alias of {target}.")
+
+
+class WrongKind(Refused):
+    """The index is of a kind that cannot be reindexed this way; `code` says which."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class MissingPrivileges(Refused):
+    code = "missing_privileges"
+    status = 403
+
+    def __init__(self, name: str, target: str | None, missing: Sequence[str]) -> None:
+        to = f' to "{target}"' if target else ""
+        super().__init__(f'You do not have adequate privileges to reindex "{name}"{to}.')
+        self.missing = tuple(missing)
+
+
+class MixedVersions(Refused):
+    """`all_upgraded`: no node has the major that this service was made for; never, here."""
+
+    code = "mixed_versions"
+    status = 426
+
+    def __init__(self) -> None:
+        super().__init__("There are some nodes running a different version of Elasticsearch")
 
 
 class AlreadyInProgress(Refused):
@@ -108,6 +149,7 @@ class ClusterRefused(Failure):
 
     def __init__(self, kind: str, reason: str, http_status: int) -> None:
         super().__init__(kind, f"Elasticsearch refused ({http_status} {kind}): {reason}")
+        self.status = 403 if http_status == 403 else 502
         self.kind = kind
         self.reason = reason
         self.http_status = http_status

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
+from app.domain import lifecycle
+
 Tree = Mapping[str, Any]
 
 STAMP = "index.routing.allocation.exclude.reindex_queue_operation"
@@ -36,19 +38,38 @@ BLOCKS = (
 
 _PRIVATE = frozenset(
     {
+        "index.allocation.existing_shards_allocator",
         "index.creation_date",
+        "index.frozen",
         "index.history.uuid",
+        "index.mapper.dynamic",
+        "index.merge.enabled",
         "index.number_of_routing_shards",
         "index.provided_name",
+        "index.routing.allocation.initial_recovery._id",
+        "index.search.throttled",
+        "index.source_only",
         "index.uuid",
         "index.verified_before_close",
         "index.verified_read_only",
-        "index.version.created",
-        "index.version.upgraded",
         STAMP,
     }
 )
-_PRIVATE_PREFIXES = ("index.blocks.", "index.resize.source.", "index.shrink.source.")
+"""Elasticsearch's own, or not settable: never copied by us and never compared (Kibana, 6.2)."""
+
+DEPRECATED = (
+    "index.force_memory_term_dictionary",
+    "index.max_adjacency_matrix_filters",
+    "index.soft_deletes.enabled",
+)
+_RETENTION = ("index.translog.retention.size", "index.translog.retention.age")
+_PRIVATE_PREFIXES = (
+    "index.blocks.",
+    "index.resize.source.",
+    "index.shrink.source.",
+    "index.store.snapshot.",
+    "index.version.",
+)
 
 
 def blocks_on(flat: Mapping[str, Any]) -> dict[str, str]:
@@ -61,19 +82,27 @@ def to_restore(flat: Mapping[str, Any]) -> dict[str, str | None]:
     return {key: flat.get(key) for key in (*RESTORED, "index.hidden")}
 
 
-def _comparable(flat: Mapping[str, Any]) -> dict[str, Any]:
+def deprecated(flat: Mapping[str, Any]) -> list[str]:
+    """Settings that are set and that the target does without (Kibana, 6.1), in their order."""
+    found = [key for key in flat if key in DEPRECATED]
+    if str(flat.get("index.soft_deletes.enabled")) == "true":
+        found += [key for key in _RETENTION if key in flat]
+    return found
+
+
+def copied(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that a target takes from its source: what the copy does not override."""
+    dropped = {*deprecated(flat), *WHILE_COPYING, lifecycle.POLICY}
     return {
         key: value
         for key, value in flat.items()
-        if key not in _PRIVATE
-        and key not in WHILE_COPYING
-        and not key.startswith(_PRIVATE_PREFIXES)
+        if key not in _PRIVATE and key not in dropped and not key.startswith(_PRIVATE_PREFIXES)
     }
 
 
 def differing_settings(source: Mapping[str, Any], target: Mapping[str, Any]) -> list[str]:
     """What a target has otherwise than its source, beyond what the copy itself needs, in words."""
-    wanted, found = _comparable(source), _comparable(target)
+    wanted, found = copied(source), copied(target)
     return [
         f"{key} ({wanted.get(key, 'not set')} → {found.get(key, 'not set')})"
         for key in sorted(wanted.keys() | found.keys())

@@ -69,8 +69,9 @@ class Record(BaseModel):
 class Source(Record):
     """The source as it was found, saved before the first change to it.
 
-    `settings` holds the keys of `index_settings.RESTORED` (None: not set); `blocks` the
-    `index.blocks.*` that were on; `active_copies` the started shard copies of all its shards.
+    `settings` holds the keys of `index_settings.RESTORED` (None: not set), `lifecycle` what is set
+    after the swap, `blocks` the `index.blocks.*` that were on; `active_copies` are the started
+    shard copies of all its shards.
     """
 
     uuid: str
@@ -81,6 +82,7 @@ class Source(Record):
     verified_read_only: bool
     aliases: list[str]
     settings: dict[str, str | None]
+    lifecycle: dict[str, str]
     active_copies: int
 
 
@@ -99,6 +101,8 @@ class Operation(Record):
     """One index on its way.
 
     Times are UTC; `queued_at` is in milliseconds, strictly increasing, and the only order.
+    `keeps_source`: only the aliases move in the end, the source stays under its name;
+    `delete_old_index` is what was asked for (None: nothing). `mode`: the target's `index.mode`.
     `single`: started by name, so not in the batch queue on the wire. `undone` counts the finished
     entries of the undo list, `crashes` the unexpected exceptions in a row. `leftover_uuid` is the
     target that an earlier failed operation left for a person to look at.
@@ -110,6 +114,9 @@ class Operation(Record):
     caller: str
     index_name: IndexName
     new_index_name: IndexName
+    keeps_source: bool
+    delete_old_index: bool | None
+    mode: str | None
     status: Status
     last_completed_step: Step
     single: bool

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from app.domain import index_settings
@@ -12,13 +12,24 @@ from app.domain.names import IndexName
 
 @dataclass(frozen=True)
 class Version:
-    """Of the node that answered: `number` as in 8.19.8."""
+    """`number` as in 8.19.8, or 9.5.0-SNAPSHOT."""
 
     number: str
 
     @property
+    def parts(self) -> tuple[int, int]:
+        """Major and minor."""
+        major, minor = self.number.split(".")[:2]
+        return int(major), int(minor)
+
+    @property
     def major(self) -> int:
-        return int(self.number.split(".")[0])
+        return self.parts[0]
+
+    @property
+    def creates_from(self) -> bool:
+        """Knows `_create_from` (8.18 and newer)."""
+        return self.parts >= (8, 18)
 
 
 @dataclass(frozen=True)
@@ -36,6 +47,8 @@ class IndexState:
     aliases: tuple[str, ...]
     routing_shards: int
     mappings: Mapping[str, Any]
+    system: bool = False
+    rollovers: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @property
     def index_name(self) -> IndexName:

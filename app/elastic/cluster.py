@@ -81,6 +81,19 @@ class Cluster(ClusterView):
             {"settings_override": dict(settings)},
         )
 
+    async def create_index(
+        self, target: IndexName, settings: Mapping[str, Any], mappings: Mapping[str, Any]
+    ) -> None:
+        """Creates an empty `target`; for clusters before 8.18. None must not be among `settings`:
+        7.17 stores it as a literal null."""
+        await self._change(
+            Note(what="target created", index=target, after=dict(settings)),
+            "PUT",
+            f"/{in_path(target)}",
+            _ACKNOWLEDGED,
+            {"settings": dict(settings), "mappings": dict(mappings)},
+        )
+
     async def take_aliases(self, index: IndexName, aliases: Sequence[str]) -> None:
         """Takes `aliases` off `index`."""
         await self._change(
@@ -130,6 +143,25 @@ class Cluster(ClusterView):
                     *added,
                 ]
             },
+        )
+
+    async def move_aliases(
+        self, source: IndexName, target: IndexName, aliases: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        """Takes `aliases` off `source` and gives them to `target`, all at once or not at all."""
+        taken = [
+            {"remove": {"index": source, "alias": name, "must_exist": True}} for name in aliases
+        ]
+        given = [
+            {"add": {"index": target, "alias": name, **properties}}
+            for name, properties in aliases.items()
+        ]
+        await self._change(
+            Note(what="aliases moved", index=target, before=source, after=dict(aliases)),
+            "POST",
+            "/_aliases",
+            _ACKNOWLEDGED,
+            {"actions": [*taken, *given]},
         )
 
     async def start_copy(self, body: Mapping[str, Any], opaque_id: str) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
 from typing import Any, cast
 from urllib.parse import quote
 
-from app.domain.errors import ClusterBusy, NotElasticsearch, ReindexQueueError
+from app.domain.errors import ClusterBusy, ClusterRefused, NotElasticsearch, ReindexQueueError
 from app.domain.names import IndexName
 from app.elastic.answers import (
     IndexState,
@@ -22,7 +23,15 @@ from app.elastic.connection import Connection, is_missing
 MAX_PATH = 3_500
 """Characters of index names in a URL: Elasticsearch takes 4,096 bytes for the whole first line."""
 
-_STATE_FIELDS = ("settings", "aliases", "state", "routing_num_shards")
+_STATE_FIELDS = (
+    "settings",
+    "aliases",
+    "state",
+    "routing_num_shards",
+    "system",
+    "rollover_info",
+    "mappings._doc._source",
+)
 
 
 def in_path(*names: str) -> str:
@@ -56,6 +65,90 @@ class ClusterView:
         except (KeyError, TypeError) as error:
             raise NotElasticsearch("The cluster's root page does not tell its version.") from error
 
+    async def node_versions(self) -> list[Version]:
+        """The versions of all nodes, oldest first."""
+        answer = await self._connection.read("/_nodes/os", {"filter_path": "nodes.*.version"})
+        found = {str(node["version"]) for node in answer.get("nodes", {}).values()}
+        if not found:
+            raise NotElasticsearch("The cluster does not tell the versions of its nodes.")
+        return sorted((Version(number) for number in found), key=lambda v: v.parts)
+
+    async def data_streams(self) -> dict[str, list[str]]:
+        """Every data stream with its backing indices; empty where the cluster has none."""
+        answer = await self._connection.read(
+            "/_cluster/state/metadata/.rq-no-index",
+            {
+                "ignore_unavailable": "true",
+                "allow_no_indices": "true",
+                "filter_path": "metadata.data_stream.data_stream.*.indices.index_name",
+            },
+        )
+        found = answer.get("metadata", {}).get("data_stream", {}).get("data_stream", {})
+        return {
+            name: [str(index["index_name"]) for index in stream.get("indices", ())]
+            for name, stream in cast(dict[str, Any], found).items()
+        }
+
+    async def security_on(self) -> bool:
+        """False where the cluster has no security, or it is switched off."""
+        try:
+            answer = await self._connection.read(
+                "/_xpack", {"filter_path": "features.security.enabled"}
+            )
+        except ClusterRefused:  # no x-pack at all: 400 or 405, "no handler found"
+            return False
+        return bool(answer.get("features", {}).get("security", {}).get("enabled"))
+
+    async def missing_privileges(
+        self, names: Sequence[IndexName]
+    ) -> tuple[list[str], dict[str, list[str]]]:
+        """What our own user lacks: cluster privileges, and index privileges by name.
+
+        The privileges are those Kibana asks for (8.x: cluster `manage`, `all` on every name,
+        `read` on `.tasks`).
+        """
+        answer = await self._connection.read(
+            "/_security/user/_has_privileges",
+            None,
+            {
+                "cluster": ["manage"],
+                "index": [
+                    {"names": names, "privileges": ["all"], "allow_restricted_indices": True},
+                    {"names": [".tasks"], "privileges": ["read"]},
+                ],
+            },
+        )
+        lacking = [name for name, held in answer["cluster"].items() if not held]
+        by_index = {
+            index: [privilege for privilege, held in privileges.items() if not held]
+            for index, privileges in cast(dict[str, dict[str, bool]], answer["index"]).items()
+        }
+        return lacking, {index: lacks for index, lacks in by_index.items() if lacks}
+
+    async def effective_setting(self, index: IndexName, key: str) -> str | None:
+        """A setting's value, its default for that index included; None where it is unknown."""
+        answer = await self._connection.read(
+            f"/{in_path(index)}/_settings",
+            {"flat_settings": "true", "include_defaults": "true", "expand_wildcards": "all"},
+        )
+        entry = answer.get(index, {})
+        value = entry.get("settings", {}).get(key, entry.get("defaults", {}).get(key))
+        return None if value is None else str(value)
+
+    async def restricted_on(self, names: Sequence[IndexName]) -> list[str]:
+        """Index patterns on which our own user has document- or field-level security.
+
+        `_has_privileges` says yes to everything all the same, while documents and fields are
+        missing from every answer (8.19).
+        """
+        answer = await self._connection.read("/_security/user/_privileges")
+        found: set[str] = set()
+        for entry in cast(list[dict[str, Any]], answer.get("indices", [])):
+            limited = entry.get("query") or entry.get("field_security")
+            if limited and any(matches(name, entry["names"]) for name in names):
+                found |= set(cast(list[str], entry["names"]))
+        return sorted(found)
+
     async def look(self, *names: IndexName, mappings: bool = False) -> Looked:
         """The concrete indices behind `names`, from the master's cluster state.
 
@@ -63,7 +156,7 @@ class ClusterView:
         `metadata` block, and beside names that do not exist (measured on 8.19). An alias among
         the names brings in its indices.
         """
-        wanted = (*_STATE_FIELDS, "mappings") if mappings else _STATE_FIELDS
+        wanted = (*_STATE_FIELDS[:-1], "mappings") if mappings else _STATE_FIELDS
         answer = await self._connection.read(
             f"/_cluster/state/metadata/{in_path(*names)}",
             {
@@ -169,6 +262,11 @@ class ClusterView:
         return [task for task in tasks if task.opaque_id.startswith(opaque_prefix)]
 
 
+def matches(name: str, patterns: Sequence[str]) -> bool:
+    """True where one of Elasticsearch's index patterns (`logs-*`) covers `name`."""
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
 def _shards(answer: dict[str, Any]) -> Shards:
     shards = answer["_shards"]
     return Shards(int(shards["total"]), int(shards["successful"]), int(shards["failed"]))
@@ -183,5 +281,7 @@ def _index_state(name: str, entry: dict[str, Any]) -> IndexState:
         settings=entry["settings"],
         aliases=tuple(entry.get("aliases") or ()),
         routing_shards=int(entry["routing_num_shards"]),
+        system=bool(entry.get("system")),
+        rollovers=cast(dict[str, Any], entry.get("rollover_info", {})),
         mappings=mappings.get("_doc", mappings),
     )

@@ -36,13 +36,14 @@ from app.domain.operation import (
 )
 from app.domain.windows import Window
 from app.elastic.cluster import Cluster
-from app.reindex.announcements import Bell
+from app.reindex.announcements import Bell, Ear
 from app.reindex.steps.copy import copy, plan_copy
 from app.reindex.steps.create_target import create_target
 from app.reindex.steps.finish import finish
 from app.reindex.steps.restore_settings import restore_settings
+from app.reindex.steps.source import restore_source
 from app.reindex.steps.swap import swap
-from app.reindex.steps.undo import drop_target, end_tasks, restore_source
+from app.reindex.steps.undo import drop_target, end_tasks
 from app.reindex.steps.write_block import write_block
 from app.store.operations import Operations
 from app.store.role import Lease
@@ -79,15 +80,22 @@ class _Turn:
 
     operation: Operation
     windows: tuple[Window, ...]
-    doubt: bool
+    cluster: Cluster
+    ear: Ear
+    doubt: bool = True
     wait: float = 0.0
 
 
 class Machine:
-    """Runs one operation at a time for the holder of the lease."""
+    """Runs operations for the holder of the lease, each with a view of the cluster of its own."""
 
     def __init__(
-        self, operations: Operations, cluster: Cluster, bell: Bell, limits: Limits, who: str
+        self,
+        operations: Operations,
+        cluster: Callable[[], Cluster],
+        bell: Bell,
+        limits: Limits,
+        who: str,
     ) -> None:
         self._operations = operations
         self._cluster = cluster
@@ -102,15 +110,17 @@ class Machine:
 
         Raises `StoreTrouble`: the caller takes the operation up again from the store.
         """
-        self._cluster.permit = lambda: _check(lease())
         windows = await self._operations.windows(operation.id)
-        turn = _Turn(operation, windows, doubt=True)
-        while turn.operation.live and not stopping():
-            await self._grant(turn, lease())
-            outcome = await self._next(turn, lease())
-            await self._keep(turn, outcome, lease())
-            if turn.wait and turn.operation.live:
-                await self._pause(turn, stopping)
+        cluster = self._cluster()
+        cluster.permit = lambda: _check(lease())
+        with self._bell.listening() as ear:
+            turn = _Turn(operation, windows, cluster, ear)
+            while turn.operation.live and not stopping():
+                await self._grant(turn, lease())
+                outcome = await self._next(turn, lease())
+                await self._keep(turn, outcome, lease())
+                if turn.wait and turn.operation.live:
+                    await self._pause(turn, stopping)
 
     async def _grant(self, turn: _Turn, lease: Lease) -> None:
         """Turns a wish into a goal, or says that it comes too late."""
@@ -132,7 +142,7 @@ class Machine:
         if not lease.held:
             return Hold("the worker role is being renewed", 0.2)
         try:
-            outcome = await _entry(operation)(work, self._cluster)
+            outcome = await _entry(operation)(work, turn.cluster)
         except ClusterTrouble as error:
             return Hold(error.message, backoff(operation.attempts))
         except TaskCancelled as error:
@@ -149,7 +159,7 @@ class Machine:
 
     async def _keep(self, turn: _Turn, outcome: Outcome, lease: Lease) -> None:
         """Saves the outcome where it says something new."""
-        operation, notes = turn.operation, self._cluster.take_notes()
+        operation, notes = turn.operation, turn.cluster.take_notes()
         changes = outcome.changes
         turn.wait = 0.0
         if isinstance(outcome, Hold):
@@ -199,7 +209,7 @@ class Machine:
             left = (until - datetime.now(UTC)).total_seconds()
             if left <= 0:
                 return
-            rung = await self._bell.wait(min(left, LOOK_SECONDS))
+            rung = await turn.ear.wait(min(left, LOOK_SECONDS))
             if rung or left > LOOK_SECONDS:
                 fresh = await self._operations.load(turn.operation.id)
                 if fresh.requested is not turn.operation.requested:

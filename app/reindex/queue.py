@@ -8,18 +8,21 @@ from dataclasses import dataclass
 from app.domain.errors import (
     AlreadyInProgress,
     CannotCancel,
-    IndexNotFound,
     InvalidIndexName,
-    NotAnIndex,
+    MissingPrivileges,
     OperationNotFound,
     Refused,
 )
 from app.domain.names import IndexName, target_name
 from app.domain.operation import Operation, Status, Step, Wish
+from app.domain.request import ReindexRequest
 from app.elastic.answers import Looked
 from app.elastic.view import ClusterView
 from app.reindex.announcements import Bell
-from app.store.operations import Operations, Wanted
+from app.reindex.classifier import mode_refusal, refusal, target_refusal
+from app.reindex.surroundings import Surroundings
+from app.store.enqueueing import Wanted
+from app.store.operations import Operations
 from app.telemetry import logger
 
 log = logger(__name__)
@@ -41,45 +44,40 @@ class Batch:
 
 class Queue:
     def __init__(
-        self, operations: Operations, cluster: ClusterView, bell: Bell, major: int | None
+        self,
+        operations: Operations,
+        cluster: ClusterView,
+        surroundings: Surroundings,
+        bell: Bell,
+        major: int | None,
     ) -> None:
         self._operations = operations
         self._cluster = cluster
+        self._surroundings = surroundings
         self._bell = bell
         self._major = major
 
-    async def enqueue_batch(self, names: Sequence[str], caller: str) -> Batch:
-        """Queues every name that can be, in order; the others are in `refused`.
+    async def enqueue_batch(self, requests: Sequence[ReindexRequest], caller: str) -> Batch:
+        """Queues every index that can be, in order; the others are in `refused`.
 
-        Raises `ClusterTrouble` and `StoreTrouble`: then nothing was queued.
+        Raises `MixedVersions`, `ClusterTrouble` and `StoreTrouble`: then nothing was queued.
         """
-        good, refused = _valid(names)
-        wanted: list[Wanted] = []
-        major = await self._prefix_major()
-        looked = await self._cluster.look_at_all(good) if good else Looked()
-        for name in good:
-            try:
-                wanted.append(_wanted(name, looked, major))
-            except Refused as error:
-                refused.append(RefusedName(name, error))
-        earlier = [{"indexName": r.name, "message": r.error.message} for r in refused]
-        queued = await self._operations.enqueue(wanted, caller, earlier)
-        refused += [RefusedName(name, error) for name, error in queued.refused.items()]
-        self._bell.ring()
-        log.info("batch_queued", queued=len(queued.operations), refused=len(refused))
-        return Batch(queued.operations, _in_order(names, refused))
+        queued, refused = await self._enqueue(requests, caller, single=False)
+        log.info("batch_queued", queued=len(queued), refused=len(refused))
+        return Batch(queued, refused)
 
-    async def start(self, name: str, caller: str) -> Operation:
-        """Queues one index by itself. Raises `Refused`, `ClusterTrouble`, `StoreTrouble`."""
-        index = IndexName(name)
-        looked = await self._cluster.look(index)
-        wanted = _wanted(index, looked, await self._prefix_major())
-        queued = await self._operations.enqueue([wanted], caller, single=True)
-        for error in queued.refused.values():
-            raise error
-        self._bell.ring()
-        log.info("operation_queued", index=index)
-        return queued.operations[0]
+    async def start(
+        self, request: ReindexRequest, caller: str, *, enqueue: bool = False
+    ) -> Operation:
+        """Starts or resumes one index beside the queue, or in it where `enqueue` is set.
+
+        Raises `Refused`, `ClusterTrouble`, `StoreTrouble`.
+        """
+        queued, refused = await self._enqueue([request], caller, single=not enqueue)
+        for fault in refused:
+            raise fault.error
+        log.info("operation_queued", index=request.index_name)
+        return queued[0]
 
     async def cancel(self, name: str, caller: str) -> None:
         """Cancels the index's operation: at once where it was not started, else soon.
@@ -89,9 +87,11 @@ class Queue:
         operation = await self._operations.latest(IndexName(name))
         if operation is None:
             raise OperationNotFound(name)
-        if operation.status is not Status.IN_PROGRESS:
+        if not operation.live:
             raise CannotCancel("Reindex operation is not in progress")
-        if operation.last_completed_step >= Step.ALIAS_CREATED:
+        if operation.status is Status.IN_PROGRESS and (
+            operation.last_completed_step >= Step.ALIAS_CREATED
+        ):
             raise CannotCancel(
                 "Reindex operation is not currently waiting for reindex task to complete"
             )
@@ -102,36 +102,100 @@ class Queue:
         self._bell.ring()
         log.info("cancel_requested", index=name, operation=operation.id)
 
-    async def _prefix_major(self) -> int:
-        """The major in `reindexed-v8-…`: the cluster's own unless a setting says otherwise."""
-        running = (await self._cluster.version()).major
-        return self._major or running
+    async def target_of(self, name: IndexName) -> IndexName:
+        """What `name` would be copied to by Kibana's rule."""
+        return target_name(name, self._major or await self._surroundings.one_major())
+
+    async def _enqueue(
+        self, requests: Sequence[ReindexRequest], caller: str, *, single: bool
+    ) -> tuple[list[Operation], list[RefusedName]]:
+        running = await self._surroundings.one_major()
+        wanted, refused = _well_formed(requests, self._major or running)
+        faults = await self._faults(wanted)
+        refused += [RefusedName(name, error) for name, error in faults.items()]
+        good = [wish for wish in wanted if wish.index_name not in faults]
+        earlier = [{"indexName": r.name, "message": r.error.message} for r in refused]
+        queued = await self._operations.enqueue(good, caller, earlier, single=single)
+        refused += [RefusedName(name, error) for name, error in queued.refused.items()]
+        self._bell.ring()
+        return queued.operations, _in_order(requests, refused)
+
+    async def _faults(self, wanted: Sequence[Wanted]) -> dict[IndexName, Refused]:
+        """Who of `wanted` the cluster's state, our privileges or our history speak against.
+
+        An index that has a live operation is left to the store: it is refused or resumed there.
+        """
+        live = await self._operations.live_names()
+        new = [wish for wish in wanted if wish.index_name not in live]
+        if not new:
+            return {}
+        looked = await self._cluster.look_at_all(
+            [name for wish in new for name in (wish.index_name, wish.new_index_name)]
+        )
+        streams = await self._cluster.data_streams()
+        earlier = await self._operations.completed_targets([wish.index_name for wish in new])
+        leftovers = await self._operations.leftover_targets()
+        faults = {
+            wish.index_name: fault
+            for wish in new
+            if (
+                fault := refusal(wish.index_name, looked, streams, earlier)
+                or _of_target(wish, looked, leftovers)
+            )
+        }
+        good = [wish for wish in new if wish.index_name not in faults]
+        return faults | await self._privilege_faults(good)
+
+    async def _privilege_faults(self, wanted: Sequence[Wanted]) -> dict[IndexName, Refused]:
+        names = [name for wish in wanted for name in (wish.index_name, wish.new_index_name)]
+        cluster, by_index = await self._surroundings.missing_privileges(names)
+        faults: dict[IndexName, Refused] = {}
+        for wish in wanted:
+            pair = (wish.index_name, wish.new_index_name, ".tasks")
+            missing = [f"cluster: {p}" for p in cluster]
+            missing += [f"{name}: {p}" for name in pair for p in by_index.get(name, ())]
+            if missing:
+                faults[wish.index_name] = MissingPrivileges(wish.index_name, None, missing)
+        return faults
 
 
-def _valid(names: Sequence[str]) -> tuple[list[IndexName], list[RefusedName]]:
-    good: dict[IndexName, None] = {}
+def _of_target(wish: Wanted, looked: Looked, leftovers: set[str]) -> Refused | None:
+    return target_refusal(wish.index_name, wish.new_index_name, looked, leftovers) or mode_refusal(
+        wish.mode, looked[wish.index_name]
+    )
+
+
+def _well_formed(
+    requests: Sequence[ReindexRequest], major: int
+) -> tuple[list[Wanted], list[RefusedName]]:
+    """What was asked for with names checked by their form; a name asked for twice counts once."""
+    wanted: dict[IndexName, Wanted] = {}
     refused: list[RefusedName] = []
-    for name in names:
+    for request in requests:
         try:
-            index = IndexName(name)
+            wish = _wanted(request, major)
         except InvalidIndexName as error:
-            refused.append(RefusedName(name, error))
+            refused.append(RefusedName(request.index_name, error))
             continue
-        if index in good:
-            refused.append(RefusedName(name, AlreadyInProgress(name)))
-        good[index] = None
-    return list(good), refused
+        if wish.index_name in wanted:
+            refused.append(RefusedName(wish.index_name, AlreadyInProgress(wish.index_name)))
+        else:
+            wanted[wish.index_name] = wish
+    return list(wanted.values()), refused
 
 
-def _wanted(name: IndexName, looked: Looked, major: int) -> Wanted:
-    """Raises `Refused` where the cluster has no index of that name."""
-    if name in looked:
-        return Wanted(name, target_name(name, major))
-    if holders := looked.holders(name):
-        raise NotAnIndex(name, holders)
-    raise IndexNotFound(name)
+def _wanted(request: ReindexRequest, major: int) -> Wanted:
+    name = IndexName(request.index_name)
+    given = request.new_index_name
+    return Wanted(
+        index_name=name,
+        new_index_name=IndexName(given) if given is not None else target_name(name, major),
+        keeps_source=request.keeps_source,
+        delete_old_index=request.delete_old_index,
+        mode=request.mode,
+    )
 
 
-def _in_order(names: Sequence[str], refused: list[RefusedName]) -> list[RefusedName]:
-    position = {name: n for n, name in enumerate(names)}
+def _in_order(requests: Sequence[ReindexRequest], refused: list[RefusedName]) -> list[RefusedName]:
+    position = {request.index_name: n for n, request in enumerate(requests)}
     return sorted(refused, key=lambda r: position[r.name])

@@ -2,27 +2,99 @@
 
 from __future__ import annotations
 
-from app.domain.errors import OperationNotFound
+from dataclasses import dataclass
+from typing import Any
+
+from app.domain.errors import ClusterTrouble, IndexNotFound, MixedVersions, OperationNotFound
 from app.domain.names import IndexName
 from app.domain.operation import Operation
+from app.domain.warnings import warnings_of
+from app.elastic.answers import IndexState
+from app.elastic.view import ClusterView
+from app.reindex.queue import Queue
+from app.reindex.steps.identity import named
+from app.reindex.surroundings import Surroundings
 from app.store.operations import Operations
 
 
+@dataclass(frozen=True)
+class IndexReport:
+    """What the cluster says of an index beside its operation; `index` None: no such index."""
+
+    index: IndexState | None
+    new_index_name: IndexName
+    data_stream: bool
+    privileged: bool
+    warnings: list[dict[str, Any]] | None
+
+
+@dataclass(frozen=True)
+class StatusReport:
+    """`cluster` is None while the cluster is away: the operation is known all the same."""
+
+    operation: Operation | None
+    cluster: IndexReport | None
+
+
 class Reading:
-    def __init__(self, operations: Operations) -> None:
+    def __init__(
+        self,
+        operations: Operations,
+        cluster: ClusterView,
+        surroundings: Surroundings,
+        queue: Queue,
+    ) -> None:
         self._operations = operations
+        self._cluster = cluster
+        self._surroundings = surroundings
+        self._queue = queue
 
     async def queue(self) -> list[Operation]:
         """The batch queue in order, the running head included."""
         return await self._operations.queue()
 
-    async def operation_of(self, name: str) -> Operation | None:
-        """The newest operation of that index; None where there never was one."""
-        return await self._operations.latest(IndexName(name))
-
     async def operation(self, name: str) -> Operation:
-        """As `operation_of`. Raises `OperationNotFound`."""
-        found = await self.operation_of(name)
+        """The newest operation of that index. Raises `OperationNotFound`."""
+        found = await self._operations.latest(IndexName(name))
         if found is None:
             raise OperationNotFound(name)
         return found
+
+    async def status(self, name: str) -> StatusReport:
+        """The newest operation of an index, and what the cluster says of the index.
+
+        Raises `IndexNotFound` where there is neither, and `MixedVersions`. With an operation at
+        hand the cluster may be away; without one that is a `ClusterTrouble`.
+        """
+        index = IndexName(name)
+        operation = await self._operations.latest(index)
+        try:
+            report = await self._report(index, operation)
+        except (ClusterTrouble, MixedVersions):
+            if operation is None:
+                raise
+            return StatusReport(operation, None)
+        if operation is None and report.index is None:
+            raise IndexNotFound(name)
+        return StatusReport(operation, report)
+
+    async def _report(self, name: IndexName, operation: Operation | None) -> IndexReport:
+        major = await self._surroundings.one_major()
+        target = operation.new_index_name if operation else await self._queue.target_of(name)
+        cluster, by_index = await self._surroundings.missing_privileges([name, target])
+        privileged = not cluster and not by_index
+        state = (await self._cluster.look(name)).get(name)
+        streams = await self._cluster.data_streams()
+        warnings = warnings_of(state.settings, major) if state else None
+        return IndexReport(
+            index=state,
+            new_index_name=target,
+            data_stream=any(name in indices for indices in streams.values()),
+            privileged=privileged,
+            warnings=warnings if privileged else [],
+        )
+
+
+def shown_aliases(state: IndexState | None) -> list[str]:
+    """The aliases of an index as a client should see them."""
+    return named(state.aliases) if state else []

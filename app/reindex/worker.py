@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from app.domain.errors import LeaseLost, StoreTrouble
-from app.reindex.announcements import Bell
+from app.domain.operation import Operation
+from app.reindex.announcements import Bell, Ear
 from app.reindex.machine import Machine, backoff
 from app.store.operations import Operations
 from app.store.role import Lease, WorkerRole
@@ -32,10 +34,10 @@ class WorkerState(StrEnum):
 
 @dataclass(frozen=True)
 class WorkerReport:
-    """For `/readyz`: `operation_id` of what is being worked on, `error` of the last crash."""
+    """For `/readyz`: ids of the `operations` being worked on, `error` of the last crash."""
 
     state: WorkerState
-    operation_id: str | None
+    operations: tuple[str, ...]
     error: str | None
 
     @property
@@ -47,7 +49,13 @@ class Worker:
     """One task in the service's process. It stops by event between steps, never by cancellation."""
 
     def __init__(
-        self, role: WorkerRole, operations: Operations, machine: Machine, bell: Bell, who: str
+        self,
+        role: WorkerRole,
+        operations: Operations,
+        machine: Machine,
+        bell: Bell,
+        who: str,
+        most_singles: int,
     ) -> None:
         self._role = role
         self._operations = operations
@@ -57,7 +65,9 @@ class Worker:
         self._lease: Lease | None = None
         self._stop = asyncio.Event()
         self._crashes = 0
-        self.report = WorkerReport(WorkerState.STARTING, None, None)
+        self._broken = False
+        self._most_singles = most_singles
+        self.report = WorkerReport(WorkerState.STARTING, (), None)
 
     def stop(self) -> None:
         """Asks the worker to end after the step it is in."""
@@ -132,23 +142,56 @@ class Worker:
                 log.warning("role_not_renewed", reason=error.message)
 
     async def _work(self, renewing: asyncio.Task[None] | None) -> None:
-        while not self._stop.is_set():
-            if renewing and renewing.done():
-                raise LeaseLost
-            operation = await self._operations.head()
-            if operation and operation.started_at is None:
-                operation = await self._operations.claim(
-                    self._held().token, operation.id, self._who
-                )
-            if operation is None:
-                self._tell(WorkerState.IDLE)
-                await self._bell.wait(IDLE_SECONDS)
+        """Keeps the head of the queue and a few singles running, each in a task of its own."""
+        running: dict[str, asyncio.Task[None]] = {}
+        self._broken = False
+        with self._bell.listening() as ear:
+            try:
+                while not self._over(renewing):
+                    await self._fill(running, renewing)
+                    self._tell(WorkerState.WORKING if running else WorkerState.IDLE, [*running])
+                    await self._change(ear, running, renewing)
+            finally:
+                self._broken = True  # the others stop between two steps, too
+                await asyncio.gather(*running.values(), return_exceptions=True)
+        if renewing and renewing.done():
+            raise LeaseLost
+
+    async def _fill(
+        self, running: dict[str, asyncio.Task[None]], renewing: asyncio.Task[None] | None
+    ) -> None:
+        for operation_id in [key for key, task in running.items() if task.done()]:
+            running.pop(operation_id).result()
+        head = await self._operations.head()
+        singles = await self._operations.singles(self._most_singles)
+        for operation in [*([head] if head else []), *singles]:
+            if operation.id in running:
                 continue
-            self._tell(WorkerState.WORKING, operation.id)
-            await self._machine.run(operation, self._held, lambda: self._over(renewing))
+            taken: Operation | None = operation
+            if operation.started_at is None:
+                taken = await self._operations.claim(self._held().token, operation.id, self._who)
+            if taken:
+                running[taken.id] = asyncio.create_task(
+                    self._machine.run(taken, self._held, lambda: self._over(renewing))
+                )
+
+    async def _change(
+        self,
+        ear: Ear,
+        running: dict[str, asyncio.Task[None]],
+        renewing: asyncio.Task[None] | None,
+    ) -> None:
+        """Waits until something has ended, the bell rings, or it is time to look."""
+        listening = asyncio.ensure_future(ear.wait(IDLE_SECONDS))
+        tasks = {listening, *running.values(), *([renewing] if renewing else [])}
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
 
     def _over(self, renewing: asyncio.Task[None] | None) -> bool:
-        return self._stop.is_set() or bool(renewing and renewing.done())
+        return self._broken or self._stop.is_set() or bool(renewing and renewing.done())
 
     def _held(self) -> Lease:
         """The lease as last renewed. Raises `LeaseLost`."""
@@ -157,9 +200,9 @@ class Worker:
         return self._lease
 
     def _tell(
-        self, state: WorkerState, operation_id: str | None = None, error: str | None = None
+        self, state: WorkerState, operations: Sequence[str] = (), error: str | None = None
     ) -> None:
-        self.report = WorkerReport(state, operation_id, error)
+        self.report = WorkerReport(state, tuple(operations), error)
 
     async def _sleep(self, seconds: float) -> None:
         try:

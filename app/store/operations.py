@@ -2,40 +2,28 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import func, insert
+from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
-from app.domain.errors import AlreadyInProgress, Outdated, Refused, TargetTaken
+from app.domain.errors import Outdated
 from app.domain.names import IndexName
 from app.domain.operation import LIVE, Changes, Goal, Note, Operation, Status, Wish
 from app.domain.windows import Window, WindowState
-from app.store.tables import BatchRow, OperationRow, WindowRow
+from app.store.enqueueing import Enqueued, Wanted, enqueue
+from app.store.rows import operation_of
+from app.store.tables import OperationRow, WindowRow
 from app.store.transactions import TROUBLE, Transaction, Transactions, unavailable
+
+T = TypeVar("T")
 
 _LIVE = [int(status) for status in LIVE]
 _WINDOW_KEYS = ("operation_id", "number")
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """An index that somebody wants reindexed, and where to."""
-
-    index_name: IndexName
-    new_index_name: IndexName
-
-
-@dataclass(frozen=True)
-class Enqueued:
-    operations: list[Operation]
-    refused: dict[IndexName, Refused]
 
 
 class Operations:
@@ -47,14 +35,24 @@ class Operations:
     # --- asking
 
     async def head(self) -> Operation | None:
-        """The first waiting or started operation by `queued_at`."""
-        found = await self._select(
-            select(OperationRow)
-            .where(col(OperationRow.status) == int(Status.IN_PROGRESS))
-            .order_by(col(OperationRow.queued_at))
-            .limit(1)
-        )
+        """The first operation of the batch queue that has not ended, by `queued_at`."""
+        found = await self._first(1, single=False)
         return found[0] if found else None
+
+    async def singles(self, most: int) -> list[Operation]:
+        """The first `most` operations in progress that were started by name, by `queued_at`."""
+        return await self._first(most, single=True)
+
+    async def _first(self, most: int, *, single: bool) -> list[Operation]:
+        return await self._select(
+            select(OperationRow)
+            .where(
+                col(OperationRow.status) == int(Status.IN_PROGRESS),
+                col(OperationRow.single).is_(single),
+            )
+            .order_by(col(OperationRow.queued_at))
+            .limit(most)
+        )
 
     async def queue(self) -> list[Operation]:
         """The batch queue: everything in progress that was not started singly, in order."""
@@ -76,6 +74,47 @@ class Operations:
             .limit(1)
         )
         return found[0] if found else None
+
+    async def live_names(self) -> set[str]:
+        """The indices that have an operation in progress or paused."""
+        query = select(OperationRow.index_name).where(
+            col(OperationRow.cluster_id) == self._cluster_id,
+            col(OperationRow.status).in_(_LIVE),
+        )
+        return set(await self._column(query))
+
+    async def completed_targets(self, names: Sequence[IndexName]) -> dict[str, str]:
+        """Where the newest completed operation of each of `names` has put it."""
+        query = (
+            select(OperationRow.index_name, OperationRow.new_index_name)
+            .where(
+                col(OperationRow.cluster_id) == self._cluster_id,
+                col(OperationRow.index_name).in_(names),
+                col(OperationRow.status) == int(Status.COMPLETED),
+            )
+            .order_by(col(OperationRow.queued_at))
+        )
+        try:
+            async with AsyncSession(self._reader) as session:
+                return dict((await session.exec(query)).all())
+        except TROUBLE as error:
+            raise unavailable(error) from error
+
+    async def leftover_targets(self) -> set[str]:
+        """UUIDs of the targets that failed operations left for a person to look at."""
+        query = select(col(OperationRow.target_uuid)).where(
+            col(OperationRow.cluster_id) == self._cluster_id,
+            col(OperationRow.status) == int(Status.FAILED),
+            col(OperationRow.keep_target).is_(True),
+        )
+        return {uuid for uuid in await self._column(query) if uuid}
+
+    async def _column(self, query: SelectOfScalar[T]) -> list[T]:
+        try:
+            async with AsyncSession(self._reader) as session:
+                return list((await session.exec(query)).all())
+        except TROUBLE as error:
+            raise unavailable(error) from error
 
     async def load(self, operation_id: str) -> Operation:
         return (await self._select(select(OperationRow).where(OperationRow.id == operation_id)))[0]
@@ -112,7 +151,7 @@ class Operations:
                 rows = (await session.exec(query)).all()
         except TROUBLE as error:
             raise unavailable(error) from error
-        return [_operation(row) for row in rows]
+        return [operation_of(row) for row in rows]
 
     # --- wishes, by anybody
 
@@ -124,42 +163,10 @@ class Operations:
         *,
         single: bool = False,
     ) -> Enqueued:
-        """Inserts all that can be, in order, in one transaction; the commit is before the answer.
-
-        An index with a live operation, or one whose target another live operation fills, is
-        refused and spoils nothing.
-        """
+        """Queues all that can be, in order, in one transaction; see `enqueueing.enqueue`."""
 
         async def work(transaction: Transaction) -> Enqueued:
-            operations, conflicts = await _divide(transaction, wanted)
-            batch_id = None if single else uuid.uuid4().hex
-            now = transaction.now
-            if batch_id:
-                batch = {"id": batch_id, "cluster_id": self._cluster_id, "caller": caller}
-                late = [{"indexName": n, "message": e.message} for n, e in conflicts.items()]
-                batch_row = {**batch, "created_at": now, "refused": [*refused, *late]}
-                await transaction.bulk(insert(BatchRow), [batch_row])
-            rows = [
-                OperationRow(
-                    id=uuid.uuid4().hex,
-                    cluster_id=self._cluster_id,
-                    batch_id=batch_id,
-                    caller=caller,
-                    index_name=want.index_name,
-                    new_index_name=want.new_index_name,
-                    single=single,
-                    queued_at=transaction.next_queued_at(),
-                    leftover_uuid=leftover,
-                    created_at=now,
-                    updated_at=now,
-                )
-                for want, leftover in operations
-            ]
-            await transaction.bulk(insert(OperationRow), [row.model_dump() for row in rows])
-            for row in rows:
-                note = Note(what="queued", index=row.index_name, after=row.new_index_name)
-                transaction.announce(caller, [note], row.id, batch_id)
-            return Enqueued([_operation(row) for row in rows], conflicts)
+            return await enqueue(transaction, wanted, caller, refused, single=single)
 
         return await self._transactions.run(work)
 
@@ -191,13 +198,16 @@ class Operations:
         return await self._transactions.run(work)
 
     async def wish(self, operation_id: str, wish: Wish, caller: str) -> bool:
-        """Leaves a wish for the worker, without touching its `version`; False if it has ended."""
+        """Leaves a wish for the worker, without touching its `version`; False if it has ended.
+
+        A paused operation is woken for it.
+        """
 
         async def work(transaction: Transaction) -> bool:
             left = await transaction.session.exec(
                 update(OperationRow)
                 .where(col(OperationRow.id) == operation_id, col(OperationRow.status).in_(_LIVE))
-                .values(requested=wish.value)
+                .values(requested=wish.value, status=int(Status.IN_PROGRESS))
             )
             if left.rowcount:
                 transaction.announce(caller, [Note(what=f"{wish} requested")], operation_id)
@@ -229,7 +239,7 @@ class Operations:
             if row is None:
                 return None
             transaction.announce(who, [Note(what="started", index=row.index_name)], row.id)
-            return _operation(row)
+            return operation_of(row)
 
         return await self._transactions.run(work, token)
 
@@ -266,13 +276,9 @@ class Operations:
                 raise Outdated(operation.id)
             await _put_windows(transaction, operation.id, windows)
             transaction.announce(who, notes, operation.id, operation.batch_id)
-            return _operation(row)
+            return operation_of(row)
 
         return await self._transactions.run(work, token)
-
-
-def _operation(row: OperationRow) -> Operation:
-    return Operation.model_validate(row.model_dump())
 
 
 def _columns(changes: Changes) -> dict[str, Any]:
@@ -282,50 +288,6 @@ def _columns(changes: Changes) -> dict[str, Any]:
         dump = getattr(value, "model_dump", None)
         columns[key] = dump(mode="json") if dump else getattr(value, "value", value)
     return columns
-
-
-async def _divide(
-    transaction: Transaction, wanted: Sequence[Wanted]
-) -> tuple[list[tuple[Wanted, str | None]], dict[IndexName, Refused]]:
-    """Which of `wanted` can be queued, each with the target an earlier operation left behind."""
-    live = await transaction.session.exec(
-        select(OperationRow.index_name, OperationRow.new_index_name).where(
-            col(OperationRow.cluster_id) == transaction.cluster_id,
-            col(OperationRow.status).in_(_LIVE),
-        )
-    )
-    filler = {target: name for name, target in live}
-    names = set(filler.values())
-    leftovers = await _leftovers(transaction)
-    possible: list[tuple[Wanted, str | None]] = []
-    conflicts: dict[IndexName, Refused] = {}
-    for want in wanted:
-        if want.index_name in names:
-            conflicts[want.index_name] = AlreadyInProgress(want.index_name)
-        elif want.new_index_name in filler:
-            conflicts[want.index_name] = TargetTaken(
-                f"{want.index_name} would be copied to {want.new_index_name}, which is also the "
-                f"target of {filler[want.new_index_name]}. Wait until that one has ended."
-            )
-        else:
-            possible.append((want, leftovers.get((want.index_name, want.new_index_name))))
-            names.add(want.index_name)
-            filler[want.new_index_name] = want.index_name
-    return possible, conflicts
-
-
-async def _leftovers(transaction: Transaction) -> dict[tuple[str, str], str | None]:
-    """Targets that failed operations left for a person to look at, by source and target name."""
-    rows = await transaction.session.exec(
-        select(OperationRow.index_name, OperationRow.new_index_name, OperationRow.target_uuid)
-        .where(
-            col(OperationRow.cluster_id) == transaction.cluster_id,
-            col(OperationRow.status) == int(Status.FAILED),
-            col(OperationRow.keep_target).is_(True),
-        )
-        .order_by(col(OperationRow.queued_at))
-    )
-    return {(index, target): target_uuid for index, target, target_uuid in rows}
 
 
 async def _put_windows(

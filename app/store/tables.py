@@ -84,6 +84,7 @@ class OperationRow(Table, table=True):
         Index(
             "ix_operation_queue",
             "cluster_id",
+            "single",
             "queued_at",
             sqlite_where=_WAITING,
             postgresql_where=_WAITING,
@@ -97,6 +98,9 @@ class OperationRow(Table, table=True):
     caller: str = Field(max_length=255)
     index_name: str = Field(max_length=255)
     new_index_name: str = Field(max_length=255)
+    keeps_source: bool = False
+    delete_old_index: bool | None = None
+    mode: str | None = Field(default=None, max_length=32)
     status: int = Field(default=0, sa_type=Integer)
     last_completed_step: int = Field(default=0, sa_type=Integer)
     single: bool

@@ -6,6 +6,7 @@ from app.domain.operation import Again, Done, Outcome, Source, Status, Work
 from app.elastic.answers import IndexState
 from app.elastic.cluster import Cluster
 from app.reindex.steps.identity import target_in
+from app.reindex.steps.source import restore_source
 
 HIDDEN = "index.hidden"
 
@@ -16,9 +17,10 @@ async def finish(work: Work, cluster: Cluster) -> Outcome:
     assert operation.source is not None
     target = target_in(await cluster.look(operation.new_index_name), operation)
     hidden = operation.source.settings.get(HIDDEN)
-    if target.settings.get(HIDDEN) != hidden:
-        before = {HIDDEN: target.settings.get(HIDDEN)}
-        await cluster.put_settings(operation.new_index_name, {HIDDEN: hidden}, before)
+    wanted = {HIDDEN: hidden, **operation.source.lifecycle}
+    before = {key: target.settings.get(key) for key in wanted}
+    if before != wanted:
+        await cluster.put_settings(operation.new_index_name, wanted, before)
     if operation.source.closed and not target.closed:
         await cluster.close_index(operation.new_index_name)
     if operation.source.blocks.keys() - target.blocks.keys():  # last: they refuse the others
@@ -27,6 +29,10 @@ async def finish(work: Work, cluster: Cluster) -> Outcome:
     look_again = await cluster.look(operation.new_index_name)
     if not _as_it_was(target_in(look_again, operation), operation.source):
         return Again(after=0.1)
+    if operation.keeps_source and not isinstance(
+        waits := await restore_source(work, cluster), Done
+    ):
+        return waits
     tasks = [window.task_id for window in work.windows if window.task_id]
     if tasks:
         await cluster.forget_tasks(tasks)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from app.domain.errors import Failure
 from app.domain.operation import Operation
 from app.elastic.answers import IndexState, Looked
+
+MARKERS = ".rq-"
+"""What every marker alias begins with (`Operation.marker`)."""
 
 
 def source_in(looked: Looked, operation: Operation) -> IndexState:
@@ -49,14 +54,22 @@ def target_in(looked: Looked, operation: Operation) -> IndexState:
 
 
 def is_swapped(looked: Looked, operation: Operation) -> bool:
-    """True where the old name is an alias of our target and the source is gone, by UUID."""
+    """True where the names are on our target already, seen by UUID.
+
+    The source is gone and its name is an alias of the target; where the source is kept, the
+    aliases are on the target (before the swap it has none but our marker) and not on the source.
+    """
     target = looked.get(operation.new_index_name)
-    gone = operation.source is not None and all(
-        state.uuid != operation.source.uuid for state in looked.values()
-    )
-    return (
-        gone
-        and target is not None
-        and target.uuid == operation.target_uuid
-        and looked.holders(operation.index_name) == [operation.new_index_name]
-    )
+    if operation.source is None or target is None or target.uuid != operation.target_uuid:
+        return False
+    if operation.keeps_source:
+        source = looked.get(operation.index_name)
+        left = named(source.aliases) if source else []
+        return bool(named(target.aliases)) and not left
+    gone = all(state.uuid != operation.source.uuid for state in looked.values())
+    return gone and looked.holders(operation.index_name) == [operation.new_index_name]
+
+
+def named(aliases: Iterable[str]) -> list[str]:
+    """The aliases that are not our markers."""
+    return [alias for alias in aliases if not alias.startswith(MARKERS)]

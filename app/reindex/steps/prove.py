@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from app.domain import index_settings
 from app.domain.errors import ClusterBusy, DocumentsDiffer, Failure
 from app.domain.operation import Changes, Done, Hold, Note, Operation, Outcome, Proof, Step, Work
 from app.domain.windows import opaque_prefix
 from app.elastic.answers import IndexState, Looked
 from app.elastic.cluster import Cluster
 from app.reindex.steps.identity import blocked_source_in, target_in
+from app.reindex.steps.target import differences
 
 
 async def prove(work: Work, cluster: Cluster) -> Outcome:
@@ -53,8 +53,11 @@ def _same_make(source: IndexState, target: IndexState, operation: Operation) -> 
     Fields that the copy itself added are allowed: documents that were indexed while `dynamic` was
     off can bring some.
     """
-    changed = index_settings.differing_settings(source.settings, target.settings)
-    changed += index_settings.missing_mappings(source.mappings, target.mappings)
+    changed = [
+        fault
+        for fault in differences(source, target, operation.mode)
+        if not fault.endswith("was added")
+    ]
     if target.stamp != operation.id and operation.last_completed_step < Step.REINDEX_COMPLETED:
         changed.append("our stamp")
     if changed:

@@ -8,9 +8,13 @@ from app.domain.errors import ClusterRefused, Failure
 from app.domain.operation import Again, Changes, Done, Hold, Operation, Outcome, Step, Work
 from app.elastic.answers import Looked
 from app.elastic.cluster import Cluster
-from app.reindex.steps.identity import blocked_source_in, is_swapped, target_in
+from app.reindex.steps.identity import (
+    blocked_source_in,
+    is_swapped,
+    named,
+    target_in,
+)
 
-MARKERS = ".rq-"
 _SWAPPED: Changes = {"last_completed_step": Step.ALIAS_CREATED}
 
 
@@ -25,6 +29,8 @@ async def swap(work: Work, cluster: Cluster) -> Outcome:
     if is_swapped(looked, operation):
         return Done(_SWAPPED)
     _both(looked, operation)
+    if operation.keeps_source:
+        return await _move(operation, cluster)
     await cluster.put_marker(operation.new_index_name, operation.marker)
     looked = await cluster.look(operation.index_name, operation.new_index_name)
     _both(looked, operation)
@@ -50,6 +56,18 @@ async def _swap(
     if not is_swapped(looked, operation):
         return Hold("the alias swap was accepted but is not in the cluster state yet")
     return Done(_SWAPPED)
+
+
+async def _move(operation: Operation, cluster: Cluster) -> Outcome:
+    """The source is kept under its name: only its aliases go to the target, in one call."""
+    if not await _as_proven(operation, cluster):
+        return Again({"last_completed_step": Step.REINDEX_STARTED})
+    present = await cluster.alias_properties(operation.index_name)
+    moved = {name: present[name] for name in named(present)}
+    if not moved:
+        return Done(_SWAPPED)
+    await cluster.move_aliases(operation.index_name, operation.new_index_name, moved)
+    return Again()
 
 
 def _both(looked: Looked, operation: Operation) -> None:
@@ -80,7 +98,7 @@ async def _aliases(
     assert operation.source is not None
     hidden = str(operation.source.settings.get("index.hidden")) == "true"
     present = await cluster.alias_properties(operation.index_name)
-    kept = {name: value for name, value in present.items() if not name.startswith(MARKERS)}
+    kept = {name: present[name] for name in named(present)}
     if looked[operation.index_name].uuid != operation.source.uuid:
         raise Failure("source_replaced", f"Index {operation.index_name} was replaced.")
     return {operation.index_name: {"is_hidden": hidden}, **kept}

@@ -1,12 +1,12 @@
-"""Step 20: the source is recorded as it was found, then stands still."""
+"""Step 20: once everything is prepared, the source stands still."""
 
 from __future__ import annotations
 
-from app.domain import index_settings
 from app.domain.operation import Again, Done, Hold, Outcome, Source, Step, Work
 from app.elastic.answers import IndexState
 from app.elastic.cluster import Cluster
 from app.reindex.steps.identity import source_in
+from app.reindex.steps.prepare import prepare
 
 FLOOD_STAGE = "index.blocks.read_only_allow_delete"
 
@@ -21,8 +21,8 @@ async def write_block(work: Work, cluster: Cluster) -> Outcome:
             "Elasticsearch lifts that by itself once there is room",
             retry_after=10,
         )
-    if operation.source is None:
-        return Again({"source": await _record(state, cluster)})
+    if operation.source is None or operation.target_uuid is None:
+        return await prepare(work, cluster)
     await _block(state, operation.source, cluster)
     state = source_in(await cluster.look(operation.index_name), operation)
     if state.closed:
@@ -31,20 +31,6 @@ async def write_block(work: Work, cluster: Cluster) -> Outcome:
     if not state.write_blocked or set(state.blocks) - {"index.blocks.write"}:
         return Hold(f"the write block of {state.name} is not in force yet")
     return await _stand_still(state, cluster)
-
-
-async def _record(state: IndexState, cluster: Cluster) -> Source:
-    return Source(
-        uuid=state.uuid,
-        shards=state.shards,
-        routing_shards=state.routing_shards,
-        closed=state.closed,
-        blocks=state.blocks,
-        verified_read_only=state.verified_read_only,
-        aliases=list(state.aliases),
-        settings=index_settings.to_restore(state.settings),
-        active_copies=await cluster.active_copies(state.index_name),
-    )
 
 
 async def _block(state: IndexState, source: Source, cluster: Cluster) -> None:

@@ -1,0 +1,125 @@
+"""Making a target: empty, stamped ours, and as the source in everything that matters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.domain import index_settings, lifecycle
+from app.domain.errors import ClusterRefused, Failure
+from app.domain.operation import Again, Hold, Operation, Outcome
+from app.elastic.answers import IndexState, Looked
+from app.elastic.cluster import Cluster
+from app.reindex.steps.guard import remove_target
+from app.reindex.steps.identity import source_in
+
+VECTORS = "index.mapping.exclude_source_vectors"
+_SHOWN = 5
+
+
+async def look(operation: Operation, cluster: Cluster) -> Looked:
+    """Source and target with their mappings, in one answer."""
+    return await cluster.look(operation.index_name, operation.new_index_name, mappings=True)
+
+
+async def ensure_target(operation: Operation, cluster: Cluster) -> IndexState | Outcome:
+    """The operation's own target, made now or found, or what has to be waited for first.
+
+    Raises `Failure` where the name is taken by somebody else, where the cluster refuses mappings
+    or settings for a new index, and where the index does not come out as the source.
+    """
+    looked = await look(operation, cluster)
+    if operation.new_index_name not in looked:
+        await _create(operation, looked, cluster)
+        looked = await look(operation, cluster)
+    target = looked.get(operation.new_index_name)
+    if target is None:
+        return Hold(f"the target {operation.new_index_name} is not in the cluster state yet")
+    if target.stamp != operation.id:
+        return await _not_ours(operation, target, cluster)
+    if target.aliases:  # a template gave it some: a search must not find a half-filled index
+        await cluster.take_aliases(target.index_name, target.aliases)
+        return Again()
+    return target
+
+
+async def _create(operation: Operation, looked: Looked, cluster: Cluster) -> None:
+    source = source_in(looked, operation)
+    if holders := looked.holders(operation.new_index_name):
+        raise Failure(
+            "target_taken",
+            f"The target's name {operation.new_index_name} is an alias of {', '.join(holders)}. "
+            "Rename or remove that alias.",
+        )
+    try:
+        await _send_creation(operation, source, cluster)
+    except ClusterRefused as error:
+        if error.kind != "resource_already_exists_exception":
+            raise Failure(
+                "target_refused",
+                f"The cluster refuses to make a new index with the mappings and settings of "
+                f"{source.name}: {error.reason} Nothing was changed; an index that needs this "
+                "must be filled anew by hand.",
+            ) from error
+
+
+async def _send_creation(operation: Operation, source: IndexState, cluster: Cluster) -> None:
+    settings: dict[str, Any] = {
+        **index_settings.WHILE_COPYING,
+        index_settings.STAMP: operation.id,
+        # not copied by _create_from, and another number sends an _id to another shard
+        "index.number_of_routing_shards": str(source.routing_shards),
+    }
+    if operation.mode:
+        settings["index.mode"] = operation.mode
+    oldest = (await cluster.node_versions())[0]
+    if not oldest.creates_from:
+        copied = index_settings.copied(source.settings)
+        await cluster.create_index(
+            operation.new_index_name, {**copied, **settings}, source.mappings
+        )
+        return
+    dropped = [*index_settings.deprecated(source.settings), lifecycle.POLICY]
+    settings |= {key: None for key in dropped if key in source.settings}
+    if oldest.parts >= (9, 2) and await _shows_vectors(operation, cluster):
+        settings[VECTORS] = "false"
+    await cluster.create_from(operation.index_name, operation.new_index_name, settings)
+
+
+async def _shows_vectors(operation: Operation, cluster: Cluster) -> bool:
+    """A new index of 9.2 and newer hides vectors from `_source`; one from before does not."""
+    return await cluster.effective_setting(operation.index_name, VECTORS) == "false"
+
+
+async def _not_ours(operation: Operation, target: IndexState, cluster: Cluster) -> Outcome:
+    """A target that an earlier failed operation left is removed; anybody else's stays."""
+    if target.uuid == operation.leftover_uuid:
+        return await remove_target(operation, target.uuid, cluster) or Again()
+    raise Failure(
+        "target_taken",
+        f"The index {target.name} already exists. Please try again after it was removed or "
+        "renamed; it was not made by this operation and was left alone.",
+    )
+
+
+def differences(source: IndexState, target: IndexState, mode: str | None) -> list[str]:
+    """What the target has otherwise than its source, in words. A new `mode` may add its own."""
+    settings = index_settings.differing_settings(source.settings, target.settings)
+    missing = index_settings.missing_mappings(source.mappings, target.mappings)
+    faults = [f"mapping {path} is missing" for path in missing]
+    if mode:
+        return faults
+    added = index_settings.added_mappings(source.mappings, target.mappings)
+    allowed = (VECTORS,)
+    kept = [text for text in settings if not text.startswith(allowed)]
+    return [*kept, *faults, *(f"mapping {path} was added" for path in added)]
+
+
+def refuse(source: IndexState, target: IndexState, faults: list[str]) -> None:
+    """Raises the `Failure` that names `faults`: templates apply to the new index, too."""
+    more = f" and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
+    raise Failure(
+        "target_differs",
+        f"The new index {target.name} does not come out as {source.name}: "
+        f"{'; '.join(faults[:_SHOWN])}{more}. An index template that matches {target.name} "
+        "is the usual cause: narrow its pattern, then post the index again.",
+    )

@@ -1,0 +1,196 @@
+"""Queueing: what a POST becomes in the tables, whole or not at all."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import insert
+from sqlmodel import col, select, update
+
+from app.domain.errors import AlreadyInProgress, Refused, TargetTaken
+from app.domain.names import IndexName
+from app.domain.operation import LIVE, Note, Operation, Status, Wish
+from app.store.rows import operation_of
+from app.store.tables import BatchRow, OperationRow
+from app.store.transactions import Transaction
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """An index that somebody wants reindexed, where to, and how; as in `Operation`."""
+
+    index_name: IndexName
+    new_index_name: IndexName
+    keeps_source: bool = False
+    delete_old_index: bool | None = None
+    mode: str | None = None
+
+
+@dataclass(frozen=True)
+class Enqueued:
+    """The operations queued or resumed, in order, and who was refused why."""
+
+    operations: list[Operation]
+    refused: dict[IndexName, Refused]
+
+
+@dataclass(frozen=True)
+class _Live:
+    """What lives already: operations by index, and which index fills which target."""
+
+    by_index: dict[str, tuple[str, Status]]
+    filler: dict[str, str]
+
+
+async def enqueue(
+    transaction: Transaction,
+    wanted: Sequence[Wanted],
+    caller: str,
+    refused: Sequence[dict[str, str]],
+    *,
+    single: bool,
+) -> Enqueued:
+    """Inserts all that can be, in order, each with the next `queuedAt`.
+
+    An index with an operation in progress, or one whose target another fills, is refused and
+    spoils nothing. A paused operation is resumed where it stopped, with what was asked for when it
+    was made; in a batch it goes to the tail.
+    """
+    live, leftovers = await _living(transaction), await _leftovers(transaction)
+    batch_id = None if single else uuid.uuid4().hex
+    rows: list[OperationRow] = []
+    resumed: dict[str, OperationRow] = {}
+    order: list[str] = []
+    conflicts: dict[IndexName, Refused] = {}
+    for want in wanted:
+        operation_id, status = live.by_index.get(want.index_name, (None, None))
+        if operation_id and status is Status.PAUSED:
+            resumed[operation_id] = await _resume(transaction, operation_id, batch_id)
+            order.append(operation_id)
+        elif error := _conflict(want, live):
+            conflicts[want.index_name] = error
+            continue
+        else:
+            leftover = leftovers.get((want.index_name, want.new_index_name))
+            rows.append(_row(transaction, want, caller, batch_id, leftover))
+            order.append(rows[-1].id)
+            live.filler[want.new_index_name] = want.index_name
+        live.by_index[want.index_name] = (order[-1], Status.IN_PROGRESS)
+    if batch_id:
+        late = [{"indexName": n, "message": e.message} for n, e in conflicts.items()]
+        await _insert_batch(transaction, batch_id, caller, [*refused, *late])
+    await transaction.bulk(insert(OperationRow), [row.model_dump() for row in rows])
+    queued = {row.id: row for row in rows} | resumed
+    for operation_id in order:
+        row = queued[operation_id]
+        what = "resumed" if operation_id in resumed else "queued"
+        note = Note(what=what, index=row.index_name, after=row.new_index_name)
+        transaction.announce(caller, [note], row.id, row.batch_id)
+    return Enqueued([operation_of(queued[key]) for key in order], conflicts)
+
+
+def _conflict(want: Wanted, live: _Live) -> Refused | None:
+    if want.index_name in live.by_index:
+        return AlreadyInProgress(want.index_name)
+    if want.new_index_name in live.filler:
+        return TargetTaken(
+            f"{want.index_name} would be copied to {want.new_index_name}, which is also the "
+            f"target of {live.filler[want.new_index_name]}. Wait until that one has ended, or give "
+            "another newIndexName."
+        )
+    return None
+
+
+def _row(
+    transaction: Transaction,
+    want: Wanted,
+    caller: str,
+    batch_id: str | None,
+    leftover: str | None,
+) -> OperationRow:
+    return OperationRow(
+        id=uuid.uuid4().hex,
+        cluster_id=transaction.cluster_id,
+        batch_id=batch_id,
+        caller=caller,
+        index_name=want.index_name,
+        new_index_name=want.new_index_name,
+        keeps_source=want.keeps_source,
+        delete_old_index=want.delete_old_index,
+        mode=want.mode,
+        single=batch_id is None,
+        queued_at=transaction.next_queued_at(),
+        leftover_uuid=leftover,
+        created_at=transaction.now,
+        updated_at=transaction.now,
+    )
+
+
+async def _resume(
+    transaction: Transaction, operation_id: str, batch_id: str | None
+) -> OperationRow:
+    """In progress again; a batch takes it into the queue, a plain resume leaves it where it was."""
+    values: dict[str, Any] = {
+        "status": int(Status.IN_PROGRESS),
+        "requested": Wish.NONE.value,
+        "updated_at": transaction.now,
+        "version": OperationRow.version + 1,
+    }
+    if batch_id:
+        values |= {"queued_at": transaction.next_queued_at(), "single": False}
+    answer = await transaction.session.exec(
+        update(OperationRow)
+        .where(col(OperationRow.id) == operation_id)
+        .values(**values)
+        .returning(OperationRow)  # pyright: ignore[reportArgumentType]
+    )
+    return answer.scalars().one()
+
+
+async def _insert_batch(
+    transaction: Transaction, batch_id: str, caller: str, refused: list[dict[str, str]]
+) -> None:
+    row = {
+        "id": batch_id,
+        "cluster_id": transaction.cluster_id,
+        "caller": caller,
+        "created_at": transaction.now,
+        "refused": refused,
+    }
+    await transaction.bulk(insert(BatchRow), [row])
+
+
+async def _living(transaction: Transaction) -> _Live:
+    rows = await transaction.session.exec(
+        select(
+            OperationRow.id,
+            OperationRow.index_name,
+            OperationRow.new_index_name,
+            OperationRow.status,
+        ).where(
+            col(OperationRow.cluster_id) == transaction.cluster_id,
+            col(OperationRow.status).in_([int(status) for status in LIVE]),
+        )
+    )
+    found = rows.all()
+    return _Live(
+        by_index={name: (key, Status(status)) for key, name, _, status in found},
+        filler={target: name for _, name, target, _ in found},
+    )
+
+
+async def _leftovers(transaction: Transaction) -> dict[tuple[str, str], str | None]:
+    """Targets that failed operations left for a person to look at, by source and target name."""
+    rows = await transaction.session.exec(
+        select(OperationRow.index_name, OperationRow.new_index_name, OperationRow.target_uuid)
+        .where(
+            col(OperationRow.cluster_id) == transaction.cluster_id,
+            col(OperationRow.status) == int(Status.FAILED),
+            col(OperationRow.keep_target).is_(True),
+        )
+        .order_by(col(OperationRow.queued_at))
+    )
+    return {(index, target): target_uuid for index, target, target_uuid in rows}
