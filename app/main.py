@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from app.api import errors, health, openapi, upgrade_assistant
+from app.api import errors, health, openapi, update_index, upgrade_assistant
 from app.api.kibana_host import KibanaHost
 from app.api.service import Service
 from app.domain.operation import Limits
@@ -17,6 +17,7 @@ from app.elastic.cluster import Cluster
 from app.elastic.connection import Connection, Credentials
 from app.elastic.view import ClusterView
 from app.reindex.announcements import Bell
+from app.reindex.errands import ErrandDesk
 from app.reindex.machine import Machine
 from app.reindex.queue import Queue
 from app.reindex.reading import Reading
@@ -55,6 +56,7 @@ def create_app(settings: Settings) -> FastAPI:
         ("/api/reindex_service/reindex", "Reindex service", True),
     ):
         app.include_router(upgrade_assistant.make_router(base, tag, keeps_by_default=keeps))
+    app.include_router(update_index.router)
     app.include_router(health.router)
     app.add_middleware(
         KibanaHost,
@@ -100,10 +102,12 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Servi
         store=store,
         cluster=view,
         queue=queue,
+        errands=ErrandDesk(store.errands, bell),
         reading=Reading(store.operations, view, surroundings, queue),
         worker=Worker(
             store.role,
             store.operations,
+            store.errands,
             machine,
             bell,
             f"worker:{who}",

@@ -1,4 +1,4 @@
-"""initial."""
+"""The first schema."""
 
 from __future__ import annotations
 
@@ -39,6 +39,23 @@ def upgrade() -> None:
         sa.Column("stop_all", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("cluster_id", name=op.f("pk_cluster_state")),
     )
+    op.create_table(
+        "errand",
+        sa.Column("id", sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+        sa.Column("cluster_id", sqlmodel.sql.sqltypes.AutoString(length=64), nullable=False),
+        sa.Column("kind", sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+        sa.Column("index_name", sqlmodel.sql.sqltypes.AutoString(length=255), nullable=False),
+        sa.Column("caller", sqlmodel.sql.sqltypes.AutoString(length=255), nullable=False),
+        sa.Column("created_at", sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+        sa.Column("ended_at", sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
+        sa.Column("error_code", sqlmodel.sql.sqltypes.AutoString(length=128), nullable=True),
+        sa.Column("error_status", sa.Integer(), nullable=True),
+        sa.Column("error_message", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_errand")),
+    )
+    with op.batch_alter_table("errand", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_errand_cluster_id"), ["cluster_id"], unique=False)
+
     op.create_table(
         "operation",
         sa.Column("id", sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
@@ -186,6 +203,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_operation_batch_id"))
 
     op.drop_table("operation")
+    with op.batch_alter_table("errand", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_errand_cluster_id"))
+
+    op.drop_table("errand")
     op.drop_table("cluster_state")
     with op.batch_alter_table("batch", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_batch_cluster_id"))

@@ -33,6 +33,23 @@ _EXPECTED = {
 }
 
 
+_TEXTS = {
+    400: "The request cannot be done as asked",
+    403: "The service's own user lacks privileges",
+    404: "There is no such index or operation",
+    409: "The target exists, or another operation fills it",
+    415: "The body is not sent as application/json",
+    426: "The nodes have different major versions",
+    502: "Elasticsearch refused",
+    503: "Elasticsearch or the database is away",
+}
+
+
+def error_answers(*codes: int) -> dict[int | str, dict[str, Any]]:
+    """What a route documents for the errors it can answer."""
+    return {code: {"model": ErrorEnvelope, "description": _TEXTS[code]} for code in codes}
+
+
 def install(app: FastAPI) -> None:
     app.add_exception_handler(ReindexQueueError, _on_domain_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)

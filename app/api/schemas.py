@@ -97,6 +97,12 @@ class BatchBody(Body):
         ]
 
 
+class UpdateBody(Body):
+    """What to do instead of a reindex."""
+
+    operations: Annotated[list[Literal["blockWrite", "unfreeze"]], Field(min_length=1)]
+
+
 class QueueSettings(Wire):
     """Milliseconds since 1970; `startedAt` once the worker has taken it."""
 

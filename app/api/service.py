@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from app.elastic.view import ClusterView
+from app.reindex.errands import ErrandDesk
 from app.reindex.queue import Queue
 from app.reindex.reading import Reading
 from app.reindex.worker import Worker
@@ -19,6 +20,7 @@ class Service:
     store: Store
     cluster: ClusterView
     queue: Queue
+    errands: ErrandDesk
     reading: Reading
     worker: Worker
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter
 
+from app.api.errors import error_answers
 from app.api.schemas import (
     BatchAnswer,
     BatchBody,
     BatchError,
     CancelAnswer,
-    ErrorEnvelope,
     QueueAnswer,
     ReindexBody,
     ReindexOperation,
@@ -19,20 +17,6 @@ from app.api.schemas import (
 )
 from app.api.service import Caller, Current
 from app.domain.request import ReindexRequest
-
-_TEXTS = {
-    400: "The request cannot be done as asked",
-    403: "The service's own user lacks privileges",
-    404: "There is no such index or operation",
-    409: "The target exists, or another operation fills it",
-    415: "The body is not sent as application/json",
-    426: "The nodes have different major versions",
-    503: "Elasticsearch or the database is away",
-}
-
-
-def _errors(*codes: int) -> dict[int | str, dict[str, Any]]:
-    return {code: {"model": ErrorEnvelope, "description": _TEXTS[code]} for code in codes}
 
 
 def make_router(base: str, tag: str, *, keeps_by_default: bool) -> APIRouter:
@@ -46,7 +30,7 @@ def make_router(base: str, tag: str, *, keeps_by_default: bool) -> APIRouter:
     @router.post(
         "/batch",
         summary="Batch start or resume a reindex",
-        responses=_errors(400, 415, 426, 503),
+        responses=error_answers(400, 415, 426, 503),
     )
     async def batch(body: BatchBody, service: Current, caller: Caller) -> BatchAnswer:  # pyright: ignore[reportUnusedFunction]
         """Queues the indices in the order given; they are worked off one after the other.
@@ -64,7 +48,7 @@ def make_router(base: str, tag: str, *, keeps_by_default: bool) -> APIRouter:
             ],
         )
 
-    @router.get("/batch/queue", summary="Get the batch reindex queue", responses=_errors(503))
+    @router.get("/batch/queue", summary="Get the batch reindex queue", responses=error_answers(503))
     async def batch_queue(service: Current) -> QueueAnswer:  # pyright: ignore[reportUnusedFunction]
         """The operations of the queue that have not ended, in order, the running one first."""
         return QueueAnswer(queue=[ReindexOperation.of(o) for o in await service.reading.queue()])
@@ -72,7 +56,7 @@ def make_router(base: str, tag: str, *, keeps_by_default: bool) -> APIRouter:
     @router.post(
         "",
         summary="Start or resume a reindex with options",
-        responses=_errors(400, 403, 404, 409, 415, 426, 503),
+        responses=error_answers(400, 403, 404, 409, 415, 426, 503),
     )
     async def start_with(  # pyright: ignore[reportUnusedFunction]
         body: ReindexBody, service: Current, caller: Caller
@@ -87,7 +71,7 @@ def make_router(base: str, tag: str, *, keeps_by_default: bool) -> APIRouter:
     @router.post(
         "/{indexName}",
         summary="Start or resume a reindex",
-        responses=_errors(400, 403, 404, 409, 426, 503),
+        responses=error_answers(400, 403, 404, 409, 426, 503),
     )
     async def start(  # pyright: ignore[reportUnusedFunction]
         indexName: str,
@@ -104,7 +88,7 @@ def make_router(base: str, tag: str, *, keeps_by_default: bool) -> APIRouter:
     @router.get(
         "/{indexName}",
         summary="Get the reindex status",
-        responses=_errors(400, 404, 426, 503),
+        responses=error_answers(400, 404, 426, 503),
     )
     async def status(indexName: str, service: Current) -> StatusAnswer:  # pyright: ignore[reportUnusedFunction]
         """The newest operation of the index; `reindexOp` is absent where there is none."""
@@ -113,7 +97,7 @@ def make_router(base: str, tag: str, *, keeps_by_default: bool) -> APIRouter:
     @router.post(
         "/{indexName}/cancel",
         summary="Cancel a reindex",
-        responses=_errors(400, 404, 503),
+        responses=error_answers(400, 404, 503),
     )
     async def cancel(  # pyright: ignore[reportUnusedFunction]
         indexName: str,

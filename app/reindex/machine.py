@@ -111,8 +111,7 @@ class Machine:
         Raises `StoreTrouble`: the caller takes the operation up again from the store.
         """
         windows = await self._operations.windows(operation.id)
-        cluster = self._cluster()
-        cluster.permit = lambda: _check(lease())
+        cluster = self.new_cluster(lease)
         with self._bell.listening() as ear:
             turn = _Turn(operation, windows, cluster, ear)
             while turn.operation.live and not stopping():
@@ -121,6 +120,12 @@ class Machine:
                 await self._keep(turn, outcome, lease())
                 if turn.wait and turn.operation.live:
                     await self._pause(turn, stopping)
+
+    def new_cluster(self, lease: Callable[[], Lease]) -> Cluster:
+        """A view of the cluster that changes it only while the lease is held."""
+        cluster = self._cluster()
+        cluster.permit = lambda: _check(lease())
+        return cluster
 
     async def _grant(self, turn: _Turn, lease: Lease) -> None:
         """Turns a wish into a goal, or says that it comes too late."""

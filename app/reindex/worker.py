@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.domain.errors import LeaseLost, StoreTrouble
+from app.domain.errors import LeaseLost, ReindexQueueError, StoreTrouble
 from app.domain.operation import Operation
 from app.reindex.announcements import Bell, Ear
+from app.reindex.errands import perform
 from app.reindex.machine import Machine, backoff
+from app.store.errands import Errands
 from app.store.operations import Operations
 from app.store.role import Lease, WorkerRole
 from app.telemetry import logger
@@ -52,6 +54,7 @@ class Worker:
         self,
         role: WorkerRole,
         operations: Operations,
+        errands: Errands,
         machine: Machine,
         bell: Bell,
         who: str,
@@ -59,6 +62,7 @@ class Worker:
     ) -> None:
         self._role = role
         self._operations = operations
+        self._errands = errands
         self._machine = machine
         self._bell = bell
         self._who = who
@@ -162,6 +166,7 @@ class Worker:
     ) -> None:
         for operation_id in [key for key, task in running.items() if task.done()]:
             running.pop(operation_id).result()
+        await self._run_errands()
         head = await self._operations.head()
         singles = await self._operations.singles(self._most_singles)
         for operation in [*([head] if head else []), *singles]:
@@ -174,6 +179,21 @@ class Worker:
                 running[taken.id] = asyncio.create_task(
                     self._machine.run(taken, self._held, lambda: self._over(renewing))
                 )
+
+    async def _run_errands(self) -> None:
+        """Small changes that clients wait for, before anything new is taken."""
+        for errand in await self._errands.waiting():
+            cluster = self._machine.new_cluster(self._held)
+            error: ReindexQueueError | None = None
+            try:
+                await perform(errand, self._operations, cluster)
+            except StoreTrouble:
+                raise
+            except ReindexQueueError as met:
+                error = met
+            notes = cluster.take_notes()
+            await self._errands.end(self._held().token, errand, error, notes, self._who)
+            self._bell.ring()
 
     async def _change(
         self,

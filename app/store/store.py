@@ -8,6 +8,7 @@ from sqlmodel import col
 
 from app.store import migrations
 from app.store.engine import open_engines, parse_url, sqlite_path
+from app.store.errands import Errands
 from app.store.events import Events
 from app.store.operations import Operations
 from app.store.role import FileLockRole, LeaseRole, WorkerRole
@@ -23,6 +24,7 @@ class Store:
         self._reader = reader
         self._transactions = Transactions(writer, cluster_id)
         self.operations = Operations(self._transactions, reader, cluster_id)
+        self.errands = Errands(self._transactions, reader, cluster_id)
         self.events = Events(reader, cluster_id)
         self.role = role
 

@@ -151,6 +151,23 @@ class WindowRow(Table, table=True):
     ended_at: datetime | None = None
 
 
+class ErrandRow(Table, table=True):
+    """A small change that a client waits for; `app.domain.errand.Errand`."""
+
+    __tablename__ = "errand"  # pyright: ignore[reportAssignmentType]
+
+    id: str = Field(primary_key=True, max_length=32)
+    cluster_id: str = Field(max_length=64, index=True)
+    kind: str = Field(max_length=32)
+    index_name: str = Field(max_length=255)
+    caller: str = Field(max_length=255)
+    created_at: datetime
+    ended_at: datetime | None = None
+    error_code: str | None = Field(default=None, max_length=128)
+    error_status: int | None = None
+    error_message: str | None = Field(default=None, sa_type=Text)
+
+
 class EventRow(Table, table=True):
     """What happened, append-only. `number` grows in the order of the commits."""
 

@@ -1,0 +1,25 @@
+# The service, as a user without rights. Build: docker build -t reindex-queue .
+FROM python:3.12-slim AS build
+WORKDIR /src
+COPY requirements/ requirements/
+RUN pip install --no-cache-dir --require-hashes --no-deps -r requirements/build.txt
+COPY pyproject.toml README.md ./
+COPY app/ app/
+COPY alembic/ alembic/
+RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels .
+
+FROM python:3.12-slim
+COPY requirements/runtime.txt /tmp/runtime.txt
+COPY --from=build /wheels/ /tmp/wheels/
+RUN pip install --no-cache-dir --require-hashes --no-deps -r /tmp/runtime.txt \
+    && pip install --no-cache-dir --no-deps --no-index /tmp/wheels/*.whl \
+    && rm -r /tmp/runtime.txt /tmp/wheels \
+    && useradd --uid 10001 --create-home --home-dir /var/lib/reindex-queue reindex
+USER 10001
+WORKDIR /var/lib/reindex-queue
+ENV SERVER_HOST=0.0.0.0 \
+    DATABASE_URL=sqlite:////var/lib/reindex-queue/queue.db
+EXPOSE 5602
+HEALTHCHECK --interval=10s --timeout=5s --start-period=20s \
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:5602/readyz', timeout=4)"]
+ENTRYPOINT ["reindex-queue", "serve"]

@@ -1,0 +1,29 @@
+"""An errand: one small change that a client waits for, done by the worker between operations."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+from app.domain.names import IndexName
+
+
+class ErrandKind(StrEnum):
+    BLOCK_WRITE = "blockWrite"
+
+
+class Errand(BaseModel):
+    """`ended_at` None: not done yet. The error is what its client is answered."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    kind: ErrandKind
+    index_name: IndexName
+    caller: str
+    ended_at: datetime | None
+    error_code: str | None
+    error_status: int | None
+    error_message: str | None
