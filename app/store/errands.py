@@ -60,9 +60,7 @@ class Errands:
         )
         try:
             async with AsyncSession(self._reader) as session:
-                return [
-                    Errand.model_validate(row.model_dump()) for row in await session.exec(query)
-                ]
+                rows = (await session.exec(query)).all()
         except TROUBLE as error:
             raise unavailable(error) from error
         return [Errand.model_validate(row.model_dump()) for row in rows]
