@@ -26,6 +26,7 @@ class BatchBody(Wire):
     model_config = ConfigDict(
         alias_generator=to_camel,
         extra="forbid",
+        populate_by_name=False,
         json_schema_extra={"examples": [{"indexNames": ["logs-2019", "logs-2020"]}]},
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, cast
 from urllib.parse import quote
 
-from app.domain.errors import ClusterBusy, NotElasticsearch, ReindexQueueError
+from app.domain.errors import ClusterBusy, ReindexQueueError
 from app.domain.names import IndexName
 from app.elastic.answers import (
     IndexState,
@@ -18,6 +18,7 @@ from app.elastic.answers import (
     Version,
 )
 from app.elastic.connection import Connection, is_missing
+from app.elastic.translation import understanding
 
 MAX_PATH = 3_500
 """Characters of index names in a URL: Elasticsearch takes 4,096 bytes for the whole first line."""
@@ -51,10 +52,10 @@ class ClusterView:
 
     async def version(self) -> Version:
         answer = await self._connection.read("/")
-        try:
-            return Version(str(answer["version"]["number"]))
-        except (KeyError, TypeError) as error:
-            raise NotElasticsearch("The cluster's root page does not tell its version.") from error
+        with understanding("its version"):
+            number = str(answer["version"]["number"])
+            int(number.split(".")[0])
+            return Version(number)
 
     async def look(self, *names: IndexName, mappings: bool = False) -> Looked:
         """The concrete indices behind `names`, from the master's cluster state.
@@ -71,11 +72,15 @@ class ClusterView:
                 "ignore_unavailable": "true",
                 "allow_no_indices": "true",
                 "expand_wildcards": "all",
-                "filter_path": ",".join(f"metadata.indices.*.{field}" for field in wanted),
+                "filter_path": ",".join(
+                    ["cluster_name", *(f"metadata.indices.*.{field}" for field in wanted)]
+                ),
             },
         )
-        indices = cast(dict[str, Any], answer.get("metadata", {}).get("indices", {}))
-        return Looked({name: _index_state(name, entry) for name, entry in indices.items()})
+        with understanding("its indices"):
+            answer["cluster_name"]  # an empty object does not mean that there is no such index
+            indices = cast(dict[str, Any], answer.get("metadata", {}).get("indices", {}))
+            return Looked({name: _index_state(name, entry) for name, entry in indices.items()})
 
     async def look_at_all(self, names: Sequence[IndexName]) -> Looked:
         """`look` for any number of names, as many to a request as a URL holds."""
@@ -89,35 +94,30 @@ class ClusterView:
         answer = await self._connection.read(
             f"/{in_path(index)}/_alias", {"expand_wildcards": "all"}
         )
-        entry = answer.get(index)
-        return dict(entry["aliases"]) if entry else {}
+        with understanding(f"the aliases of {index}"):
+            return dict(answer[index]["aliases"]) if index in answer else {}
 
     async def count(self, index: IndexName) -> tuple[int, Shards]:
         """Documents a search sees (nested children do not count), and the shards that answered."""
         answer = await self._connection.read(f"/{in_path(index)}/_count")
-        return int(answer["count"]), _shards(answer)
+        with understanding(f"the documents of {index}"):
+            return int(answer["count"]), shards_of(answer)
 
     async def shard_stats(self, index: IndexName) -> dict[int, ShardStats]:
         """The primaries of `index` by number; one that is not active is missing here."""
         answer = await self._connection.read(
             f"/{in_path(index)}/_stats/docs", {"level": "shards", "expand_wildcards": "all"}
         )
-        entry = answer.get("indices", {}).get(index, {})
-        found: dict[int, ShardStats] = {}
-        for number, copies in entry.get("shards", {}).items():
-            for copy in copies:
-                if copy["routing"]["primary"] and copy["routing"]["state"] == "STARTED":
-                    found[int(number)] = ShardStats(
-                        int(copy["docs"]["count"]), int(copy["seq_no"]["max_seq_no"])
-                    )
-        return found
+        with understanding(f"the shards of {index}"):
+            return _primaries(answer.get("indices", {}).get(index, {}))
 
     async def active_copies(self, index: IndexName) -> int:
         """Started shard copies of `index`, primaries and replicas together."""
         answer = await self._connection.read(
             f"/_cluster/health/{in_path(index)}", {"expand_wildcards": "all", "timeout": "0s"}
         )
-        return int(answer["active_shards"])
+        with understanding(f"the health of {index}"):
+            return int(answer["active_shards"])
 
     async def percentiles_of_seq_no(
         self, index: IndexName, shard: int, percents: Sequence[float]
@@ -132,10 +132,11 @@ class ClusterView:
                 "aggs": {"cut": {"percentiles": {"field": "_seq_no", "percents": list(percents)}}},
             },
         )
-        if _shards(answer).failed:
-            raise ClusterBusy(f"Shard {shard} of {index} does not answer searches now.")
-        values = cast(dict[str, float | None], answer["aggregations"]["cut"]["values"])
-        return [value for value in values.values() if value is not None]
+        with understanding(f"the sequence numbers of {index}"):
+            if shards_of(answer).failed:
+                raise ClusterBusy(f"Shard {shard} of {index} does not answer searches now.")
+            values = cast(dict[str, float | None], answer["aggregations"]["cut"]["values"])
+            return [float(value) for value in values.values() if value is not None]
 
     async def task(self, task_id: str) -> TaskState | None:
         """The task, running or ended with a stored result; None where nobody knows it."""
@@ -145,12 +146,13 @@ class ClusterView:
             if is_missing(error, "resource_not_found_exception"):
                 return None
             raise
-        return TaskState(
-            completed=bool(answer.get("completed")),
-            status=cast(dict[str, Any], answer.get("task", {}).get("status", {})),
-            response=cast(dict[str, Any], answer.get("response", {})),
-            error=answer.get("error"),
-        )
+        with understanding(f"task {task_id}"):
+            return TaskState(
+                completed=bool(answer["completed"]),
+                status=dict(answer["task"].get("status", {})),
+                response=dict(answer.get("response", {})),
+                error=None if answer.get("error") is None else dict(answer["error"]),
+            )
 
     async def copies_running(self, opaque_prefix: str) -> list[RunningTask]:
         """Running `_reindex` tasks whose `X-Opaque-Id` starts so.
@@ -162,16 +164,29 @@ class ClusterView:
         )
         if answer.get("node_failures"):
             raise ClusterBusy("A node did not say which tasks it runs.")
-        tasks = [
-            RunningTask(f"{t['node']}:{t['id']}", t.get("headers", {}).get("X-Opaque-Id", ""))
-            for t in cast(list[dict[str, Any]], answer.get("tasks") or [])
-        ]
+        with understanding("its tasks"):
+            tasks = [
+                RunningTask(f"{t['node']}:{t['id']}", t.get("headers", {}).get("X-Opaque-Id", ""))
+                for t in cast(list[dict[str, Any]], answer["tasks"])
+            ]
         return [task for task in tasks if task.opaque_id.startswith(opaque_prefix)]
 
 
-def _shards(answer: dict[str, Any]) -> Shards:
+def shards_of(answer: dict[str, Any]) -> Shards:
     shards = answer["_shards"]
     return Shards(int(shards["total"]), int(shards["successful"]), int(shards["failed"]))
+
+
+def _primaries(entry: dict[str, Any]) -> dict[int, ShardStats]:
+    """The started primaries in the statistics of one index."""
+    found: dict[int, ShardStats] = {}
+    for number, copies in entry.get("shards", {}).items():
+        for copy in copies:
+            if copy["routing"]["primary"] and copy["routing"]["state"] == "STARTED":
+                found[int(number)] = ShardStats(
+                    int(copy["docs"]["count"]), int(copy["seq_no"]["max_seq_no"])
+                )
+    return found
 
 
 def _index_state(name: str, entry: dict[str, Any]) -> IndexState:
