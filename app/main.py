@@ -30,7 +30,7 @@ from app.telemetry import logger
 
 log = logger(__name__)
 
-STOP_SECONDS = 25.0
+STOP_SECONDS = 20.0
 """So long may the step in hand take to end at a stop; then it is left as a crash would leave it."""
 
 
@@ -50,6 +50,7 @@ def create_app(settings: Settings) -> FastAPI:
         "Speaks the reindex API of Kibana's Upgrade Assistant.",
         lifespan=lifespan,
         telemetry={"logs": False},
+        redirect_slashes=False,
     )
     for base, tag, keeps in (
         ("/api/upgrade_assistant/reindex", "Upgrade Assistant", False),

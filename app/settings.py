@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -52,10 +53,24 @@ class Settings(BaseSettings):
         """The client needs scheme, host and port: the port defaults to 9200, as in Kibana."""
         return [_full_url(host) for host in hosts] or _no_host()
 
+    @field_validator(
+        "elasticsearch_username",
+        "elasticsearch_password",
+        "elasticsearch_apikey",
+        "reindex_prefix_major",
+        mode="before",
+    )
+    @classmethod
+    def _empty_is_unset(cls, value: Any) -> Any:
+        """A container file often passes every variable on, also those that nobody has set."""
+        return None if value == "" else value
+
     @model_validator(mode="after")
     def _one_login(self) -> Settings:
         if self.elasticsearch_apikey and self.elasticsearch_username:
             raise ValueError("set ELASTICSEARCH_APIKEY or ELASTICSEARCH_USERNAME, not both")
+        if bool(self.elasticsearch_username) != bool(self.elasticsearch_password):
+            raise ValueError("set ELASTICSEARCH_USERNAME and ELASTICSEARCH_PASSWORD, or neither")
         return self
 
 
@@ -64,14 +79,19 @@ def _no_host() -> list[str]:
 
 
 def _full_url(host: str) -> str:
-    scheme, separator, rest = host.partition("://")
-    if not separator or scheme not in ("http", "https") or not rest.strip("/"):
-        raise ValueError("must be full URLs such as http://localhost:9200")
-    if "@" in rest:
+    wrong = ValueError("must be full URLs such as http://localhost:9200")
+    try:
+        parts = urlsplit(host)
+        port = parts.port
+    except ValueError:
+        raise wrong from None
+    if "@" in parts.netloc:
         raise ValueError(
             "must not contain a user name or password; "
             "use ELASTICSEARCH_USERNAME and ELASTICSEARCH_PASSWORD"
         )
-    authority, slash, path = rest.partition("/")
-    has_port = authority.rpartition(":")[2].isdigit() and ":" in authority
-    return f"{scheme}://{authority if has_port else authority + ':9200'}{slash}{path}"
+    known = parts.scheme in ("http", "https") and parts.hostname
+    if not known or parts.query or parts.fragment or " " in host or parts.netloc.endswith(":"):
+        raise wrong
+    authority = parts.netloc if port is not None else f"{parts.netloc}:9200"
+    return f"{parts.scheme}://{authority}{parts.path}"

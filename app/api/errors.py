@@ -63,6 +63,7 @@ def answer(
     message: str,
     code: str,
     attributes: dict[str, Any] | None = None,
+    cause: Exception | None = None,
 ) -> JSONResponse:
     """The envelope, and the one log line that says what was refused and why."""
     say = log.error if status >= HTTPStatus.INTERNAL_SERVER_ERROR else log.info
@@ -73,6 +74,7 @@ def answer(
         status=status,
         code=code,
         reason=message[:500],
+        **({"exc_info": cause} if cause else {}),
     )
     envelope = ErrorEnvelope(
         status_code=status,
@@ -123,16 +125,29 @@ def _sentence(error: Mapping[str, Any]) -> str:
 
 async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    response = answer(request, error.status_code, str(error.detail), "http")
+    response = answer(request, error.status_code, _plainly(request, error), "http")
     response.headers.update(error.headers or {})
     return response
 
 
+def _plainly(request: Request, error: HTTPException) -> str:
+    """What Starlette and FastAPI leave unsaid: where the routes are, and what cannot be parsed."""
+    asked = f"{request.method} {request.url.path}"
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        return f"There is no route {asked}. /docs lists the routes."
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = (error.headers or {}).get("Allow", "another method")
+        return f"There is no route {asked}; this path takes {allowed}. /docs lists the routes."
+    if error.detail == "There was an error parsing the body":
+        return "[request body]: not valid JSON: it must be UTF-8 and reasonably nested"
+    return str(error.detail)
+
+
 async def _on_crash(request: Request, error: Exception) -> JSONResponse:
-    log.error("request_crashed", path=request.url.path, exc_info=error)
     return answer(
         request,
         500,
         "An internal server error occurred. Check the log of Reindex Queue for details.",
         "internal",
+        cause=error,
     )

@@ -75,6 +75,7 @@ class BatchBody(Body):
     model_config = ConfigDict(
         alias_generator=to_camel,
         extra="forbid",
+        populate_by_name=False,
         json_schema_extra={"examples": [{"indexNames": ["logs-2019", "logs-2020"]}]},
     )
 

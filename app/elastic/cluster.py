@@ -10,7 +10,8 @@ from app.domain.names import IndexName
 from app.domain.operation import Note
 from app.elastic.answers import Shards
 from app.elastic.connection import MASTER_TIMEOUT, Connection
-from app.elastic.view import ClusterView, in_path
+from app.elastic.translation import understanding
+from app.elastic.view import ClusterView, in_path, shards_of
 
 _ACKNOWLEDGED = {"master_timeout": MASTER_TIMEOUT, "timeout": MASTER_TIMEOUT}
 
@@ -174,7 +175,8 @@ class Cluster(ClusterView):
             body,
             opaque_id,
         )
-        return str(answer["task"])
+        with understanding("a copy that was started"):
+            return str(answer["task"])
 
     async def cancel_task(self, task_id: str) -> None:
         await self._change(
@@ -192,8 +194,8 @@ class Cluster(ClusterView):
     async def refresh(self, index: IndexName) -> Shards:
         """Makes every document searchable; works under a write block."""
         answer = await self._connection.change("POST", f"/{in_path(index)}/_refresh")
-        shards = answer["_shards"]
-        return Shards(int(shards["total"]), int(shards["successful"]), int(shards["failed"]))
+        with understanding(f"the refresh of {index}"):
+            return shards_of(answer)
 
     async def flush(self, index: IndexName) -> None:
         await self._connection.change("POST", f"/{in_path(index)}/_flush")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from elasticsearch import AsyncElasticsearch
 
-from app.domain.errors import ClusterRefused, ReindexQueueError
+from app.domain.errors import ClusterRefused, NotElasticsearch, ReindexQueueError
 from app.elastic.node import Node
 from app.elastic.translation import CLIENT_ERRORS, to_domain
 
@@ -72,14 +72,21 @@ async def _send(
 ) -> dict[str, Any]:
     headers = {"accept": "application/json"}
     if body is not None:
-        headers["content-type"] = "application/json"
+        lines = isinstance(body, list)  # of a `_bulk`
+        headers["content-type"] = "application/x-ndjson" if lines else "application/json"
     try:
         answer: Any = await client.perform_request(
             method, path, params=query, headers=headers, body=body
         )
     except CLIENT_ERRORS as error:
         raise to_domain(error) from error
-    return dict(answer.body)
+    received: Any = answer.body
+    if not isinstance(received, dict):
+        raise NotElasticsearch(
+            "The address in ELASTICSEARCH_HOSTS gave an answer that is not Elasticsearch's; "
+            "is a proxy or a login page in between?"
+        )
+    return cast(dict[str, Any], received)
 
 
 def is_missing(error: ReindexQueueError, kind: str) -> bool:

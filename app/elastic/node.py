@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any, cast
 
 import aiohttp
-from elastic_transport import AiohttpHttpNode
+from elastic_transport import AiohttpHttpNode, HttpHeaders
+from elastic_transport._node import NodeApiResponse
 
 
 class _Session:
@@ -28,7 +30,16 @@ class _Session:
 
 
 class Node(AiohttpHttpNode):
-    """The client's aiohttp node with redirects refused: they come back as an answer of 3xx."""
+    """The client's aiohttp node with redirects refused: they come back as an answer of 3xx.
+
+    Deprecation notes in an answer are left out: the client makes Python warnings of them, and a
+    process in which warnings are errors would take an applied change for a crash.
+    """
+
+    async def perform_request(self, *args: Any, **options: Any) -> NodeApiResponse:
+        meta, body = await super().perform_request(*args, **options)
+        headers = HttpHeaders({k: v for k, v in meta.headers.items() if k.lower() != "warning"})
+        return NodeApiResponse(replace(meta, headers=headers), body)
 
     def _create_aiohttp_session(self) -> None:
         self._loop = asyncio.get_running_loop()

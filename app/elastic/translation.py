@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from typing import Any, cast
 
 from elastic_transport import (
@@ -55,6 +56,21 @@ def passes_by_itself(kind: str) -> bool:
     return kind in _PASSING
 
 
+@contextmanager
+def understanding(what: str) -> Generator[None]:
+    """Around the reading of an answer: one that lacks what Elasticsearch always tells is not its.
+
+    Raises `NotElasticsearch`.
+    """
+    try:
+        yield
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise NotElasticsearch(
+            f"The address in ELASTICSEARCH_HOSTS gave an answer about {what} that is not "
+            "Elasticsearch's; is a proxy in between?"
+        ) from error
+
+
 def to_domain(error: Exception) -> ReindexQueueError:
     """The domain's word for what the client raised."""
     if isinstance(error, UnsupportedProductError):
@@ -73,7 +89,11 @@ def to_domain(error: Exception) -> ReindexQueueError:
     if isinstance(error, TlsError):
         return ClusterUnreachable(f"The secure connection to Elasticsearch failed: {error.message}")
     if isinstance(error, ConnectionError):
-        return ClusterUnreachable(f"Elasticsearch cannot be reached: {error.message}")
+        reason = error.message.replace(" ssl:default", "").rstrip(".")
+        return ClusterUnreachable(
+            f"Elasticsearch cannot be reached: {reason}. Check that it runs and that "
+            "ELASTICSEARCH_HOSTS names it."
+        )
     return ClusterUnreachable(f"The request to Elasticsearch failed: {error}")
 
 

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import Any, cast
 from urllib.parse import quote
 
-from app.domain.errors import ClusterBusy, ClusterRefused, NotElasticsearch, ReindexQueueError
+from app.domain.errors import ClusterBusy, ClusterRefused, ReindexQueueError
 from app.domain.names import IndexName
 from app.elastic.answers import (
     IndexState,
@@ -19,6 +19,7 @@ from app.elastic.answers import (
     Version,
 )
 from app.elastic.connection import Connection, is_missing
+from app.elastic.translation import understanding
 
 MAX_PATH = 3_500
 """Characters of index names in a URL: Elasticsearch takes 4,096 bytes for the whole first line."""
@@ -60,18 +61,17 @@ class ClusterView:
 
     async def version(self) -> Version:
         answer = await self._connection.read("/")
-        try:
-            return Version(str(answer["version"]["number"]))
-        except (KeyError, TypeError) as error:
-            raise NotElasticsearch("The cluster's root page does not tell its version.") from error
+        with understanding("its version"):
+            number = str(answer["version"]["number"])
+            int(number.split(".")[0])
+            return Version(number)
 
     async def node_versions(self) -> list[Version]:
         """The versions of all nodes, oldest first."""
         answer = await self._connection.read("/_nodes/os", {"filter_path": "nodes.*.version"})
-        found = {str(node["version"]) for node in answer.get("nodes", {}).values()}
-        if not found:
-            raise NotElasticsearch("The cluster does not tell the versions of its nodes.")
-        return sorted((Version(number) for number in found), key=lambda v: v.parts)
+        with understanding("the versions of its nodes"):
+            found = {str(node["version"]) for node in answer["nodes"].values()}
+            return sorted((Version(number) for number in found), key=lambda v: v.parts)
 
     async def data_streams(self) -> dict[str, list[str]]:
         """Every data stream with its backing indices; empty where the cluster has none."""
@@ -83,11 +83,12 @@ class ClusterView:
                 "filter_path": "metadata.data_stream.data_stream.*.indices.index_name",
             },
         )
-        found = answer.get("metadata", {}).get("data_stream", {}).get("data_stream", {})
-        return {
-            name: [str(index["index_name"]) for index in stream.get("indices", ())]
-            for name, stream in cast(dict[str, Any], found).items()
-        }
+        with understanding("its data streams"):
+            found = answer.get("metadata", {}).get("data_stream", {}).get("data_stream", {})
+            return {
+                name: [str(index["index_name"]) for index in stream.get("indices", ())]
+                for name, stream in cast(dict[str, Any], found).items()
+            }
 
     async def security_on(self) -> bool:
         """False where the cluster has no security, or it is switched off."""
@@ -97,7 +98,8 @@ class ClusterView:
             )
         except ClusterRefused:  # no x-pack at all: 400 or 405, "no handler found"
             return False
-        return bool(answer.get("features", {}).get("security", {}).get("enabled"))
+        with understanding("its features"):
+            return bool(answer.get("features", {}).get("security", {}).get("enabled"))
 
     async def missing_privileges(
         self, names: Sequence[IndexName]
@@ -118,11 +120,12 @@ class ClusterView:
                 ],
             },
         )
-        lacking = [name for name, held in answer["cluster"].items() if not held]
-        by_index = {
-            index: [privilege for privilege, held in privileges.items() if not held]
-            for index, privileges in cast(dict[str, dict[str, bool]], answer["index"]).items()
-        }
+        with understanding("our privileges"):
+            lacking = [name for name, held in answer["cluster"].items() if not held]
+            by_index = {
+                index: [privilege for privilege, held in privileges.items() if not held]
+                for index, privileges in cast(dict[str, dict[str, bool]], answer["index"]).items()
+            }
         return lacking, {index: lacks for index, lacks in by_index.items() if lacks}
 
     async def effective_setting(self, index: IndexName, key: str) -> str | None:
@@ -131,9 +134,10 @@ class ClusterView:
             f"/{in_path(index)}/_settings",
             {"flat_settings": "true", "include_defaults": "true", "expand_wildcards": "all"},
         )
-        entry = answer.get(index, {})
-        value = entry.get("settings", {}).get(key, entry.get("defaults", {}).get(key))
-        return None if value is None else str(value)
+        with understanding(f"the settings of {index}"):
+            entry = answer[index]
+            value = entry["settings"].get(key, entry.get("defaults", {}).get(key))
+            return None if value is None else str(value)
 
     async def restricted_on(self, names: Sequence[IndexName]) -> list[str]:
         """Index patterns on which our own user has document- or field-level security.
@@ -143,10 +147,11 @@ class ClusterView:
         """
         answer = await self._connection.read("/_security/user/_privileges")
         found: set[str] = set()
-        for entry in cast(list[dict[str, Any]], answer.get("indices", [])):
-            limited = entry.get("query") or entry.get("field_security")
-            if limited and any(matches(name, entry["names"]) for name in names):
-                found |= set(cast(list[str], entry["names"]))
+        with understanding("our privileges"):
+            for entry in cast(list[dict[str, Any]], answer["indices"]):
+                limited = entry.get("query") or entry.get("field_security")
+                if limited and any(matches(name, entry["names"]) for name in names):
+                    found |= set(cast(list[str], entry["names"]))
         return sorted(found)
 
     async def look(self, *names: IndexName, mappings: bool = False) -> Looked:
@@ -164,11 +169,15 @@ class ClusterView:
                 "ignore_unavailable": "true",
                 "allow_no_indices": "true",
                 "expand_wildcards": "all",
-                "filter_path": ",".join(f"metadata.indices.*.{field}" for field in wanted),
+                "filter_path": ",".join(
+                    ["cluster_name", *(f"metadata.indices.*.{field}" for field in wanted)]
+                ),
             },
         )
-        indices = cast(dict[str, Any], answer.get("metadata", {}).get("indices", {}))
-        return Looked({name: _index_state(name, entry) for name, entry in indices.items()})
+        with understanding("its indices"):
+            answer["cluster_name"]  # an empty object does not mean that there is no such index
+            indices = cast(dict[str, Any], answer.get("metadata", {}).get("indices", {}))
+            return Looked({name: _index_state(name, entry) for name, entry in indices.items()})
 
     async def look_at_all(self, names: Sequence[IndexName]) -> Looked:
         """`look` for any number of names, as many to a request as a URL holds."""
@@ -182,35 +191,30 @@ class ClusterView:
         answer = await self._connection.read(
             f"/{in_path(index)}/_alias", {"expand_wildcards": "all"}
         )
-        entry = answer.get(index)
-        return dict(entry["aliases"]) if entry else {}
+        with understanding(f"the aliases of {index}"):
+            return dict(answer[index]["aliases"]) if index in answer else {}
 
     async def count(self, index: IndexName) -> tuple[int, Shards]:
         """Documents a search sees (nested children do not count), and the shards that answered."""
         answer = await self._connection.read(f"/{in_path(index)}/_count")
-        return int(answer["count"]), _shards(answer)
+        with understanding(f"the documents of {index}"):
+            return int(answer["count"]), shards_of(answer)
 
     async def shard_stats(self, index: IndexName) -> dict[int, ShardStats]:
         """The primaries of `index` by number; one that is not active is missing here."""
         answer = await self._connection.read(
             f"/{in_path(index)}/_stats/docs", {"level": "shards", "expand_wildcards": "all"}
         )
-        entry = answer.get("indices", {}).get(index, {})
-        found: dict[int, ShardStats] = {}
-        for number, copies in entry.get("shards", {}).items():
-            for copy in copies:
-                if copy["routing"]["primary"] and copy["routing"]["state"] == "STARTED":
-                    found[int(number)] = ShardStats(
-                        int(copy["docs"]["count"]), int(copy["seq_no"]["max_seq_no"])
-                    )
-        return found
+        with understanding(f"the shards of {index}"):
+            return _primaries(answer.get("indices", {}).get(index, {}))
 
     async def active_copies(self, index: IndexName) -> int:
         """Started shard copies of `index`, primaries and replicas together."""
         answer = await self._connection.read(
             f"/_cluster/health/{in_path(index)}", {"expand_wildcards": "all", "timeout": "0s"}
         )
-        return int(answer["active_shards"])
+        with understanding(f"the health of {index}"):
+            return int(answer["active_shards"])
 
     async def percentiles_of_seq_no(
         self, index: IndexName, shard: int, percents: Sequence[float]
@@ -225,10 +229,11 @@ class ClusterView:
                 "aggs": {"cut": {"percentiles": {"field": "_seq_no", "percents": list(percents)}}},
             },
         )
-        if _shards(answer).failed:
-            raise ClusterBusy(f"Shard {shard} of {index} does not answer searches now.")
-        values = cast(dict[str, float | None], answer["aggregations"]["cut"]["values"])
-        return [value for value in values.values() if value is not None]
+        with understanding(f"the sequence numbers of {index}"):
+            if shards_of(answer).failed:
+                raise ClusterBusy(f"Shard {shard} of {index} does not answer searches now.")
+            values = cast(dict[str, float | None], answer["aggregations"]["cut"]["values"])
+            return [float(value) for value in values.values() if value is not None]
 
     async def task(self, task_id: str) -> TaskState | None:
         """The task, running or ended with a stored result; None where nobody knows it."""
@@ -238,12 +243,13 @@ class ClusterView:
             if is_missing(error, "resource_not_found_exception"):
                 return None
             raise
-        return TaskState(
-            completed=bool(answer.get("completed")),
-            status=cast(dict[str, Any], answer.get("task", {}).get("status", {})),
-            response=cast(dict[str, Any], answer.get("response", {})),
-            error=answer.get("error"),
-        )
+        with understanding(f"task {task_id}"):
+            return TaskState(
+                completed=bool(answer["completed"]),
+                status=dict(answer["task"].get("status", {})),
+                response=dict(answer.get("response", {})),
+                error=None if answer.get("error") is None else dict(answer["error"]),
+            )
 
     async def copies_running(self, opaque_prefix: str) -> list[RunningTask]:
         """Running `_reindex` tasks whose `X-Opaque-Id` starts so.
@@ -255,10 +261,11 @@ class ClusterView:
         )
         if answer.get("node_failures"):
             raise ClusterBusy("A node did not say which tasks it runs.")
-        tasks = [
-            RunningTask(f"{t['node']}:{t['id']}", t.get("headers", {}).get("X-Opaque-Id", ""))
-            for t in cast(list[dict[str, Any]], answer.get("tasks") or [])
-        ]
+        with understanding("its tasks"):
+            tasks = [
+                RunningTask(f"{t['node']}:{t['id']}", t.get("headers", {}).get("X-Opaque-Id", ""))
+                for t in cast(list[dict[str, Any]], answer["tasks"])
+            ]
         return [task for task in tasks if task.opaque_id.startswith(opaque_prefix)]
 
 
@@ -267,9 +274,21 @@ def matches(name: str, patterns: Sequence[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def _shards(answer: dict[str, Any]) -> Shards:
+def shards_of(answer: dict[str, Any]) -> Shards:
     shards = answer["_shards"]
     return Shards(int(shards["total"]), int(shards["successful"]), int(shards["failed"]))
+
+
+def _primaries(entry: dict[str, Any]) -> dict[int, ShardStats]:
+    """The started primaries in the statistics of one index."""
+    found: dict[int, ShardStats] = {}
+    for number, copies in entry.get("shards", {}).items():
+        for copy in copies:
+            if copy["routing"]["primary"] and copy["routing"]["state"] == "STARTED":
+                found[int(number)] = ShardStats(
+                    int(copy["docs"]["count"]), int(copy["seq_no"]["max_seq_no"])
+                )
+    return found
 
 
 def _index_state(name: str, entry: dict[str, Any]) -> IndexState:

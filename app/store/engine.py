@@ -21,14 +21,15 @@ def parse_url(address: str) -> URL:
     """
     try:
         url = make_url(address)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError):  # its text may show a part of the password
         raise StoreUnavailable(
-            "DATABASE_URL is not an address. Use sqlite:///file.db or postgresql://user@host/name."
-        ) from error
+            "DATABASE_URL is not an address. Use sqlite:///file.db or postgresql://user@host/name; "
+            "special characters in a password are written as %40 for @, %2F for / and so on."
+        ) from None
     backend = {"postgres": "postgresql"}.get(*[url.get_backend_name()] * 2)
     if backend == "postgresql":
         return url.set(drivername="postgresql+psycopg")
-    if backend == "sqlite" and url.database and ":memory:" not in url.database:
+    if backend == "sqlite" and url.database and not url.database.startswith((":", "file:")):
         return url.set(drivername="sqlite+aiosqlite")
     raise StoreUnavailable(
         "DATABASE_URL must begin with sqlite:/// and name a file, or with postgresql://."
@@ -42,15 +43,27 @@ def sqlite_path(url: URL) -> Path | None:
     return Path(url.database).absolute()
 
 
-def open_engines(url: URL) -> tuple[AsyncEngine, AsyncEngine]:
+def open_engines(url: URL, idle_seconds: float = 15.0) -> tuple[AsyncEngine, AsyncEngine]:
     """The engine for transactions that write, and the one for those that only read.
 
     On SQLite the writer is one connection whose transactions begin with BEGIN IMMEDIATE: two that
     read before they write would lose an update without an error (aiosqlite begins too late by
     itself). Readers have connections of their own and are never kept waiting (WAL).
+
+    PostgreSQL ends a transaction that is left open for `idle_seconds`: an owner that is frozen, or
+    cut off, in the middle of a save would otherwise keep the cluster's row, and so the role.
     """
     if url.get_backend_name() != "sqlite":
-        engine = create_async_engine(url, pool_pre_ping=True, pool_size=5, max_overflow=5)
+        given = url.query.get("options", ())
+        idle = f"-c idle_in_transaction_session_timeout={int(idle_seconds * 1000)}"
+        options = " ".join([idle, *([given] if isinstance(given, str) else given)])
+        engine = create_async_engine(
+            url,
+            pool_pre_ping=True,
+            pool_size=5,
+            max_overflow=5,
+            connect_args={"options": options},
+        )
         return engine, engine
     writer = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=60)
     reader = create_async_engine(url, pool_size=4, max_overflow=0, pool_timeout=60)

@@ -102,7 +102,7 @@ class Operations:
 
     async def leftover_targets(self) -> set[str]:
         """UUIDs of the targets that failed operations left for a person to look at."""
-        query = select(col(OperationRow.target_uuid)).where(
+        query = select(func.coalesce(OperationRow.target_uuid, OperationRow.leftover_uuid)).where(
             col(OperationRow.cluster_id) == self._cluster_id,
             col(OperationRow.status) == int(Status.FAILED),
             col(OperationRow.keep_target).is_(True),

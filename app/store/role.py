@@ -71,7 +71,10 @@ class FileLockRole:
         self._file: IO[str] | None = None
 
     async def take(self) -> Lease | None:
-        file = self._path.open("a+")
+        try:
+            file = self._path.open("a+")
+        except OSError as error:
+            raise unavailable(error) from error
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

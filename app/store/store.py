@@ -6,6 +6,7 @@ from sqlalchemy import insert, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
+from app.domain.errors import StoreUnavailable
 from app.store import migrations
 from app.store.engine import open_engines, parse_url, sqlite_path
 from app.store.errands import Errands
@@ -32,7 +33,12 @@ class Store:
     async def open(cls, address: str, cluster_id: str, lease_seconds: float) -> Store:
         """Opens and migrates the database at `address`. Raises `StoreTrouble` with the remedy."""
         url = parse_url(address)
-        writer, reader = open_engines(url)
+        file = sqlite_path(url)
+        if file and not file.parent.is_dir():
+            raise StoreUnavailable(
+                f"The folder {file.parent} does not exist. Create it, or name a file elsewhere."
+            )
+        writer, reader = open_engines(url, lease_seconds)
         try:
             await migrations.migrate(writer)
             await _ensure_cluster(writer, cluster_id)
@@ -40,7 +46,6 @@ class Store:
             await writer.dispose()
             await reader.dispose()
             raise
-        file = sqlite_path(url)
         role = (
             FileLockRole(file, Transactions(writer, cluster_id))
             if file

@@ -26,12 +26,6 @@ async def prove(work: Work, cluster: Cluster) -> Outcome:
     source, target = blocked_source_in(looked, operation), target_in(looked, operation)
     _same_make(source, target, operation)
     proof = await measure(operation, looked, cluster)
-    if proof.source_seq_nos != operation.source_seq_nos:
-        raise Failure(
-            "source_changed",
-            f"{operation.index_name} was written to during the copy although it was blocked; "
-            "the copy was dropped. Post the index again.",
-        )
     copied = sum(window.seen for window in work.windows)
     if copied != proof.documents:
         raise DocumentsDiffer(
@@ -58,7 +52,7 @@ def _same_make(source: IndexState, target: IndexState, operation: Operation) -> 
         for fault in differences(source, target, operation.mode)
         if not fault.endswith("was added")
     ]
-    if target.stamp != operation.id and operation.last_completed_step < Step.REINDEX_COMPLETED:
+    if target.stamp != operation.id and operation.proof is None:  # taken off after the first proof
         changed.append("our stamp")
     if changed:
         raise Failure(
@@ -71,7 +65,8 @@ def _same_make(source: IndexState, target: IndexState, operation: Operation) -> 
 async def measure(operation: Operation, looked: Looked, cluster: Cluster) -> Proof:
     """Counts both sides by a search and by Lucene.
 
-    Raises `ClusterBusy` where not every primary answered, `DocumentsDiffer` where they differ.
+    Raises `ClusterBusy` where not every primary answered, `Failure` where the source went on,
+    `DocumentsDiffer` where they differ.
     `_stats` is not filtered by document-level security and counts nested children; `_count` is
     what users see.
     """
@@ -89,6 +84,12 @@ async def measure(operation: Operation, looked: Looked, cluster: Cluster) -> Pro
         counted.append(documents)
         lucene.append(sum(stat.documents for stat in stats.values()))
         seq_nos.append([stats[n].max_seq_no for n in range(state.shards)])
+    if seq_nos[0] != operation.source_seq_nos:  # before the counts, which then differ, too
+        raise Failure(
+            "source_changed",
+            f"{sides[0].name} was written to during the copy although it was blocked; "
+            "the copy was dropped. Post the index again.",
+        )
     if counted[0] != counted[1] or lucene[0] != lucene[1]:
         raise DocumentsDiffer(
             f"{sides[0].name} has {counted[0]} documents ({lucene[0]} with nested ones), "

@@ -42,7 +42,9 @@ async def _block(state: IndexState, source: Source, cluster: Cluster) -> None:
     """
     others = set(state.blocks) - {"index.blocks.write"}
     if others:
-        exchanged: dict[str, str | None] = dict.fromkeys(sorted(others))
+        # named even if off: only a call that names it may lift `metadata` and set another (8.19)
+        exchanged: dict[str, str | None] = {"index.blocks.read_only": None}
+        exchanged.update(dict.fromkeys(sorted(others)))
         exchanged["index.blocks.write"] = "true"
         await cluster.put_settings(state.index_name, exchanged, source.blocks)
     if others or not (state.write_blocked and state.verified_read_only):
