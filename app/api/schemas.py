@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StrictStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 from app.domain.operation import Operation, Status, Step
 
@@ -20,6 +21,18 @@ class Wire(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
 
+def _whole_text(value: str) -> str:
+    """JSON can spell half a surrogate pair, which no answer and no database can repeat."""
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise PydanticCustomError("unicode", "the string is not valid Unicode") from error
+    return value
+
+
+GivenName = Annotated[StrictStr, AfterValidator(_whole_text)]
+
+
 class BatchBody(Wire):
     """The names to queue, in the order in which they are to be worked off."""
 
@@ -30,7 +43,7 @@ class BatchBody(Wire):
         json_schema_extra={"examples": [{"indexNames": ["logs-2019", "logs-2020"]}]},
     )
 
-    index_names: Annotated[list[StrictStr], Field(max_length=MOST_NAMES)]
+    index_names: Annotated[list[GivenName], Field(max_length=MOST_NAMES)]
 
 
 class QueueSettings(Wire):
