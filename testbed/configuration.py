@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from testbed.cache import NOBODY, require_reachable, server_user
-from testbed.launch import JVM_OPTIONS
 
 USERNAME = "admin"
 PASSWORD = "admin-password"
@@ -76,13 +75,14 @@ def create_folders(data: Path | None) -> ServerFolders:
 
 @dataclass(frozen=True)
 class Settings:
-    """What goes into elasticsearch.yml; `extra` settings win over the testbed's own."""
+    """What goes into elasticsearch.yml and jvm.options; `extra` wins over the testbed's own."""
 
     major: int
     http_port: int
     transport_port: int
     security: bool
     extra: Mapping[str, str]
+    jvm_options: tuple[str, ...]
 
     def lines(self, folders: ServerFolders) -> list[str]:
         """The lines of elasticsearch.yml."""
@@ -120,7 +120,7 @@ def write_configuration(folders: ServerFolders, settings: Settings, home: Path) 
     config = folders.config
     config.mkdir(exist_ok=True)
     shutil.copy(home / "config/log4j2.properties", config)
-    (config / "jvm.options").write_text("\n".join(JVM_OPTIONS) + "\n")
+    (config / "jvm.options").write_text("\n".join(settings.jvm_options) + "\n")
     (config / "elasticsearch.yml").write_text("\n".join(settings.lines(folders)) + "\n")
     if settings.security:
         (config / "users").write_text(f"{USERNAME}:{_PASSWORD_HASH}\n")

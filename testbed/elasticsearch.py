@@ -15,7 +15,6 @@ from types import TracebackType
 
 import httpx
 
-from testbed.cache import require_reachable
 from testbed.configuration import (
     PASSWORD,
     USERNAME,
@@ -27,11 +26,11 @@ from testbed.configuration import (
 from testbed.distributions import distribution, fetch
 from testbed.errors import StartError, TestbedError
 from testbed.java import find_java
-from testbed.launch import Launch
+from testbed.launch import FULL_SPEED, QUICK_START, Launch
 from testbed.process import ServerProcess
 
-START_TIMEOUT = 120.0
-"""Seconds in which a server must become ready; 5 to 15 are usual on two cores."""
+START_TIMEOUT = 240.0
+"""Seconds in which a server must become ready; 5 to 15 are usual on two idle cores."""
 
 STOP_TIMEOUT = 20.0
 """Seconds that a server gets to end by itself before it is killed."""
@@ -44,7 +43,8 @@ class ElasticsearchServer:
 
     `settings` are lines for elasticsearch.yml and win over the testbed's own. `data` is a data
     folder to open or to create; it is never removed (one made inside the throw-away folder is).
-    `security` switches authentication on (8.x and 9.x): see `auth`. The ports stay the same from
+    `security` switches authentication on (8.x and 9.x): see `auth`. `full_speed` is for measuring:
+    the start takes about twice as long, heavy work is done faster. The ports stay the same from
     the first start to the last. A server that is still running when this process ends, even by
     SIGKILL, is killed with it.
     """
@@ -57,6 +57,7 @@ class ElasticsearchServer:
         data: Path | None = None,
         security: bool = False,
         port: int | None = None,
+        full_speed: bool = False,
     ) -> None:
         self.distribution = distribution(series)
         if security and self.distribution.major == 7:
@@ -65,6 +66,7 @@ class ElasticsearchServer:
         self._data = data
         self._security = security
         self._fixed_port = port
+        self._jvm_options = FULL_SPEED if full_speed else QUICK_START
         self._ports: tuple[int, int] | None = None
         self._folders: ServerFolders | None = None
         self._process: ServerProcess | None = None
@@ -94,7 +96,7 @@ class ElasticsearchServer:
 
     @property
     def log(self) -> str:
-        """What the server has written to its console since the first start."""
+        """What the server has written to its console since its latest start."""
         return self._opened().console.read_text(errors="replace")
 
     @property
@@ -110,15 +112,15 @@ class ElasticsearchServer:
         """
         if self.running:
             return
+        self.kill()  # what is left of a server that ended by itself
         home = fetch(self.distribution.series)
-        java = find_java(self.distribution.javas)
-        require_reachable(home, "choose another cache folder")
+        java = find_java(self.distribution.java)
         folders = self._folders or self._open()
         for attempt in range(1, _START_ATTEMPTS + 1):
             self._ports = self._ports or _free_ports(self._fixed_port)
             self._launch(home, java, folders)
             try:
-                self._wait_until_ready(folders)
+                self._wait_until_ready()
             except _PortTakenError as error:
                 if self._fixed_port or attempt == _START_ATTEMPTS:
                     raise StartError(str(error)) from error
@@ -159,7 +161,11 @@ class ElasticsearchServer:
         self._started().signal(signal.SIGCONT)
 
     def __enter__(self) -> ElasticsearchServer:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def __exit__(
@@ -190,9 +196,10 @@ class ElasticsearchServer:
     def _launch(self, home: Path, java: Path, folders: ServerFolders) -> None:
         assert self._ports is not None
         major = self.distribution.major
-        settings = Settings(major, *self._ports, self._security, self._extra)
+        options = self._jvm_options
+        settings = Settings(major, *self._ports, self._security, self._extra, options)
         write_configuration(folders, settings, home)
-        launch = Launch(major, home, java, folders.config, folders.temporary)
+        launch = Launch(major, home, java, folders.config, folders.temporary, options)
         folders.console.write_bytes(b"")
         self._process = ServerProcess(
             launch.command(),
@@ -202,18 +209,19 @@ class ElasticsearchServer:
             working_folder=home,
         )
 
-    def _wait_until_ready(self, folders: ServerFolders) -> None:
+    def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT
         with httpx.Client(base_url=self.url, auth=self.auth, trust_env=False) as client:
             while not _is_ready(client):
-                tail = folders.console.read_text(errors="replace")[-4000:]
                 if not self.running:
                     self.kill()
-                    if "Address already in use" in tail or "BindException" in tail:
+                    tail = _without_stacks(self.log)
+                    if "Address already in use" in self.log:
                         raise _PortTakenError(f"{self.url} or its transport port is taken.\n{tail}")
                     raise StartError(f"Elasticsearch ended while starting:\n{tail}")
                 if time.monotonic() > deadline:
                     self.kill()
+                    tail = _without_stacks(self.log)
                     raise StartError(f"Not ready after {START_TIMEOUT:.0f} seconds:\n{tail}")
                 time.sleep(0.05)
 
@@ -224,6 +232,12 @@ class _PortTakenError(Exception):
 
 def _nothing() -> None:
     pass
+
+
+def _without_stacks(log: str) -> str:
+    """The last 30 lines that are not frames of a Java stack trace."""
+    lines = [line for line in log.splitlines() if not line.startswith("\t")]
+    return "\n".join(lines[-30:])
 
 
 def _is_ready(client: httpx.Client) -> bool:

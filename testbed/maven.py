@@ -66,13 +66,13 @@ def _wait(process: subprocess.Popen[bytes], seconds: float) -> None:
 
 
 def _weight(folder: Path) -> int:
-    """Megabytes of the largest file below `folder`: the zip, under whatever name it grows."""
+    """Megabytes of the zip below `folder`, which grows under a name like `a-1.zip.part`."""
     sizes = [0]
     for parent, _, files in os.walk(folder):
-        for name in files:
+        for name in (file for file in files if ".zip" in file):
             try:
                 sizes.append(Path(parent, name).stat().st_size)
-            except FileNotFoundError:  # a partial download gets its final name
+            except FileNotFoundError:  # it has just got its final name
                 continue
     return max(sizes) // 1_000_000
 

@@ -76,6 +76,7 @@ class PostgresServer:
         """
         if self.running:
             return
+        self.kill()  # what is left of a server that ended by itself
         binaries = _binaries()
         folder = self._folder or self._create(binaries)
         settings = {**_SETTINGS, "unix_socket_directories": str(folder)}
@@ -133,7 +134,11 @@ class PostgresServer:
         self._execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
 
     def __enter__(self) -> PostgresServer:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def __exit__(

@@ -76,6 +76,7 @@ class ServerProcess:
         """Ask the leader to end with a signal; after `patience` seconds kill the whole group."""
         if self.exit_status is None:
             self._leader.send_signal(number)
+            self.signal(signal.SIGCONT)  # a paused server cannot end by itself
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._leader.wait(patience)
         self.kill()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -106,7 +107,7 @@ def _leftovers(metadata: Json) -> Iterator[str]:
 def _portions(names: Iterable[str]) -> Iterator[str]:
     """The names joined by commas, in portions that fit into a request line."""
     portion = ""
-    for name in names:
+    for name in (quote(name, safe="") for name in names):
         if portion and len(portion) + len(name) > _NAMES_PER_REQUEST:
             yield portion
             portion = ""

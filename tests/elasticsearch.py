@@ -78,9 +78,9 @@ class Elastic:
         return sorted(found, key=lambda d: (d[0], d[1] or ""))
 
     def indices(self) -> set[str]:
-        """Every index but Elasticsearch's own `.tasks`, hidden and closed ones too."""
-        listed = self.get("/_cat/indices?format=json&expand_wildcards=all")
-        return {entry["index"] for entry in listed} - {".tasks"}
+        """Every index but Elasticsearch's own `.tasks`; hidden, closed, metadata-blocked ones too."""
+        state = self.get("/_cluster/state/metadata?filter_path=metadata.indices.*.state")
+        return state.get("metadata", {}).get("indices", {}).keys() - {".tasks"}
 
     def aliases(self, index: str) -> dict[str, Any]:
         """The aliases of an index (by its own name or an alias of it), with their properties."""

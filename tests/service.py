@@ -17,12 +17,11 @@ from tests.conditions import eventually
 BASE = "/api/upgrade_assistant/reindex"
 
 
-class Service:
-    """`client` speaks HTTP to it; `parts` are its insides, for what HTTP does not show."""
+class Api:
+    """What HTTP shows of a service, wherever it runs."""
 
-    def __init__(self, client: httpx.AsyncClient, parts: Parts) -> None:
+    def __init__(self, client: httpx.AsyncClient) -> None:
         self.client = client
-        self.parts = parts
 
     async def post_batch(self, *names: str) -> dict[str, Any]:
         """Posts a batch that must be accepted as a whole request."""
@@ -35,6 +34,10 @@ class Service:
         answer = await self.client.get(f"{BASE}/{name}")
         assert answer.status_code == 200, answer.text
         return answer.json()["reindexOp"]
+
+    async def cancel(self, name: str) -> int:
+        """Asks for the cancellation; the status of the answer."""
+        return (await self.client.post(f"{BASE}/{name}/cancel")).status_code
 
     async def queue(self) -> list[dict[str, Any]]:
         return (await self.client.get(f"{BASE}/batch/queue")).json()["queue"]
@@ -53,6 +56,14 @@ class Service:
         for name in names:
             operation = await self.ended(name, seconds)
             assert operation["status"] == 1, operation
+
+
+class Service(Api):
+    """A service in this process: `parts` are its insides, for what HTTP does not show."""
+
+    def __init__(self, client: httpx.AsyncClient, parts: Parts) -> None:
+        super().__init__(client)
+        self.parts = parts
 
     async def events(self, name: str) -> list[Event]:
         """The events of the newest operation of that index."""

@@ -93,12 +93,12 @@ async def _on_domain_error(request: Request, error: Exception) -> JSONResponse:
 
 async def _on_validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
+    first = cast(Sequence[Mapping[str, Any]], error.errors())[0]
     kind = request.headers.get("content-type", "").partition(";")[0].strip()
-    if not kind.endswith("json") and error.errors()[0]["loc"][0] == "body":
+    if not kind.endswith("json") and first["loc"][0] == "body" and first["type"] != "missing":
         return answer(
             request, 415, "The body must be sent as content-type application/json.", "media_type"
         )
-    first = cast(Sequence[Mapping[str, Any]], error.errors())[0]
     return answer(request, 400, _sentence(first), "bad_request")
 
 
@@ -133,11 +133,8 @@ async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
 def _plainly(request: Request, error: HTTPException) -> str:
     """What Starlette and FastAPI leave unsaid: where the routes are, and what cannot be parsed."""
     asked = f"{request.method} {request.url.path}"
-    if error.status_code == HTTPStatus.NOT_FOUND:
+    if error.status_code in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
         return f"There is no route {asked}. /docs lists the routes."
-    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        allowed = (error.headers or {}).get("Allow", "another method")
-        return f"There is no route {asked}; this path takes {allowed}. /docs lists the routes."
     if error.detail == "There was an error parsing the body":
         return "[request body]: not valid JSON: it must be UTF-8 and reasonably nested"
     return str(error.detail)

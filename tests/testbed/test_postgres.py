@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
 import psycopg
 import pytest
 
@@ -20,6 +26,13 @@ def _count(url: str) -> int:
     return row[0]
 
 
+def _until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
 def test_databases_are_new_and_apart(postgres_server: PostgresServer, postgres_url: str) -> None:
     _execute(postgres_url, "CREATE TABLE things (id int)")
     other = postgres_server.create_database()
@@ -35,6 +48,19 @@ def test_a_database_can_be_made_from_a_template(
     copy = postgres_server.create_database(postgres_url)
     assert _count(copy) == 3
     postgres_server.drop_database(copy)
+
+
+def test_a_server_that_ended_by_itself_can_be_started_again() -> None:
+    with PostgresServer() as server:
+        first = server.create_database()
+        with psycopg.connect(server.url) as session:
+            row = session.execute("SHOW data_directory").fetchone()
+        assert row is not None
+        os.kill(int(Path(row[0], "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+        _until(lambda: not server.running)
+        server.start()
+        with psycopg.connect(first) as session:
+            session.execute("SELECT 1")
 
 
 @pytest.mark.parametrize("way", ["restart", "kill"])

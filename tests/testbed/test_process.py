@@ -64,8 +64,11 @@ def _children(folder: Path) -> list[int]:
     return [int((folder / name).read_text()) for name in ("child", "stranger")]
 
 
-def test_stop_lets_the_server_end_by_itself(folder: Path) -> None:
+@pytest.mark.parametrize("paused", [False, True])
+def test_stop_lets_the_server_end_by_itself(folder: Path, paused: bool) -> None:
     process = _start(folder)
+    if paused:
+        process.signal(signal.SIGSTOP)
     process.stop(signal.SIGTERM, patience=10)
     assert process.exit_status == 3
     assert _gone(_children(folder)[0])
