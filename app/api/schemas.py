@@ -6,7 +6,15 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictStr,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
@@ -20,6 +28,18 @@ MOST_CHARACTERS = 1_000
 
 def _is_none(value: Any) -> bool:
     return value is None
+
+
+def _whole_text(value: str) -> str:
+    """JSON can spell half a surrogate pair, which no answer and no database can repeat."""
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise PydanticCustomError("unicode", "the string is not valid Unicode") from error
+    return value
+
+
+GivenName = Annotated[StrictStr, AfterValidator(_whole_text)]
 
 
 class Wire(BaseModel):
@@ -44,8 +64,8 @@ class RequestOptions(Body):
 class ReindexBody(Body):
     """One index, its new name, and how (the newer Kibana's body)."""
 
-    index_name: Annotated[StrictStr, Field(max_length=MOST_CHARACTERS)]
-    new_index_name: Annotated[StrictStr, Field(max_length=MOST_CHARACTERS)] | None = None
+    index_name: Annotated[GivenName, Field(max_length=MOST_CHARACTERS)]
+    new_index_name: Annotated[GivenName, Field(max_length=MOST_CHARACTERS)] | None = None
     reindex_options: RequestOptions = RequestOptions()
     settings: IndexSettings = IndexSettings()
 
@@ -80,7 +100,7 @@ class BatchBody(Body):
         json_schema_extra={"examples": [{"indexNames": ["logs-2019", "logs-2020"]}]},
     )
 
-    index_names: Annotated[list[StrictStr], Field(max_length=MOST_NAMES)] | None = None
+    index_names: Annotated[list[GivenName], Field(max_length=MOST_NAMES)] | None = None
     indices: Annotated[list[ReindexBody], Field(max_length=MOST_NAMES)] | None = None
 
     @model_validator(mode="after")
