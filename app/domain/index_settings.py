@@ -28,13 +28,19 @@ is synced with every request, so that a window once done survives a killed node.
 RESTORED = tuple(key for key in WHILE_COPYING if key != "index.hidden")
 """Given back to the target before the swap; `index.hidden` only after it."""
 
+FLOOD_STAGE = "index.blocks.read_only_allow_delete"
+"""Set by Elasticsearch where a disk is nearly full, and taken off by it when there is room."""
+
 BLOCKS = (
     "index.blocks.write",
     "index.blocks.read_only",
     "index.blocks.read",
     "index.blocks.metadata",
-    "index.blocks.read_only_allow_delete",
+    FLOOD_STAGE,
 )
+
+NO_WRITES = {"index.blocks.write", "index.blocks.read_only"}
+"""Under one of these an index takes no documents."""
 
 _PRIVATE = frozenset(
     {

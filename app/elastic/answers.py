@@ -63,6 +63,11 @@ class IndexState:
         return index_settings.blocks_on(self.settings)
 
     @property
+    def set_blocks(self) -> dict[str, str]:
+        """The blocks that people set; not the one of a full disk, which comes and goes by itself."""
+        return {key: on for key, on in self.blocks.items() if key != index_settings.FLOOD_STAGE}
+
+    @property
     def write_blocked(self) -> bool:
         return "index.blocks.write" in self.blocks
 

@@ -23,9 +23,10 @@ async def finish(work: Work, cluster: Cluster) -> Outcome:
         await cluster.put_settings(operation.new_index_name, wanted, before)
     if operation.source.closed and not target.closed:
         await cluster.close_index(operation.new_index_name)
-    if operation.source.blocks.keys() - target.blocks.keys():  # last: they refuse the others
-        blocks = operation.source.blocks
-        await cluster.put_settings(operation.new_index_name, blocks, target.blocks)
+    if target.set_blocks != operation.source.blocks:  # last: they refuse the others
+        keys = sorted(target.set_blocks.keys() | operation.source.blocks.keys())
+        blocks = {key: operation.source.blocks.get(key) for key in keys}
+        await cluster.put_settings(operation.new_index_name, blocks, target.set_blocks)
     look_again = await cluster.look(operation.new_index_name)
     if not _as_it_was(target_in(look_again, operation), operation.source):
         return Again(after=0.1)
@@ -43,5 +44,5 @@ def _as_it_was(target: IndexState, source: Source) -> bool:
     return (
         target.settings.get(HIDDEN) == source.settings.get(HIDDEN)
         and target.closed == source.closed
-        and source.blocks.keys() <= target.blocks.keys()
+        and source.blocks == target.set_blocks
     )

@@ -99,7 +99,7 @@ async def _record(state: IndexState, cluster: Cluster) -> Source:
         shards=state.shards,
         routing_shards=state.routing_shards,
         closed=state.closed,
-        blocks=state.blocks,
+        blocks=state.set_blocks,
         verified_read_only=state.verified_read_only,
         aliases=list(state.aliases),
         settings=index_settings.to_restore(state.settings),

@@ -24,7 +24,11 @@ async def restore_settings(work: Work, cluster: Cluster) -> Outcome:
     wanted: dict[str, str | None] = {
         key: operation.source.settings[key] for key in index_settings.RESTORED
     }
+    if wanted["index.auto_expand_replicas"] not in (None, "false"):
+        del wanted["index.number_of_replicas"]  # Elasticsearch's own to set, by the nodes there are
     wanted[index_settings.STAMP] = None
+    if operation.source.closed or operation.source.blocks.keys() & index_settings.NO_WRITES:
+        wanted["index.blocks.write"] = "true"  # no writable moment between the swap and the finish
     if differing := _differing(target, wanted):
         before = {key: target.settings.get(key) for key in differing}
         await cluster.put_settings(operation.new_index_name, differing, before)

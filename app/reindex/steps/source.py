@@ -24,11 +24,11 @@ async def restore_source(work: Work, cluster: Cluster) -> Outcome:
     if operation.source.closed and not source.closed:
         await cluster.close_index(operation.index_name)
         return Again()
-    if source.blocks != operation.source.blocks:
-        keys = sorted(source.blocks.keys() | operation.source.blocks.keys())
+    if source.set_blocks != operation.source.blocks:
+        keys = sorted(source.set_blocks.keys() | operation.source.blocks.keys())
         wanted = {key: operation.source.blocks.get(key) for key in keys}
         try:
-            await cluster.put_settings(operation.index_name, wanted, source.blocks)
+            await cluster.put_settings(operation.index_name, wanted, source.set_blocks)
         except ClusterRefused as error:
             if "read-only compatible index" in error.reason:  # 9.x never unblocks one of N-2
                 return Done(notes=[Note(what="write block kept", text=error.reason)])

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from app.domain import index_settings
 from app.domain.operation import Again, Done, Hold, Outcome, Source, Step, Work
 from app.elastic.answers import IndexState
 from app.elastic.cluster import Cluster
 from app.reindex.steps.identity import source_in
 from app.reindex.steps.prepare import prepare
 
-FLOOD_STAGE = "index.blocks.read_only_allow_delete"
-
 
 async def write_block(work: Work, cluster: Cluster) -> Outcome:
     """Blocks writes without a writable gap, opens a closed source, and reads how far it goes."""
     operation = work.operation
     state = source_in(await cluster.look(operation.index_name), operation)
-    if FLOOD_STAGE in state.blocks:
+    if index_settings.FLOOD_STAGE in state.blocks:
         return Hold(
             f"{state.name} is read-only because a disk of the cluster is nearly full; "
             "Elasticsearch lifts that by itself once there is room",

@@ -1,0 +1,74 @@
+"""`update_index`: the write block instead of a reindex, answered when it is in force."""
+
+from __future__ import annotations
+
+import asyncio
+
+from testbed.relay import Relay
+
+from tests.elasticsearch import Elastic
+from tests.service import Service
+
+PATH = "/api/upgrade_assistant/update_index"
+BLOCK = {"operations": ["blockWrite"]}
+
+
+async def test_the_write_block_is_in_force_when_the_answer_comes(
+    service: Service, es: Elastic
+) -> None:
+    es.put("/old")
+    answer = await service.client.post(f"{PATH}/old", json=BLOCK)
+    assert answer.status_code == 200, answer.text
+    assert answer.content == b""
+    assert es.blocks("old") == {"index.blocks.write": "true"}
+    assert es.settings("old")["index.verified_read_only"] == "true"
+    again = await service.client.post(f"{PATH}/old", json=BLOCK)
+    assert again.status_code == 200
+
+
+async def test_it_is_refused_while_an_operation_on_the_index_lives(
+    relayed: Service, relay: Relay, es: Elastic
+) -> None:
+    es.put("/old", {"settings": {"number_of_replicas": 0}})
+    es.bulk("old", [{"n": 1}])
+    held = relay.hold("POST", "/_reindex")
+    await relayed.post_batch("old")
+    await relay.wait_for("POST", "/_reindex")
+    answer = await relayed.client.post(f"{PATH}/old", json=BLOCK)
+    assert answer.status_code == 400
+    assert answer.json()["message"] == "A reindex operation already in-progress for old"
+    held.set()
+    await relayed.completed("old")
+
+
+async def test_it_is_done_beside_an_operation_on_another_index(
+    relayed: Service, relay: Relay, es: Elastic
+) -> None:
+    es.put("/busy", {"settings": {"number_of_replicas": 0}})
+    es.bulk("busy", [{"n": 1}])
+    es.put("/old")
+    held = relay.hold("POST", "/_reindex")
+    await relayed.post_batch("busy")
+    await relay.wait_for("POST", "/_reindex")
+    answer = await asyncio.wait_for(relayed.client.post(f"{PATH}/old", json=BLOCK), 20)
+    assert answer.status_code == 200
+    held.set()
+    await relayed.completed("busy")
+
+
+async def test_an_unknown_index_an_alias_and_an_odd_operation_are_refused(
+    service: Service, es: Elastic
+) -> None:
+    es.put("/old", {"aliases": {"mine": {}}})
+    for name, body, status in (
+        ("gone", BLOCK, 404),
+        ("mine", BLOCK, 400),
+        ("o*", BLOCK, 400),
+        ("old", {"operations": ["unfreeze"]}, 400),
+        ("old", {"operations": []}, 400),
+        ("old", {}, 400),
+    ):
+        answer = await service.client.post(f"{PATH}/{name}", json=body)
+        assert answer.status_code == status, answer.text
+        assert answer.json()["message"]
+    assert es.blocks("old") == {}
