@@ -64,7 +64,7 @@ class IndexState:
 
     @property
     def set_blocks(self) -> dict[str, str]:
-        """The blocks that people set; not the one of a full disk, which comes and goes by itself."""
+        """The blocks that people set; not that of a full disk, which comes and goes by itself."""
         return {key: on for key, on in self.blocks.items() if key != index_settings.FLOOD_STAGE}
 
     @property
