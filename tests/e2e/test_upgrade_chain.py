@@ -1,0 +1,94 @@
+"""The upgrade itself: written by 7.17, rewritten on 8.19, opened by 9.4."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from testbed.elasticsearch import ElasticsearchServer
+from testbed.errors import StartError
+from tests.e2e.old_indices import LONG, make_all
+from tests.e2e.process import ServiceProcess
+from tests.elasticsearch import Elastic
+from tests.reindex.portrait import contents, made_anew
+
+TOO_OLD = "must be marked as read-only using the setting [index.blocks.write]"
+DROPPED_BY_8 = ("index.soft_deletes.enabled",)
+
+
+@pytest.fixture
+def data() -> Generator[Path]:
+    """A data folder that outlives the servers of a test."""
+    with tempfile.TemporaryDirectory(prefix="rq-chain-", dir="/var/tmp") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder) / "data"
+
+
+def seen(es: Elastic, name: str) -> dict[str, Any]:
+    """What users have in an index: documents, aliases, mappings, settings, blocks, state."""
+    closed = es.is_closed(name)
+    portrait = made_anew(es, name)
+    if closed:
+        es.post(f"/{name}/_open")
+    read_only = "index.blocks.read_only" in portrait
+    documents = contents(es, name)
+    aliases = {key: value for key, value in es.aliases(name).items() if key != name}
+    if closed and not read_only:
+        es.post(f"/{name}/_close")
+    return {**portrait, "documents": documents, "properties": aliases}
+
+
+def ready(es: Elastic) -> None:
+    es.get("/_cluster/health?wait_for_status=yellow&timeout=60s")
+
+
+@pytest.mark.timeout(420)
+async def test_indices_of_7_boot_on_9_after_their_batch_on_8(data: Path) -> None:
+    with ElasticsearchServer("7.17", data=data) as seven, Elastic(seven.url) as es:
+        names = make_all(es)
+    with ElasticsearchServer("8.19", data=data) as eight, Elastic(eight.url) as es:
+        ready(es)
+        before = {name: seen(es, name) for name in names}
+        template = {"index_patterns": ["reindexed-v8-plain"], "template": {"aliases": {"t": {}}}}
+        es.put("/_index_template/theirs", template)
+    copy = data.with_name("copy")
+    shutil.copytree(data, copy, copy_function=shutil.copy2)
+    with pytest.raises(StartError, match="must be marked as read-only"):
+        ElasticsearchServer("9.4", data=copy).start()
+
+    with ElasticsearchServer("8.19", data=data) as eight, Elastic(eight.url) as es:
+        ready(es)
+        async with ServiceProcess({"ELASTICSEARCH_HOSTS": eight.url}) as service:
+            answer = await service.api.post_batch(*names)
+            assert answer["errors"] == []
+            await service.api.completed(*names, seconds=200)
+            assert await service.terminate() == 0
+        after = {name: seen(es, name) for name in names}
+        assert after == before
+
+    with ElasticsearchServer("9.4", data=data) as nine, Elastic(nine.url) as es:
+        ready(es)
+        for name in names:
+            assert seen(es, name)["documents"] == before[name]["documents"]
+            assert seen(es, name)["properties"] == before[name]["properties"]
+    assert len(LONG) == 242
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("series", "major"), [("7.17", 7), ("9.4", 9)])
+async def test_the_same_batch_on_the_majors_beside(series: str, major: int) -> None:
+    with ElasticsearchServer(series) as server, Elastic(server.url) as es:
+        names = make_all(es)
+        before = {name: seen(es, name) for name in names}
+        async with ServiceProcess({"ELASTICSEARCH_HOSTS": server.url}) as service:
+            answer = await service.api.post_batch(*names)
+            assert answer["errors"] == []
+            assert answer["enqueued"][-1]["newIndexName"].startswith(f"reindexed-v{major}-")
+            await service.api.completed(*names, seconds=150)
+        assert {name: seen(es, name) for name in names} == before
+        assert len(es.indices()) == len(names)
