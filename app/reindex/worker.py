@@ -142,6 +142,7 @@ class Worker:
                 )
             if operation is None:
                 self._tell(WorkerState.IDLE)
+                self._crashes = 0
                 await self._bell.wait(IDLE_SECONDS)
                 continue
             self._tell(WorkerState.WORKING, operation.id)
