@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.domain.errors import LeaseLost, ReindexQueueError, StoreTrouble
+from app.domain.errors import Failure, LeaseLost, ReindexQueueError, StoreTrouble
 from app.domain.operation import Operation
 from app.reindex.announcements import Bell, Ear
 from app.reindex.errands import perform
@@ -154,6 +154,7 @@ class Worker:
                 while not self._over(renewing):
                     await self._fill(running, renewing)
                     self._tell(WorkerState.WORKING if running else WorkerState.IDLE, [*running])
+                    self._crashes = 0 if not running else self._crashes
                     await self._change(ear, running, renewing)
             finally:
                 self._broken = True  # the others stop between two steps, too
@@ -191,6 +192,9 @@ class Worker:
                 raise
             except ReindexQueueError as met:
                 error = met
+            except Exception as met:  # its client is told; the worker goes on
+                log.exception("errand_crashed", errand=errand.id)
+                error = Failure("unexpected", f"unexpected {type(met).__name__}: {met}")
             notes = cluster.take_notes()
             await self._errands.end(self._held().token, errand, error, notes, self._who)
             self._bell.ring()

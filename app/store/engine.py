@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from app.domain.errors import StoreUnavailable
 
 BUSY_MILLISECONDS = 30_000
+LEAST_IDLE_SECONDS = 5.0
 
 
 def parse_url(address: str) -> URL:
@@ -51,11 +52,13 @@ def open_engines(url: URL, idle_seconds: float = 15.0) -> tuple[AsyncEngine, Asy
     itself). Readers have connections of their own and are never kept waiting (WAL).
 
     PostgreSQL ends a transaction that is left open for `idle_seconds`: an owner that is frozen, or
-    cut off, in the middle of a save would otherwise keep the cluster's row, and so the role.
+    cut off, in the middle of a save would otherwise keep the cluster's row, and so the role. Not
+    less than `LEAST_IDLE_SECONDS`: ten thousand rows are made between two statements.
     """
     if url.get_backend_name() != "sqlite":
         given = url.query.get("options", ())
-        idle = f"-c idle_in_transaction_session_timeout={int(idle_seconds * 1000)}"
+        milliseconds = int(max(idle_seconds, LEAST_IDLE_SECONDS) * 1000)
+        idle = f"-c idle_in_transaction_session_timeout={milliseconds}"
         options = " ".join([idle, *([given] if isinstance(given, str) else given)])
         engine = create_async_engine(
             url,

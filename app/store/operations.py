@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
+from pydantic import TypeAdapter
 from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select, update
@@ -23,6 +24,7 @@ from app.store.transactions import TROUBLE, Transaction, Transactions, unavailab
 T = TypeVar("T")
 
 _LIVE = [int(status) for status in LIVE]
+_OPERATIONS = TypeAdapter(list[Operation])
 _WINDOW_KEYS = ("operation_id", "number")
 
 
@@ -147,11 +149,14 @@ class Operations:
     async def _select(self, query: SelectOfScalar[OperationRow]) -> list[Operation]:
         query = query.where(col(OperationRow.cluster_id) == self._cluster_id)
         try:
-            async with AsyncSession(self._reader) as session:
-                rows = (await session.exec(query)).all()
+            # without the ORM, which would make up more than half of the time for a long queue
+            async with self._reader.connect() as connection:
+                found = await connection.execute(query)
+                keys = list(found.keys())
+                rows = [dict(zip(keys, row, strict=True)) for row in found]
         except TROUBLE as error:
             raise unavailable(error) from error
-        return [operation_of(row) for row in rows]
+        return _OPERATIONS.validate_python(rows)
 
     # --- wishes, by anybody
 

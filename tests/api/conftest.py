@@ -1,0 +1,40 @@
+"""What a test of the HTTP API needs: the log of a request, and what must not have changed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, cast
+
+import pytest
+
+Line = dict[str, Any]
+Logged = Callable[[], AbstractContextManager[list[Line]]]
+
+WORKER = ("app.reindex.worker", "app.reindex.machine")
+
+
+@pytest.fixture
+def logged(caplog: pytest.LogCaptureFixture) -> Logged:
+    """`with logged() as lines:` gathers what is logged inside, but for the worker's own lines.
+
+    A line is its values, with `event`, `level` and `logger`.
+    """
+
+    @contextmanager
+    def gather() -> Generator[list[Line]]:
+        lines: list[Line] = []
+        with caplog.at_level(logging.INFO):
+            already = len(caplog.records)
+            yield lines
+            records = caplog.records[already:]
+        lines += [values_of(record) for record in records if record.name not in WORKER]
+
+    return gather
+
+
+def values_of(record: logging.LogRecord) -> Line:
+    message: Any = record.msg
+    values = cast(Line, message) if isinstance(message, dict) else {"event": record.getMessage()}
+    return {**values, "logger": record.name, "level": record.levelname.lower()}

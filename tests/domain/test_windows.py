@@ -1,0 +1,117 @@
+"""Windows: any boundaries divide a shard completely and without overlap."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.windows import (
+    Window,
+    WindowState,
+    cut,
+    cuts_needed,
+    fraction_done,
+    opaque_id,
+    opaque_prefix,
+)
+
+NUMBERS = st.integers(min_value=-5, max_value=60)
+BOUNDARIES = st.lists(NUMBERS, max_size=12)
+DOCUMENTS = st.integers(min_value=0, max_value=10_000)
+
+
+def holds(window: Window, number: int) -> bool:
+    above = window.from_seq_no is None or number >= window.from_seq_no
+    return above and (window.to_seq_no is None or number < window.to_seq_no)
+
+
+@given(BOUNDARIES, DOCUMENTS, st.integers(-100, 200))
+def test_every_sequence_number_lies_in_exactly_one_window(
+    boundaries: list[int], documents: int, number: int
+) -> None:
+    windows = cut(0, 0, documents, boundaries)
+    assert len([w for w in windows if holds(w, number)]) == 1
+    for edge in boundaries:
+        assert len([w for w in windows if holds(w, edge)]) == 1
+
+
+@given(BOUNDARIES, DOCUMENTS)
+def test_the_ends_are_open_and_no_window_is_empty(boundaries: list[int], documents: int) -> None:
+    windows = cut(0, 0, documents, boundaries)
+    assert windows[0].from_seq_no is None
+    assert windows[-1].to_seq_no is None
+    assert len(windows) == len(set(boundaries)) + 1
+    for window in windows:
+        if window.from_seq_no is not None and window.to_seq_no is not None:
+            assert window.from_seq_no < window.to_seq_no
+
+
+@given(BOUNDARIES, DOCUMENTS, st.integers(0, 9), st.integers(0, 50))
+def test_documents_sum_up_and_numbers_go_on(
+    boundaries: list[int], documents: int, shard: int, first: int
+) -> None:
+    windows = cut(shard, first, documents, boundaries)
+    assert sum(w.documents for w in windows) == documents
+    assert max(w.documents for w in windows) - min(w.documents for w in windows) <= 1
+    assert [w.number for w in windows] == list(range(first, first + len(windows)))
+    assert {w.shard for w in windows} == {shard}
+    assert {w.state for w in windows} == {WindowState.PLANNED}
+
+
+@given(DOCUMENTS, st.integers(1, 10_000))
+def test_windows_are_as_few_as_their_size_allows(documents: int, per_window: int) -> None:
+    windows = cuts_needed(documents, per_window) + 1
+    assert windows * per_window >= documents
+    assert windows == 1 or (windows - 1) * per_window < documents
+
+
+@st.composite
+def in_progress(draw: st.DrawFn) -> list[Window]:
+    windows = cut(0, 0, draw(DOCUMENTS), draw(BOUNDARIES))
+    return [
+        w.model_copy(
+            update={
+                "state": draw(st.sampled_from(WindowState)),
+                "seen": draw(st.integers(0, 20_000)),
+            }
+        )
+        for w in windows
+    ]
+
+
+@given(in_progress())
+def test_progress_is_between_0_and_1(windows: list[Window]) -> None:
+    assert 0.0 <= fraction_done(windows) <= 1.0
+
+
+@given(in_progress())
+def test_progress_is_1_when_all_windows_are_done_and_grows_with_each(
+    windows: list[Window],
+) -> None:
+    so_far = fraction_done(windows)
+    for n, window in enumerate(windows):
+        windows[n] = window.model_copy(update={"state": WindowState.DONE})
+        assert fraction_done(windows) >= so_far
+        so_far = fraction_done(windows)
+    assert so_far == 1.0
+
+
+def test_progress_of_half_the_documents_is_a_half() -> None:
+    first, second = cut(0, 0, 10, [5])
+    assert fraction_done([first, second]) == 0.0
+    assert fraction_done([first.model_copy(update={"seen": 5}), second]) == 0.5
+    assert fraction_done([first.model_copy(update={"state": WindowState.DONE}), second]) == 0.5
+
+
+def test_without_documents_there_is_nothing_left_to_do() -> None:
+    assert fraction_done([]) == 1.0
+    assert fraction_done(cut(0, 0, 0, [])) == 1.0
+
+
+def test_each_attempt_of_a_window_has_its_own_opaque_id() -> None:
+    (window,) = cut(0, 7, 1, [])
+    again = window.model_copy(update={"attempt": 2})
+    assert opaque_id("op", window) == "rq:op:7:1"
+    assert opaque_id("op", again) == "rq:op:7:2"
+    assert opaque_id("op", again).startswith(opaque_prefix("op"))
+    assert not opaque_id("op2", window).startswith(opaque_prefix("op"))

@@ -1,0 +1,174 @@
+"""The kinds of index that the crash run sends through, and what must have become of each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.domain.operation import Status
+from tests.e2e.process import ServiceProcess
+from tests.elasticsearch import Elastic
+from tests.reindex.portrait import as_found, contents, made_anew
+
+
+def _nothing(_es: Elastic, _name: str) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Kind:
+    """`fill` makes the index, `seal` comes after its documents were noted.
+
+    `ask` is what a client does beyond the first POST, `settings` are given to the service,
+    `ends_as` is the status in the end.
+    """
+
+    fill: Callable[[Elastic, str], None]
+    seal: Callable[[Elastic, str], None] = _nothing
+    ask: Callable[[ServiceProcess, str], Awaitable[None]] | None = None
+    ends_as: Status = Status.COMPLETED
+    settings: dict[str, str] = field(default_factory=dict[str, str])
+
+
+class Subject:
+    """One index of a kind under a name of its own, and what it was before."""
+
+    def __init__(self, es: Elastic, kind: Kind, name: str) -> None:
+        self._es = es
+        self.kind = kind
+        self.name = name
+        self.target = f"reindexed-v8-{name}"
+        kind.fill(es, name)
+        self._documents = contents(es, name)
+        kind.seal(es, name)
+        self._aliases = es.aliases(name)
+        self._found = as_found(es, name)
+        self._make = made_anew(es, name)
+
+    def faults(self, status: int) -> list[str]:
+        """What is not as it should be after the end, in words; opens what is closed or blocked."""
+        if status != self.kind.ends_as:
+            return [f"the operation ended with status {status}"]
+        swapped = status == Status.COMPLETED
+        holder = self.target if swapped else self.name
+        indices = self._mine()
+        if indices != {holder}:
+            return [f"the indices are {sorted(indices)}"]
+        return [*self._changes(holder, swapped), *self._litter(), *self._differing(holder)]
+
+    def remove(self) -> None:
+        """Takes everything of it out of the cluster, whatever state it is in."""
+        for index in self._mine():
+            self._open_up(index)
+            self._es.delete(f"/{index}")
+
+    def _changes(self, holder: str, swapped: bool) -> list[str]:
+        own_name = {self.name: {"is_hidden": False}} if swapped else {}
+        wanted, found = {**self._aliases, **own_name}, self._es.aliases(holder)
+        faults = [] if found == wanted else [f"aliases: {wanted} → {found}"]
+        before = self._make if swapped else self._found
+        after = made_anew(self._es, holder) if swapped else as_found(self._es, holder)
+        faults += [f"{k}: {before[k]} → {after[k]}" for k in before if before[k] != after[k]]
+        return faults
+
+    def _litter(self) -> list[str]:
+        listed = self._es.get("/_alias/.rq-*?expand_wildcards=all")
+        faults = [f"{i} still has a marker alias" for i in listed if i in (self.name, self.target)]
+        if [task for task in self._es.copy_tasks() if f"[{self.name}]" in task["description"]]:
+            faults.append("a copy task still runs")
+        return faults
+
+    def _differing(self, holder: str) -> list[str]:
+        self._open_up(holder)
+        found = contents(self._es, self.name)
+        if found == self._documents:
+            return []
+        lost = [d.id for d in self._documents if d not in found]
+        return [f"of {len(self._documents)} documents {len(lost)} are lost or changed: {lost[:5]}"]
+
+    def _mine(self) -> set[str]:
+        return {index for index in self._es.indices() if index in (self.name, self.target)}
+
+    def _open_up(self, index: str) -> None:
+        blocks = dict.fromkeys(f"index.blocks.{b}" for b in ("write", "read_only", "read"))
+        self._es.put(f"/{index}/_settings", blocks)
+        if self._es.is_closed(index):
+            self._es.post(f"/{index}/_open?wait_for_active_shards=1")
+
+
+def _plain(es: Elastic, name: str) -> None:
+    """Three shards, documents with a routing, versions, a gap in the sequence numbers."""
+    shards = {"number_of_shards": 3, "number_of_replicas": 0, "refresh_interval": "-1"}
+    es.put(f"/{name}", {"settings": shards})
+    es.bulk(name, [{"n": n, "text": f"first {n}"} for n in range(60)])
+    es.bulk(name, [{"n": n, "text": f"routed {n}"} for n in range(60)], routing="r")
+    es.bulk(name, [{"n": n, "text": f"again {n}"} for n in range(20)])
+    es.delete(f"/{name}/_doc/5")
+
+
+def _aliased(es: Elastic, name: str) -> None:
+    aliases: dict[str, dict[str, Any]] = {
+        f"{name}-plain": {},
+        f"{name}-filtered": {"filter": {"term": {"n": 1}}},
+        f"{name}-routed": {"index_routing": "a", "search_routing": "a,b"},
+        f"{name}-written": {"is_write_index": True},
+        f"{name}-unseen": {"is_hidden": True},
+    }
+    es.put(f"/{name}", {"aliases": aliases})
+    es.bulk(name, [{"n": n} for n in range(10)])
+
+
+def _small(es: Elastic, name: str) -> None:
+    es.put(f"/{name}", {"aliases": {f"{name}-alias": {}}})
+    es.bulk(name, [{"n": n} for n in range(10)])
+
+
+def _close(es: Elastic, name: str) -> None:
+    """Closed, and blocked as strictly as can be without hiding it."""
+    es.post(f"/{name}/_close")
+    es.put(f"/{name}/_settings", {"index.blocks.read_only": True, "index.blocks.read": True})
+
+
+def _empty(es: Elastic, name: str) -> None:
+    es.put(f"/{name}", {"mappings": {"properties": {"n": {"type": "short"}}}})
+
+
+def _large(es: Elastic, name: str) -> None:
+    """Copied one document after the other, which leaves the time to cancel it."""
+    es.put(f"/{name}", {"aliases": {f"{name}-alias": {}}})
+    es.bulk(name, [{"n": n} for n in range(4000)])
+
+
+def _malformed(es: Elastic, name: str) -> None:
+    """One document that the target will not take: the mapping became stricter after it."""
+    lenient = {"properties": {"n": {"type": "integer", "ignore_malformed": True}}}
+    es.put(f"/{name}", {"mappings": lenient, "aliases": {f"{name}-alias": {}}})
+    es.bulk(name, [*[{"n": n} for n in range(5)], {"n": "not a number"}])
+    strict = {"properties": {"n": {"type": "integer", "ignore_malformed": False}}}
+    es.put(f"/{name}/_mapping", strict)
+
+
+async def _cancel(service: ServiceProcess, name: str) -> None:
+    """Cancels when the copy is under way; nothing where it has ended already."""
+    while True:
+        operation = await service.api.operation(name)
+        if operation["status"] != Status.IN_PROGRESS:
+            return
+        if operation["reindexTaskId"]:
+            await service.api.cancel(name)
+            return
+        await asyncio.sleep(0.02)
+
+
+KINDS: dict[str, Kind] = {
+    "plain": Kind(_plain, settings={"REINDEX_WINDOW_DOCUMENTS": "25"}),
+    "aliased": Kind(_aliased),
+    "closed": Kind(_small, seal=_close),
+    "empty": Kind(_empty),
+    "cancelled": Kind(
+        _large, ask=_cancel, ends_as=Status.CANCELLED, settings={"REINDEX_BATCH_DOCUMENTS": "1"}
+    ),
+    "failing": Kind(_malformed, ends_as=Status.FAILED),
+}

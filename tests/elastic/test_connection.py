@@ -1,0 +1,375 @@
+"""The connection: sent once, to the address it was meant for; every trouble has its own word."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from itertools import product
+from typing import Any
+
+import pytest
+
+from app.domain.errors import (
+    ClusterBusy,
+    ClusterRefused,
+    ClusterTrouble,
+    ClusterUnreachable,
+    CredentialsRefused,
+    NotElasticsearch,
+    ReindexQueueError,
+)
+from app.domain.names import IndexName
+from app.elastic.cluster import Cluster
+from app.elastic.connection import Connection, Credentials
+from testbed.relay import Relay
+from tests.elasticsearch import Elastic
+
+LOGIN_WANTED: dict[str, Any] = {
+    "error": {
+        "root_cause": [{"type": "security_exception", "reason": "unable to authenticate user"}],
+        "type": "security_exception",
+        "reason": "unable to authenticate user [elastic] for REST request [/]",
+        "header": {"WWW-Authenticate": ['Basic realm="security"', "ApiKey"]},
+    },
+    "status": 401,
+}
+"""As 8.19 answers a wrong password."""
+
+A, B = IndexName("a"), IndexName("b")
+
+CHANGES: dict[str, Callable[[Cluster], Awaitable[Any]]] = {
+    "PUT /a/_block/write": lambda c: c.block_writes(A),
+    "PUT /a/_settings": lambda c: c.put_settings(A, {"index.hidden": "true"}, {}),
+    "POST /a/_open": lambda c: c.open_index(A),
+    "POST /a/_close": lambda c: c.close_index(A),
+    "POST /_create_from/a/b": lambda c: c.create_from(A, B, {}),
+    "POST /_aliases": lambda c: c.remove_guarded(A, B, IndexName(".m")),
+    "POST /_reindex": lambda c: c.start_copy({"source": {"index": A}, "dest": {"index": B}}, "x"),
+    "POST /_tasks/n:1/_cancel": lambda c: c.cancel_task("n:1"),
+    "POST /a/_refresh": lambda c: c.refresh(A),
+    "POST /a/_flush": lambda c: c.flush(A),
+}
+
+every_change = pytest.mark.parametrize("call", CHANGES)
+
+
+def error_body(kind: str, status: int) -> dict[str, Any]:
+    return {"error": {"type": kind, "reason": "because", "root_cause": []}, "status": status}
+
+
+def seen(relay: Relay) -> list[str]:
+    return [f"{request.method} {request.path.partition('?')[0]}" for request in relay.seen]
+
+
+async def trouble(awaited: Awaitable[Any]) -> ReindexQueueError:
+    with pytest.raises(ReindexQueueError) as caught:
+        await awaited
+    return caught.value
+
+
+# --- changes are sent once
+
+
+@every_change
+async def test_a_change_that_is_cut_is_not_repeated(
+    cluster: Cluster, relay: Relay, call: str
+) -> None:
+    relay.cut_before("*", ".*", times=None)
+    assert isinstance(await trouble(CHANGES[call](cluster)), ClusterUnreachable)
+    assert seen(relay) == [call]
+
+
+@every_change
+async def test_a_change_that_is_turned_away_is_not_repeated(
+    cluster: Cluster, relay: Relay, call: str
+) -> None:
+    for status in (429, 502, 503, 504):
+        relay.clear()
+        relay.seen.clear()
+        body = error_body("unavailable_shards_exception", status)
+        relay.answer("*", ".*", status, body, times=None)
+        assert isinstance(await trouble(CHANGES[call](cluster)), ClusterBusy)
+        assert seen(relay) == [call]
+
+
+async def test_a_change_on_a_kept_connection_that_closes_is_not_repeated(
+    cluster: Cluster, relay: Relay
+) -> None:
+    await cluster.version()
+    relay.cut_before("PUT", "/a/_settings", times=None)
+    await trouble(CHANGES["PUT /a/_settings"](cluster))
+    assert seen(relay).count("PUT /a/_settings") == 1
+
+
+async def test_a_change_leaves_a_note_whether_it_was_confirmed_or_not(
+    cluster: Cluster, relay: Relay, es: Elastic
+) -> None:
+    es.put("/a")
+    await cluster.block_writes(A)
+    relay.cut_after("POST", "/a/_close")
+    await trouble(cluster.close_index(A))
+    confirmed, doubtful = cluster.take_notes()
+    assert (confirmed.what, confirmed.index, confirmed.text) == ("write block added", "a", "")
+    assert doubtful.what == "index closed"
+    assert doubtful.text.startswith("not confirmed: ")
+    assert cluster.take_notes() == []
+
+
+async def test_without_the_permit_nothing_is_sent(cluster: Cluster, relay: Relay) -> None:
+    def refuse() -> None:
+        raise ClusterBusy("not the worker any more")
+
+    cluster.permit = refuse
+    for name in ("PUT /a/_block/write", "POST /_aliases", "POST /_reindex"):
+        await trouble(CHANGES[name](cluster))
+    assert relay.seen == []
+
+
+# --- reads are repeated at most once
+
+
+async def test_a_read_that_is_cut_is_repeated_once(cluster: Cluster, relay: Relay) -> None:
+    relay.cut_before("GET", "/", times=1)
+    assert (await cluster.version()).major == 8
+    assert len(relay.seen) == 2
+
+
+async def test_a_read_that_is_cut_again_is_given_up(cluster: Cluster, relay: Relay) -> None:
+    relay.cut_before("GET", "/", times=None)
+    assert isinstance(await trouble(cluster.version()), ClusterUnreachable)
+    assert len(relay.seen) == 2
+
+
+async def test_a_read_that_is_turned_away_is_not_repeated(cluster: Cluster, relay: Relay) -> None:
+    relay.answer("GET", "/", 503, error_body("master_not_discovered_exception", 503), times=None)
+    assert isinstance(await trouble(cluster.version()), ClusterBusy)
+    assert len(relay.seen) == 1
+
+
+# --- redirects
+
+
+async def test_a_redirect_is_never_followed(
+    cluster: Cluster, relay: Relay, elasticsearch_url: str
+) -> None:
+    async with Relay(elasticsearch_url) as elsewhere:
+        for status in (301, 302, 303, 307, 308):
+            relay.clear()
+            relay.seen.clear()
+            relay.redirect("*", ".*", f"{elsewhere.url}/", status=status, times=None)
+            read = await trouble(cluster.version())
+            removed = await trouble(cluster.remove_guarded(A, B, IndexName(".m")))
+            put = await trouble(cluster.block_writes(A))
+            assert elsewhere.seen == []
+            for error in (read, removed, put):
+                assert isinstance(error, NotElasticsearch)
+                assert f"redirect ({status})" in error.message
+                assert "ELASTICSEARCH_HOSTS" in error.message
+            assert len(relay.seen) == 3
+
+
+async def test_a_redirected_delete_is_never_followed(
+    connection: Connection, relay: Relay, elasticsearch_url: str, es: Elastic
+) -> None:
+    es.put("/precious")
+    async with Relay(elasticsearch_url) as elsewhere:
+        relay.redirect("*", ".*", f"{elsewhere.url}/precious", times=None)
+        await trouble(connection.change("DELETE", "/victim"))
+        assert elsewhere.seen == []
+    assert es.indices() == {"precious"}
+
+
+# --- answers that are not Elasticsearch's
+
+
+@pytest.mark.parametrize("status", [200, 403, 404])
+async def test_a_web_page_is_not_elasticsearch(cluster: Cluster, relay: Relay, status: int) -> None:
+    relay.answer("*", ".*", status, "<html><title>Login</title></html>", times=None)
+    error = await trouble(cluster.version())
+    assert isinstance(error, NotElasticsearch)
+    assert "ELASTICSEARCH_HOSTS" in error.message
+    assert isinstance(await trouble(cluster.block_writes(A)), NotElasticsearch)
+
+
+async def test_a_web_page_in_the_middle_is_not_elasticsearch(
+    cluster: Cluster, relay: Relay
+) -> None:
+    await cluster.version()
+    relay.answer("*", ".*", 200, "<html></html>", times=None)
+    assert isinstance(await trouble(cluster.look(A)), NotElasticsearch)
+    assert isinstance(await trouble(cluster.block_writes(A)), NotElasticsearch)
+
+
+@pytest.mark.parametrize("status", [500, 502, 504])
+async def test_a_proxys_own_error_is_a_cluster_that_cannot_be_reached(
+    cluster: Cluster, relay: Relay, status: int
+) -> None:
+    relay.answer("*", ".*", status, "<html>Bad Gateway</html>", times=None)
+    error = await trouble(cluster.block_writes(A))
+    assert isinstance(error, ClusterUnreachable)
+    assert str(status) in error.message
+
+
+# --- credentials
+
+
+async def test_refused_credentials_are_told_with_the_remedy(cluster: Cluster, relay: Relay) -> None:
+    relay.answer("*", ".*", 401, LOGIN_WANTED, times=None)
+    for error in (await trouble(cluster.version()), await trouble(cluster.block_writes(A))):
+        assert isinstance(error, CredentialsRefused)
+        assert "ELASTICSEARCH_USERNAME" in error.message
+        assert "ELASTICSEARCH_APIKEY" in error.message
+
+
+@pytest.mark.parametrize(
+    ("credentials", "header"),
+    [
+        (Credentials("elastic", "hunter2"), "Basic ZWxhc3RpYzpodW50ZXIy"),
+        (Credentials(api_key="aWQ6a2V5"), "ApiKey aWQ6a2V5"),
+    ],
+)
+async def test_credentials_are_sent_and_never_shown(
+    relay: Relay, credentials: Credentials, header: str
+) -> None:
+    relay.answer("*", ".*", 401, LOGIN_WANTED)
+    connection = Connection([relay.url], credentials)
+    try:
+        error = await trouble(connection.read("/"))
+    finally:
+        await connection.close()
+    assert relay.seen[0].headers["authorization"] == header
+    for secret in ("hunter2", "aWQ6a2V5", "ZWxhc3RpYzpodW50ZXIy"):
+        assert secret not in f"{error!r} {error.__cause__!r} {credentials!r}"
+
+
+# --- Elasticsearch's own errors, by type first
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "word"),
+    [
+        (429, "circuit_breaking_exception", ClusterBusy),
+        (429, "es_rejected_execution_exception", ClusterBusy),
+        (429, "cluster_block_exception", ClusterBusy),
+        (503, "master_not_discovered_exception", ClusterBusy),
+        (503, "process_cluster_event_timeout_exception", ClusterBusy),
+        (503, "something_new_exception", ClusterBusy),
+        (500, "too_many_scroll_contexts_exception", ClusterBusy),
+        (500, "timeout_exception", ClusterBusy),
+        (400, "snapshot_in_progress_exception", ClusterBusy),
+        (500, "illegal_state_exception", ClusterRefused),
+        (400, "illegal_argument_exception", ClusterRefused),
+        (403, "cluster_block_exception", ClusterRefused),
+        (403, "security_exception", ClusterRefused),
+        (404, "index_not_found_exception", ClusterRefused),
+    ],
+)
+async def test_an_error_is_judged_by_its_type_and_then_by_its_status(
+    cluster: Cluster, relay: Relay, status: int, kind: str, word: type[ReindexQueueError]
+) -> None:
+    relay.answer("PUT", "/a/_block", status, error_body(kind, status))
+    error = await trouble(cluster.block_writes(A))
+    assert type(error) is word
+    assert kind in error.message
+    assert "because" in error.message
+
+
+async def test_a_real_refusal_has_its_type_reason_and_status(cluster: Cluster) -> None:
+    error = await trouble(cluster.block_writes(A))
+    assert isinstance(error, ClusterRefused)
+    assert (error.kind, error.http_status) == ("index_not_found_exception", 404)
+    assert "no such index [a]" in error.reason
+
+
+async def test_an_answer_with_a_bare_sentence_as_error_is_a_refusal(
+    cluster: Cluster, es: Elastic
+) -> None:
+    es.put("/a")
+    es.put("/b")
+    error = await trouble(cluster.remove_guarded(A, B, IndexName(".m")))
+    assert isinstance(error, ClusterRefused)
+    assert error.http_status == 404
+    assert es.indices() == {"a", "b"}
+
+
+async def test_a_cluster_that_is_down_cannot_be_reached(cluster: Cluster, relay: Relay) -> None:
+    relay.refuse()
+    for error in (await trouble(cluster.version()), await trouble(cluster.block_writes(A))):
+        assert isinstance(error, ClusterUnreachable)
+        assert error.status == 503
+    relay.accept()
+    assert (await cluster.version()).major == 8
+
+
+# --- answers that are JSON and yet not Elasticsearch's
+
+JSON = {"X-Elastic-Product": "Elasticsearch", "Content-Type": "application/json"}
+PLAIN_TEXT = {"X-Elastic-Product": "Elasticsearch", "Content-Type": "text/plain"}
+STRANGE = [b"[]", b"[1,2]", b'"text"', b"null", b"1", b"true", b"{}", b"", b"{", b"\xff\xfe"]
+STRANGE_SHAPES = [
+    b'{"metadata":[]}',
+    b'{"metadata":{"indices":[]}}',
+    b'{"metadata":{"indices":{"a":null}}}',
+    b'{"metadata":{"indices":{"a":{}}}}',
+    b'{"metadata":{"indices":{"a":{"settings":[],"state":"open","routing_num_shards":"x"}}}}',
+    b'{"version":"8","count":"many","_shards":null,"indices":[],"active_shards":{},"task":[]}',
+    b'{"version":{"number":"eight"},"count":null,"_shards":{"total":null},"a":{"aliases":7}}',
+    b'{"indices":{"a":{"shards":{"x":[{}]}}},"tasks":[{}],"aggregations":[],"a":[1]}',
+    b'{"indices":{"a":{"shards":[]}},"tasks":{"a":1},"_shards":{"failed":"x"},"a":null}',
+]
+
+READS: dict[str, Callable[[Cluster], Awaitable[Any]]] = {
+    "version": lambda c: c.version(),
+    "look": lambda c: c.look(A),
+    "alias_properties": lambda c: c.alias_properties(A),
+    "count": lambda c: c.count(A),
+    "shard_stats": lambda c: c.shard_stats(A),
+    "active_copies": lambda c: c.active_copies(A),
+    "percentiles": lambda c: c.percentiles_of_seq_no(A, 0, [50.0]),
+    "task": lambda c: c.task("n:1"),
+    "copies_running": lambda c: c.copies_running("rq:"),
+    "start_copy": CHANGES["POST /_reindex"],
+    "refresh": CHANGES["POST /a/_refresh"],
+    "block_writes": CHANGES["PUT /a/_block/write"],
+}
+
+
+@pytest.mark.parametrize("call", READS)
+async def test_a_strange_answer_is_trouble_and_never_a_crash(
+    cluster: Cluster, relay: Relay, call: str
+) -> None:
+    for headers, body in product([JSON, PLAIN_TEXT], [*STRANGE, *STRANGE_SHAPES]):
+        relay.clear()
+        relay.answer("*", ".*", 200, body, headers, times=None)
+        try:
+            await READS[call](cluster)
+        except ClusterTrouble:
+            continue
+        except Exception as error:
+            raise AssertionError(f"{call} crashed at {body!r}: {error!r}") from error
+
+
+async def test_an_answer_that_is_no_object_is_not_elasticsearch(
+    cluster: Cluster, relay: Relay
+) -> None:
+    relay.answer("*", ".*", 200, b"[1,2]", JSON, times=None)
+    for call in READS.values():
+        assert isinstance(await trouble(call(cluster)), NotElasticsearch)
+
+
+async def test_an_answer_without_what_was_asked_for_is_not_elasticsearch(
+    cluster: Cluster, relay: Relay
+) -> None:
+    relay.answer("*", ".*", 200, b"{}", JSON, times=None)
+    tell_nothing = {"alias_properties", "shard_stats", "block_writes"}
+    for name in READS.keys() - tell_nothing:
+        assert isinstance(await trouble(READS[name](cluster)), NotElasticsearch), name
+
+
+async def test_an_error_answer_of_another_shape_is_never_a_crash(
+    cluster: Cluster, relay: Relay
+) -> None:
+    for status in (400, 404, 500):
+        for body in (b"[]", b'{"error":[]}', b'{"error":{}}', b'{"error":null}', b"", b"7"):
+            relay.clear()
+            relay.answer("*", ".*", status, body, JSON, times=None)
+            await trouble(cluster.block_writes(A))

@@ -1,0 +1,152 @@
+"""What an ended copy task says; the answers are those that real servers gave (7.17, 8.19, 9.4)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from app.domain.errors import Failure, TaskCancelled
+from app.elastic.answers import TaskState
+from app.reindex.steps.copy_result import Rerun, judge
+
+GOOD: dict[str, Any] = {
+    "took": 20,
+    "timed_out": False,
+    "total": 10,
+    "updated": 1,
+    "created": 6,
+    "deleted": 0,
+    "batches": 1,
+    "version_conflicts": 2,
+    "noops": 1,
+    "failures": [],
+}
+
+
+def ended(error: dict[str, Any] | None = None, **changed: Any) -> TaskState:
+    return TaskState(True, {}, {**GOOD, **changed}, error)
+
+
+def without(key: str) -> TaskState:
+    return TaskState(True, {}, {k: v for k, v in GOOD.items() if k != key}, None)
+
+
+def rerun(task: TaskState) -> Rerun:
+    verdict = judge(task)
+    assert isinstance(verdict, Rerun), verdict
+    return verdict
+
+
+def write_failure(kind: str, reason: str = "why") -> dict[str, Any]:
+    return {"index": "t", "id": "7", "cause": {"type": kind, "reason": reason}, "status": 400}
+
+
+def search_failure(kind: str) -> dict[str, Any]:
+    return {"index": "s", "shard": 0, "reason": {"type": kind, "reason": "why"}}
+
+
+def test_a_whole_result_is_the_number_of_documents() -> None:
+    assert judge(ended()) == 10
+
+
+def test_a_window_without_documents_is_done() -> None:
+    zeros = dict.fromkeys(("total", "created", "updated", "version_conflicts", "noops"), 0)
+    assert judge(ended(**zeros)) == 0
+
+
+@pytest.mark.parametrize(
+    "kind", ["es_rejected_execution_exception", "unavailable_shards_exception"]
+)
+def test_a_passing_error_of_the_task_runs_it_again_without_limit(kind: str) -> None:
+    verdict = rerun(ended(error={"type": kind, "reason": "busy"}))
+    assert (verdict.hold, verdict.most_attempts) == (True, 0)
+    assert verdict.reason == f"{kind}: busy"
+
+
+def test_another_error_of_the_task_runs_it_again_three_times_at_most() -> None:
+    verdict = rerun(ended(error={"type": "illegal_argument_exception", "reason": "no"}))
+    assert verdict.most_attempts == 3
+
+
+def test_an_error_counts_even_where_the_counts_look_complete() -> None:
+    assert isinstance(judge(ended(error={"type": "search_phase_execution_exception"})), Rerun)
+
+
+def test_an_error_that_is_an_empty_object_is_still_an_error() -> None:
+    assert isinstance(judge(ended(error={})), Rerun)
+
+
+def test_a_cancellation_by_a_person_cancels() -> None:
+    with pytest.raises(TaskCancelled):
+        judge(ended(canceled="by user request"))
+
+
+@pytest.mark.parametrize("reason", ["task parent is gone", "node is shutting down", "timeout"])
+def test_any_other_cancellation_is_not_success_and_runs_again(reason: str) -> None:
+    verdict = rerun(ended(canceled=reason))
+    assert reason in verdict.reason
+
+
+def test_a_time_out_is_not_success() -> None:
+    assert rerun(ended(timed_out=True)).most_attempts == 3
+
+
+@pytest.mark.parametrize("key", ["timed_out", "total", "created"])
+def test_a_result_that_lacks_a_part_is_not_success(key: str) -> None:
+    assert rerun(without(key)).most_attempts == 3
+
+
+def test_no_result_is_not_success() -> None:
+    assert rerun(TaskState(True, {}, {}, None)).most_attempts == 3
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        write_failure("es_rejected_execution_exception"),
+        write_failure("unavailable_shards_exception"),
+        search_failure("no_shard_available_action_exception"),
+        search_failure("node_not_connected_exception"),
+    ],
+)
+def test_passing_failures_run_the_window_again(failure: dict[str, Any]) -> None:
+    verdict = rerun(ended(failures=[failure]))
+    assert (verdict.hold, verdict.most_attempts) == (True, 0)
+
+
+def test_a_refused_document_fails_and_is_named() -> None:
+    failure = write_failure("document_parsing_exception", "failed to parse field [a]")
+    with pytest.raises(Failure) as caught:
+        judge(ended(failures=[failure]))
+    assert caught.value.code == "copy_failed"
+    assert caught.value.message.startswith("Reindexing failed: ")
+    assert "(7)" in caught.value.message
+    assert "failed to parse field [a]" in caught.value.message
+
+
+def test_one_lasting_failure_among_passing_ones_fails() -> None:
+    failures = [
+        write_failure("es_rejected_execution_exception"),
+        write_failure("mapper_parsing_exception"),
+    ]
+    with pytest.raises(Failure):
+        judge(ended(failures=failures))
+
+
+def test_a_failure_without_a_cause_fails() -> None:
+    with pytest.raises(Failure):
+        judge(ended(failures=[{"index": "t"}]))
+
+
+@pytest.mark.parametrize("part", ["created", "updated", "noops", "version_conflicts", "total"])
+@pytest.mark.parametrize("by", [-1, 1])
+def test_counts_that_do_not_add_up_are_not_success(part: str, by: int) -> None:
+    assert rerun(ended(**{part: GOOD[part] + by})).most_attempts == 3
+
+
+def test_the_failure_of_a_huge_document_is_not_told_at_full_length() -> None:
+    failures = [write_failure("mapper_parsing_exception", "x" * 100_000)] * 1000
+    with pytest.raises(Failure) as caught:
+        judge(ended(failures=failures))
+    assert len(caught.value.message) < 1_000

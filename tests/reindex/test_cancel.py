@@ -1,0 +1,139 @@
+"""Cancelled before the swap, an index is as it was found; after the swap it is too late."""
+
+from __future__ import annotations
+
+import pytest
+
+from testbed.relay import Relay
+from tests.conditions import eventually
+from tests.elasticsearch import Elastic
+from tests.reindex.midway import POLL, Removal, crawl, filled
+from tests.reindex.portrait import as_found, contents
+from tests.service import Service, running_service
+
+PLACES = {
+    "block": ("PUT", "^/plain/_block/write"),
+    "create": ("POST", "^/_create_from"),
+    "start": ("POST", "^/_reindex"),
+    "poll": ("GET", POLL),
+    "prove": ("POST", "^/reindexed-v8-plain/_refresh"),
+    "restore": ("PUT", "^/reindexed-v8-plain/_settings"),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+async def test_cancelled_at_a_step_the_source_is_as_it_was_found(
+    relayed: Service, relay: Relay, es: Elastic, place: str
+) -> None:
+    filled(es, "plain", aliases={"also": {"filter": {"term": {"n": 1}}}})
+    documents = contents(es, "plain")
+    closed = place != "start"
+    if closed:
+        es.post("/plain/_close")
+        es.put("/plain/_settings", {"index.blocks.read_only": True})
+    before = as_found(es, "plain")
+    released = relay.hold(*PLACES[place])
+    await relayed.post_batch("plain")
+    await relay.wait_for(*PLACES[place])
+
+    assert await relayed.cancel("plain") == 200
+    released.set()
+    operation = await relayed.ended("plain")
+
+    assert operation["status"] == 4
+    assert es.indices() == {"plain"}
+    assert as_found(es, "plain") == before
+    assert es.copy_tasks() == []
+    if closed:
+        es.put("/plain/_settings", {"index.blocks.read_only": None})
+        es.post("/plain/_open?wait_for_active_shards=1")
+    assert contents(es, "plain") == documents
+    assert es.aliases("plain") == {"also": {"filter": {"term": {"n": 1}}}}
+
+
+async def test_a_running_copy_has_ended_before_its_target_is_removed(
+    relay: Relay, es: Elastic, sqlite_url: str
+) -> None:
+    filled(es, "plain")
+    before = as_found(es, "plain")
+    crawl(relay, es)
+    removal = Removal(relay)
+    async with running_service(relay.url, sqlite_url, reindex_batch_documents=1) as service:
+        await service.post_batch("plain")
+        await relay.wait_for("GET", POLL)
+        assert len(es.copy_tasks()) == 1
+        assert await service.cancel("plain") == 200
+        await removal.arrived.wait()
+        assert es.copy_tasks() == []
+        removal.released.set()
+        assert (await service.ended("plain"))["status"] == 4
+        whats = [event.what for event in await service.events("plain")]
+    assert whats.index("copy task cancelled") < whats.index("index removed")
+    assert es.indices() == {"plain"}
+    assert as_found(es, "plain") == before
+
+
+async def test_a_copy_task_cancelled_by_a_person_cancels_the_operation(
+    relay: Relay, es: Elastic, sqlite_url: str
+) -> None:
+    filled(es, "plain")
+    before = as_found(es, "plain")
+    crawl(relay, es)
+    async with running_service(relay.url, sqlite_url, reindex_batch_documents=1) as service:
+        await service.post_batch("plain")
+        await relay.wait_for("GET", POLL)
+        es.post("/_tasks/_cancel?actions=*reindex")
+        operation = await service.ended("plain")
+    assert operation["status"] == 4
+    assert "cancelled by user request" in operation["errorMessage"]
+    assert es.indices() == {"plain"}
+    assert as_found(es, "plain") == before
+
+
+async def test_after_the_swap_it_is_too_late(relayed: Service, relay: Relay, es: Elastic) -> None:
+    filled(es, "plain")
+    removal = Removal(relay)
+    await relayed.post_batch("plain")
+    await removal.arrived.wait()
+    released = relay.hold("PUT", "^/reindexed-v8-plain/_settings")
+    removal.released.set()
+
+    async def swapped() -> bool:
+        return (await relayed.operation("plain"))["lastCompletedStep"] == 60
+
+    await eventually(swapped, "the swap is saved")
+    assert await relayed.cancel("plain") == 400
+    released.set()
+    await relayed.completed("plain")
+    assert await relayed.cancel("plain") == 400
+    assert es.indices() == {"reindexed-v8-plain"}
+
+
+async def test_cancelled_while_the_swap_is_on_its_way_it_completes(
+    relayed: Service, relay: Relay, es: Elastic
+) -> None:
+    filled(es, "plain")
+    removal = Removal(relay)
+    await relayed.post_batch("plain")
+    await removal.arrived.wait()
+    assert await relayed.cancel("plain") == 200
+    removal.released.set()
+    await relayed.completed("plain")
+    assert es.indices() == {"reindexed-v8-plain"}
+    assert len(contents(es, "plain")) == 20
+
+
+async def test_an_index_can_be_posted_again_after_it_was_cancelled(
+    relayed: Service, relay: Relay, es: Elastic
+) -> None:
+    filled(es, "plain")
+    documents = contents(es, "plain")
+    released = relay.hold("GET", POLL)
+    await relayed.post_batch("plain")
+    await relay.wait_for("GET", POLL)
+    assert await relayed.cancel("plain") == 200
+    released.set()
+    assert (await relayed.ended("plain"))["status"] == 4
+    await relayed.post_batch("plain")
+    await relayed.completed("plain")
+    assert contents(es, "plain") == documents

@@ -1,0 +1,148 @@
+"""Every changing request of an operation lost on its way there, and its answer on the way back."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from testbed.relay import Relay, Seen
+from tests.elasticsearch import Elastic
+from tests.reindex.midway import crawl, filled, hurry
+from tests.reindex.portrait import contents, made_anew
+from tests.service import Service, running_service
+
+CHANGES = [
+    "PUT /plain/_block/write",
+    "POST /plain/_refresh",
+    "POST /_create_from/plain/reindexed-v8-plain",
+    "POST /_reindex",
+    "POST /plain/_refresh",
+    "POST /reindexed-v8-plain/_refresh",
+    "PUT /reindexed-v8-plain/_settings",
+    "POST /reindexed-v8-plain/_flush",
+    "POST /_aliases",
+    "POST /_aliases",
+    "PUT /reindexed-v8-plain/_settings",
+    "POST /_bulk",
+]
+"""What one plain operation sends, in order."""
+
+
+def change(request: Seen) -> str | None:
+    """A changing request in the words of `CHANGES`; None for one that only reads."""
+    path = request.path.partition("?")[0]
+    if request.method == "GET" or path.endswith(("/_search", "/_count")):
+        return None
+    return f"{request.method} {path}"
+
+
+def source(es: Elastic) -> list[Any]:
+    """Makes the index, and answers how it looks."""
+    filled(es, "plain", 30, aliases={"also": {"filter": {"range": {"n": {"gte": 10}}}}})
+    return [contents(es, "plain"), made_anew(es, "plain"), es.aliases("plain")]
+
+
+async def test_these_are_all_changing_requests_of_a_plain_operation(
+    relayed: Service, relay: Relay, es: Elastic
+) -> None:
+    source(es)
+    await relayed.post_batch("plain")
+    await relayed.completed("plain")
+    assert [change(seen) for seen in relay.seen if change(seen)] == CHANGES
+
+
+async def came_out_right(service: Service, es: Elastic, before: list[Any]) -> None:
+    await service.completed("plain")
+    documents, make, aliases = before
+    assert es.indices() == {"reindexed-v8-plain"}
+    assert contents(es, "plain") == documents
+    assert made_anew(es, "plain") == make
+    assert es.aliases("plain") == {**aliases, "plain": {"is_hidden": False}}
+    assert es.copy_tasks() == []
+
+
+async def test_every_change_is_lost_once_on_its_way_there(
+    relayed: Service, relay: Relay, es: Elastic
+) -> None:
+    before = source(es)
+    lost: list[tuple[str, bytes]] = []
+
+    async def lose_new_ones(request: Seen) -> web.Response | None:
+        name = change(request)
+        if name is None or (name, request.body) in lost:
+            return await relay.forward(request)
+        lost.append((name, request.body))
+        return None
+
+    relay.when("*", "", lose_new_ones, None)
+    await relayed.post_batch("plain")
+    await came_out_right(relayed, es, before)
+    assert {name for name, _ in lost} == set(CHANGES)
+    assert len(lost) == len(CHANGES) - 1  # the second `_refresh` of the source is not a new one
+
+
+@pytest.mark.parametrize("number", range(len(CHANGES)), ids=lambda n: f"{n} {CHANGES[n]}")
+async def test_a_change_whose_answer_is_lost_is_found_or_repeated(
+    relayed: Service, relay: Relay, es: Elastic, number: int
+) -> None:
+    before = source(es)
+    lost: list[str] = []
+
+    async def lose_one_answer(request: Seen) -> web.Response | None:
+        changes = [name for seen in relay.seen if (name := change(seen))]
+        answer = await relay.forward(request)
+        if lost or not change(request) or len(changes) != number + 1:
+            return answer
+        lost.extend(changes[-1:])
+        return None
+
+    relay.when("*", "", lose_one_answer, None)
+    await relayed.post_batch("plain")
+    await came_out_right(relayed, es, before)
+    assert lost == [CHANGES[number]]
+
+
+async def test_a_task_whose_start_was_not_answered_is_adopted(
+    relay: Relay, es: Elastic, sqlite_url: str
+) -> None:
+    source(es)
+    documents = contents(es, "plain")
+    crawl(relay, es, answer=False)
+    async with running_service(relay.url, sqlite_url, reindex_batch_documents=1) as service:
+        await service.post_batch("plain")
+        await relay.wait_for("GET", r"^/_tasks/[^?]")  # it polls, so it has found the task
+        (task,) = es.copy_tasks()
+        hurry(es)
+        await service.completed("plain")
+        assert (await service.operation("plain"))["reindexTaskId"] == f"{task['node']}:{task['id']}"
+    assert [change(seen) for seen in relay.seen].count("POST /_reindex") == 1
+    assert contents(es, "plain") == documents
+
+
+async def test_the_answer_of_the_swap_is_lost_but_the_only_copy_stays(
+    relayed: Service, relay: Relay, es: Elastic
+) -> None:
+    """A swap repeated after it was applied is refused; the target must not be taken for debris."""
+    source(es)
+    documents = contents(es, "plain")
+    swaps: list[Seen] = []
+
+    async def lose_the_swap(request: Seen) -> web.Response | None:
+        answer = await relay.forward(request)
+        if b"remove_index" not in request.body:
+            return answer
+        swaps.append(request)
+        return None
+
+    relay.when("POST", "^/_aliases", lose_the_swap, None)
+    await relayed.post_batch("plain")
+    await relayed.completed("plain")
+    assert "turned back" not in [event.what for event in await relayed.events("plain")]
+    (only,) = swaps
+    removed = json.loads(only.body)["actions"][1]
+    assert removed == {"remove_index": {"index": "plain"}}
+    assert es.indices() == {"reindexed-v8-plain"}
+    assert contents(es, "plain") == documents

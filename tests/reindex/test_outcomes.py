@@ -1,0 +1,174 @@
+"""The pure parts of the machine: pauses, and what becomes of an error where."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import product
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.domain.errors import ClusterRefused, DocumentsDiffer, Failure
+from app.domain.names import IndexName
+from app.domain.operation import (
+    ENDS_AS,
+    Again,
+    Done,
+    Goal,
+    Hold,
+    Operation,
+    Status,
+    Step,
+    Wish,
+)
+from app.reindex.machine import (
+    MOST_CRASHES,
+    STEPS,
+    UNDO,
+    _crashed,  # pyright: ignore[reportPrivateUsage]
+    _ended,  # pyright: ignore[reportPrivateUsage]
+    _entry,  # pyright: ignore[reportPrivateUsage]
+    _failed,  # pyright: ignore[reportPrivateUsage]
+    backoff,
+)
+
+NOW = datetime.now(UTC)
+BEFORE_THE_SWAP = [step for step in Step if step < Step.ALIAS_CREATED]
+REFUSED = ClusterRefused("illegal_argument_exception", "no", 400)
+
+
+def operation(**changed: Any) -> Operation:
+    fields: dict[str, Any] = {
+        "id": "0" * 32,
+        "cluster_id": "default",
+        "batch_id": None,
+        "caller": "test",
+        "index_name": IndexName("a"),
+        "new_index_name": IndexName("reindexed-v8-a"),
+        "status": Status.IN_PROGRESS,
+        "last_completed_step": Step.CREATED,
+        "single": False,
+        "queued_at": 1,
+        "started_at": 2,
+        "goal": Goal.FINISH,
+        "requested": Wish.NONE,
+        "undone": 0,
+        "keep_target": False,
+        "attempts": 0,
+        "crashes": 0,
+        "created_at": NOW,
+        "updated_at": NOW,
+        "version": 0,
+    }
+    absent = set(Operation.model_fields) - set(fields)
+    return Operation.model_validate({**dict.fromkeys(absent), **fields, **changed})
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10**9))
+def test_pauses_grow_to_half_a_minute_and_never_beyond(attempts: int) -> None:
+    full = min(30.0, 2.0 ** min(attempts, 5))
+    assert full / 2 <= backoff(attempts) <= full
+
+
+def test_two_services_do_not_pause_in_step() -> None:
+    assert len({backoff(3) for _ in range(20)}) > 1
+
+
+@pytest.mark.parametrize(("goal", "step"), list(product(Goal, Step)))
+def test_there_is_something_to_do_for_every_goal_at_every_step(goal: Goal, step: Step) -> None:
+    for undone in range(len(UNDO)):
+        entry = _entry(operation(goal=goal, last_completed_step=step, undone=undone))
+        assert entry is (STEPS[step] if goal is Goal.FINISH else UNDO[undone])
+    assert ENDS_AS[goal] not in (Status.IN_PROGRESS, Status.PAUSED)
+
+
+@pytest.mark.parametrize("step", BEFORE_THE_SWAP)
+def test_before_the_swap_a_failure_turns_back(step: Step) -> None:
+    outcome = _failed(operation(last_completed_step=step), REFUSED)
+    assert isinstance(outcome, Again)
+    assert outcome.changes.get("goal") is Goal.FAIL
+    assert outcome.changes.get("keep_target") is False
+    assert outcome.changes.get("error_code") == "illegal_argument_exception"
+    assert outcome.changes.get("error_message") == REFUSED.message
+    assert "last_completed_step" not in outcome.changes
+
+
+def test_differing_documents_keep_the_target() -> None:
+    found = operation(last_completed_step=Step.REINDEX_STARTED)
+    outcome = _failed(found, DocumentsDiffer("9 of 10"))
+    assert outcome.changes.get("keep_target") is True
+
+
+def test_after_the_swap_nothing_turns_back() -> None:
+    outcome = _failed(operation(last_completed_step=Step.ALIAS_CREATED), REFUSED)
+    assert isinstance(outcome, Hold)
+    assert "goal" not in outcome.changes
+
+
+def test_tidying_that_never_succeeds_ends_as_completed_with_a_warning() -> None:
+    since = NOW - timedelta(hours=1)
+    found = operation(last_completed_step=Step.ALIAS_CREATED, hold_since=since)
+    outcome = _failed(found, REFUSED)
+    assert isinstance(outcome, Done)
+    assert outcome.changes.get("status") is Status.COMPLETED
+    assert outcome.changes.get("ended_at") is not None
+    assert [note.what for note in outcome.notes] == ["warning", "completed"]
+
+
+@pytest.mark.parametrize(("goal", "step"), list(product([Goal.FAIL, Goal.CANCEL], Step)))
+def test_on_the_way_back_a_failure_waits_and_tries_again(goal: Goal, step: Step) -> None:
+    since = NOW - timedelta(hours=1)
+    found = operation(goal=goal, last_completed_step=step, hold_since=since)
+    assert isinstance(_failed(found, REFUSED), Hold)
+
+
+@pytest.mark.parametrize("step", BEFORE_THE_SWAP)
+def test_the_third_crash_in_a_row_fails_and_deletes_nothing(step: Step) -> None:
+    found = operation(last_completed_step=step)
+    for crashes in range(1, MOST_CRASHES):
+        outcome = _crashed(found, KeyError("x"))
+        assert isinstance(outcome, Hold)
+        assert outcome.changes.get("crashes") == crashes
+        found = found.model_copy(update={"crashes": crashes})
+    outcome = _crashed(found, KeyError("x"))
+    assert isinstance(outcome, Again)
+    assert outcome.changes.get("goal") is Goal.FAIL
+    assert outcome.changes.get("keep_target") is True
+    assert "KeyError" in str(outcome.changes.get("error_message"))
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        operation(last_completed_step=Step.ALIAS_CREATED, crashes=99),
+        operation(goal=Goal.FAIL, crashes=99),
+        operation(goal=Goal.CANCEL, crashes=99),
+    ],
+)
+def test_after_the_swap_and_on_the_way_back_a_crash_is_tried_for_ever(found: Operation) -> None:
+    outcome = _crashed(found, RuntimeError("x" * 10_000))
+    assert isinstance(outcome, Hold)
+    assert len(outcome.reason) <= 500
+
+
+@pytest.mark.parametrize("goal", [Goal.FAIL, Goal.CANCEL])
+def test_the_operation_ends_with_the_last_entry_of_the_undo_list_only(goal: Goal) -> None:
+    for undone in range(len(UNDO)):
+        ended = _ended(operation(goal=goal, undone=undone), Done())
+        last = undone + 1 == len(UNDO)
+        assert ended.changes.get("undone") == undone + 1
+        assert ended.changes.get("status") is (ENDS_AS[goal] if last else None)
+        assert (ended.changes.get("ended_at") is not None) is last
+
+
+def test_a_finished_step_forgets_earlier_attempts_and_crashes() -> None:
+    ended = _ended(operation(attempts=4, crashes=2), Done())
+    assert (ended.changes.get("attempts"), ended.changes.get("crashes")) == (0, 0)
+
+
+def test_an_unexpected_error_is_named_as_a_fault_of_this_service() -> None:
+    outcome = _crashed(operation(crashes=MOST_CRASHES - 1), Failure("x", "y"))
+    assert "fault of Reindex Queue" in str(outcome.changes.get("error_message"))

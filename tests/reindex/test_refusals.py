@@ -1,0 +1,176 @@
+"""What fails for good: named in plain words, the source as found, nothing else touched."""
+
+from __future__ import annotations
+
+from testbed.relay import Relay
+from tests.elasticsearch import Elastic
+from tests.reindex.midway import POLL, all_copied, filled
+from tests.reindex.portrait import as_found, contents
+from tests.service import Service
+
+
+async def failed(service: Service, index: str, *words: str) -> None:
+    operation = await service.ended(index)
+    assert operation["status"] == 2, operation
+    for word in words:
+        assert word in operation["errorMessage"]
+
+
+async def test_documents_that_the_target_refuses_fail_the_operation(
+    service: Service, es: Elastic
+) -> None:
+    """One was indexed while `dynamic` was off; the mapping has become strict since."""
+    filled(es, "strict", mappings={"properties": {"n": {"type": "long"}}, "dynamic": False})
+    es.put("/strict/_doc/odd", {"unmapped": 1})
+    es.put("/strict/_mapping", {"dynamic": "strict"})
+    before, documents = as_found(es, "strict"), contents(es, "strict")
+
+    await service.post_batch("strict")
+    await failed(service, "strict", "strict_dynamic_mapping_exception", "unmapped", "odd")
+
+    assert es.indices() == {"strict"}
+    assert as_found(es, "strict") == before
+    assert contents(es, "strict") == documents
+
+
+async def test_a_foreign_target_is_left_alone(service: Service, es: Elastic) -> None:
+    filled(es, "plain")
+    filled(es, "reindexed-v8-plain", 3)
+    before = [as_found(es, "plain"), as_found(es, "reindexed-v8-plain")]
+
+    await service.post_batch("plain")
+    await failed(service, "plain", "reindexed-v8-plain already exists", "left alone")
+
+    assert [as_found(es, "plain"), as_found(es, "reindexed-v8-plain")] == before
+    assert len(contents(es, "reindexed-v8-plain")) == 3
+
+
+async def test_a_target_name_that_is_an_alias_is_left_alone(service: Service, es: Elastic) -> None:
+    filled(es, "plain")
+    filled(es, "other", aliases={"reindexed-v8-plain": {}})
+    before = [as_found(es, "plain"), as_found(es, "other")]
+
+    await service.post_batch("plain")
+    await failed(service, "plain", "reindexed-v8-plain is an alias of other")
+
+    assert [as_found(es, "plain"), as_found(es, "other")] == before
+
+
+async def test_a_source_deleted_in_mid_copy_leaves_its_only_copy(
+    relayed: Service, relay: Relay, es: Elastic
+) -> None:
+    filled(es, "plain")
+    documents = contents(es, "plain")
+    released = relay.hold("GET", POLL)
+    await relayed.post_batch("plain")
+    await relay.wait_for("GET", POLL)
+    await all_copied(es)
+    es.delete("/plain")
+    released.set()
+    await failed(relayed, "plain", "plain does not exist")
+    assert es.indices() == {"reindexed-v8-plain"}
+    assert contents(es, "reindexed-v8-plain") == documents
+    assert "target kept" in [event.what for event in await relayed.events("plain")]
+
+
+async def test_a_source_made_again_in_mid_copy_is_not_touched(
+    relayed: Service, relay: Relay, es: Elastic
+) -> None:
+    filled(es, "plain")
+    released = relay.hold("GET", POLL)
+    await relayed.post_batch("plain")
+    await relay.wait_for("GET", POLL)
+    await all_copied(es)
+    es.delete("/plain")
+    filled(es, "plain", 2)
+    new = as_found(es, "plain")
+    released.set()
+    await failed(relayed, "plain", "plain was deleted and made again")
+    assert as_found(es, "plain") == new
+    assert len(contents(es, "plain")) == 2
+    assert len(contents(es, "reindexed-v8-plain")) == 20
+
+
+async def test_a_write_during_the_copy_fails_it_and_is_not_lost(
+    relayed: Service, relay: Relay, es: Elastic
+) -> None:
+    filled(es, "plain")
+    before = as_found(es, "plain")
+    released = relay.hold("GET", POLL)
+    await relayed.post_batch("plain")
+    await relay.wait_for("GET", POLL)
+    es.put("/plain/_settings", {"index.blocks.write": None})
+    es.put("/plain/_doc/late", {"n": 4711})
+    es.put("/plain/_settings", {"index.blocks.write": True})
+    released.set()
+    await failed(relayed, "plain", "plain was written to during the copy")
+    assert es.indices() == {"plain"}
+    assert as_found(es, "plain") == before
+    assert len(contents(es, "plain")) == 21
+
+
+async def test_an_update_during_the_copy_that_leaves_all_counts_equal_fails_it(
+    relayed: Service, relay: Relay, es: Elastic
+) -> None:
+    filled(es, "plain")
+    released = relay.hold("GET", POLL)
+    await relayed.post_batch("plain")
+    await relay.wait_for("GET", POLL)
+    await all_copied(es)
+    es.put("/plain/_settings", {"index.blocks.write": None})
+    es.put("/plain/_doc/3", {"n": 4711})
+    es.put("/plain/_settings", {"index.blocks.write": True})
+    released.set()
+    await failed(relayed, "plain", "plain was written to during the copy")
+    assert es.indices() == {"plain"}
+    assert es.get("/plain/_doc/3")["_source"] == {"n": 4711}
+
+
+async def test_a_lifted_write_block_fails_the_operation(
+    relayed: Service, relay: Relay, es: Elastic
+) -> None:
+    filled(es, "plain")
+    released = relay.hold("GET", POLL)
+    await relayed.post_batch("plain")
+    await relay.wait_for("GET", POLL)
+    es.put("/plain/_settings", {"index.blocks.write": None})
+    released.set()
+    await failed(relayed, "plain", "write block of plain")
+    assert es.indices() == {"plain"}
+    assert es.blocks("plain") == {}
+
+
+async def test_a_target_deleted_in_mid_copy_fails_the_operation(
+    relayed: Service, relay: Relay, es: Elastic
+) -> None:
+    """The running task makes it again, with mappings of its own, and every count agrees."""
+    filled(es, "plain", 300, mappings={"properties": {"n": {"type": "keyword"}}})
+    before = as_found(es, "plain")
+    released = relay.hold("GET", POLL)
+    await relayed.post_batch("plain")
+    await relay.wait_for("GET", POLL)
+    await all_copied(es)
+    es.delete("/reindexed-v8-plain")
+    # as the running task does it, whatever its timing on this machine
+    es.post("/_reindex", {"source": {"index": "plain"}, "dest": {"index": "reindexed-v8-plain"}})
+    assert len(contents(es, "reindexed-v8-plain")) == 300
+    released.set()
+    await failed(relayed, "plain", "target reindexed-v8-plain", "made again")
+    assert as_found(es, "plain") == before
+    assert len(contents(es, "plain")) == 300
+
+
+async def test_a_target_that_is_gone_fails_the_operation(
+    relayed: Service, relay: Relay, es: Elastic
+) -> None:
+    filled(es, "plain")
+    before = as_found(es, "plain")
+    released = relay.hold("GET", POLL)
+    await relayed.post_batch("plain")
+    await relay.wait_for("GET", POLL)
+    await all_copied(es)
+    es.delete("/reindexed-v8-plain")
+    released.set()
+    await failed(relayed, "plain", "target reindexed-v8-plain was deleted")
+    assert es.indices() == {"plain"}
+    assert as_found(es, "plain") == before

@@ -1,0 +1,161 @@
+"""The swap: what is true at that moment, proven again where time has passed, and guarded."""
+
+from __future__ import annotations
+
+import pytest
+
+from testbed.relay import Relay
+from tests.elasticsearch import Elastic
+from tests.reindex.midway import POLL, Removal, all_copied, filled
+from tests.reindex.portrait import as_found, contents
+from tests.service import Service
+
+SWAP = "^/_aliases"
+
+
+async def test_the_aliases_of_that_moment_move(relayed: Service, relay: Relay, es: Elastic) -> None:
+    filled(es, "plain", aliases={"gone": {}, "changed": {}})
+    released = relay.hold("GET", POLL)
+    await relayed.post_batch("plain")
+    await relay.wait_for("GET", POLL)
+    actions = [
+        {"remove": {"index": "plain", "alias": "gone"}},
+        {"add": {"index": "plain", "alias": "changed", "routing": "7"}},
+        {"add": {"index": "plain", "alias": "new", "is_hidden": True}},
+    ]
+    es.post("/_aliases", {"actions": actions})
+    released.set()
+    await relayed.completed("plain")
+    assert es.aliases("reindexed-v8-plain") == {
+        "plain": {"is_hidden": False},
+        "changed": {"index_routing": "7", "search_routing": "7"},
+        "new": {"is_hidden": True},
+    }
+
+
+async def test_a_target_written_to_after_the_proof_is_kept_and_removed_by_the_retry(
+    relayed: Service, relay: Relay, es: Elastic
+) -> None:
+    filled(es, "plain")
+    before, documents = as_found(es, "plain"), contents(es, "plain")
+    released = relay.hold("POST", SWAP)
+    await relayed.post_batch("plain")
+    await relay.wait_for("POST", SWAP)
+    es.put("/reindexed-v8-plain/_doc/stranger", {"n": 1})
+    released.set()
+    operation = await relayed.ended("plain")
+    assert operation["status"] == 2
+    assert "plain has 20 documents" in operation["errorMessage"]
+    assert "reindexed-v8-plain has 21" in operation["errorMessage"]
+    assert es.indices() == {"plain", "reindexed-v8-plain"}
+    assert as_found(es, "plain") == before
+
+    await relayed.post_batch("plain")
+    await relayed.completed("plain")
+    assert es.indices() == {"reindexed-v8-plain"}
+    assert contents(es, "plain") == documents
+    assert es.aliases("plain").keys() == {"plain"}
+    removals = [s.body for s in relay.seen if s.path.startswith("/_aliases")]
+    assert all(b"must_exist" in body for body in removals if b"remove_index" in body)
+    assert not [s.path for s in relay.seen if s.method == "DELETE"]
+
+
+async def test_a_target_that_still_holds_the_documents_is_proven_again_and_swapped(
+    relayed: Service, relay: Relay, es: Elastic
+) -> None:
+    filled(es, "plain")
+    documents = contents(es, "plain")
+    released = relay.hold("POST", SWAP)
+    await relayed.post_batch("plain")
+    await relay.wait_for("POST", SWAP)
+    es.put("/reindexed-v8-plain/_doc/stranger", {"n": 1})
+    es.delete("/reindexed-v8-plain/_doc/stranger")
+    released.set()
+    await relayed.completed("plain")
+    assert contents(es, "plain") == documents
+    whats = [event.what for event in await relayed.events("plain")]
+    assert whats.count("proven") == 2
+
+
+async def test_a_source_written_to_after_the_proof_is_not_removed(
+    relayed: Service, relay: Relay, es: Elastic
+) -> None:
+    filled(es, "plain")
+    released = relay.hold("POST", SWAP)
+    await relayed.post_batch("plain")
+    await relay.wait_for("POST", SWAP)
+    es.put("/plain/_settings", {"index.blocks.write": None})
+    es.put("/plain/_doc/3", {"n": 4711})
+    es.put("/plain/_settings", {"index.blocks.write": True})
+    released.set()
+    operation = await relayed.ended("plain")
+    assert operation["status"] == 2
+    assert es.indices() == {"plain"}
+    assert es.blocks("plain") == {}
+    assert es.get("/plain/_doc/3")["_source"] == {"n": 4711}
+
+
+async def test_the_old_name_as_an_alias_of_another_index_stops_the_swap(
+    relayed: Service, relay: Relay, es: Elastic
+) -> None:
+    filled(es, "plain")
+    es.put("/other")
+    released = relay.hold("POST", SWAP)
+    await relayed.post_batch("plain")
+    await relay.wait_for("POST", SWAP)
+    es.delete("/plain")
+    es.put("/other/_alias/plain")
+    released.set()
+    operation = await relayed.ended("plain")
+    assert operation["status"] == 2
+    assert es.aliases("other").keys() == {"plain"}
+    assert es.indices() == {"other", "reindexed-v8-plain"}
+    assert len(contents(es, "reindexed-v8-plain")) == 20
+
+
+async def test_the_source_stays_if_the_target_is_replaced_in_the_last_moment(
+    relayed: Service, relay: Relay, es: Elastic
+) -> None:
+    """The marker is on the target that was proven; the one that has its name now has none."""
+    filled(es, "plain", aliases={"also": {}})
+    before, documents = as_found(es, "plain"), contents(es, "plain")
+    removal = Removal(relay)
+    await relayed.post_batch("plain")
+    await removal.arrived.wait()
+    es.delete("/reindexed-v8-plain")
+    filled(es, "reindexed-v8-plain", 1)
+    removal.released.set()
+    operation = await relayed.ended("plain")
+    assert es.indices() == {"plain", "reindexed-v8-plain"}
+    assert operation["status"] == 2
+    assert as_found(es, "plain") == before
+    assert contents(es, "plain") == documents
+    assert es.aliases("reindexed-v8-plain") == {}
+    assert len(contents(es, "reindexed-v8-plain")) == 1
+
+
+@pytest.mark.parametrize("again", [True, False], ids=["made again", "gone"])
+async def test_the_target_stays_if_the_source_goes_in_the_last_moment_of_an_undo(
+    relayed: Service, relay: Relay, es: Elastic, again: bool
+) -> None:
+    filled(es, "plain")
+    documents = contents(es, "plain")
+    removal, released = Removal(relay), relay.hold("GET", POLL)
+    await relayed.post_batch("plain")
+    await relay.wait_for("GET", POLL)
+    await all_copied(es)
+    assert await relayed.cancel("plain") == 200
+    released.set()
+    await removal.arrived.wait()
+    es.delete("/plain")
+    if again:
+        filled(es, "plain", 1)
+    removal.released.set()
+    operation = await relayed.ended("plain")
+    assert es.indices() == {"reindexed-v8-plain", *(["plain"] if again else [])}
+    assert operation["status"] == 4
+    assert contents(es, "reindexed-v8-plain") == documents
+    assert "target kept" in [event.what for event in await relayed.events("plain")]
+    if again:
+        assert es.blocks("plain") == {}
+        assert es.aliases("plain") == {}

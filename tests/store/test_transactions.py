@@ -1,0 +1,143 @@
+"""Writing transactions: whole or not at all, whatever happens to their caller; events in order."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import pytest
+
+from app.domain.operation import Note, Wish
+from app.domain.windows import Window
+from app.store.engine import open_engines, parse_url
+from app.store.operations import Operations
+from app.store.store import Store
+from app.store.transactions import Transaction, Transactions
+from tests.store.conftest import CLUSTER, OpenStore
+from tests.store.open_transaction import open_transaction
+from tests.store.operations import enqueue, enqueued, lease_of, started
+
+
+def _windows(mark: int) -> list[Window]:
+    return [
+        Window(number=n, shard=0, from_seq_no=None, to_seq_no=None, documents=1, seen=mark)
+        for n in range(3)
+    ]
+
+
+async def test_a_save_is_whole_or_not_there_wherever_its_caller_is_cancelled(
+    store: Store, transactions: Transactions, database_url: str
+) -> None:
+    """Cancelled before its first step it leaves nothing; from then on it is carried through."""
+    lease = await lease_of(store)
+    operation = await started(store, lease, "a")
+    _, reader = open_engines(parse_url(database_url))
+    operations = Operations(transactions, reader, CLUSTER)
+    moments = random.Random(20_24)
+    for mark in range(1, 61):
+        before = await store.events.of_operation(operation.id)
+        caller = asyncio.create_task(
+            operations.save(
+                lease.token,
+                operation,
+                {"attempts": mark},
+                _windows(mark),
+                [Note(what=f"saved {mark}"), Note(what=f"also {mark}")],
+                "worker",
+            )
+        )
+        begun = 0 if mark == 1 else moments.randint(0, 40)
+        for _ in range(begun):
+            await asyncio.sleep(0)
+        caller.cancel()
+        await asyncio.gather(caller, return_exceptions=True)
+        await transactions.drain()
+        found = await store.operations.load(operation.id)
+        news = (await store.events.of_operation(operation.id))[len(before) :]
+        seen = {window.seen for window in await store.operations.windows(operation.id)}
+        if begun:
+            assert found.attempts == mark
+            assert found.version == operation.version + 1
+            assert [event.what for event in news] == [f"saved {mark}", f"also {mark}"]
+            assert seen == {mark}
+        else:
+            assert found == operation
+            assert news == []
+            assert mark not in seen
+        operation = found
+    await reader.dispose()
+
+
+async def test_a_save_goes_on_when_its_caller_is_cancelled_while_it_waits(
+    open_store: OpenStore, transactions: Transactions
+) -> None:
+    worker, looking = await open_store(), await open_store()
+    lease = await lease_of(worker)
+    operation = await started(worker, lease, "a")
+    async with open_transaction(transactions):
+        caller = asyncio.create_task(
+            worker.operations.save(lease.token, operation, {"attempts": 5}, (), (), "worker")
+        )
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        caller.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await caller
+        closing = asyncio.create_task(worker.close())
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert not closing.done(), "it waits for the save that nobody else waits for any more"
+    await closing
+    assert (await looking.operations.load(operation.id)).attempts == 5
+
+
+async def test_work_that_fails_leaves_nothing(store: Store, transactions: Transactions) -> None:
+    operation = await enqueued(store, "a")
+    before = await store.events.after(0)
+
+    async def work(transaction: Transaction) -> None:
+        transaction.next_queued_at()
+        transaction.announce("caller", [Note(what="never")], operation.id)
+        await transaction.finish()
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await transactions.run(work)
+    assert await store.events.after(0) == before
+    await store.operations.wish(operation.id, Wish.CANCEL, "caller")
+    assert [event.number for event in await store.events.after(0)] == [1, 2]
+
+
+async def test_a_reader_never_sees_an_event_below_one_it_has_seen(open_store: OpenStore) -> None:
+    writers = [await open_store() for _ in range(3)]
+    reader = await open_store()
+    seen: list[int] = []
+
+    async def look() -> None:
+        seen.extend(event.number for event in await reader.events.after(seen[-1] if seen else 0))
+
+    async def write(number: int, store: Store) -> None:
+        for turn in range(15):
+            await enqueue(store, *(f"{number}-{turn}-{n}" for n in range(1 + turn % 3)))
+
+    writing = asyncio.gather(*(write(n, store) for n, store in enumerate(writers)))
+    while not writing.done():
+        await look()
+    await writing
+    await look()
+    assert seen == list(range(1, 3 * 30 + 1))
+
+
+async def test_events_say_who_did_what_and_how_it_was_before(store: Store) -> None:
+    lease = await lease_of(store)
+    operation = await started(store, lease, "a")
+    note = Note(what="blocked", index="a", text="why", before=None, after={"write": ["true", 1]})
+    await store.operations.save(lease.token, operation, {}, (), [note], "worker:1")
+    queued, begun, blocked = await store.events.of_operation(operation.id)
+    assert (queued.who, queued.what, queued.index_name) == ("caller", "queued", "a")
+    assert (queued.after, queued.batch_id) == ("reindexed-v8-a", operation.batch_id)
+    assert (begun.who, begun.what) == ("worker", "started")
+    assert (blocked.who, blocked.what, blocked.text) == ("worker:1", "blocked", "why")
+    assert (blocked.before, blocked.after) == (None, {"write": ["true", 1]})
+    assert blocked.at.tzinfo is not None
+    assert await store.events.after(queued.number, limit=1) == [begun]

@@ -1,0 +1,144 @@
+"""The settings: how they are written, and what a wrong one says."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from app.settings import Settings
+
+
+def settings(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    return Settings()
+
+
+def refusal(monkeypatch: pytest.MonkeyPatch, **variables: str) -> str:
+    with pytest.raises(ValidationError) as caught:
+        settings(monkeypatch, **variables)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "hosts"),
+    [
+        ("http://es:9200", ["http://es:9200"]),
+        ("http://es", ["http://es:9200"]),
+        ("http://es/", ["http://es:9200/"]),
+        ("https://es/prefix", ["https://es:9200/prefix"]),
+        ("http://es:80", ["http://es:80"]),
+        ("http://[::1]", ["http://[::1]:9200"]),
+        ("http://[::1]:9201", ["http://[::1]:9201"]),
+        ("http://a:1,http://b", ["http://a:1", "http://b:9200"]),
+        (" http://a:1 , http://b:2 ,", ["http://a:1", "http://b:2"]),
+        ('["http://a:1", "https://b"]', ["http://a:1", "https://b:9200"]),
+        (' [ "http://a:1" ] ', ["http://a:1"]),
+    ],
+)
+def test_hosts_are_one_url_a_comma_list_or_a_json_array(
+    monkeypatch: pytest.MonkeyPatch, written: str, hosts: list[str]
+) -> None:
+    assert settings(monkeypatch, ELASTICSEARCH_HOSTS=written).elasticsearch_hosts == hosts
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("", "names no host"),
+        (" , ", "names no host"),
+        ("[]", "names no host"),
+        ("localhost:9200", "must be full URLs"),
+        ("ftp://es:9200", "must be full URLs"),
+        ("http://", "must be full URLs"),
+        ("http://:9200", "must be full URLs"),
+        ("http://es:", "must be full URLs"),
+        ("http://es:port", "must be full URLs"),
+        ("http://es:99999", "must be full URLs"),
+        ("http://es 1:9200", "must be full URLs"),
+        ("http://[::1:9200", "must be full URLs"),
+        ("http://es:9200?a=b", "must be full URLs"),
+        ('["http://a:1"', "not a valid JSON array"),
+        ("[1]", "valid string"),
+        ('["http://a:1", ""]', "must be full URLs"),
+        ("http://elastic:hunter2@es:9200", "ELASTICSEARCH_USERNAME"),
+    ],
+)
+def test_wrong_hosts_are_refused_with_the_remedy(
+    monkeypatch: pytest.MonkeyPatch, written: str, said: str
+) -> None:
+    text = refusal(monkeypatch, ELASTICSEARCH_HOSTS=written)
+    assert said in text
+    assert "elasticsearch_hosts" in text.lower()
+    assert "hunter2" not in text
+
+
+def test_without_any_variable_the_service_is_local(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = settings(monkeypatch)
+    assert found.elasticsearch_hosts == ["http://localhost:9200"]
+    assert (found.server_host, found.server_port) == ("127.0.0.1", 5602)
+    assert found.database_url.get_secret_value().startswith("sqlite:///")
+
+
+def test_secrets_are_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = settings(
+        monkeypatch,
+        ELASTICSEARCH_USERNAME="elastic",
+        ELASTICSEARCH_PASSWORD="hunter2",
+        DATABASE_URL="postgresql://me:hunter3@db/queue",
+    )
+    shown = f"{found!r} {found} {found.model_dump_json()}"
+    assert "hunter" not in shown
+
+
+def test_an_api_key_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = settings(monkeypatch, ELASTICSEARCH_APIKEY="hunter4")
+    assert found.elasticsearch_apikey
+    assert "hunter" not in f"{found!r} {found} {found.model_dump_json()}"
+
+
+def test_secrets_are_not_in_the_text_of_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = refusal(
+        monkeypatch,
+        ELASTICSEARCH_HOSTS="http://elastic:hunter1@es:9200",
+        ELASTICSEARCH_USERNAME="elastic",
+        ELASTICSEARCH_PASSWORD="hunter2",
+        ELASTICSEARCH_APIKEY="hunter3",
+        DATABASE_URL="postgresql://me:hunter4@db/queue",
+        SERVER_PORT="hunter5",
+    )
+    assert "hunter" not in text
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        (
+            {"ELASTICSEARCH_APIKEY": "k", "ELASTICSEARCH_USERNAME": "u"},
+            "ELASTICSEARCH_APIKEY or ELASTICSEARCH_USERNAME, not both",
+        ),
+        ({"ELASTICSEARCH_USERNAME": "u"}, "ELASTICSEARCH_PASSWORD"),
+        ({"ELASTICSEARCH_PASSWORD": "p"}, "ELASTICSEARCH_USERNAME"),
+        ({"SERVER_PORT": "70000"}, "server_port"),
+        ({"REINDEX_LEASE_SECONDS": "0"}, "reindex_lease_seconds"),
+        ({"REINDEX_LOG_LEVEL": "LOUD"}, "reindex_log_level"),
+        ({"REINDEX_PREFIX_MAJOR": "six"}, "reindex_prefix_major"),
+        ({"REINDEX_BATCH_DOCUMENTS": "10001"}, "reindex_batch_documents"),
+    ],
+)
+def test_a_wrong_setting_is_named(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], said: str
+) -> None:
+    assert said in refusal(monkeypatch, **variables)
+
+
+def test_empty_variables_mean_that_nothing_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = settings(
+        monkeypatch,
+        ELASTICSEARCH_USERNAME="",
+        ELASTICSEARCH_PASSWORD="",
+        ELASTICSEARCH_APIKEY="",
+        REINDEX_PREFIX_MAJOR="",
+    )
+    assert not found.elasticsearch_username
+    assert found.reindex_prefix_major is None
