@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
+from alembic import context
 from sqlalchemy import Connection, create_engine
 
-from alembic import context
 from app.store.engine import parse_url
 from app.store.tables import Table
 

@@ -102,6 +102,7 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Servi
     return Service(
         store=store,
         cluster=view,
+        surroundings=surroundings,
         queue=queue,
         errands=ErrandDesk(store.errands, bell),
         reading=Reading(store.operations, view, surroundings, queue),

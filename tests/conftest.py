@@ -7,9 +7,9 @@ from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
 import pytest
-from testbed.relay import Relay
 
 from app import telemetry
+from testbed.relay import Relay
 from tests.elasticsearch import Elastic
 from tests.service import Service, running_service
 

@@ -78,7 +78,7 @@ class Elastic:
         return sorted(found, key=lambda d: (d[0], d[1] or ""))
 
     def indices(self) -> set[str]:
-        """Every index but Elasticsearch's own `.tasks`; hidden, closed, metadata-blocked ones too."""
+        """Every index but Elasticsearch's own `.tasks`; hidden, closed and blocked ones, too."""
         state = self.get("/_cluster/state/metadata?filter_path=metadata.indices.*.state")
         return state.get("metadata", {}).get("indices", {}).keys() - {".tasks"}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 import sqlmodel.sql.sqltypes
-
 from alembic import op
 
 revision = "0001"

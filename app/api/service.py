@@ -11,6 +11,7 @@ from app.elastic.view import ClusterView
 from app.reindex.errands import ErrandDesk
 from app.reindex.queue import Queue
 from app.reindex.reading import Reading
+from app.reindex.surroundings import Surroundings
 from app.reindex.worker import Worker
 from app.store.store import Store
 
@@ -19,6 +20,7 @@ from app.store.store import Store
 class Service:
     store: Store
     cluster: ClusterView
+    surroundings: Surroundings
     queue: Queue
     errands: ErrandDesk
     reading: Reading

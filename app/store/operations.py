@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
-from sqlalchemy import func
+from sqlalchemy import Select, func
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -127,12 +127,7 @@ class Operations:
             .where(col(WindowRow.operation_id) == operation_id)
             .order_by(col(WindowRow.number))
         )
-        try:
-            async with AsyncSession(self._reader) as session:
-                rows = (await session.exec(query)).all()
-        except TROUBLE as error:
-            raise unavailable(error) from error
-        return tuple(Window.model_validate(row.model_dump()) for row in rows)
+        return tuple(Window.model_validate(row) for row in await self._rows(query))
 
     async def waiting(self) -> int:
         """How many operations are in progress, the running one included."""
@@ -148,15 +143,17 @@ class Operations:
 
     async def _select(self, query: SelectOfScalar[OperationRow]) -> list[Operation]:
         query = query.where(col(OperationRow.cluster_id) == self._cluster_id)
+        return _OPERATIONS.validate_python(await self._rows(query))
+
+    async def _rows(self, query: Select[Any]) -> list[dict[str, Any]]:
+        """Rows by column name, without the ORM: it would take half of the time of a long queue."""
         try:
-            # without the ORM, which would make up more than half of the time for a long queue
             async with self._reader.connect() as connection:
                 found = await connection.execute(query)
                 keys = list(found.keys())
-                rows = [dict(zip(keys, row, strict=True)) for row in found]
+                return [dict(zip(keys, row, strict=True)) for row in found]
         except TROUBLE as error:
             raise unavailable(error) from error
-        return _OPERATIONS.validate_python(rows)
 
     # --- wishes, by anybody
 

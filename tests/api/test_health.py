@@ -20,7 +20,7 @@ async def test_an_idle_service_is_ready(service: Service) -> None:
         200,
         {
             "ready": True,
-            "worker": {"state": "idle", "operation": None, "error": None},
+            "worker": {"state": "idle", "operations": [], "error": None},
             "database": "ok",
             "elasticsearch": "ok",
         },
@@ -36,7 +36,7 @@ async def test_a_working_service_says_at_what_it_works(
     await relay.wait_for("PUT", "/a/_block/write")
     worker = (await relayed.client.get("/readyz")).json()["worker"]
     operation = await relayed.parts.reading.operation("a")
-    assert worker == {"state": "working", "operation": operation.id, "error": None}
+    assert worker == {"state": "working", "operations": [operation.id], "error": None}
     released.set()
     await relayed.completed("a")
 

@@ -25,7 +25,7 @@ async def test_a_base_path_is_taken_off(elasticsearch_url: str, sqlite_url: str)
 async def test_kbn_xsrf_is_demanded_only_where_a_setting_says_so(
     elasticsearch_url: str, sqlite_url: str
 ) -> None:
-    body = {"indexNames": []}
+    body: dict[str, list[str]] = {"indexNames": []}
     async with running_service(
         elasticsearch_url, sqlite_url, server_xsrf_disableprotection=False
     ) as service:

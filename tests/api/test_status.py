@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from testbed.relay import Relay
-
 from tests.elasticsearch import Elastic
 from tests.service import BASE, Service
 

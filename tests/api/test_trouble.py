@@ -126,7 +126,12 @@ async def test_an_unexpected_exception_is_a_neutral_500_with_its_traceback_in_th
     app = create_app(Settings(**made))
     async with app.router.lifespan_context(app):
         whole = app.state.service
-        app.state.service = replace(whole, reading=BrokenReading(whole.store.operations))
+        app.state.service = replace(
+            whole,
+            reading=BrokenReading(
+                whole.store.operations, whole.cluster, whole.surroundings, whole.queue
+            ),
+        )
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
             with logged() as lines:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 from testbed.relay import Relay
-
 from tests.elasticsearch import Elastic
 from tests.service import Service
 
@@ -60,14 +59,15 @@ async def test_an_unknown_index_an_alias_and_an_odd_operation_are_refused(
     service: Service, es: Elastic
 ) -> None:
     es.put("/old", {"aliases": {"mine": {}}})
-    for name, body, status in (
+    cases: list[tuple[str, dict[str, list[str]], int]] = [
         ("gone", BLOCK, 404),
         ("mine", BLOCK, 400),
         ("o*", BLOCK, 400),
         ("old", {"operations": ["unfreeze"]}, 400),
         ("old", {"operations": []}, 400),
         ("old", {}, 400),
-    ):
+    ]
+    for name, body, status in cases:
         answer = await service.client.post(f"{PATH}/{name}", json=body)
         assert answer.status_code == status, answer.text
         assert answer.json()["message"]

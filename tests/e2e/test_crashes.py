@@ -24,11 +24,14 @@ async def test_a_plain_index_survives_a_crash_at_any_request_and_commit(crashes:
     kind = KINDS["plain"]
     everywhere = boundaries(await crashes.count(kind))
     chosen = random.Random(SEED)
+    died = 0
     for side in ("before", "after"):
         of_side = [boundary for boundary in everywhere if boundary.side == side]
         for boundary in chosen.sample(of_side, 4):
             ending = await crashes.at(kind, boundary)
             assert ending.good, ending
+            died += ending.died
+    assert died >= 6  # how often a task is asked differs, so the last requests may not come
 
 
 @pytest.mark.parametrize("side", ["before", "after"])

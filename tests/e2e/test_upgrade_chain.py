@@ -17,9 +17,6 @@ from tests.e2e.process import ServiceProcess
 from tests.elasticsearch import Elastic
 from tests.reindex.portrait import contents, made_anew
 
-TOO_OLD = "must be marked as read-only using the setting [index.blocks.write]"
-DROPPED_BY_8 = ("index.soft_deletes.enabled",)
-
 
 @pytest.fixture
 def data() -> Generator[Path]:
@@ -54,7 +51,10 @@ async def test_indices_of_7_boot_on_9_after_their_batch_on_8(data: Path) -> None
     with ElasticsearchServer("8.19", data=data) as eight, Elastic(eight.url) as es:
         ready(es)
         before = {name: seen(es, name) for name in names}
-        template = {"index_patterns": ["reindexed-v8-plain"], "template": {"aliases": {"t": {}}}}
+        template: dict[str, Any] = {
+            "index_patterns": ["reindexed-v8-plain"],
+            "template": {"aliases": {"t": {}}},
+        }
         es.put("/_index_template/theirs", template)
     copy = data.with_name("copy")
     shutil.copytree(data, copy, copy_function=shutil.copy2)

@@ -37,6 +37,7 @@ SOURCE = Source(
     verified_read_only=False,
     aliases=["alias"],
     settings={"index.number_of_replicas": "1", "index.refresh_interval": None},
+    lifecycle={"index.lifecycle.name": "policy"},
     active_copies=4,
 )
 
