@@ -106,6 +106,8 @@ def _sentence(error: Mapping[str, Any]) -> str:
     """As Kibana words it: `[request body.indexNames]: expected value of type [array] but …`."""
     where, *path = (str(part) for part in error["loc"])
     kind, given = error["type"], error.get("input")
+    if kind == "said":
+        return str(error["msg"])
     if kind == "json_invalid":
         return f"[request body]: not valid JSON: {error['ctx']['error']}"
     place = f"[request {'.'.join([where, *path])}]"

@@ -40,6 +40,11 @@ def _whole_text(value: str) -> str:
     return value
 
 
+def _said(sentence: str) -> PydanticCustomError:
+    """A fault whose text is answered as it is."""
+    return PydanticCustomError("said", "{sentence}", {"sentence": sentence})
+
+
 GivenName = Annotated[StrictStr, AfterValidator(_whole_text)]
 
 
@@ -73,7 +78,7 @@ class ReindexBody(Body):
     @model_validator(mode="after")
     def _named(self) -> ReindexBody:
         if self.new_index_name is not None and not self.new_index_name.strip():
-            raise ValueError("New index name cannot be empty")
+            raise _said("New index name cannot be empty")
         return self
 
     def request(self, *, keeps_by_default: bool) -> ReindexRequest:
@@ -107,9 +112,12 @@ class BatchBody(Body):
     @model_validator(mode="after")
     def _one_of_both(self) -> BatchBody:
         if self.index_names is None and self.indices is None:
-            raise ValueError("[indexNames]: expected value of type [array] but got [undefined]")
+            got = "null" if self.model_fields_set else "undefined"
+            raise _said(
+                f"[request body.indexNames]: expected value of type [array] but got [{got}]"
+            )
         if self.index_names is not None and self.indices is not None:
-            raise ValueError("send indexNames or indices, not both")
+            raise _said("[request body]: send indexNames or indices, not both")
         return self
 
     def requests(self, *, keeps_by_default: bool) -> list[ReindexRequest]:

@@ -25,15 +25,20 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]
 
 def test_all_routes_are_documented_with_a_summary(document: dict[str, Any]) -> None:
     found = dict(operations(document))
-    assert set(found) == {
-        f"POST {BASE}/batch",
-        f"GET {BASE}/batch/queue",
-        f"POST {BASE}/{{indexName}}",
-        f"GET {BASE}/{{indexName}}",
-        f"POST {BASE}/{{indexName}}/cancel",
-        "GET /healthz",
-        "GET /readyz",
+    reindexing = {
+        f"{method} {base}{path}"
+        for base in (BASE, "/api/reindex_service/reindex")
+        for method, path in (
+            ("POST", ""),
+            ("POST", "/batch"),
+            ("GET", "/batch/queue"),
+            ("POST", "/{indexName}"),
+            ("GET", "/{indexName}"),
+            ("POST", "/{indexName}/cancel"),
+        )
     }
+    update = "POST /api/upgrade_assistant/update_index/{indexName}"
+    assert set(found) == {*reindexing, update, "GET /healthz", "GET /readyz"}
     assert all(operation["summary"] for operation in found.values())
 
 

@@ -92,7 +92,7 @@ async def test_what_needs_no_cluster_is_answered_without_one(
 ) -> None:
     relay.refuse()
     assert (await relayed.client.get(f"{BASE}/batch/queue")).json() == {"queue": []}
-    assert (await relayed.client.get(f"{BASE}/a")).json() == {}
+    check_envelope(await relayed.client.get(f"{BASE}/a"), 503, "ELASTICSEARCH_HOSTS")
     check_envelope(await relayed.client.post(f"{BASE}/a/cancel"), 404, "index a")
 
 

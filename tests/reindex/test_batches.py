@@ -34,8 +34,11 @@ async def test_a_batch_is_worked_off_in_order_and_one_at_a_time(
 async def test_a_failed_index_does_not_stop_the_ones_after_it(
     service: Service, es: Elastic
 ) -> None:
-    for name in ("good", "bad", "fine", "reindexed-v8-bad"):
+    for name in ("good", "fine"):
         es.put(f"/{name}")
+    es.put("/bad", {"mappings": {"dynamic": False}})
+    es.bulk("bad", [{"n": 1}])
+    es.put("/bad/_mapping", {"dynamic": "strict"})  # refuses what it holds already
     await service.post_batch("good", "bad", "fine")
     await service.completed("good", "fine")
     assert (await service.ended("bad"))["status"] == 2

@@ -37,7 +37,7 @@ async def held_and_went_on(service: Service, es: Elastic, why: str) -> None:
     ("method", "path", "status", "body", "why"),
     [
         ("PUT", "^/plain/_block/write", 429, FULL_DISK, "429 cluster_block_exception"),
-        ("POST", "^/_create_from", 200, LOGIN, "not Elasticsearch's"),
+        ("POST", "^/_create_from", 200, LOGIN, "not as Elasticsearch does"),
         ("POST", "^/_reindex", 429, BUSY, "429 es_rejected_execution_exception"),
         ("GET", POLL, 502, LOGIN, "502"),
         ("GET", "^/reindexed-v8-plain/_count", 503, BUSY, "503 es_rejected_execution_exception"),

@@ -15,9 +15,9 @@ from tests.reindex.portrait import contents, made_anew
 from tests.service import Service, running_service
 
 CHANGES = [
+    "POST /_create_from/plain/reindexed-v8-plain",
     "PUT /plain/_block/write",
     "POST /plain/_refresh",
-    "POST /_create_from/plain/reindexed-v8-plain",
     "POST /_reindex",
     "POST /plain/_refresh",
     "POST /reindexed-v8-plain/_refresh",

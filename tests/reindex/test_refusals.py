@@ -33,25 +33,46 @@ async def test_documents_that_the_target_refuses_fail_the_operation(
     assert contents(es, "strict") == documents
 
 
-async def test_a_foreign_target_is_left_alone(service: Service, es: Elastic) -> None:
+async def test_a_target_that_is_there_is_refused_when_it_is_posted(
+    service: Service, es: Elastic
+) -> None:
     filled(es, "plain")
     filled(es, "reindexed-v8-plain", 3)
-    before = [as_found(es, "plain"), as_found(es, "reindexed-v8-plain")]
+    filled(es, "second")
+    filled(es, "other", aliases={"reindexed-v8-second": {}})
+    answer = await service.post_batch("plain", "second")
+    assert answer["enqueued"] == []
+    taken, alias = (error["message"] for error in answer["errors"])
+    assert taken == "The index reindexed-v8-plain already exists. Please try again."
+    assert "reindexed-v8-second is an alias of other" in alias
 
-    await service.post_batch("plain")
-    await failed(service, "plain", "reindexed-v8-plain already exists", "left alone")
+
+async def test_a_foreign_target_is_left_alone(relayed: Service, relay: Relay, es: Elastic) -> None:
+    """Somebody takes the name between the POST and the creation."""
+    filled(es, "plain")
+    released = relay.hold("POST", "^/_create_from")
+    await relayed.post_batch("plain")
+    await relay.wait_for("POST", "^/_create_from")
+    filled(es, "reindexed-v8-plain", 3)
+    before = [as_found(es, "plain"), as_found(es, "reindexed-v8-plain")]
+    released.set()
+    await failed(relayed, "plain", "reindexed-v8-plain already exists", "left alone")
 
     assert [as_found(es, "plain"), as_found(es, "reindexed-v8-plain")] == before
     assert len(contents(es, "reindexed-v8-plain")) == 3
 
 
-async def test_a_target_name_that_is_an_alias_is_left_alone(service: Service, es: Elastic) -> None:
+async def test_a_target_name_that_is_an_alias_is_left_alone(
+    relayed: Service, relay: Relay, es: Elastic
+) -> None:
     filled(es, "plain")
+    released = relay.hold("POST", "^/_create_from")
+    await relayed.post_batch("plain")
+    await relay.wait_for("POST", "^/_create_from")
     filled(es, "other", aliases={"reindexed-v8-plain": {}})
     before = [as_found(es, "plain"), as_found(es, "other")]
-
-    await service.post_batch("plain")
-    await failed(service, "plain", "reindexed-v8-plain is an alias of other")
+    released.set()
+    await failed(relayed, "plain", "reindexed-v8-plain", "alias")
 
     assert [as_found(es, "plain"), as_found(es, "other")] == before
 

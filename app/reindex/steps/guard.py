@@ -12,6 +12,10 @@ from app.domain.errors import ClusterRefused
 from app.domain.operation import Hold, Note, Operation, Outcome
 from app.elastic.answers import Looked
 from app.elastic.cluster import Cluster
+from app.reindex.steps.source import block_source
+
+NO_ALIASES = {"index.blocks.read_only", "index.blocks.metadata"}
+"""Under one of these an index takes no marker; `restore_source` puts them back."""
 
 
 async def remove_target(operation: Operation, uuid: str | None, cluster: Cluster) -> Outcome | None:
@@ -20,8 +24,11 @@ async def remove_target(operation: Operation, uuid: str | None, cluster: Cluster
     The target stays where the source is gone or is another index than the one recorded: it may be
     the only copy. `uuid` None means: not saved yet, so it must carry this operation's stamp.
     """
-    if not _removable(await _look(operation, cluster), operation, uuid):
+    looked = await _look(operation, cluster)
+    if operation.source is None or not _removable(looked, operation, uuid):
         return None
+    if looked[operation.index_name].set_blocks.keys() & NO_ALIASES:
+        await block_source(looked[operation.index_name], operation.source, cluster)
     await cluster.put_marker(operation.index_name, operation.marker)
     if not _removable(await _look(operation, cluster), operation, uuid):
         return None

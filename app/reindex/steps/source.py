@@ -1,10 +1,29 @@
-"""Giving the source back as it was found."""
+"""Taking the source out of use, and giving it back as it was found."""
 
 from __future__ import annotations
 
 from app.domain.errors import ClusterRefused
-from app.domain.operation import Again, Done, Note, Outcome, Work
+from app.domain.operation import Again, Done, Note, Outcome, Source, Work
+from app.elastic.answers import IndexState
 from app.elastic.cluster import Cluster
+
+
+async def block_source(state: IndexState, source: Source, cluster: Cluster) -> None:
+    """The write block, and no other.
+
+    `read_only` and `metadata` would refuse `_block/write` and the swap, `read` the copy (8.19).
+    All are exchanged for a write block in one call, so there is no moment in which an index that
+    refused writes takes them; `_block/write` then waits for writes that are still in flight.
+    """
+    others = set(state.blocks) - {"index.blocks.write"}
+    if others:
+        # named even if off: only a call that names it may lift `metadata` and set another (8.19)
+        exchanged: dict[str, str | None] = {"index.blocks.read_only": None}
+        exchanged.update(dict.fromkeys(sorted(others)))
+        exchanged["index.blocks.write"] = "true"
+        await cluster.put_settings(state.index_name, exchanged, source.blocks)
+    if others or not (state.write_blocked and state.verified_read_only):
+        await cluster.block_writes(state.index_name)
 
 
 async def restore_source(work: Work, cluster: Cluster) -> Outcome:

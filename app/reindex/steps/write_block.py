@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from app.domain import index_settings
-from app.domain.operation import Again, Done, Hold, Outcome, Source, Step, Work
+from app.domain.operation import Again, Done, Hold, Outcome, Step, Work
 from app.elastic.answers import IndexState
 from app.elastic.cluster import Cluster
 from app.reindex.steps.identity import source_in
 from app.reindex.steps.prepare import prepare
+from app.reindex.steps.source import block_source
 
 
 async def write_block(work: Work, cluster: Cluster) -> Outcome:
@@ -22,7 +23,7 @@ async def write_block(work: Work, cluster: Cluster) -> Outcome:
         )
     if operation.source is None or operation.target_uuid is None:
         return await prepare(work, cluster)
-    await _block(state, operation.source, cluster)
+    await block_source(state, operation.source, cluster)
     state = source_in(await cluster.look(operation.index_name), operation)
     if state.closed:
         await cluster.open_index(operation.index_name)
@@ -30,24 +31,6 @@ async def write_block(work: Work, cluster: Cluster) -> Outcome:
     if not state.write_blocked or set(state.blocks) - {"index.blocks.write"}:
         return Hold(f"the write block of {state.name} is not in force yet")
     return await _stand_still(state, cluster)
-
-
-async def _block(state: IndexState, source: Source, cluster: Cluster) -> None:
-    """The write block, and no other.
-
-    `read_only` and `metadata` would refuse `_block/write` and the swap, `read` the copy (8.19).
-    All are exchanged for a write block in one call, so there is no moment in which an index that
-    refused writes takes them; `_block/write` then waits for writes that are still in flight.
-    """
-    others = set(state.blocks) - {"index.blocks.write"}
-    if others:
-        # named even if off: only a call that names it may lift `metadata` and set another (8.19)
-        exchanged: dict[str, str | None] = {"index.blocks.read_only": None}
-        exchanged.update(dict.fromkeys(sorted(others)))
-        exchanged["index.blocks.write"] = "true"
-        await cluster.put_settings(state.index_name, exchanged, source.blocks)
-    if others or not (state.write_blocked and state.verified_read_only):
-        await cluster.block_writes(state.index_name)
 
 
 async def _stand_still(state: IndexState, cluster: Cluster) -> Outcome:
