@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import insert, select, text
+from sqlalchemy import text
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlmodel import col
 
 from app.domain.errors import StoreUnavailable
 from app.store import migrations
@@ -68,14 +68,11 @@ class Store:
 
 
 async def _ensure_cluster(engine: AsyncEngine, cluster_id: str) -> None:
-    """The cluster's row, made at the first start; a second first start finds it."""
-    known = select(col(ClusterStateRow.cluster_id)).where(
-        col(ClusterStateRow.cluster_id) == cluster_id
-    )
-    async with engine.begin() as connection:
-        if connection.dialect.name == "postgresql":
-            key = {"key": migrations.ADVISORY_LOCK}
-            await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), key)
-        if (await connection.execute(known)).first() is None:
-            row = ClusterStateRow(cluster_id=cluster_id).model_dump()
-            await connection.execute(insert(ClusterStateRow), [row])
+    """The cluster's row, made at the first start; a first start at the same time finds it."""
+    insert = (sqlite if engine.dialect.name == "sqlite" else postgresql).insert(ClusterStateRow)
+    row = ClusterStateRow(cluster_id=cluster_id).model_dump()
+    try:
+        async with engine.begin() as connection:
+            await connection.execute(insert.on_conflict_do_nothing(), [row])
+    except TROUBLE as error:
+        raise unavailable(error) from error

@@ -70,8 +70,8 @@ class Subject:
         faults = [] if found == wanted else [f"aliases: {wanted} → {found}"]
         before = self._make if swapped else self._found
         after = made_anew(self._es, holder) if swapped else as_found(self._es, holder)
-        faults += [f"{k}: {before[k]} → {after[k]}" for k in before if before[k] != after[k]]
-        return faults
+        differing = [k for k in before.keys() | after.keys() if before.get(k) != after.get(k)]
+        return faults + [f"{k}: {before.get(k)} → {after.get(k)}" for k in sorted(differing)]
 
     def _litter(self) -> list[str]:
         listed = self._es.get("/_alias/.rq-*?expand_wildcards=all")
