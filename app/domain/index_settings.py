@@ -39,6 +39,9 @@ BLOCKS = (
     FLOOD_STAGE,
 )
 
+TIER = "index.routing.allocation.include._tier_preference"
+"""Added by Elasticsearch (8.0 and newer) to every new index that does not name its own."""
+
 NO_WRITES = {"index.blocks.write", "index.blocks.read_only"}
 """Under one of these an index takes no documents."""
 
@@ -112,7 +115,7 @@ def differing_settings(source: Mapping[str, Any], target: Mapping[str, Any]) -> 
     return [
         f"{key} ({wanted.get(key, 'not set')} → {found.get(key, 'not set')})"
         for key in sorted(wanted.keys() | found.keys())
-        if wanted.get(key) != found.get(key)
+        if wanted.get(key) != found.get(key) and (key in wanted or key != TIER)
     ]
 
 

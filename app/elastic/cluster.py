@@ -92,7 +92,7 @@ class Cluster(ClusterView):
             "PUT",
             f"/{in_path(target)}",
             _ACKNOWLEDGED,
-            {"settings": dict(settings), "mappings": dict(mappings)},
+            {"settings": dict(settings), **({"mappings": dict(mappings)} if mappings else {})},
         )
 
     async def take_aliases(self, index: IndexName, aliases: Sequence[str]) -> None:
