@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -85,10 +88,28 @@ def _prepare_sqlite(engine: AsyncEngine, begin: str, *, query_only: bool) -> Non
         if query_only:
             cursor.execute("PRAGMA query_only=ON")
         else:
-            cursor.execute("PRAGMA journal_mode=WAL")
+            _switch_to_wal(connection, cursor)
             cursor.execute("PRAGMA synchronous=FULL")
         cursor.close()
 
     @event.listens_for(engine.sync_engine, "begin")
     def on_begin(connection: Any) -> None:  # pyright: ignore[reportUnusedFunction]
         connection.exec_driver_sql(begin)
+
+
+def _switch_to_wal(connection: Any, cursor: Any) -> None:
+    """SQLite does not apply `busy_timeout` to this: of two first starts one would fail at once."""
+    deadline = time.monotonic() + BUSY_MILLISECONDS / 1000
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            busy = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+            if not busy or time.monotonic() > deadline:
+                raise
+        connection.run_async(_pause)
+
+
+async def _pause(_connection: Any) -> None:
+    await asyncio.sleep(0.02)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -76,19 +76,24 @@ async def is_frozen(service: ServiceProcess) -> None:
 
 @asynccontextmanager
 async def two(
-    es: Elastic, database_url: str, lease: int, **first: str
+    es: Elastic,
+    database_url: str,
+    lease: int,
+    first: Mapping[str, str] | None = None,
+    second: Mapping[str, str] | None = None,
 ) -> AsyncGenerator[tuple[ServiceProcess, ServiceProcess]]:
-    """The owner of the role and a standby; `first` is added to the owner's environment."""
+    """The owner of the role and a standby, with what each has in its environment beside that."""
     environment = {
         "ELASTICSEARCH_HOSTS": es.url,
         "DATABASE_URL": database_url,
         "REINDEX_LEASE_SECONDS": str(lease),
     }
     async with AsyncExitStack() as stack:
-        owner = ServiceProcess({**environment, **first}, launch=forked)
+        owner = ServiceProcess({**environment, **(first or {})}, launch=forked)
         await stack.enter_async_context(owner)
         await works(owner)
-        standby = await stack.enter_async_context(ServiceProcess(environment, launch=forked))
+        standby = ServiceProcess({**environment, **(second or {})}, launch=forked)
+        await stack.enter_async_context(standby)
         await stands_by(standby)
         yield owner, standby
 
@@ -163,7 +168,7 @@ async def test_an_owner_that_slept_through_its_lease_saves_nothing_and_harms_not
     es.bulk("sleepy", [{"n": n} for n in range(50)])
     before = es.documents("sleepy")
     order = {"REINDEX_TEST_KILL": moment, "REINDEX_TEST_ONLY": only, "REINDEX_TEST_SIGNAL": "STOP"}
-    async with two(es, postgres_url, 2, **order) as (owner, standby):
+    async with two(es, postgres_url, 2, order) as (owner, standby):
         await owner.api.post_batch("sleepy")
         await is_frozen(owner)
         await standby.api.completed("sleepy")
@@ -188,6 +193,40 @@ async def test_an_owner_that_slept_through_its_lease_saves_nothing_and_harms_not
         es.put("/next")
         await owner.api.post_batch("next")
         await owner.api.completed("next")
+
+
+async def test_an_owner_that_wakes_before_its_successor_has_saved_anything_saves_nothing(
+    es: Elastic, postgres_url: str
+) -> None:
+    """Only the fence tells: the operation's row is still the one that the first owner knows.
+
+    It is frozen at the last answer before a save, after which it does not look at its lease.
+    """
+    es.put("/sleepy")
+    es.bulk("sleepy", [{"n": n} for n in range(50)])
+    before = es.documents("sleepy")
+    stop = {"REINDEX_TEST_SIGNAL": "STOP"}
+    first = {**stop, "REINDEX_TEST_KILL": "request:after:2"}
+    second = {
+        **stop,
+        "REINDEX_TEST_KILL": "request:before:1",
+        "REINDEX_LEASE_SECONDS": "600",  # it does not lose the role while it is frozen itself
+    }
+    async with two(es, postgres_url, 2, first, second) as (owner, successor):
+        await owner.api.post_batch("sleepy")
+        await is_frozen(owner)
+        await is_frozen(successor)
+        seen, saved = events(postgres_url), rows(postgres_url)
+
+        owner.resume()
+        await stands_by(owner)
+
+        assert events(postgres_url) == seen
+        assert rows(postgres_url) == saved
+        successor.resume()
+        await successor.api.completed("sleepy")
+    assert es.indices() == {"reindexed-v8-sleepy"}
+    assert es.documents("sleepy") == before
 
 
 async def test_a_stop_hands_the_role_over_without_waiting_for_the_lease(
