@@ -25,7 +25,7 @@ check: setup
 	$(BIN)/python -m tests.store.schema_in_step
 
 test: setup
-	@$(BIN)/python -m testbed fetch 8.19
+	@$(BIN)/python -m testbed fetch 8.19 7.17 9.4
 	$(BIN)/pytest $(PYTEST_ARGS)
 
 serve: setup
@@ -39,4 +39,5 @@ kill: setup
 lock: setup
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml -o requirements/runtime.txt
+	$(BIN)/uv pip compile $(LOCK_FLAGS) --group build -c requirements/runtime.txt -o requirements/build.txt
 	$(BIN)/uv pip compile $(LOCK_FLAGS) --group dev -c requirements/runtime.txt -o requirements/dev.txt
