@@ -85,7 +85,7 @@ def _of_kind(state: IndexState) -> Refused | None:
 def _source_fault(state: IndexState) -> Refused | None:
     """Documents are copied from `_source`: what is not in it would be lost silently."""
     source = cast(dict[str, Any], state.mappings.get("_source", {}))
-    off = str(source.get("enabled", "true")) == "false" or source.get("mode") == "disabled"
+    off = str(source.get("enabled", True)).lower() == "false" or source.get("mode") == "disabled"
     if off:
         return WrongKind(
             "source_disabled",

@@ -1,0 +1,102 @@
+"""Which kinds of index are refused, each with its own reason and what to do instead."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from app.domain.errors import AlreadyReindexed, IndexNotFound, NotAnIndex
+from app.domain.names import IndexName
+from app.elastic.answers import IndexState, Looked
+from app.reindex.classifier import mode_refusal, refusal, target_refusal
+from tests.elasticsearch import Elastic
+from tests.service import Service
+
+
+def state(name: str = "a", **more: Any) -> IndexState:
+    settings = {"index.uuid": name, "index.number_of_shards": "1", **more.pop("settings", {})}
+    known: dict[str, Any] = {"aliases": (), "mappings": {}, **more}
+    return IndexState(name, name, closed=False, settings=settings, routing_shards=1, **known)
+
+
+def refused(one: IndexState, streams: dict[str, list[str]] | None = None) -> str | None:
+    fault = refusal(IndexName(one.name), Looked({one.name: one}), streams or {}, {})
+    return fault.code if fault else None
+
+
+@pytest.mark.parametrize(
+    ("one", "code"),
+    [
+        (state(), None),
+        (state(system=True), "system_index"),
+        (state(settings={"index.xpack.ccr.following_index": "true"}), "ccr_follower"),
+        (state(settings={"index.store.type": "snapshot"}), "searchable_snapshot"),
+        (state(settings={"index.store.type": "fs"}), None),
+        (state(mappings={"_source": {"enabled": False}}), "source_disabled"),
+        (state(mappings={"_source": {"mode": "disabled"}}), "source_disabled"),
+        (state(mappings={"_source": {"excludes": ["secret"]}}), "source_filtered"),
+        (state(mappings={"_source": {"includes": ["a"]}}), "source_filtered"),
+        (state(mappings={"_source": {"enabled": True}}), None),
+    ],
+)
+def test_each_kind_has_its_own_word(one: IndexState, code: str | None) -> None:
+    assert refused(one) == code
+
+
+def test_a_data_stream_and_its_backing_index_are_sent_to_their_own_migration() -> None:
+    streams = {"logs": [".ds-logs-1"]}
+    assert refused(state(".ds-logs-1"), streams) == "backing_index"
+    fault = refusal(IndexName("logs"), Looked({}), streams, {})
+    assert fault is not None
+    assert "_migration/reindex" in fault.message
+
+
+def test_a_name_that_is_not_an_index_says_what_it_is() -> None:
+    looked = Looked({"reindexed-v8-a": state("reindexed-v8-a", aliases=("a",))})
+    name = IndexName("a")
+    assert isinstance(refusal(name, looked, {}, {}), NotAnIndex)
+    assert isinstance(refusal(name, looked, {}, {"a": "reindexed-v8-a"}), AlreadyReindexed)
+    assert isinstance(refusal(name, looked, {}, {"a": "gone"}), NotAnIndex)
+    assert isinstance(refusal(name, Looked({}), {}, {}), IndexNotFound)
+
+
+def test_a_target_that_is_there_is_taken_unless_we_left_it() -> None:
+    looked = Looked({"b": state("b", aliases=("c",))})
+    assert target_refusal(IndexName("a"), IndexName("b"), looked, set())
+    assert target_refusal(IndexName("a"), IndexName("b"), looked, {"b"}) is None
+    assert target_refusal(IndexName("a"), IndexName("c"), looked, set())
+    assert target_refusal(IndexName("a"), IndexName("a"), looked, set())
+    assert target_refusal(IndexName("a"), IndexName("d"), looked, set()) is None
+
+
+def test_a_mode_that_the_index_cannot_have_is_refused() -> None:
+    two = state(settings={"index.number_of_shards": "2"})
+    assert mode_refusal("lookup", two)
+    assert mode_refusal("lookup", state()) is None
+    assert mode_refusal("time_series", state())
+    assert mode_refusal("standard", two) is None
+    assert mode_refusal(None, two) is None
+
+
+async def test_a_real_cluster_shows_these_kinds(service: Service, es: Elastic) -> None:
+    es.put("/off", {"mappings": {"_source": {"enabled": False}}})
+    es.put("/part", {"mappings": {"_source": {"excludes": ["x"]}}})
+    es.put("/plain", {"settings": {"number_of_replicas": 0}})
+    answer = await service.post_batch("off", "part", "plain")
+    assert [o["indexName"] for o in answer["enqueued"]] == ["plain"]
+    off, part = (error["message"] for error in answer["errors"])
+    assert "_source disabled" in off
+    assert "leaves fields out of _source" in part
+    await service.completed("plain")
+    again = await service.post_batch("plain")
+    assert again["errors"][0]["message"] == (
+        "plain was already reindexed: it is now an alias of reindexed-v8-plain."
+    )
+    es.post(
+        "/_aliases", {"actions": [{"remove": {"index": "reindexed-v8-plain", "alias": "plain"}}]}
+    )
+    es.delete("/reindexed-v8-plain")
+    es.put("/plain", {"settings": {"number_of_replicas": 0}})
+    await service.post_batch("plain")
+    await service.completed("plain")
