@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from app.domain.errors import AlreadyInProgress, TargetTaken
 from app.domain.names import IndexName
-from app.domain.operation import Changes, Status
+from app.domain.operation import Changes, Status, Step
 from app.store.operations import Wanted
 from app.store.store import Store
 from tests.store.conftest import OpenStore
@@ -85,11 +85,34 @@ async def test_an_index_with_a_live_operation_is_refused_and_spoils_nothing(stor
     assert await store.operations.latest(IndexName("a")) == first
 
 
-@pytest.mark.parametrize("status", [Status.IN_PROGRESS, Status.PAUSED])
-async def test_a_started_or_paused_operation_is_live(store: Store, status: Status) -> None:
+async def test_a_started_operation_is_live(store: Store) -> None:
     lease = await lease_of(store)
-    await saved(store, lease, await started(store, lease, "a"), {"status": status})
+    await saved(store, lease, await started(store, lease, "a"))
     assert list((await enqueue(store, "a")).refused) == ["a"]
+
+
+@pytest.mark.parametrize("single", [True, False])
+async def test_a_paused_operation_is_resumed_where_it_stopped(store: Store, single: bool) -> None:
+    """In a batch it goes to the tail; started by name it keeps its place and its kind."""
+    lease = await lease_of(store)
+    step = Step.NEW_INDEX_CREATED
+    paused = await saved(
+        store,
+        lease,
+        await started(store, lease, "a"),
+        {"status": Status.PAUSED, "last_completed_step": step},
+    )
+    other = await enqueued(store, "b")
+    answer = await enqueue(store, "a", single=single)
+    assert answer.refused == {}
+    (resumed,) = answer.operations
+    assert (resumed.id, resumed.status, resumed.last_completed_step) == (
+        paused.id,
+        Status.IN_PROGRESS,
+        step,
+    )
+    first, second = await store.operations.queue()
+    assert [first.id, second.id] == ([paused.id, other.id] if single else [other.id, paused.id])
 
 
 @pytest.mark.parametrize("status", [Status.COMPLETED, Status.FAILED, Status.CANCELLED])

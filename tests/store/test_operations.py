@@ -111,16 +111,16 @@ async def test_the_head_is_the_first_in_the_queue_until_it_has_ended(store: Stor
     assert await store.operations.head() is None
 
 
-async def test_a_single_operation_has_its_turn_but_is_not_in_the_batch_queue(
-    store: Store,
-) -> None:
+async def test_a_single_operation_runs_beside_the_batch_queue(store: Store) -> None:
     single = (await enqueue(store, "a", single=True)).operations[0]
-    await enqueue(store, "b")
-    head = await store.operations.head()
-    assert head == single
+    later = (await enqueue(store, "c", single=True)).operations[0]
+    queued = await enqueued(store, "b")
+    assert await store.operations.head() == queued
+    assert await store.operations.singles(2) == [single, later]
+    assert await store.operations.singles(1) == [single]
     assert single.batch_id is None
     assert [operation.index_name for operation in await store.operations.queue()] == ["b"]
-    assert await store.operations.waiting() == 2
+    assert await store.operations.waiting() == 3
 
 
 async def test_a_paused_operation_leaves_the_queue_to_the_others(store: Store) -> None:
