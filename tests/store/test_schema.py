@@ -97,19 +97,6 @@ async def test_first_starts_at_the_same_time_all_succeed(open_store: OpenStore) 
     assert len(await stores[0].operations.queue()) == 5
 
 
-async def test_a_first_start_waits_for_a_reader_of_the_file(sqlite_url: str) -> None:
-    """SQLite fails at once, whatever its time-out, when the switch to WAL meets another reader."""
-    with connected(sqlite_url) as connection:
-        connection.exec_driver_sql("CREATE TABLE theirs (id int)")
-    with connected(sqlite_url) as reading:
-        reading.exec_driver_sql("BEGIN")
-        reading.exec_driver_sql("SELECT * FROM theirs").all()
-        opening = asyncio.create_task(Store.open(sqlite_url, "test", lease_seconds=60))
-        await asyncio.wait([opening], timeout=0.2)
-        assert not opening.done(), opening.exception()
-    await (await opening).close()
-
-
 async def test_a_new_cluster_may_be_met_by_several_at_the_same_time(
     open_store: OpenStore, database_url: str
 ) -> None:
