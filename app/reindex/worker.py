@@ -178,7 +178,8 @@ class Worker:
                 taken = await self._operations.claim(self._held().token, operation.id, self._who)
             if taken:
                 running[taken.id] = asyncio.create_task(
-                    self._machine.run(taken, self._held, lambda: self._over(renewing))
+                    self._machine.run(taken, self._held, lambda: self._over(renewing)),
+                    name="worker",
                 )
 
     async def _run_errands(self) -> None:

@@ -53,8 +53,7 @@ def test_a_paused_server_answers_after_the_pause(
     elasticsearch_server: ElasticsearchServer, client: httpx.Client
 ) -> None:
     elasticsearch_server.pause()
-    with pytest.raises(httpx.ReadTimeout):
-        client.get("/", timeout=0.2)
+    assert any(_times_out(client) for _ in range(50))  # the signal may arrive after an answer
     elasticsearch_server.resume()
     assert client.get("/").json()["version"]["number"] == elasticsearch_server.distribution.version
 
@@ -127,3 +126,11 @@ def test_wiping_removes_repositories_and_running_snapshots(
     wipe(client)
     assert client.get("/_snapshot").json() == {}
     assert _indices(client) == []
+
+
+def _times_out(client: httpx.Client) -> bool:
+    try:
+        client.get("/", timeout=0.2)
+    except httpx.ReadTimeout:
+        return True
+    return False
