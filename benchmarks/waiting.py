@@ -11,7 +11,7 @@ PAUSE, LONGEST = 0.1, 3600.0
 
 
 async def worked_off(service: ServiceProcess) -> None:
-    """Waits until the queue is empty; the page of an almost empty queue costs the service little."""
+    """Waits until the queue is empty; its page costs the service little when it is short."""
     deadline = time.monotonic() + LONGEST
     while await service.api.queue():
         assert time.monotonic() < deadline, "the queue is not worked off"
