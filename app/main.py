@@ -105,7 +105,7 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Servi
         surroundings=surroundings,
         queue=queue,
         errands=ErrandDesk(store.errands, bell),
-        reading=Reading(store.operations, view, surroundings, queue),
+        reading=Reading(store.operations, store.listing, view, surroundings, queue),
         worker=Worker(
             store.role,
             store.operations,

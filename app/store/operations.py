@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
-from sqlalchemy import Select, func
+from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -17,7 +17,7 @@ from app.domain.names import IndexName
 from app.domain.operation import LIVE, Changes, Goal, Note, Operation, Status, Wish
 from app.domain.windows import Window, WindowState
 from app.store.enqueueing import Enqueued, Wanted, enqueue
-from app.store.rows import operation_of
+from app.store.rows import operation_of, read_rows
 from app.store.tables import OperationRow, WindowRow
 from app.store.transactions import TROUBLE, Transaction, Transactions, unavailable
 
@@ -54,17 +54,6 @@ class Operations:
             )
             .order_by(col(OperationRow.queued_at))
             .limit(most)
-        )
-
-    async def queue(self) -> list[Operation]:
-        """The batch queue: everything in progress that was not started singly, in order."""
-        return await self._select(
-            select(OperationRow)
-            .where(
-                col(OperationRow.status) == int(Status.IN_PROGRESS),
-                col(OperationRow.single).is_(False),
-            )
-            .order_by(col(OperationRow.queued_at))
         )
 
     async def latest(self, index_name: IndexName) -> Operation | None:
@@ -127,7 +116,7 @@ class Operations:
             .where(col(WindowRow.operation_id) == operation_id)
             .order_by(col(WindowRow.number))
         )
-        return tuple(Window.model_validate(row) for row in await self._rows(query))
+        return tuple(Window.model_validate(row) for row in await read_rows(self._reader, query))
 
     async def waiting(self) -> int:
         """How many operations are in progress, the running one included."""
@@ -143,17 +132,7 @@ class Operations:
 
     async def _select(self, query: SelectOfScalar[OperationRow]) -> list[Operation]:
         query = query.where(col(OperationRow.cluster_id) == self._cluster_id)
-        return _OPERATIONS.validate_python(await self._rows(query))
-
-    async def _rows(self, query: Select[Any]) -> list[dict[str, Any]]:
-        """Rows by column name, without the ORM: it would take half of the time of a long queue."""
-        try:
-            async with self._reader.connect() as connection:
-                found = await connection.execute(query)
-                keys = list(found.keys())
-                return [dict(zip(keys, row, strict=True)) for row in found]
-        except TROUBLE as error:
-            raise unavailable(error) from error
+        return _OPERATIONS.validate_python(await read_rows(self._reader, query))
 
     # --- wishes, by anybody
 

@@ -11,6 +11,7 @@ from app.store import migrations
 from app.store.engine import open_engines, parse_url, sqlite_path
 from app.store.errands import Errands
 from app.store.events import Events
+from app.store.listing import Listing
 from app.store.operations import Operations
 from app.store.role import FileLockRole, LeaseRole, WorkerRole
 from app.store.tables import ClusterStateRow
@@ -27,6 +28,7 @@ class Store:
         self.operations = Operations(self._transactions, reader, cluster_id)
         self.errands = Errands(self._transactions, reader, cluster_id)
         self.events = Events(reader, cluster_id)
+        self.listing = Listing(reader, cluster_id)
         self.role = role
 
     @classmethod
