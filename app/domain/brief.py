@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from app.domain.operation import Goal, Record, Status, Step, Wish
+from app.domain.operation import Goal, Operation, Record, Status, Step, Wish
 from app.domain.state import State, state_of
 
 
@@ -35,6 +35,10 @@ class Brief(Record):
     created_at: datetime
     updated_at: datetime
     ended_at: datetime | None
+
+    @classmethod
+    def of(cls, operation: Operation) -> Brief:
+        return cls.model_validate(operation, from_attributes=True)
 
     @property
     def state(self) -> State:

@@ -26,6 +26,7 @@ class State(StrEnum):
 
 ENDED = (State.COMPLETED, State.FAILED, State.CANCELLED)
 """Nothing more happens to an operation in one of these."""
+LIVE = tuple(state for state in State if state not in ENDED)
 
 BY_STATUS = {
     Status.COMPLETED: State.COMPLETED,

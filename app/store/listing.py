@@ -12,6 +12,7 @@ from sqlalchemy import (
     ColumnElement,
     Executable,
     SQLColumnExpression,
+    TextClause,
     case,
     cast,
     func,
@@ -21,17 +22,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
 from app.domain.brief import Brief
-from app.domain.operation import LIVE, Goal, Source, Status
+from app.domain.operation import Goal, Source, Status
 from app.domain.progress import CopyFigures, InFlight
 from app.domain.queue_entry import QueueEntry
 from app.domain.state import BY_STATUS, State
 from app.domain.windows import WindowState
 from app.store.rows import read_rows, read_tuples
-from app.store.tables import OperationRow, WindowRow
+from app.store.tables import ENDED_ROWS, LIVE_ROWS, OperationRow, WindowRow
 
 _BRIEF = tuple(getattr(OperationRow, name) for name in Brief.model_fields)
 _BRIEFS = TypeAdapter(list[Brief])
-_LIVE = [int(status) for status in LIVE]
 _QUEUE_ENTRY: Any = [
     case((col(OperationRow.started_at).is_not(None), OperationRow.updated_at))
     if name == "updated_at"  # parsing the times of ten thousand that wait would be felt
@@ -100,10 +100,10 @@ class Listing:
         """How many operations are in each state, whatever `wanted.states` says."""
         counts = dict.fromkeys(State, 0)
         where, number = self._conditions(wanted), func.count().label("number")
-        ended = select(_status, number).where(*where, _status.not_in(_LIVE)).group_by(_status)
-        for row in await read_rows(self._reader, ended):  # an index answers, however many there are
+        ended = select(_status, number).where(*where, ENDED_ROWS).group_by(_status)
+        for row in await read_rows(self._reader, ended):
             counts[BY_STATUS[Status(row["status"])]] = row["number"]
-        live = select(_state, number).where(*where, _status.in_(_LIVE)).group_by(_state)
+        live = select(_state, number).where(*where, LIVE_ROWS).group_by(_state)
         for row in await read_rows(self._reader, live):
             counts[State(row["state"])] = row["number"]
         return counts
@@ -139,14 +139,19 @@ def _entry(row: Sequence[Any]) -> QueueEntry:
     return entry if source is None else entry._replace(source=Source.model_validate(source))
 
 
-def _in_states(states: Sequence[State]) -> list[ColumnElement[bool]]:
-    """With the statuses as well, which an index knows."""
+def _in_states(states: Sequence[State]) -> list[ColumnElement[bool] | TextClause]:
+    """With what lets the database take an index: most operations have ended."""
     if not states:
         return []
-    statuses = {int(s) for s, state in BY_STATUS.items() if state in states}
-    if set(states) - set(BY_STATUS.values()):
-        statuses.add(int(Status.IN_PROGRESS))
-    return [_status.in_(sorted(statuses)), _state.in_([state.value for state in states])]
+    conditions: list[ColumnElement[bool] | TextClause] = [
+        _state.in_([state.value for state in states])
+    ]
+    ended = {status.value for status, state in BY_STATUS.items() if state in states and state.ended}
+    if all(state.ended for state in states):
+        conditions += [ENDED_ROWS, _status.in_(sorted(ended))]
+    elif not ended:
+        conditions.append(LIVE_ROWS)
+    return conditions
 
 
 def _sums(operation_ids: Sequence[str]) -> Executable:

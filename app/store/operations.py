@@ -18,7 +18,7 @@ from app.domain.operation import LIVE, Changes, Goal, Note, Operation, Status, W
 from app.domain.windows import Window, WindowState
 from app.store.enqueueing import Enqueued, Wanted, enqueue
 from app.store.rows import operation_of, read_rows
-from app.store.tables import OperationRow, WindowRow
+from app.store.tables import ENDED_ROWS, LIVE_ROWS, OperationRow, WindowRow
 from app.store.transactions import TROUBLE, Transaction, Transactions, unavailable
 
 T = TypeVar("T")
@@ -70,7 +70,7 @@ class Operations:
         """The indices that have an operation in progress or paused."""
         query = select(OperationRow.index_name).where(
             col(OperationRow.cluster_id) == self._cluster_id,
-            col(OperationRow.status).in_(_LIVE),
+            LIVE_ROWS,
         )
         return set(await self._column(query))
 
@@ -95,6 +95,7 @@ class Operations:
         """UUIDs of the targets that failed operations left for a person to look at."""
         query = select(func.coalesce(OperationRow.target_uuid, OperationRow.leftover_uuid)).where(
             col(OperationRow.cluster_id) == self._cluster_id,
+            ENDED_ROWS,
             col(OperationRow.status) == int(Status.FAILED),
             col(OperationRow.keep_target).is_(True),
         )
@@ -108,7 +109,14 @@ class Operations:
             raise unavailable(error) from error
 
     async def load(self, operation_id: str) -> Operation:
-        return (await self._select(select(OperationRow).where(OperationRow.id == operation_id)))[0]
+        """One that must be there."""
+        found = await self.find(operation_id)
+        assert found is not None
+        return found
+
+    async def find(self, operation_id: str) -> Operation | None:
+        found = await self._select(select(OperationRow).where(OperationRow.id == operation_id))
+        return found[0] if found else None
 
     async def windows(self, operation_id: str) -> tuple[Window, ...]:
         query = (
@@ -117,18 +125,6 @@ class Operations:
             .order_by(col(WindowRow.number))
         )
         return tuple(Window.model_validate(row) for row in await read_rows(self._reader, query))
-
-    async def waiting(self) -> int:
-        """How many operations are in progress, the running one included."""
-        query = select(func.count()).where(
-            col(OperationRow.cluster_id) == self._cluster_id,
-            col(OperationRow.status) == int(Status.IN_PROGRESS),
-        )
-        try:
-            async with AsyncSession(self._reader) as session:
-                return int((await session.exec(query)).one())
-        except TROUBLE as error:
-            raise unavailable(error) from error
 
     async def _select(self, query: SelectOfScalar[OperationRow]) -> list[Operation]:
         query = query.where(col(OperationRow.cluster_id) == self._cluster_id)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from sqlalchemy import text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -49,7 +51,7 @@ class Store:
             await reader.dispose()
             raise
         role = (
-            FileLockRole(file, Transactions(writer, cluster_id))
+            FileLockRole(file, Transactions(writer, cluster_id), reader, cluster_id)
             if file
             else LeaseRole(writer, cluster_id, lease_seconds)
         )
@@ -59,6 +61,10 @@ class Store:
         await self._transactions.drain()
         await self._writer.dispose()
         await self._reader.dispose()
+
+    @property
+    def kind(self) -> Literal["sqlite", "postgresql"]:
+        return "sqlite" if self._writer.dialect.name == "sqlite" else "postgresql"
 
     async def ping(self) -> None:
         """Raises `StoreUnavailable` where the database does not answer."""

@@ -93,7 +93,6 @@ def _window(number: int, state: WindowState = WindowState.PLANNED) -> Window:
 async def test_an_empty_queue_has_no_head(store: Store) -> None:
     assert await store.operations.head() is None
     assert await store.listing.queue() == []
-    assert await store.operations.waiting() == 0
     assert await store.operations.latest(IndexName("a")) is None
 
 
@@ -120,7 +119,6 @@ async def test_a_single_operation_runs_beside_the_batch_queue(store: Store) -> N
     assert await store.operations.singles(1) == [single]
     assert single.batch_id is None
     assert [operation.index_name for operation in await store.listing.queue()] == ["b"]
-    assert await store.operations.waiting() == 3
 
 
 async def test_a_paused_operation_leaves_the_queue_to_the_others(store: Store) -> None:
