@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LOCK_FLAGS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet
 
-.PHONY: setup check test serve lock kill
+.PHONY: setup check test serve lock kill bench
 
 setup: $(STAMP)
 
@@ -35,6 +35,11 @@ serve: setup
 kill: setup
 	@$(BIN)/python -m testbed fetch 8.19
 	$(BIN)/python -m tests.e2e.crash_run $(KILL_ARGS)
+
+# Side by side on a real server: the ratios count. make bench BENCH_ARGS="small --pairs 3"
+bench: setup
+	@$(BIN)/python -m testbed fetch 8.19
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 lock: setup
 	$(BIN)/pip install --quiet uv

@@ -100,7 +100,12 @@ async def _running(settings: Settings) -> AsyncGenerator[Service]:
 
 def _assemble(settings: Settings, store: Store, connection: Connection) -> Service:
     bell, who = Bell(), owner_name()
-    limits = Limits(settings.reindex_window_documents, settings.reindex_batch_documents)
+    limits = Limits(
+        window_documents=settings.reindex_window_documents,
+        batch_documents=settings.reindex_batch_documents,
+        in_flight=settings.reindex_windows_in_flight,
+        synchronous_documents=settings.reindex_synchronous_documents,
+    )
     machine = Machine(store.operations, lambda: Cluster(connection), bell, limits, f"worker:{who}")
     view = ClusterView(connection)
     surroundings = Surroundings(view)

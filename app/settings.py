@@ -29,6 +29,8 @@ class Settings(BaseSettings):
     reindex_max_singles: int = Field(default=2, ge=1, le=20)
     reindex_window_documents: int = Field(default=500_000, ge=1)
     reindex_batch_documents: int = Field(default=2_000, ge=1, le=10_000)
+    reindex_windows_in_flight: int = Field(default=3, ge=1, le=50)
+    reindex_synchronous_documents: int = Field(default=1_000, ge=0, le=10_000)
     reindex_lease_seconds: float = Field(default=15.0, ge=1.0, le=600.0)
     reindex_log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     reindex_log_json: bool = False

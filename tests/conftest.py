@@ -52,6 +52,8 @@ async def service(elasticsearch_url: str, sqlite_url: str) -> AsyncGenerator[Ser
 
 @pytest.fixture
 async def relayed(relay: Relay, sqlite_url: str) -> AsyncGenerator[Service]:
-    """As `service`, with the relay between it and Elasticsearch."""
-    async with running_service(relay.url, sqlite_url) as running:
+    """As `service`, with the relay between it and Elasticsearch; it copies by tasks, also what is
+    small, so that a test can stop it in the middle."""
+    settings = {"reindex_synchronous_documents": 0}
+    async with running_service(relay.url, sqlite_url, **settings) as running:
         yield running

@@ -71,7 +71,7 @@ class Source(Record):
 
     `settings` holds the keys of `index_settings.RESTORED` (None: not set), `lifecycle` what is set
     after the swap, `blocks` the `index.blocks.*` that were on; `active_copies` are the started
-    shard copies of all its shards.
+    shard copies of all its shards; `result_window` is its `index.max_result_window`.
     """
 
     uuid: str
@@ -84,6 +84,7 @@ class Source(Record):
     settings: dict[str, str | None]
     lifecycle: dict[str, str]
     active_copies: int
+    result_window: int = 10_000
 
 
 class Proof(Record):
@@ -240,7 +241,14 @@ class Work:
 
 @dataclass(frozen=True)
 class Limits:
-    """How the copy is cut: documents a window, documents a batch (`source.size`)."""
+    """How the copy is cut and how much of it runs at once.
+
+    `window_documents` documents a window, at most `batch_documents` a batch (`source.size`),
+    `in_flight` windows at once. A window of at most `synchronous_documents` that fits into one
+    batch is copied by one request that waits for its end, without a task.
+    """
 
     window_documents: int = 500_000
     batch_documents: int = 2_000
+    in_flight: int = 3
+    synchronous_documents: int = 1_000

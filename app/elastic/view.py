@@ -204,7 +204,7 @@ class ClusterView:
     async def shard_stats(self, index: IndexName) -> dict[int, ShardStats]:
         """The primaries of `index` by number; one that is not active is missing here."""
         answer = await self._connection.read(
-            f"/{in_path(index)}/_stats/docs", {"level": "shards", "expand_wildcards": "all"}
+            f"/{in_path(index)}/_stats/docs,store", {"level": "shards", "expand_wildcards": "all"}
         )
         with understanding(f"the shards of {index}"):
             return _primaries(answer.get("indices", {}).get(index, {}))
@@ -287,7 +287,9 @@ def _primaries(entry: dict[str, Any]) -> dict[int, ShardStats]:
         for copy in copies:
             if copy["routing"]["primary"] and copy["routing"]["state"] == "STARTED":
                 found[int(number)] = ShardStats(
-                    int(copy["docs"]["count"]), int(copy["seq_no"]["max_seq_no"])
+                    int(copy["docs"]["count"]),
+                    int(copy["seq_no"]["max_seq_no"]),
+                    int(copy["store"]["size_in_bytes"]),
                 )
     return found
 

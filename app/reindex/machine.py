@@ -64,6 +64,11 @@ STEPS: dict[Step, StepFunction] = {
 }
 """What is done after each completed step, in order."""
 
+JOINED = frozenset({Step.READONLY, Step.NEW_INDEX_CREATED})
+"""Completed steps that need no save of their own: the next entry begins by looking, and what it
+does may be done again. They are saved with its outcome. Before the swap there is a save, which
+brings the latest wish with it."""
+
 UNDO: tuple[StepFunction, ...] = (end_tasks, drop_target, restore_source)
 """The way back, in order; `Operation.undone` counts the finished ones."""
 
@@ -146,8 +151,32 @@ class Machine:
         turn.doubt = True
         if not lease.held:
             return Hold("the worker role is being renewed", 0.2)
+        outcome = await self._call(work, turn.cluster)
+        if isinstance(outcome, Done) and outcome.changes.get("last_completed_step") in JOINED:
+            outcome = await self._join(work, outcome, turn.cluster)
+        turn.doubt = isinstance(outcome, Hold)
+        return outcome
+
+    async def _join(self, work: Work, done: Done, cluster: Cluster) -> Outcome:
+        """The next entry's outcome with `done` in it, as if both were one."""
+        operation = work.operation.model_copy(update=dict(done.changes))
+        windows = _with(work.windows, done.windows)
+        next_work = replace(work, operation=operation, windows=windows, doubt=False)
+        outcome = await self._call(next_work, cluster)
+        joined = replace(
+            outcome,
+            changes={**done.changes, **outcome.changes},
+            windows=[*done.windows, *outcome.windows],
+            notes=[*done.notes, *outcome.notes],
+        )
+        if isinstance(joined, Done) and outcome.changes.get("last_completed_step") in JOINED:
+            return await self._join(work, joined, cluster)
+        return joined
+
+    async def _call(self, work: Work, cluster: Cluster) -> Outcome:
+        operation = work.operation
         try:
-            outcome = await _entry(operation)(work, turn.cluster)
+            outcome = await _entry(operation)(work, cluster)
         except ClusterTrouble as error:
             return Hold(error.message, backoff(operation.attempts))
         except TaskCancelled as error:
@@ -159,7 +188,6 @@ class Machine:
         except Exception as error:
             log.exception("step_crashed", operation=operation.id, index=operation.index_name)
             return _crashed(operation, error)
-        turn.doubt = isinstance(outcome, Hold)
         return _ended(operation, outcome) if isinstance(outcome, Done) else outcome
 
     async def _keep(self, turn: _Turn, outcome: Outcome, lease: Lease) -> None:

@@ -15,7 +15,7 @@ from app.reindex.machine import Machine, backoff
 from app.store.errands import Errands
 from app.store.operations import Operations
 from app.store.role import Lease, WorkerRole
-from app.telemetry import logger
+from app.telemetry import logger, mark_as
 
 log = logger(__name__)
 
@@ -85,6 +85,7 @@ class Worker:
 
     async def run(self) -> None:
         """Until `stop`. Whatever ends a term of work, the next one starts from the store."""
+        mark_as("worker")
         while not self._stop.is_set():
             try:
                 await self._term()
@@ -183,8 +184,7 @@ class Worker:
                 taken = await self._operations.claim(self._held().token, operation.id, self._who)
             if taken:
                 running[taken.id] = asyncio.create_task(
-                    self._machine.run(taken, self._held, lambda: self._over(renewing)),
-                    name="worker",
+                    self._machine.run(taken, self._held, lambda: self._over(renewing))
                 )
 
     async def _run_errands(self) -> None:

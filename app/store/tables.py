@@ -163,6 +163,7 @@ class WindowRow(Table, table=True):
     from_seq_no: int | None = Field(default=None, sa_type=BigInteger)
     to_seq_no: int | None = Field(default=None, sa_type=BigInteger)
     documents: int = Field(sa_type=BigInteger)
+    batch: int = Field(default=1_000, sa_column_kwargs={"server_default": "1000"})
     state: str = Field(max_length=16)
     attempt: int = 1
     task_id: str | None = Field(default=None, max_length=255)

@@ -122,6 +122,20 @@ async def test_a_task_whose_start_was_not_answered_is_adopted(
     assert contents(es, "plain") == documents
 
 
+@pytest.mark.parametrize("way", ["there", "back"])
+async def test_a_copy_at_once_that_is_lost_is_repeated_and_writes_nothing_twice(
+    relay: Relay, es: Elastic, sqlite_url: str, way: str
+) -> None:
+    before = source(es)
+    cut = relay.cut_before if way == "there" else relay.cut_after
+    cut("POST", "^/_reindex")
+    async with running_service(relay.url, sqlite_url) as service:
+        await service.post_batch("plain")
+        await came_out_right(service, es, before)
+        assert (await service.operation("plain"))["reindexTaskId"] is None
+    assert [change(seen) for seen in relay.seen].count("POST /_reindex") == 2
+
+
 async def test_the_answer_of_the_swap_is_lost_but_the_only_copy_stays(
     relayed: Service, relay: Relay, es: Elastic
 ) -> None:

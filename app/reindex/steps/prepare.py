@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from app.domain import index_settings, lifecycle
 from app.domain.errors import Failure
 from app.domain.operation import Again, Hold, Note, Operation, Outcome, Source, Work
@@ -21,35 +23,51 @@ async def prepare(work: Work, cluster: Cluster) -> Outcome:
     operation = work.operation
     looked = await look(operation, cluster)
     source = source_in(looked, operation)
+    if full := full_disk(source):
+        return full
     if operation.source is None:
         return await _take(operation, looked, source, cluster)
-    target = await ensure_target(operation, cluster)
-    if not isinstance(target, IndexState):
-        return target
-    source = source_in(await look(operation, cluster), operation)
+    ensured = await ensure_target(operation, looked, cluster)
+    if not isinstance(ensured, Looked):
+        return ensured
+    source, target = source_in(ensured, operation), ensured[operation.new_index_name]
     if faults := differences(source, target, operation.mode):
         refuse(source, target, faults)
     return Again({"target_uuid": target.uuid})
 
 
+def full_disk(source: IndexState) -> Hold | None:
+    """A hold while Elasticsearch itself keeps the source read-only."""
+    if index_settings.FLOOD_STAGE not in source.blocks:
+        return None
+    return Hold(
+        f"{source.name} is read-only because a disk of the cluster is nearly full; "
+        "Elasticsearch lifts that by itself once there is room",
+        retry_after=10,
+    )
+
+
 async def _take(
     operation: Operation, looked: Looked, source: IndexState, cluster: Cluster
 ) -> Outcome:
-    versions = await cluster.node_versions()
+    versions, streams, notes, record, _ = await asyncio.gather(
+        cluster.node_versions(),
+        cluster.data_streams(),
+        _warnings(source, cluster),
+        _record(source, cluster),
+        _refuse_rights(operation, cluster),
+    )
     if len({version.major for version in versions}) > 1:
         shown = ", ".join(version.number for version in versions)
         return Hold(f"the nodes have different major versions ({shown})", retry_after=10)
-    await _refuse_kind(operation, looked, source, cluster)
-    await _refuse_rights(operation, cluster)
-    notes = await _warnings(source, cluster)
-    return Again({"source": await _record(source, cluster)}, notes=notes)
+    _refuse_kind(operation, looked, source, streams)
+    return Again({"source": record}, notes=notes)
 
 
-async def _refuse_kind(
-    operation: Operation, looked: Looked, source: IndexState, cluster: Cluster
+def _refuse_kind(
+    operation: Operation, looked: Looked, source: IndexState, streams: dict[str, list[str]]
 ) -> None:
     """The classifier once more: hours may lie between the POST and the head of the queue."""
-    streams = await cluster.data_streams()
     fault = refusal(operation.index_name, looked, streams, {})
     if fault := fault or mode_refusal(operation.mode, source):
         raise Failure(fault.code, fault.message)
@@ -105,4 +123,5 @@ async def _record(state: IndexState, cluster: Cluster) -> Source:
         settings=index_settings.to_restore(state.settings),
         lifecycle=lifecycle.after_swap(state.settings, state.rollovers),
         active_copies=await cluster.active_copies(state.index_name),
+        result_window=int(state.settings.get("index.max_result_window", 10_000)),
     )

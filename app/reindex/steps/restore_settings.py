@@ -33,7 +33,9 @@ async def restore_settings(work: Work, cluster: Cluster) -> Outcome:
         before = {key: target.settings.get(key) for key in differing}
         await cluster.put_settings(operation.new_index_name, differing, before)
         await cluster.flush(operation.new_index_name)
-        return Again()
+        looked = await cluster.look(operation.index_name, operation.new_index_name)
+        if _differing(target_in(looked, operation), wanted):
+            return Again(after=SHOWN_AFTER)
     active = await cluster.active_copies(operation.new_index_name)
     if active < operation.source.active_copies:
         return Hold(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from app.domain.errors import ClusterRefused, Failure
@@ -84,8 +85,9 @@ def _both(looked: Looked, operation: Operation) -> None:
 
 async def _as_proven(operation: Operation, cluster: Cluster) -> bool:
     assert operation.proof is not None
-    source = await cluster.shard_stats(operation.index_name)
-    target = await cluster.shard_stats(operation.new_index_name)
+    source, target = await asyncio.gather(
+        cluster.shard_stats(operation.index_name), cluster.shard_stats(operation.new_index_name)
+    )
     return [source[n].max_seq_no for n in sorted(source)] == operation.proof.source_seq_nos and [
         target[n].max_seq_no for n in sorted(target)
     ] == operation.proof.target_seq_nos

@@ -21,13 +21,14 @@ async def look(operation: Operation, cluster: Cluster) -> Looked:
     return await cluster.look(operation.index_name, operation.new_index_name, mappings=True)
 
 
-async def ensure_target(operation: Operation, cluster: Cluster) -> IndexState | Outcome:
-    """The operation's own target, made now or found, or what has to be waited for first.
+async def ensure_target(operation: Operation, looked: Looked, cluster: Cluster) -> Looked | Outcome:
+    """Source and target as they are once the target is there, or what has to be waited for first.
+
+    `looked` is how both were just now; the target is the operation's own, made now or found.
 
     Raises `Failure` where the name is taken by somebody else, where the cluster refuses mappings
     or settings for a new index, and where the index does not come out as the source.
     """
-    looked = await look(operation, cluster)
     if operation.new_index_name not in looked:
         await _create(operation, looked, cluster)
         looked = await look(operation, cluster)
@@ -39,7 +40,7 @@ async def ensure_target(operation: Operation, cluster: Cluster) -> IndexState | 
     if target.aliases:  # a template gave it some: a search must not find a half-filled index
         await cluster.take_aliases(target.index_name, target.aliases)
         return Again()
-    return target
+    return looked
 
 
 async def _create(operation: Operation, looked: Looked, cluster: Cluster) -> None:
