@@ -84,6 +84,7 @@ OPERATION: dict[str, Any] = {
             "state": "running",
             "documents": 334_000,
             "seen": 120_000,
+            "batch": 2_000,
             "attempt": 1,
             "taskId": "D9V7-BJFSJCEU_fm3piclQ:137",
             "startedAt": "2026-11-24T10:00:01.000Z",

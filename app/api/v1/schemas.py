@@ -137,7 +137,8 @@ class OperationList(Wire):
 class CopyWindow(Wire):
     """A part of the copy: the sequence numbers from `fromSeqNo` up to `toSeqNo` of one shard.
 
-    null is an open end. `documents`: expected in it; `seen`: handled by its task so far.
+    null is an open end. `documents`: expected in it; `seen`: handled so far; `batch`: documents
+    that are taken at a time. `taskId`: null where the window was small enough to do without a task.
     """
 
     number: int
@@ -147,6 +148,7 @@ class CopyWindow(Wire):
     state: Literal["planned", "running", "done"]
     documents: int
     seen: int
+    batch: int
     attempt: int
     task_id: str | None
     started_at: Time | None
