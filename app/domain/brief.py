@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from app.domain.kept import Kept
 from app.domain.operation import Goal, Operation, Record, Status, Step, Wish
+from app.domain.proof import ProofLevel
 from app.domain.state import State, state_of
 
 
@@ -18,6 +20,7 @@ class Brief(Record):
     new_index_name: str
     keeps_source: bool
     mode: str | None
+    proof_level: ProofLevel
     status: Status
     last_completed_step: Step
     single: bool
@@ -35,6 +38,8 @@ class Brief(Record):
     created_at: datetime
     updated_at: datetime
     ended_at: datetime | None
+    kept: Kept | None
+    kept_until: datetime | None
 
     @classmethod
     def of(cls, operation: Operation) -> Brief:

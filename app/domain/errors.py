@@ -15,7 +15,10 @@
     │   ├── TargetTaken            409  two sources would share a target, or it exists
     │   ├── OperationNotFound      404  by its index
     │   ├── UnknownOperation       404  by its id
-    │   └── CannotCancel           400
+    │   ├── UnknownBatch           404
+    │   ├── CannotCancel           400
+    │   ├── CannotRollBack         409
+    │   └── KeyReused              409  an Idempotency-Key with another body than before
     ├── Failure                    an operation cannot go on, and waiting will not mend it: undo
     │   ├── ClusterRefused         Elasticsearch said no; `kind` is its error type
     │   ├── TaskCancelled          a person cancelled the copy task: so is the operation
@@ -138,8 +141,36 @@ class UnknownOperation(Refused):
         super().__init__(f"There is no operation {operation_id[:100]}.")
 
 
+class UnknownBatch(Refused):
+    code = "unknown_batch"
+    status = 404
+
+    def __init__(self, batch_id: str) -> None:
+        super().__init__(f"There is no batch {batch_id[:100]}.")
+
+
 class CannotCancel(Refused):
     code = "cannot_cancel"
+
+
+class CannotRollBack(Refused):
+    """`code` says why."""
+
+    status = 409
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class KeyReused(Refused):
+    code = "idempotency_key_reused"
+    status = 409
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This Idempotency-Key came with another body before. A new request needs a new key."
+        )
 
 
 class Failure(ReindexQueueError):

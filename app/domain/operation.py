@@ -10,7 +10,9 @@ from typing import Any, TypedDict
 
 from pydantic import BaseModel, ConfigDict
 
+from app.domain.kept import Kept
 from app.domain.names import IndexName
+from app.domain.proof import ProofLevel, Proving
 from app.domain.windows import Window
 
 
@@ -41,17 +43,20 @@ class Step(IntEnum):
 
 
 class Goal(StrEnum):
-    """Where an operation is heading: forward, or back by way of the undo list."""
+    """Where an operation is heading: forward, back by way of the undo list, or, after its end,
+    back to the kept copy."""
 
     FINISH = "finish"
     FAIL = "fail"
     CANCEL = "cancel"
+    ROLL_BACK = "roll_back"
 
 
 ENDS_AS = {
     Goal.FINISH: Status.COMPLETED,
     Goal.FAIL: Status.FAILED,
     Goal.CANCEL: Status.CANCELLED,
+    Goal.ROLL_BACK: Status.CANCELLED,
 }
 
 
@@ -88,10 +93,14 @@ class Source(Record):
 
 
 class Proof(Record):
-    """What was seen when the copy was proven; the swap compares with it once more."""
+    """What was seen when the copy was proven; the swap compares with it once more.
 
-    level: str
+    `compared`: so many documents were compared one by one.
+    """
+
+    level: ProofLevel
     documents: int
+    compared: int = 0
     lucene_documents: int
     source_seq_nos: list[int]
     target_seq_nos: list[int]
@@ -105,8 +114,11 @@ class Operation(Record):
     `keeps_source`: only the aliases move in the end, the source stays under its name;
     `delete_old_index` is what was asked for (None: nothing). `mode`: the target's `index.mode`.
     `single`: started by name, so not in the batch queue on the wire. `undone` counts the finished
-    entries of the undo list, `crashes` the unexpected exceptions in a row. `leftover_uuid` is the
-    target that an earlier failed operation left for a person to look at.
+    entries of the way back, `crashes` the unexpected exceptions in a row. `leftover_uuid` is the
+    target that an earlier failed operation left for a person to look at. `concrete_name`: the index
+    behind `index_name` where that is the alias of a kept copy, since an earlier rollback. `kept`:
+    the source is cloned before the swap; `kept_until`: that clone is there, for a rollback.
+    `forced`: it is rolled back also where documents were written since.
     """
 
     id: str
@@ -114,10 +126,12 @@ class Operation(Record):
     batch_id: str | None
     caller: str
     index_name: IndexName
+    concrete_name: IndexName | None
     new_index_name: IndexName
     keeps_source: bool
     delete_old_index: bool | None
     mode: str | None
+    proof_level: ProofLevel
     status: Status
     last_completed_step: Step
     single: bool
@@ -135,7 +149,11 @@ class Operation(Record):
     source_seq_nos: list[int] | None
     target_uuid: str | None
     leftover_uuid: str | None
+    proving: Proving | None
     proof: Proof | None
+    kept: Kept | None
+    kept_until: datetime | None
+    forced: bool
     hold_reason: str | None
     hold_since: datetime | None
     attempts: int
@@ -145,6 +163,11 @@ class Operation(Record):
     updated_at: datetime
     ended_at: datetime | None
     version: int
+
+    @property
+    def source_name(self) -> IndexName:
+        """The concrete index that is rewritten."""
+        return self.concrete_name or self.index_name
 
     @property
     def live(self) -> bool:
@@ -172,7 +195,10 @@ class Changes(TypedDict, total=False):
     source_seq_nos: list[int] | None
     target_uuid: str | None
     leftover_uuid: str | None
+    proving: Proving | None
     proof: Proof | None
+    kept: Kept | None
+    kept_until: datetime | None
     hold_reason: str | None
     hold_since: datetime | None
     attempts: int
@@ -245,10 +271,12 @@ class Limits:
 
     `window_documents` documents a window, at most `batch_documents` a batch (`source.size`),
     `in_flight` windows at once. A window of at most `synchronous_documents` that fits into one
-    batch is copied by one request that waits for its end, without a task.
+    batch is copied by one request that waits for its end, without a task. A kept copy stays for
+    `keep_days`.
     """
 
     window_documents: int = 500_000
     batch_documents: int = 2_000
     in_flight: int = 3
     synchronous_documents: int = 1_000
+    keep_days: float = 7.0

@@ -8,7 +8,10 @@ from app.domain.operation import Goal, Status
 
 
 class State(StrEnum):
-    """`WAITING`: not started; `HOLDING`: waits for something outside; `UNDOING`: goes back."""
+    """`WAITING`: not started; `HOLDING`: waits for something outside; `UNDOING`: goes back.
+
+    `ROLLED_BACK`: the name is on the kept copy of the old index again.
+    """
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -18,13 +21,14 @@ class State(StrEnum):
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    ROLLED_BACK = "rolledBack"
 
     @property
     def ended(self) -> bool:
         return self in ENDED
 
 
-ENDED = (State.COMPLETED, State.FAILED, State.CANCELLED)
+ENDED = (State.COMPLETED, State.FAILED, State.CANCELLED, State.ROLLED_BACK)
 """Nothing more happens to an operation in one of these."""
 LIVE = tuple(state for state in State if state not in ENDED)
 
@@ -34,11 +38,13 @@ BY_STATUS = {
     Status.PAUSED: State.PAUSED,
     Status.CANCELLED: State.CANCELLED,
 }
-"""The states that the wire's status alone tells."""
+"""The states that the wire's status tells, but for `ROLLED_BACK`, which is `CANCELLED` there."""
 
 
 def state_of(status: Status, goal: Goal, *, started: bool, held: bool) -> State:
     """An operation that goes back is `UNDOING` also while it waits for something."""
+    if status is Status.CANCELLED and goal is Goal.ROLL_BACK:
+        return State.ROLLED_BACK
     if status in BY_STATUS:
         return BY_STATUS[status]
     if goal is not Goal.FINISH:

@@ -11,8 +11,10 @@ from sqlalchemy import func, insert
 from sqlmodel import col, select, update
 
 from app.domain.errors import AlreadyInProgress, Refused, TargetTaken
+from app.domain.kept import Kept, kept_name
 from app.domain.names import IndexName
 from app.domain.operation import Note, Operation, Status, Wish
+from app.domain.proof import ProofLevel
 from app.store.rows import operation_of
 from app.store.tables import ENDED_ROWS, LIVE_ROWS, BatchRow, OperationRow
 from app.store.transactions import Transaction
@@ -20,29 +22,54 @@ from app.store.transactions import Transaction
 
 @dataclass(frozen=True)
 class Wanted:
-    """An index that somebody wants reindexed, where to, and how; as in `Operation`."""
+    """An index that somebody wants reindexed, where to, and how; as in `Operation`.
+
+    `keep`: with a kept copy for a rollback.
+    """
 
     index_name: IndexName
     new_index_name: IndexName
     keeps_source: bool = False
     delete_old_index: bool | None = None
     mode: str | None = None
+    proof_level: ProofLevel = ProofLevel.SAMPLE
+    keep: bool = False
+    concrete_name: IndexName | None = None
+
+    @property
+    def source_name(self) -> IndexName:
+        """As `Operation.source_name`."""
+        return self.concrete_name or self.index_name
+
+
+@dataclass(frozen=True)
+class BatchKey:
+    """The client's own name for a request (`Idempotency-Key`), and what was in it (SHA-256)."""
+
+    key: str
+    request_hash: str
 
 
 @dataclass(frozen=True)
 class Enqueued:
-    """The operations queued or resumed, in order, and who was refused why."""
+    """The operations queued or resumed, in order, and who was refused why.
+
+    `batch_id` None: started singly. `repeated`: the batch was there already, nothing was queued.
+    """
 
     operations: list[Operation]
     refused: dict[IndexName, Refused]
+    batch_id: str | None = None
+    repeated: bool = False
 
 
 @dataclass(frozen=True)
 class _Live:
-    """What lives already: operations by index, and which index fills which target."""
+    """What lives already: operations by index, which index fills which target, and what is read."""
 
     by_index: dict[str, tuple[str, Status]]
     filler: dict[str, str]
+    sources: set[str]
 
 
 async def enqueue(
@@ -52,13 +79,16 @@ async def enqueue(
     refused: Sequence[dict[str, str]],
     *,
     single: bool,
+    key: BatchKey | None = None,
 ) -> Enqueued:
-    """Inserts all that can be, in order, each with the next `queuedAt`.
+    """Inserts all that can be, in order, each with the next `queuedAt`; nothing for a known `key`.
 
     An index with an operation in progress, or one whose target another fills, is refused and
     spoils nothing. A paused operation is resumed where it stopped, with what was asked for when it
     was made; in a batch it goes to the tail.
     """
+    if key and (known := await _batch_of(transaction, key)):
+        return Enqueued([], {}, known, repeated=True)
     live, leftovers = await _living(transaction), await _leftovers(transaction)
     batch_id = None if single else uuid.uuid4().hex
     blank = _blank(transaction, caller, batch_id)
@@ -75,29 +105,46 @@ async def enqueue(
             conflicts[want.index_name] = error
             continue
         else:
-            leftover = leftovers.get((want.index_name, want.new_index_name))
             order.append(uuid.uuid4().hex)
             own = {"id": order[-1], "queued_at": transaction.next_queued_at()}
-            rows.append({**blank, **vars(want), **own, "leftover_uuid": leftover})
+            leftover = leftovers.get((want.index_name, want.new_index_name))
+            rows.append({**blank, **own, **_asked(want, order[-1]), "leftover_uuid": leftover})
             live.filler[want.new_index_name] = want.index_name
+            live.sources.add(want.source_name)
         live.by_index[want.index_name] = (order[-1], Status.IN_PROGRESS)
     if batch_id:
-        late = [{"indexName": n, "message": e.message} for n, e in conflicts.items()]
-        await _insert_batch(transaction, batch_id, caller, [*refused, *late])
+        late = [refusal_entry(name, error) for name, error in conflicts.items()]
+        await _insert_batch(transaction, batch_id, caller, [*refused, *late], key)
     await transaction.bulk(insert(OperationRow), rows)
-    queued = {row["id"]: Operation.model_validate(row) for row in rows}
+    queued = {str(row["id"]): Operation.model_validate(row) for row in rows}
     for operation_id, place in resumed.items():
         queued[operation_id] = await _resume(transaction, operation_id, batch_id, place)
-    for operation in (queued[key] for key in order):
+    for operation in (queued[operation_id] for operation_id in order):
         what = "resumed" if operation.id in resumed else "queued"
         note = Note(what=what, index=operation.index_name, after=operation.new_index_name)
         transaction.announce(caller, [note], operation.id, operation.batch_id)
-    return Enqueued([queued[key] for key in order], conflicts)
+    return Enqueued([queued[operation_id] for operation_id in order], conflicts, batch_id)
+
+
+def refusal_entry(name: str, error: Refused) -> dict[str, str]:
+    """How a batch remembers a name that was refused."""
+    return {"index": name, "code": error.code, "message": error.message}
+
+
+def _asked(want: Wanted, operation_id: str) -> dict[str, Any]:
+    """What was asked for as column values."""
+    columns = {**vars(want), "proof_level": want.proof_level.value}
+    keep = columns.pop("keep")
+    kept = Kept(name=kept_name(want.index_name, operation_id)) if keep else None
+    return {**columns, "kept": kept.model_dump() if kept else None}
 
 
 def _conflict(want: Wanted, live: _Live) -> Refused | None:
-    if want.index_name in live.by_index:
+    """An index is in use as source, as target, or by the name that a rollback gave it."""
+    if want.index_name in live.by_index or want.source_name in live.sources:
         return AlreadyInProgress(want.index_name)
+    if filler := live.filler.get(want.index_name):
+        return AlreadyInProgress(filler)
     if want.new_index_name in live.filler:
         return TargetTaken(
             f"{want.index_name} would be copied to {want.new_index_name}, which is also the "
@@ -144,10 +191,27 @@ async def _resume(
     return operation_of(answer.scalars().one())
 
 
+async def _batch_of(transaction: Transaction, key: BatchKey) -> str | None:
+    """The batch that was posted with `key`: writing transactions come one after the other."""
+    found = await transaction.session.exec(
+        select(BatchRow.id).where(
+            col(BatchRow.cluster_id) == transaction.cluster_id,
+            col(BatchRow.idempotency_key) == key.key,
+        )
+    )
+    return found.first()
+
+
 async def _insert_batch(
-    transaction: Transaction, batch_id: str, caller: str, refused: list[dict[str, str]]
+    transaction: Transaction,
+    batch_id: str,
+    caller: str,
+    refused: list[dict[str, str]],
+    key: BatchKey | None,
 ) -> None:
     row = {
+        "idempotency_key": key.key if key else None,
+        "request_hash": key.request_hash if key else None,
         "id": batch_id,
         "cluster_id": transaction.cluster_id,
         "caller": caller,
@@ -164,6 +228,7 @@ async def _living(transaction: Transaction) -> _Live:
             OperationRow.index_name,
             OperationRow.new_index_name,
             OperationRow.status,
+            func.coalesce(OperationRow.concrete_name, OperationRow.index_name),
         ).where(
             col(OperationRow.cluster_id) == transaction.cluster_id,
             LIVE_ROWS,
@@ -171,8 +236,9 @@ async def _living(transaction: Transaction) -> _Live:
     )
     found = rows.all()
     return _Live(
-        by_index={name: (key, Status(status)) for key, name, _, status in found},
-        filler={target: name for _, name, target, _ in found},
+        by_index={name: (key, Status(status)) for key, name, _, status, _ in found},
+        filler={target: name for _, name, target, _, _ in found},
+        sources={str(source) for *_, source in found},
     )
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Executable,
     SQLColumnExpression,
     TextClause,
+    and_,
     case,
     cast,
     func,
@@ -39,7 +40,11 @@ _QUEUE_ENTRY: Any = [
     for name in QueueEntry._fields
 ]
 _status = col(OperationRow.status)
+_IS_ROLLED_BACK = and_(
+    _status == Status.CANCELLED.value, col(OperationRow.goal) == Goal.ROLL_BACK.value
+)
 _state = case(
+    (_IS_ROLLED_BACK, State.ROLLED_BACK.value),
     *[(_status == status.value, state.value) for status, state in BY_STATUS.items()],
     (col(OperationRow.goal) != Goal.FINISH.value, State.UNDOING.value),
     (col(OperationRow.started_at).is_(None), State.WAITING.value),
@@ -103,6 +108,10 @@ class Listing:
         ended = select(_status, number).where(*where, ENDED_ROWS).group_by(_status)
         for row in await read_rows(self._reader, ended):
             counts[BY_STATUS[Status(row["status"])]] = row["number"]
+        if counts[State.CANCELLED]:  # asked apart: with the goal the ended ones' index is not enough
+            back = select(number).where(*where, ENDED_ROWS, _IS_ROLLED_BACK)
+            counts[State.ROLLED_BACK] = (await read_rows(self._reader, back))[0]["number"]
+            counts[State.CANCELLED] -= counts[State.ROLLED_BACK]
         live = select(_state, number).where(*where, LIVE_ROWS).group_by(_state)
         for row in await read_rows(self._reader, live):
             counts[State(row["state"])] = row["number"]
@@ -146,7 +155,8 @@ def _in_states(states: Sequence[State]) -> list[ColumnElement[bool] | TextClause
     conditions: list[ColumnElement[bool] | TextClause] = [
         _state.in_([state.value for state in states])
     ]
-    ended = {status.value for status, state in BY_STATUS.items() if state in states and state.ended}
+    plain = {State.CANCELLED if state is State.ROLLED_BACK else state for state in states}
+    ended = {status.value for status, state in BY_STATUS.items() if state in plain and state.ended}
     if all(state.ended for state in states):
         conditions += [ENDED_ROWS, _status.in_(sorted(ended))]
     elif not ended:

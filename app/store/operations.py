@@ -16,7 +16,7 @@ from app.domain.errors import Outdated
 from app.domain.names import IndexName
 from app.domain.operation import LIVE, Changes, Goal, Note, Operation, Status, Wish
 from app.domain.windows import Window, WindowState
-from app.store.enqueueing import Enqueued, Wanted, enqueue
+from app.store.enqueueing import BatchKey, Enqueued, Wanted, enqueue
 from app.store.rows import operation_of, read_rows
 from app.store.tables import ENDED_ROWS, LIVE_ROWS, OperationRow, WindowRow
 from app.store.transactions import TROUBLE, Transaction, Transactions, unavailable
@@ -139,11 +139,12 @@ class Operations:
         refused: Sequence[dict[str, str]] = (),
         *,
         single: bool = False,
+        key: BatchKey | None = None,
     ) -> Enqueued:
         """Queues all that can be, in order, in one transaction; see `enqueueing.enqueue`."""
 
         async def work(transaction: Transaction) -> Enqueued:
-            return await enqueue(transaction, wanted, caller, refused, single=single)
+            return await enqueue(transaction, wanted, caller, refused, single=single, key=key)
 
         return await self._transactions.run(work)
 

@@ -10,9 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.domain.errors import StoreUnavailable
 from app.store import migrations
+from app.store.batches import Batches
 from app.store.engine import open_engines, parse_url, sqlite_path
 from app.store.errands import Errands
 from app.store.events import Events
+from app.store.kept_copies import KeptCopies
 from app.store.listing import Listing
 from app.store.operations import Operations
 from app.store.role import FileLockRole, LeaseRole, WorkerRole
@@ -28,6 +30,8 @@ class Store:
         self._reader = reader
         self._transactions = Transactions(writer, cluster_id)
         self.operations = Operations(self._transactions, reader, cluster_id)
+        self.kept_copies = KeptCopies(self._transactions, reader, cluster_id)
+        self.batches = Batches(reader, cluster_id)
         self.errands = Errands(self._transactions, reader, cluster_id)
         self.events = Events(reader, cluster_id)
         self.listing = Listing(reader, cluster_id)

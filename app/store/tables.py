@@ -5,7 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, Index, Integer, MetaData, Text, text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Index,
+    Integer,
+    MetaData,
+    Text,
+    false,
+    text,
+)
 from sqlmodel import Field, SQLModel
 
 NAMING = {
@@ -25,6 +35,7 @@ JSON_OR_NULL: Any = JSON(none_as_null=True)
 LIVE_ROWS = text("status IN (0, 3)")
 ENDED_ROWS = text("status IN (1, 2, 4)")
 """Conditions for queries, too: SQLite takes a partial index only for its own words."""
+KEPT_ROWS = text("kept_until IS NOT NULL")
 _WAITING = text("status = 0")
 
 
@@ -46,6 +57,9 @@ class BatchRow(Table, table=True):
     """Operations that were posted together, and the names that were refused."""
 
     __tablename__ = "batch"  # pyright: ignore[reportAssignmentType]
+    __table_args__ = (
+        Index("uq_batch_idempotency_key", "cluster_id", "idempotency_key", unique=True),
+    )
 
     id: str = Field(primary_key=True, max_length=32)
     cluster_id: str = Field(max_length=64, index=True)
@@ -110,6 +124,14 @@ class OperationRow(Table, table=True):
             postgresql_where=ENDED_ROWS,
         ),
         Index("ix_operation_batch", "cluster_id", "batch_id", "status"),
+        # the kept copies that are there, by their end
+        Index(
+            "ix_operation_kept",
+            "cluster_id",
+            "kept_until",
+            sqlite_where=KEPT_ROWS,
+            postgresql_where=KEPT_ROWS,
+        ),
     )
 
     id: str = Field(primary_key=True, max_length=32)
@@ -117,10 +139,14 @@ class OperationRow(Table, table=True):
     batch_id: str | None = Field(default=None, max_length=32, foreign_key="batch.id")
     caller: str = Field(max_length=255)
     index_name: str = Field(max_length=255)
+    concrete_name: str | None = Field(default=None, max_length=255)
     new_index_name: str = Field(max_length=255)
     keeps_source: bool = False
     delete_old_index: bool | None = None
     mode: str | None = Field(default=None, max_length=32)
+    proof_level: str = Field(
+        default="sample", max_length=16, sa_column_kwargs={"server_default": "sample"}
+    )
     status: int = Field(default=0, sa_type=Integer)
     last_completed_step: int = Field(default=0, sa_type=Integer)
     single: bool
@@ -138,7 +164,11 @@ class OperationRow(Table, table=True):
     source_seq_nos: list[int] | None = Field(default=None, sa_type=JSON_OR_NULL)
     target_uuid: str | None = Field(default=None, max_length=64)
     leftover_uuid: str | None = Field(default=None, max_length=64)
+    proving: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
     proof: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
+    kept: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
+    kept_until: datetime | None = None
+    forced: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     hold_reason: str | None = Field(default=None, sa_type=Text)
     hold_since: datetime | None = None
     attempts: int = 0
