@@ -12,13 +12,17 @@ from fastapi import FastAPI
 from app.api import errors, health, openapi, update_index, upgrade_assistant
 from app.api.kibana_host import KibanaHost
 from app.api.service import Service
+from app.api.v1.routes import ROUTERS
 from app.domain.operation import Limits
 from app.elastic.cluster import Cluster
 from app.elastic.connection import Connection, Credentials
 from app.elastic.view import ClusterView
 from app.reindex.announcements import Bell
+from app.reindex.checkup import Checkup
+from app.reindex.doctor import Doctor
 from app.reindex.errands import ErrandDesk
 from app.reindex.machine import Machine
+from app.reindex.overview import Overview
 from app.reindex.queue import Queue
 from app.reindex.reading import Reading
 from app.reindex.surroundings import Surroundings
@@ -58,6 +62,8 @@ def create_app(settings: Settings) -> FastAPI:
     ):
         app.include_router(upgrade_assistant.make_router(base, tag, keeps_by_default=keeps))
     app.include_router(update_index.router)
+    for router in ROUTERS:
+        app.include_router(router)
     app.include_router(health.router)
     app.add_middleware(
         KibanaHost,
@@ -104,22 +110,28 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Servi
     view = ClusterView(connection)
     surroundings = Surroundings(view)
     queue = Queue(store.operations, view, surroundings, bell, settings.reindex_prefix_major)
+    worker = Worker(
+        store.role,
+        store.operations,
+        store.errands,
+        machine,
+        bell,
+        f"worker:{who}",
+        settings.reindex_max_singles,
+    )
+    overview = Overview(store)
+    checkup = Checkup(store, overview, surroundings, worker)
     return Service(
         store=store,
         cluster=view,
         surroundings=surroundings,
         queue=queue,
         errands=ErrandDesk(store.errands, bell),
-        reading=Reading(store.operations, view, surroundings, queue),
-        worker=Worker(
-            store.role,
-            store.operations,
-            store.errands,
-            machine,
-            bell,
-            f"worker:{who}",
-            settings.reindex_max_singles,
-        ),
+        reading=Reading(store.operations, store.listing, view, surroundings, queue),
+        overview=overview,
+        checkup=checkup,
+        doctor=Doctor(store, view, checkup, worker),
+        worker=worker,
     )
 
 

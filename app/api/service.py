@@ -8,7 +8,10 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from app.elastic.view import ClusterView
+from app.reindex.checkup import Checkup
+from app.reindex.doctor import Doctor
 from app.reindex.errands import ErrandDesk
+from app.reindex.overview import Overview
 from app.reindex.queue import Queue
 from app.reindex.reading import Reading
 from app.reindex.surroundings import Surroundings
@@ -24,6 +27,9 @@ class Service:
     queue: Queue
     errands: ErrandDesk
     reading: Reading
+    overview: Overview
+    checkup: Checkup
+    doctor: Doctor
     worker: Worker
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
 from app.api.errors import error_answers
 from app.api.schemas import (
@@ -48,10 +48,16 @@ def make_router(base: str, tag: str, *, keeps_by_default: bool) -> APIRouter:
             ],
         )
 
-    @router.get("/batch/queue", summary="Get the batch reindex queue", responses=error_answers(503))
-    async def batch_queue(service: Current) -> QueueAnswer:  # pyright: ignore[reportUnusedFunction]
+    @router.get(
+        "/batch/queue",
+        summary="Get the batch reindex queue",
+        response_model=QueueAnswer,
+        responses=error_answers(503),
+    )
+    async def batch_queue(service: Current) -> Response:  # pyright: ignore[reportUnusedFunction]
         """The operations of the queue that have not ended, in order, the running one first."""
-        return QueueAnswer(queue=[ReindexOperation.of(o) for o in await service.reading.queue()])
+        body = QueueAnswer.body(await service.reading.queue())
+        return Response(body, media_type="application/json")
 
     @router.post(
         "",

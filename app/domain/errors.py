@@ -13,7 +13,8 @@
     │   ├── MixedVersions          426  the nodes' majors differ
     │   ├── AlreadyInProgress      400
     │   ├── TargetTaken            409  two sources would share a target, or it exists
-    │   ├── OperationNotFound      404
+    │   ├── OperationNotFound      404  by its index
+    │   ├── UnknownOperation       404  by its id
     │   └── CannotCancel           400
     ├── Failure                    an operation cannot go on, and waiting will not mend it: undo
     │   ├── ClusterRefused         Elasticsearch said no; `kind` is its error type
@@ -127,6 +128,14 @@ class OperationNotFound(Refused):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"No reindex operation found for index {name}")
+
+
+class UnknownOperation(Refused):
+    code = "unknown_operation"
+    status = 404
+
+    def __init__(self, operation_id: str) -> None:
+        super().__init__(f"There is no operation {operation_id[:100]}.")
 
 
 class CannotCancel(Refused):

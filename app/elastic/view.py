@@ -109,13 +109,14 @@ class ClusterView:
         The privileges are those Kibana asks for (8.x: cluster `manage`, `all` on every name,
         `read` on `.tasks`).
         """
+        each = {"names": names, "privileges": ["all"], "allow_restricted_indices": True}
         answer = await self._connection.read(
             "/_security/user/_has_privileges",
             None,
             {
                 "cluster": ["manage"],
                 "index": [
-                    {"names": names, "privileges": ["all"], "allow_restricted_indices": True},
+                    *([each] if names else []),
                     {"names": [".tasks"], "privileges": ["read"]},
                 ],
             },

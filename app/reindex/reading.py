@@ -8,12 +8,14 @@ from typing import Any
 from app.domain.errors import ClusterTrouble, IndexNotFound, MixedVersions, OperationNotFound
 from app.domain.names import IndexName
 from app.domain.operation import Operation
+from app.domain.queue_entry import QueueEntry
 from app.domain.warnings import warnings_of
 from app.elastic.answers import IndexState
 from app.elastic.view import ClusterView
 from app.reindex.queue import Queue
 from app.reindex.steps.identity import named
 from app.reindex.surroundings import Surroundings
+from app.store.listing import Listing
 from app.store.operations import Operations
 
 
@@ -40,18 +42,20 @@ class Reading:
     def __init__(
         self,
         operations: Operations,
+        listing: Listing,
         cluster: ClusterView,
         surroundings: Surroundings,
         queue: Queue,
     ) -> None:
         self._operations = operations
+        self._listing = listing
         self._cluster = cluster
         self._surroundings = surroundings
         self._queue = queue
 
-    async def queue(self) -> list[Operation]:
+    async def queue(self) -> list[QueueEntry]:
         """The batch queue in order, the running head included."""
-        return await self._operations.queue()
+        return await self._listing.queue()
 
     async def operation(self, name: str) -> Operation:
         """The newest operation of that index. Raises `OperationNotFound`."""

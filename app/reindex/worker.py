@@ -46,6 +46,11 @@ class WorkerReport:
     def alive(self) -> bool:
         return self.state not in (WorkerState.RESTARTING, WorkerState.STOPPED)
 
+    @property
+    def at_work(self) -> bool:
+        """It has the role."""
+        return self.state in (WorkerState.IDLE, WorkerState.WORKING)
+
 
 class Worker:
     """One task in the service's process. It stops by event between steps, never by cancellation."""

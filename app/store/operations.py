@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
-from sqlalchemy import Select, func
+from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -17,8 +17,8 @@ from app.domain.names import IndexName
 from app.domain.operation import LIVE, Changes, Goal, Note, Operation, Status, Wish
 from app.domain.windows import Window, WindowState
 from app.store.enqueueing import Enqueued, Wanted, enqueue
-from app.store.rows import operation_of
-from app.store.tables import OperationRow, WindowRow
+from app.store.rows import operation_of, read_rows
+from app.store.tables import ENDED_ROWS, LIVE_ROWS, OperationRow, WindowRow
 from app.store.transactions import TROUBLE, Transaction, Transactions, unavailable
 
 T = TypeVar("T")
@@ -56,17 +56,6 @@ class Operations:
             .limit(most)
         )
 
-    async def queue(self) -> list[Operation]:
-        """The batch queue: everything in progress that was not started singly, in order."""
-        return await self._select(
-            select(OperationRow)
-            .where(
-                col(OperationRow.status) == int(Status.IN_PROGRESS),
-                col(OperationRow.single).is_(False),
-            )
-            .order_by(col(OperationRow.queued_at))
-        )
-
     async def latest(self, index_name: IndexName) -> Operation | None:
         """The newest operation of that index, live or ended."""
         found = await self._select(
@@ -81,7 +70,7 @@ class Operations:
         """The indices that have an operation in progress or paused."""
         query = select(OperationRow.index_name).where(
             col(OperationRow.cluster_id) == self._cluster_id,
-            col(OperationRow.status).in_(_LIVE),
+            LIVE_ROWS,
         )
         return set(await self._column(query))
 
@@ -106,6 +95,7 @@ class Operations:
         """UUIDs of the targets that failed operations left for a person to look at."""
         query = select(func.coalesce(OperationRow.target_uuid, OperationRow.leftover_uuid)).where(
             col(OperationRow.cluster_id) == self._cluster_id,
+            ENDED_ROWS,
             col(OperationRow.status) == int(Status.FAILED),
             col(OperationRow.keep_target).is_(True),
         )
@@ -119,7 +109,14 @@ class Operations:
             raise unavailable(error) from error
 
     async def load(self, operation_id: str) -> Operation:
-        return (await self._select(select(OperationRow).where(OperationRow.id == operation_id)))[0]
+        """One that must be there."""
+        found = await self.find(operation_id)
+        assert found is not None
+        return found
+
+    async def find(self, operation_id: str) -> Operation | None:
+        found = await self._select(select(OperationRow).where(OperationRow.id == operation_id))
+        return found[0] if found else None
 
     async def windows(self, operation_id: str) -> tuple[Window, ...]:
         query = (
@@ -127,33 +124,11 @@ class Operations:
             .where(col(WindowRow.operation_id) == operation_id)
             .order_by(col(WindowRow.number))
         )
-        return tuple(Window.model_validate(row) for row in await self._rows(query))
-
-    async def waiting(self) -> int:
-        """How many operations are in progress, the running one included."""
-        query = select(func.count()).where(
-            col(OperationRow.cluster_id) == self._cluster_id,
-            col(OperationRow.status) == int(Status.IN_PROGRESS),
-        )
-        try:
-            async with AsyncSession(self._reader) as session:
-                return int((await session.exec(query)).one())
-        except TROUBLE as error:
-            raise unavailable(error) from error
+        return tuple(Window.model_validate(row) for row in await read_rows(self._reader, query))
 
     async def _select(self, query: SelectOfScalar[OperationRow]) -> list[Operation]:
         query = query.where(col(OperationRow.cluster_id) == self._cluster_id)
-        return _OPERATIONS.validate_python(await self._rows(query))
-
-    async def _rows(self, query: Select[Any]) -> list[dict[str, Any]]:
-        """Rows by column name, without the ORM: it would take half of the time of a long queue."""
-        try:
-            async with self._reader.connect() as connection:
-                found = await connection.execute(query)
-                keys = list(found.keys())
-                return [dict(zip(keys, row, strict=True)) for row in found]
-        except TROUBLE as error:
-            raise unavailable(error) from error
+        return _OPERATIONS.validate_python(await read_rows(self._reader, query))
 
     # --- wishes, by anybody
 

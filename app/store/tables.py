@@ -22,7 +22,9 @@ class Table(SQLModel):
 
 
 JSON_OR_NULL: Any = JSON(none_as_null=True)
-_LIVE = text("status IN (0, 3)")
+LIVE_ROWS = text("status IN (0, 3)")
+ENDED_ROWS = text("status IN (1, 2, 4)")
+"""Conditions for queries, too: SQLite takes a partial index only for its own words."""
 _WAITING = text("status = 0")
 
 
@@ -69,16 +71,16 @@ class OperationRow(Table, table=True):
             "cluster_id",
             "index_name",
             unique=True,
-            sqlite_where=_LIVE,
-            postgresql_where=_LIVE,
+            sqlite_where=LIVE_ROWS,
+            postgresql_where=LIVE_ROWS,
         ),
         Index(
             "uq_operation_live_target",
             "cluster_id",
             "new_index_name",
             unique=True,
-            sqlite_where=_LIVE,
-            postgresql_where=_LIVE,
+            sqlite_where=LIVE_ROWS,
+            postgresql_where=LIVE_ROWS,
         ),
         # the head of the queue is the first entry of this index, however long the history is
         Index(
@@ -90,11 +92,29 @@ class OperationRow(Table, table=True):
             postgresql_where=_WAITING,
         ),
         Index("ix_operation_history", "cluster_id", "index_name", "queued_at"),
+        # lists: all in order, the live ones, the ended ones by status, those of a batch
+        Index("ix_operation_place", "cluster_id", "queued_at"),
+        Index(
+            "ix_operation_live",
+            "cluster_id",
+            "queued_at",
+            sqlite_where=LIVE_ROWS,
+            postgresql_where=LIVE_ROWS,
+        ),
+        Index(
+            "ix_operation_ended",
+            "cluster_id",
+            "status",
+            "queued_at",
+            sqlite_where=ENDED_ROWS,
+            postgresql_where=ENDED_ROWS,
+        ),
+        Index("ix_operation_batch", "cluster_id", "batch_id", "status"),
     )
 
     id: str = Field(primary_key=True, max_length=32)
     cluster_id: str = Field(max_length=64)
-    batch_id: str | None = Field(default=None, max_length=32, foreign_key="batch.id", index=True)
+    batch_id: str | None = Field(default=None, max_length=32, foreign_key="batch.id")
     caller: str = Field(max_length=255)
     index_name: str = Field(max_length=255)
     new_index_name: str = Field(max_length=255)
