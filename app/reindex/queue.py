@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from app.domain.errors import (
@@ -111,7 +111,7 @@ class Queue:
     ) -> tuple[list[Operation], list[RefusedName]]:
         running = await self._surroundings.one_major()
         wanted, refused = _well_formed(requests, self._major or running)
-        faults = await self._faults(wanted)
+        faults = await self._faults(wanted, {r.index_name for r in requests if r.new_index_name})
         refused += [RefusedName(name, error) for name, error in faults.items()]
         good = [wish for wish in wanted if wish.index_name not in faults]
         earlier = [{"indexName": r.name, "message": r.error.message} for r in refused]
@@ -120,10 +120,13 @@ class Queue:
         self._bell.ring()
         return queued.operations, _in_order(requests, refused)
 
-    async def _faults(self, wanted: Sequence[Wanted]) -> dict[IndexName, Refused]:
+    async def _faults(
+        self, wanted: Sequence[Wanted], named: Collection[str]
+    ) -> dict[IndexName, Refused]:
         """Who of `wanted` the cluster's state, our privileges or our history speak against.
 
         An index that has a live operation is left to the store: it is refused or resumed there.
+        `named`: the indices whose target the client named.
         """
         live = await self._operations.live_names()
         new = [wish for wish in wanted if wish.index_name not in live]
@@ -144,9 +147,11 @@ class Queue:
             )
         }
         good = [wish for wish in new if wish.index_name not in faults]
-        return faults | await self._privilege_faults(good)
+        return faults | await self._privilege_faults(good, named)
 
-    async def _privilege_faults(self, wanted: Sequence[Wanted]) -> dict[IndexName, Refused]:
+    async def _privilege_faults(
+        self, wanted: Sequence[Wanted], named: Collection[str]
+    ) -> dict[IndexName, Refused]:
         names = [name for wish in wanted for name in (wish.index_name, wish.new_index_name)]
         cluster, by_index = await self._surroundings.missing_privileges(names)
         faults: dict[IndexName, Refused] = {}
@@ -155,7 +160,8 @@ class Queue:
             missing = [f"cluster: {p}" for p in cluster]
             missing += [f"{name}: {p}" for name in pair for p in by_index.get(name, ())]
             if missing:
-                faults[wish.index_name] = MissingPrivileges(wish.index_name, None, missing)
+                shown = wish.new_index_name if wish.index_name in named else None
+                faults[wish.index_name] = MissingPrivileges(wish.index_name, shown, missing)
         return faults
 
 
