@@ -20,6 +20,7 @@ from app.elastic.connection import Connection, Credentials
 from app.elastic.view import ClusterView
 from app.reindex.announcements import Bell
 from app.reindex.checkup import Checkup
+from app.reindex.control import Control
 from app.reindex.doctor import Doctor
 from app.reindex.errands import ErrandDesk
 from app.reindex.machine import Machine
@@ -103,7 +104,15 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Servi
         in_flight=settings.reindex_windows_in_flight,
         synchronous_documents=settings.reindex_synchronous_documents,
     )
-    machine = Machine(store.operations, lambda: Cluster(connection), bell, limits, f"worker:{who}")
+    skips = settings.reindex_hold_policy == "skip"
+    machine = Machine(
+        store.operations,
+        lambda: Cluster(connection),
+        bell,
+        limits,
+        f"worker:{who}",
+        settings.reindex_hold_skip_seconds if skips else None,
+    )
     view = ClusterView(connection)
     surroundings = Surroundings(view)
     queue = Queue(store.operations, view, surroundings, bell, settings.reindex_prefix_major)
@@ -123,6 +132,7 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Servi
         cluster=view,
         surroundings=surroundings,
         queue=queue,
+        control=Control(store.operations, queue, bell),
         errands=ErrandDesk(store.errands, bell),
         reading=Reading(store.operations, store.listing, view, surroundings, queue),
         overview=overview,

@@ -9,6 +9,7 @@ from fastapi import Depends, Path, Request
 
 from app.elastic.view import ClusterView
 from app.reindex.checkup import Checkup
+from app.reindex.control import Control
 from app.reindex.doctor import Doctor
 from app.reindex.errands import ErrandDesk
 from app.reindex.overview import Overview
@@ -25,6 +26,7 @@ class Service:
     cluster: ClusterView
     surroundings: Surroundings
     queue: Queue
+    control: Control
     errands: ErrandDesk
     reading: Reading
     overview: Overview

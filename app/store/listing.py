@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
 from app.domain.brief import Brief
-from app.domain.operation import Goal, Source, Status
+from app.domain.operation import BACK, Source, Status
 from app.domain.progress import CopyFigures, InFlight
 from app.domain.queue_entry import QueueEntry
 from app.domain.state import BY_STATUS, State
@@ -41,7 +41,7 @@ _QUEUE_ENTRY: Any = [
 _status = col(OperationRow.status)
 _state = case(
     *[(_status == status.value, state.value) for status, state in BY_STATUS.items()],
-    (col(OperationRow.goal) != Goal.FINISH.value, State.UNDOING.value),
+    (col(OperationRow.goal).in_([goal.value for goal in BACK]), State.UNDOING.value),
     (col(OperationRow.started_at).is_(None), State.WAITING.value),
     (col(OperationRow.hold_reason).is_not(None), State.HOLDING.value),
     else_=State.RUNNING.value,

@@ -50,18 +50,18 @@ def full_disk(source: IndexState) -> Hold | None:
 async def _take(
     operation: Operation, looked: Looked, source: IndexState, cluster: Cluster
 ) -> Outcome:
-    versions, streams, notes, record, _ = await asyncio.gather(
+    versions, streams, notes, found, _ = await asyncio.gather(
         cluster.node_versions(),
         cluster.data_streams(),
         _warnings(source, cluster),
-        _record(source, cluster),
+        record(source, cluster),
         _refuse_rights(operation, cluster),
     )
     if len({version.major for version in versions}) > 1:
         shown = ", ".join(version.number for version in versions)
         return Hold(f"the nodes have different major versions ({shown})", retry_after=10)
     _refuse_kind(operation, looked, source, streams)
-    return Again({"source": record}, notes=notes)
+    return Again({"source": found}, notes=notes)
 
 
 def _refuse_kind(
@@ -111,7 +111,8 @@ async def _warnings(source: IndexState, cluster: Cluster) -> list[Note]:
     return [Note(what="warning", index=source.name, text=text)]
 
 
-async def _record(state: IndexState, cluster: Cluster) -> Source:
+async def record(state: IndexState, cluster: Cluster) -> Source:
+    """The source as it is now, to be put back later. Taken before the first change to it."""
     return Source(
         uuid=state.uuid,
         shards=state.shards,

@@ -35,7 +35,7 @@ async def ensure_target(operation: Operation, looked: Looked, cluster: Cluster) 
     target = looked.get(operation.new_index_name)
     if target is None:
         return Hold(f"the target {operation.new_index_name} is not in the cluster state yet")
-    if target.stamp != operation.id:
+    if operation.id != target.stamp and operation.target_uuid != target.uuid:
         return await _not_ours(operation, target, cluster)
     if target.aliases:  # a template gave it some: a search must not find a half-filled index
         await cluster.take_aliases(target.index_name, target.aliases)
