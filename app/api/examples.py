@@ -155,7 +155,10 @@ ANSWERS: dict[str, Example] = {
     "queue": example("One running, one waiting", {"queue": [_RUNNING, _SECOND]}),
     "queue_empty": example("Nothing to do", {"queue": []}),
     "started": example("Started", operation()),
-    "resumed": example("Resumed where it was paused", operation(lastCompletedStep=20)),
+    "resumed": example(
+        "Resumed where it was paused",
+        {**_RUNNING, "locked": None, "reindexOptions": {"openAndClose": False}},
+    ),
     "started_renamed": example("Started with a name of one's own", _RENAMED),
     "started_mode": example(
         "Queued, with another index mode",

@@ -122,6 +122,8 @@ async def test_every_command_of_the_document_is_taken_by_the_service(
     document: Json, service: Service, es: Elastic
 ) -> None:
     for name, operation in operations(document):
+        if "/api/reindex_service/" in name:  # the same once more
+            continue
         for index in es.indices():
             es.delete(f"/{index}")
         es.put("/logs-2019", {"settings": {"number_of_replicas": 0}})
