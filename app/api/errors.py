@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from app.api.schemas import ErrorEnvelope
-from app.domain.errors import MixedVersions, ReindexQueueError
+from app.domain.errors import MissingPrivileges, MixedVersions, ReindexQueueError
 from app.telemetry import logger
 
 log = logger(__name__)
@@ -87,8 +87,15 @@ def answer(
 
 async def _on_domain_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ReindexQueueError)
-    attributes = {"allNodesUpgraded": False} if isinstance(error, MixedVersions) else None
-    return answer(request, error.status, error.message, error.code, attributes)
+    return answer(request, error.status, error.message, error.code, _attributes(error))
+
+
+def _attributes(error: ReindexQueueError) -> dict[str, Any] | None:
+    if isinstance(error, MixedVersions):
+        return {"allNodesUpgraded": False}
+    if isinstance(error, MissingPrivileges):
+        return {"missingPrivileges": list(error.missing)}
+    return None
 
 
 async def _on_validation_error(request: Request, error: Exception) -> JSONResponse:

@@ -71,7 +71,8 @@ class Source(Record):
 
     `settings` holds the keys of `index_settings.RESTORED` (None: not set), `lifecycle` what is set
     after the swap, `blocks` the `index.blocks.*` that were on; `active_copies` are the started
-    shard copies of all its shards.
+    shard copies of all its shards. `time_series`: Elasticsearch makes the ids itself;
+    `searchable_seq_nos` is False where an index (9.4) keeps none that a search could name.
     """
 
     uuid: str
@@ -84,6 +85,8 @@ class Source(Record):
     settings: dict[str, str | None]
     lifecycle: dict[str, str]
     active_copies: int
+    time_series: bool = False
+    searchable_seq_nos: bool = True
 
 
 class Proof(Record):

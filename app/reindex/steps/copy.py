@@ -52,8 +52,9 @@ async def plan_copy(work: Work, cluster: Cluster) -> Outcome:
 
 
 async def _boundaries(work: Work, shard: int, stats: ShardStats, cluster: Cluster) -> list[int]:
+    source = work.operation.source
     cuts = cuts_needed(stats.documents, work.limits.window_documents)
-    if not cuts:
+    if not cuts or not (source and source.searchable_seq_nos):
         return []
     percents = [100 * (n + 1) / (cuts + 1) for n in range(cuts)]
     index = work.operation.index_name
@@ -99,7 +100,8 @@ def request(work: Work, window: Window) -> dict[str, Any]:
     """The `_reindex` body of one window.
 
     External versions keep the documents' versions and make a second run write nothing (its
-    conflicts are counted, not fatal). A slice with as many parts as shards reads one shard.
+    conflicts are counted, not fatal). A time series takes no versions: there `create` does that.
+    A slice with as many parts as shards reads one shard.
     """
     operation = work.operation
     assert operation.source is not None
@@ -112,14 +114,11 @@ def request(work: Work, window: Window) -> dict[str, Any]:
     }
     if operation.source.shards > 1:
         source["slice"] = {"id": window.shard, "max": operation.source.shards}
+    once = {"op_type": "create"} if operation.source.time_series else {"version_type": "external"}
     return {
         "conflicts": "proceed",
         "source": source,
-        "dest": {
-            "index": operation.new_index_name,
-            "version_type": "external",
-            "pipeline": "_none",
-        },
+        "dest": {"index": operation.new_index_name, "pipeline": "_none", **once},
     }
 
 
