@@ -12,7 +12,7 @@ VECTORS = {"hidden-vectors": {}, "shown-vectors": {"mapping.exclude_source_vecto
 def make_new(es: Elastic) -> list[str]:
     """Creates them and answers their names. `synthetic` needs a trial licence."""
     es.post("/_license/start_trial?acknowledge=true")
-    for make in (_vectors, _synthetic, _logs, _metrics, _without_seq_nos):
+    for make in (_vectors, _synthetic, make_logs, make_metrics, _without_seq_nos):
         make(es)
     return [*VECTORS, "synthetic", "logs", "metrics", "no-seq-nos"]
 
@@ -41,7 +41,8 @@ def _synthetic(es: Elastic) -> None:
     es.bulk("synthetic", [{"n": n, "b": [3, 1, 2], "t": {"k": f"{n}"}, "e": []} for n in range(50)])
 
 
-def _logs(es: Elastic) -> None:
+def make_logs(es: Elastic) -> None:
+    """Fifty documents in an index of mode logsdb, which sorts them and puts `_source` together."""
     es.put("/logs", {"settings": {"index.mode": "logsdb"}})
     stamp = "2024-01-01T00:00:{:02}Z"
     es.bulk(
@@ -53,7 +54,8 @@ def _logs(es: Elastic) -> None:
     )
 
 
-def _metrics(es: Elastic) -> None:
+def make_metrics(es: Elastic) -> None:
+    """Forty documents in a time series of two shards."""
     settings = {
         "index.mode": "time_series",
         "index.routing_path": ["host"],
