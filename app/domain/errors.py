@@ -92,6 +92,8 @@ class WrongKind(Refused):
 
 
 class MissingPrivileges(Refused):
+    """`target` only where the client named one (Kibana's two texts); `missing` in words."""
+
     code = "missing_privileges"
     status = 403
 

@@ -80,6 +80,8 @@ class Source(Record):
     `settings` holds the keys of `index_settings.RESTORED` (None: not set), `lifecycle` what is set
     after the swap, `blocks` the `index.blocks.*` that were on; `active_copies` are the started
     shard copies of all its shards; `result_window` is its `index.max_result_window`.
+    `time_series`: Elasticsearch makes the ids itself; `searchable_seq_nos` is False where an index
+    (9.4) keeps none that a search could name.
     """
 
     uuid: str
@@ -93,6 +95,8 @@ class Source(Record):
     lifecycle: dict[str, str]
     active_copies: int
     result_window: int = 10_000
+    time_series: bool = False
+    searchable_seq_nos: bool = True
 
 
 class Proof(Record):

@@ -16,6 +16,8 @@ async def end_tasks(work: Work, cluster: Cluster) -> Outcome:
     there is nothing to undo: the operation goes on to its end.
     """
     operation = work.operation
+    if operation.source is None:  # nothing was sent; also for a user who may not even look
+        return Done()
     looked = await cluster.look(operation.index_name, operation.new_index_name)
     if is_swapped(looked, operation):
         forward: Changes = {"goal": Goal.FINISH, "last_completed_step": Step.ALIAS_CREATED}
