@@ -17,6 +17,7 @@
     │   ├── UnknownOperation       404  by its id
     │   ├── UnknownBatch           404
     │   ├── CannotCancel           400
+    │   ├── WrongState             409  pause, resume or retry of one in another state
     │   ├── CannotRollBack         409
     │   └── KeyReused              409  an Idempotency-Key with another body than before
     ├── Failure                    an operation cannot go on, and waiting will not mend it: undo
@@ -94,6 +95,8 @@ class WrongKind(Refused):
 
 
 class MissingPrivileges(Refused):
+    """`target` only where the client named one (Kibana's two texts); `missing` in words."""
+
     code = "missing_privileges"
     status = 403
 
@@ -171,6 +174,13 @@ class KeyReused(Refused):
         super().__init__(
             "This Idempotency-Key came with another body before. A new request needs a new key."
         )
+
+
+class WrongState(Refused):
+    """What was asked for does not fit the state that the operation is in."""
+
+    code = "wrong_state"
+    status = 409
 
 
 class Failure(ReindexQueueError):

@@ -43,13 +43,21 @@ class Step(IntEnum):
 
 
 class Goal(StrEnum):
-    """Where an operation is heading: forward, back by way of the undo list, or, after its end,
-    back to the kept copy."""
+    """Where an operation is heading: forward, back by way of its list, or aside for a while.
+
+    `ROLL_BACK`: after its end, back to the kept copy.
+    """
 
     FINISH = "finish"
     FAIL = "fail"
     CANCEL = "cancel"
+    PAUSE = "pause"
+    PARK = "park"
     ROLL_BACK = "roll_back"
+
+
+BACK = (Goal.FAIL, Goal.CANCEL)
+"""The goals of an operation that ends without a swap."""
 
 
 ENDS_AS = {
@@ -65,6 +73,8 @@ class Wish(StrEnum):
 
     NONE = ""
     CANCEL = "cancel"
+    PAUSE = "pause"
+    RETRY = "retry"
 
 
 class Record(BaseModel):
@@ -77,6 +87,8 @@ class Source(Record):
     `settings` holds the keys of `index_settings.RESTORED` (None: not set), `lifecycle` what is set
     after the swap, `blocks` the `index.blocks.*` that were on; `active_copies` are the started
     shard copies of all its shards; `result_window` is its `index.max_result_window`.
+    `time_series`: Elasticsearch makes the ids itself; `searchable_seq_nos` is False where an index
+    (9.4) keeps none that a search could name.
     """
 
     uuid: str
@@ -90,6 +102,8 @@ class Source(Record):
     lifecycle: dict[str, str]
     active_copies: int
     result_window: int = 10_000
+    time_series: bool = False
+    searchable_seq_nos: bool = True
 
 
 class Proof(Record):
@@ -115,9 +129,11 @@ class Operation(Record):
     `delete_old_index` is what was asked for (None: nothing). `mode`: the target's `index.mode`.
     `single`: started by name, so not in the batch queue on the wire. `undone` counts the finished
     entries of the way back, `crashes` the unexpected exceptions in a row. `leftover_uuid` is the
-    target that an earlier failed operation left for a person to look at. `concrete_name`: the index
-    behind `index_name` where that is the alias of a kept copy, since an earlier rollback. `kept`:
-    the source is cloned before the swap; `kept_until`: that clone is there, for a rollback.
+    target that an earlier failed operation left for a person to look at. `aside`: it was begun, but
+    is not in hand (it was paused or parked), so the one that is goes first. `unblocked`: it was
+    parked, the source took writes since, and has to be recorded and compared anew. `concrete_name`:
+    the index behind `index_name` where that is the alias of a kept copy, since an earlier rollback.
+    `kept`: the source is cloned before the swap; `kept_until`: that clone is there, for a rollback.
     `forced`: it is rolled back also where documents were written since.
     """
 
@@ -149,6 +165,8 @@ class Operation(Record):
     source_seq_nos: list[int] | None
     target_uuid: str | None
     leftover_uuid: str | None
+    aside: bool = False
+    unblocked: bool = False
     proving: Proving | None
     proof: Proof | None
     kept: Kept | None
@@ -174,6 +192,12 @@ class Operation(Record):
         return self.status in LIVE
 
     @property
+    def runs(self) -> bool:
+        """True where the machine has something to do on it, also a cancel of a paused one."""
+        cancelled = self.status is Status.PAUSED and self.requested is Wish.CANCEL
+        return self.status is Status.IN_PROGRESS or cancelled
+
+    @property
     def marker(self) -> IndexName:
         """The hidden alias that guards a removal: it is put on the index that must survive."""
         return IndexName(f".rq-{self.id}")
@@ -195,6 +219,8 @@ class Changes(TypedDict, total=False):
     source_seq_nos: list[int] | None
     target_uuid: str | None
     leftover_uuid: str | None
+    aside: bool
+    unblocked: bool
     proving: Proving | None
     proof: Proof | None
     kept: Kept | None
@@ -229,12 +255,16 @@ class Done:
 
 @dataclass(frozen=True)
 class Again:
-    """The step got on, but is not done; call it again after `after` seconds."""
+    """The step got on, but is not done; call it again after `after` seconds.
+
+    `anew`: the windows there were are forgotten, the copy begins anew.
+    """
 
     changes: Changes = field(default_factory=Changes)
     windows: Sequence[Window] = ()
     notes: Sequence[Note] = ()
     after: float = 0.0
+    anew: bool = False
 
 
 @dataclass(frozen=True)

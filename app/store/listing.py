@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
 from app.domain.brief import Brief
-from app.domain.operation import Goal, Source, Status
+from app.domain.operation import BACK, Source, Status
 from app.domain.progress import CopyFigures, InFlight
 from app.domain.queue_entry import QueueEntry
 from app.domain.state import BY_STATUS, State
@@ -46,7 +46,7 @@ _IS_ROLLED_BACK = and_(
 _state = case(
     (_IS_ROLLED_BACK, State.ROLLED_BACK.value),
     *[(_status == status.value, state.value) for status, state in BY_STATUS.items()],
-    (col(OperationRow.goal) != Goal.FINISH.value, State.UNDOING.value),
+    (col(OperationRow.goal).in_([goal.value for goal in BACK]), State.UNDOING.value),
     (col(OperationRow.started_at).is_(None), State.WAITING.value),
     (col(OperationRow.hold_reason).is_not(None), State.HOLDING.value),
     else_=State.RUNNING.value,

@@ -35,8 +35,9 @@ JSON_OR_NULL: Any = JSON(none_as_null=True)
 LIVE_ROWS = text("status IN (0, 3)")
 ENDED_ROWS = text("status IN (1, 2, 4)")
 """Conditions for queries, too: SQLite takes a partial index only for its own words."""
+WAITING_ROWS = text("status = 0")
+IN_HAND_ROWS = text("status = 0 AND started_at IS NOT NULL")
 KEPT_ROWS = text("kept_until IS NOT NULL")
-_WAITING = text("status = 0")
 
 
 class ClusterStateRow(Table, table=True):
@@ -102,8 +103,16 @@ class OperationRow(Table, table=True):
             "cluster_id",
             "single",
             "queued_at",
-            sqlite_where=_WAITING,
-            postgresql_where=_WAITING,
+            sqlite_where=WAITING_ROWS,
+            postgresql_where=WAITING_ROWS,
+        ),
+        Index(
+            "ix_operation_in_hand",
+            "cluster_id",
+            "single",
+            "queued_at",
+            sqlite_where=IN_HAND_ROWS,
+            postgresql_where=IN_HAND_ROWS,
         ),
         Index("ix_operation_history", "cluster_id", "index_name", "queued_at"),
         # lists: all in order, the live ones, the ended ones by status, those of a batch
@@ -164,6 +173,8 @@ class OperationRow(Table, table=True):
     source_seq_nos: list[int] | None = Field(default=None, sa_type=JSON_OR_NULL)
     target_uuid: str | None = Field(default=None, max_length=64)
     leftover_uuid: str | None = Field(default=None, max_length=64)
+    aside: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
+    unblocked: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
     proving: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
     proof: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
     kept: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
