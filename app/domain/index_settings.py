@@ -25,6 +25,14 @@ WHILE_COPYING: dict[str, str] = {
 """Pipelines are switched off by name, not by null: a template could bring them back. The translog
 is synced with every request, so that a window once done survives a killed node."""
 
+KEPT: dict[str, str] = {
+    "index.number_of_replicas": "0",
+    "index.auto_expand_replicas": "false",
+    "index.hidden": "true",
+}
+"""What a kept copy has otherwise than its source: no wildcard finds it, and it costs the disk once
+at most. A rollback gives it the source's values."""
+
 RESTORED = tuple(key for key in WHILE_COPYING if key != "index.hidden")
 """Given back to the target before the swap; `index.hidden` only after it."""
 
@@ -102,6 +110,11 @@ _PRIVATE_PREFIXES = (
 def blocks_on(flat: Mapping[str, Any]) -> dict[str, str]:
     """The `index.blocks.*` that are on."""
     return {key: "true" for key in BLOCKS if str(flat.get(key)) == "true"}
+
+
+def hides_seq_nos(flat: Mapping[str, Any]) -> bool:
+    """True where no search can name sequence numbers (an option of 9.4)."""
+    return str(flat.get("index.disable_sequence_numbers")) == "true"
 
 
 def to_restore(flat: Mapping[str, Any]) -> dict[str, str | None]:

@@ -19,8 +19,8 @@ class Proving(BaseModel):
     """A full comparison on its way: saved between its turns, so that it goes on after a crash.
 
     All shards before `shard` are compared, and of it the documents below `from_seq_no` (the
-    source's). `target_seq_nos` are those of the target when it began: where they have changed in the
-    end, it begins anew.
+    source's). `target_seq_nos` are those of the target when it began: where they have changed in
+    the end, it begins anew.
     """
 
     model_config = ConfigDict(frozen=True)

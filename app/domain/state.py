@@ -47,7 +47,7 @@ def state_of(status: Status, goal: Goal, *, started: bool, held: bool) -> State:
         return State.ROLLED_BACK
     if status in BY_STATUS:
         return BY_STATUS[status]
-    if goal in BACK:
+    if goal in (*BACK, Goal.ROLL_BACK):
         return State.UNDOING
     if not started:
         return State.WAITING

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.domain import index_settings
 from app.domain.names import IndexName
@@ -59,6 +59,16 @@ class IndexState:
         return int(self.settings["index.number_of_shards"])
 
     @property
+    def created_major(self) -> int:
+        """The major of Elasticsearch that made it."""
+        return int(self.settings["index.version.created"]) // 1_000_000
+
+    @property
+    def mode(self) -> str | None:
+        """`index.mode`; None where it is not set."""
+        return self.settings.get("index.mode")
+
+    @property
     def blocks(self) -> dict[str, str]:
         return index_settings.blocks_on(self.settings)
 
@@ -97,6 +107,27 @@ class Shards:
     total: int
     successful: int
     failed: int
+
+    @classmethod
+    def of(cls, answer: Mapping[str, Any]) -> Shards:
+        shards = answer["_shards"]
+        return cls(int(shards["total"]), int(shards["successful"]), int(shards["failed"]))
+
+
+class Document(NamedTuple):
+    id: str
+    routing: str | None
+    version: int
+    source: Any
+
+
+@dataclass(frozen=True)
+class Documents:
+    """A page of documents; `total` is how many the query found in all."""
+
+    page: list[Document]
+    total: int
+    shards: Shards
 
 
 @dataclass(frozen=True)

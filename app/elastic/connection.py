@@ -10,6 +10,7 @@ from elasticsearch import ApiError, AsyncElasticsearch
 
 from app.domain.errors import ClusterRefused, NotElasticsearch, ReindexQueueError
 from app.elastic.node import Node
+from app.elastic.serializer import Serializer
 from app.elastic.translation import CLIENT_ERRORS, to_domain
 
 ORDINARY = "reindex-queue"
@@ -39,7 +40,12 @@ class Connection:
         elif credentials.username:
             options["basic_auth"] = (credentials.username, credentials.password or "")
         client = AsyncElasticsearch(
-            list(hosts), node_class=Node, opaque_id=ORDINARY, retry_on_status=(), **options
+            list(hosts),
+            node_class=Node,
+            opaque_id=ORDINARY,
+            retry_on_status=(),
+            serializer=Serializer(),
+            **options,
         )
         self._client = client
         self._reader = client.options(max_retries=1, request_timeout=READ_SECONDS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -12,16 +12,14 @@ from app.elastic.answers import (
     IndexState,
     Looked,
     RunningTask,
-    Shards,
     ShardStats,
     TaskState,
     Version,
 )
-from app.elastic.connection import Connection, is_missing
+from app.elastic.connection import is_missing
+from app.elastic.documents import DocumentView
+from app.elastic.paths import chunks, in_path
 from app.elastic.translation import understanding
-
-MAX_PATH = 3_500
-"""Characters of index names in a URL: Elasticsearch takes 4,096 bytes for the whole first line."""
 
 _NO_ALIAS = (
     "invalid_alias_name_exception",
@@ -41,29 +39,8 @@ _STATE_FIELDS = (
 )
 
 
-def in_path(*names: str) -> str:
-    return ",".join(quote(name, safe="") for name in names)
-
-
-def chunks(names: Iterable[IndexName]) -> list[list[IndexName]]:
-    """`names` in order, divided so that each part fits into one URL."""
-    parts: list[list[IndexName]] = []
-    room = 0
-    for name in names:
-        length = len(quote(name, safe="")) + 1
-        if length > room:
-            parts.append([])
-            room = MAX_PATH
-        parts[-1].append(name)
-        room -= length
-    return parts
-
-
-class ClusterView:
+class ClusterView(DocumentView):
     """Reads one cluster. Every method raises `ClusterTrouble` where waiting may help."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
 
     async def version(self) -> Version:
         answer = await self._connection.read("/")
@@ -205,12 +182,6 @@ class ClusterView:
         with understanding(f"the aliases of {index}"):
             return dict(answer[index]["aliases"]) if index in answer else {}
 
-    async def count(self, index: IndexName) -> tuple[int, Shards]:
-        """Documents a search sees (nested children do not count), and the shards that answered."""
-        answer = await self._connection.read(f"/{in_path(index)}/_count")
-        with understanding(f"the documents of {index}"):
-            return int(answer["count"]), shards_of(answer)
-
     async def shard_stats(self, index: IndexName) -> dict[int, ShardStats]:
         """The primaries of `index` by number; one that is not active is missing here."""
         answer = await self._connection.read(
@@ -226,25 +197,6 @@ class ClusterView:
         )
         with understanding(f"the health of {index}"):
             return int(answer["active_shards"])
-
-    async def percentiles_of_seq_no(
-        self, index: IndexName, shard: int, percents: Sequence[float]
-    ) -> list[float]:
-        """Estimated sequence numbers below which that share of the shard's documents lie."""
-        answer = await self._connection.read(
-            f"/{in_path(index)}/_search",
-            {"preference": f"_shards:{shard}", "request_cache": "false"},
-            {
-                "size": 0,
-                "track_total_hits": False,
-                "aggs": {"cut": {"percentiles": {"field": "_seq_no", "percents": list(percents)}}},
-            },
-        )
-        with understanding(f"the sequence numbers of {index}"):
-            if shards_of(answer).failed:
-                raise ClusterBusy(f"Shard {shard} of {index} does not answer searches now.")
-            values = cast(dict[str, float | None], answer["aggregations"]["cut"]["values"])
-            return [float(value) for value in values.values() if value is not None]
 
     async def task(self, task_id: str) -> TaskState | None:
         """The task, running or ended with a stored result; None where nobody knows it."""
@@ -278,11 +230,6 @@ class ClusterView:
                 for t in cast(list[dict[str, Any]], answer["tasks"])
             ]
         return [task for task in tasks if task.opaque_id.startswith(opaque_prefix)]
-
-
-def shards_of(answer: dict[str, Any]) -> Shards:
-    shards = answer["_shards"]
-    return Shards(int(shards["total"]), int(shards["successful"]), int(shards["failed"]))
 
 
 def _primaries(entry: dict[str, Any]) -> dict[int, ShardStats]:

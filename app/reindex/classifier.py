@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, cast
 
+from app.domain import index_settings
 from app.domain.errors import (
     AlreadyReindexed,
     IndexNotFound,
@@ -14,6 +15,7 @@ from app.domain.errors import (
     WrongKind,
 )
 from app.domain.names import IndexName
+from app.domain.proof import ProofLevel
 from app.elastic.answers import IndexState, Looked
 
 MODES = ("standard", "lookup", "logsdb", "time_series")
@@ -60,6 +62,13 @@ def _not_there(name: IndexName, looked: Looked, earlier: dict[str, str]) -> Refu
 def _of_kind(state: IndexState) -> Refused | None:
     """Why an index of this kind is not taken."""
     name, settings = state.name, state.settings
+    if state.stamp:
+        return WrongKind(
+            "in_use",
+            f"{name} is the new index or the kept copy of the operation {state.stamp}, which it "
+            "belongs to. Where that operation is over, remove the setting "
+            f"{index_settings.STAMP} from it first.",
+        )
     if state.system:
         return WrongKind(
             "system_index",
@@ -116,6 +125,32 @@ def target_refusal(
             "Rename or remove that alias."
         )
     return None
+
+
+def keep_refusal(state: IndexState, major: int) -> Refused | None:
+    """Why an index cannot be cloned for a rollback, or None.
+
+    9.4 answers 500 to the clone of an index of 7.x, and never lifts a write block of one.
+    """
+    if state.created_major > major - 2:
+        return None
+    return WrongKind(
+        "cannot_keep",
+        f"{state.name} was made by Elasticsearch {state.created_major}, which this cluster of "
+        f"{major} can read but not clone, so it cannot be kept for a rollback. Post it with "
+        "keepOldIndex false (without it, where REINDEX_KEEP_OLD_INDEX is set), after a snapshot.",
+    )
+
+
+def proof_refusal(level: ProofLevel, state: IndexState) -> Refused | None:
+    """Why a copy cannot be proven by `level`, or None."""
+    if level is not ProofLevel.FULL or not index_settings.hides_seq_nos(state.settings):
+        return None
+    return WrongKind(
+        "proof",
+        f"{state.name} has no sequence numbers to be searched by (index.disable_sequence_numbers), "
+        "so its documents cannot be gone through one by one. Post it with proof sample.",
+    )
 
 
 def mode_refusal(mode: str | None, state: IndexState) -> Refused | None:

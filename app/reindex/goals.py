@@ -6,13 +6,20 @@ from datetime import UTC, datetime, timedelta
 
 from app.domain.operation import BACK, ENDS_AS, Changes, Goal, Note, Operation, Status, Step, Wish
 
+SWAPPED_BACK = 2
+"""So many entries of a rollback are finished once the kept copy has the name."""
 PARKED_SECONDS = 60.0
 """After so long a parked operation is tried again, when the one in hand has ended."""
 
 
 def granted(operation: Operation) -> tuple[Changes, list[Note]]:
-    """What a wish changes: nothing after the swap, and on the way aside only a cancel does."""
+    """What a wish changes: nothing after the swap, and on the way aside only a cancel does.
+
+    A rollback can be cancelled until it takes hold of the new index.
+    """
     wish, name = operation.requested, operation.index_name
+    if wish is Wish.CANCEL and not_back_yet(operation) and not operation.undone:
+        return stay_completed(), [Note(what="rollback cancelled", index=name)]
     late = operation.last_completed_step >= Step.ALIAS_CREATED or operation.goal in BACK
     if wish is Wish.CANCEL and not late:
         changes: Changes = {"goal": Goal.CANCEL, "undone": 0, "status": Status.IN_PROGRESS}
@@ -22,6 +29,24 @@ def granted(operation: Operation) -> tuple[Changes, list[Note]]:
     if wish is Wish.RETRY and operation.hold_reason is not None:
         return {"next_attempt_at": None, "attempts": 0}, [Note(what="tried again", index=name)]
     return {}, []
+
+
+def not_back_yet(operation: Operation) -> bool:
+    """True for a rollback before the call that makes it one: its last entry but one."""
+    return operation.goal is Goal.ROLL_BACK and operation.undone < SWAPPED_BACK
+
+
+def stay_completed() -> Changes:
+    """The end of a rollback that is none."""
+    return cleared(
+        {
+            "goal": Goal.FINISH,
+            "undone": 0,
+            "status": Status.COMPLETED,
+            "ended_at": datetime.now(UTC),
+            "crashes": 0,
+        }
+    )
 
 
 def end_of_way(operation: Operation) -> Changes:

@@ -38,11 +38,20 @@ from app.domain.operation import (
 from app.domain.windows import Window
 from app.elastic.cluster import Cluster
 from app.reindex.announcements import Bell, Ear
-from app.reindex.goals import aside_notes, cleared, end_of_way, granted
+from app.reindex.goals import (
+    aside_notes,
+    cleared,
+    end_of_way,
+    granted,
+    not_back_yet,
+    stay_completed,
+)
 from app.reindex.steps.copy import copy, plan_copy
 from app.reindex.steps.create_target import create_target
 from app.reindex.steps.finish import finish
+from app.reindex.steps.keep import drop_kept
 from app.reindex.steps.restore_settings import restore_settings
+from app.reindex.steps.roll_back import ready_kept, restore_kept, swap_back
 from app.reindex.steps.source import restore_source
 from app.reindex.steps.swap import swap
 from app.reindex.steps.undo import drop_target, end_tasks
@@ -72,10 +81,11 @@ does may be done again. They are saved with its outcome. Before the swap there i
 brings the latest wish with it."""
 
 WAYS: dict[Goal, tuple[StepFunction, ...]] = {
-    Goal.FAIL: (end_tasks, drop_target, restore_source),
-    Goal.CANCEL: (end_tasks, drop_target, restore_source),
+    Goal.FAIL: (end_tasks, drop_target, drop_kept, restore_source),
+    Goal.CANCEL: (end_tasks, drop_target, drop_kept, restore_source),
     Goal.PAUSE: (end_tasks,),
-    Goal.PARK: (end_tasks, restore_source),
+    Goal.PARK: (end_tasks, drop_kept, restore_source),
+    Goal.ROLL_BACK: (ready_kept, swap_back, restore_kept),
 }
 """The way back, or aside, in order; `Operation.undone` counts the finished entries."""
 
@@ -314,6 +324,8 @@ def _ended(operation: Operation, done: Done) -> Done:
 
 def _failed(operation: Operation, error: Failure) -> Outcome:
     """Turns back before the swap; after it, and on the way back, waits and tries again."""
+    if not_back_yet(operation):
+        return _stays(operation, error)
     if operation.goal is Goal.FINISH and operation.last_completed_step < Step.ALIAS_CREATED:
         return _turn_back(operation, error, Goal.FAIL, keep=isinstance(error, DocumentsDiffer))
     since = operation.hold_since
@@ -329,10 +341,18 @@ def _crashed(operation: Operation, error: Exception) -> Outcome:
     crashes = operation.crashes + 1
     reason = f"unexpected {type(error).__name__}: {error}"[:500]
     forward = operation.goal is Goal.FINISH and operation.last_completed_step < Step.ALIAS_CREATED
-    if crashes < MOST_CRASHES or not forward:
+    if crashes < MOST_CRASHES or not (forward or not_back_yet(operation)):
         return Hold(reason, backoff(operation.attempts), {"crashes": crashes})
     failure = Failure("unexpected", f"{reason}. This is a fault of Reindex Queue; see its log.")
+    if not_back_yet(operation):
+        return _stays(operation, failure)
     return _turn_back(operation, failure, Goal.FAIL, keep=True)
+
+
+def _stays(operation: Operation, error: Failure) -> Outcome:
+    """A rollback that cannot be: the operation stays completed."""
+    note = Note(what="rollback refused", index=operation.index_name, text=error.message)
+    return Again(stay_completed(), notes=[note])
 
 
 def _turn_back(operation: Operation, error: Failure, goal: Goal, *, keep: bool = False) -> Outcome:

@@ -16,17 +16,19 @@ _NEEDS_A_QUESTION = 100
 
 @dataclass(frozen=True)
 class Need:
-    """One index to be reindexed; the target takes over its `aliases`."""
+    """One index to be reindexed; the target takes over its `aliases`. `kept`: its kept copy."""
 
     index: IndexName
     target: IndexName
     aliases: Sequence[str] = ()
+    kept: IndexName | None = None
 
     def everything(self, major: int) -> list[str]:
         """Where Kibana asks for `all`: source, target, and the name without an older prefix."""
         bare = source_name(self.index, major)
         named = bare.strip(".") and bare != self.index
-        return [self.index, self.target, *([bare] if named else [])]
+        kept = [self.kept] if self.kept else []
+        return [self.index, self.target, *([bare] if named else []), *kept]
 
     def managed(self) -> list[str]:
         """Aliases that are put on an index: Elasticsearch wants `manage` on their names, too.

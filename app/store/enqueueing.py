@@ -223,23 +223,21 @@ async def _insert_batch(
 
 
 async def _living(transaction: Transaction) -> _Live:
+    of_cluster = col(OperationRow.cluster_id) == transaction.cluster_id
     rows = await transaction.session.exec(
         select(
             OperationRow.id,
             OperationRow.index_name,
             OperationRow.new_index_name,
             OperationRow.status,
-            func.coalesce(OperationRow.concrete_name, OperationRow.index_name),
-        ).where(
-            col(OperationRow.cluster_id) == transaction.cluster_id,
-            LIVE_ROWS,
-        )
+        ).where(of_cluster, LIVE_ROWS)
     )
     found = rows.all()
+    source = func.coalesce(OperationRow.concrete_name, OperationRow.index_name)
     return _Live(
-        by_index={name: (key, Status(status)) for key, name, _, status, _ in found},
-        filler={target: name for _, name, target, _, _ in found},
-        sources={str(source) for *_, source in found},
+        by_index={name: (key, Status(status)) for key, name, _, status in found},
+        filler={target: name for _, name, target, _ in found},
+        sources=set(await transaction.session.exec(select(source).where(of_cluster, LIVE_ROWS))),
     )
 
 

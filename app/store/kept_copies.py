@@ -44,9 +44,10 @@ class KeptCopies:
         return found[0] if found else None
 
     async def behind(self, names: Sequence[IndexName]) -> dict[str, IndexName]:
-        """Of `names`, those whose newest rollback has made them aliases of a kept copy: of which."""
+        """Of `names`, those that a rollback has made aliases of a kept copy, and of which."""
+        columns = col(OperationRow.index_name), col(OperationRow.kept)
         query = (
-            select(OperationRow.index_name, OperationRow.kept)
+            select(*columns)
             .where(
                 col(OperationRow.cluster_id) == self._cluster_id,
                 col(OperationRow.index_name).in_(names),

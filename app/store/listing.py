@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
 from app.domain.brief import Brief
-from app.domain.operation import BACK, Source, Status
+from app.domain.operation import BACK, Goal, Source, Status
 from app.domain.progress import CopyFigures, InFlight
 from app.domain.queue_entry import QueueEntry
 from app.domain.state import BY_STATUS, State
@@ -46,7 +46,7 @@ _IS_ROLLED_BACK = and_(
 _state = case(
     (_IS_ROLLED_BACK, State.ROLLED_BACK.value),
     *[(_status == status.value, state.value) for status, state in BY_STATUS.items()],
-    (col(OperationRow.goal).in_([goal.value for goal in BACK]), State.UNDOING.value),
+    (col(OperationRow.goal).in_([*BACK, Goal.ROLL_BACK]), State.UNDOING.value),
     (col(OperationRow.started_at).is_(None), State.WAITING.value),
     (col(OperationRow.hold_reason).is_not(None), State.HOLDING.value),
     else_=State.RUNNING.value,
@@ -108,7 +108,9 @@ class Listing:
         ended = select(_status, number).where(*where, ENDED_ROWS).group_by(_status)
         for row in await read_rows(self._reader, ended):
             counts[BY_STATUS[Status(row["status"])]] = row["number"]
-        if counts[State.CANCELLED]:  # asked apart: with the goal the ended ones' index is not enough
+        if counts[
+            State.CANCELLED
+        ]:  # asked apart: with the goal the ended ones' index is not enough
             back = select(number).where(*where, ENDED_ROWS, _IS_ROLLED_BACK)
             counts[State.ROLLED_BACK] = (await read_rows(self._reader, back))[0]["number"]
             counts[State.CANCELLED] -= counts[State.ROLLED_BACK]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from app.domain.errors import ClusterBusy, ClusterRefused, InvalidIndexName
 from app.domain.names import IndexName
 from app.elastic.cluster import Cluster
-from app.elastic.view import MAX_PATH, chunks, in_path
+from app.elastic.paths import MAX_PATH, chunks, in_path
 from testbed.relay import Relay
 from tests.elasticsearch import Elastic
 

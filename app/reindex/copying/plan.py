@@ -44,6 +44,6 @@ async def _boundaries(work: Work, shard: int, stats: ShardStats, cluster: Cluste
     if not cuts or not source.searchable_seq_nos:
         return []
     percents = [100 * (n + 1) / (cuts + 1) for n in range(cuts)]
-    index = work.operation.index_name
+    index = work.operation.source_name
     estimated = await cluster.percentiles_of_seq_no(index, shard, percents)
     return [math.ceil(value) for value in estimated if math.isfinite(value)]

@@ -17,7 +17,7 @@ def body(operation: Operation, window: Window) -> dict[str, Any]:
     bounds = {"gte": window.from_seq_no, "lt": window.to_seq_no}
     bounds = {key: value for key, value in bounds.items() if value is not None}
     source: dict[str, Any] = {
-        "index": operation.index_name,
+        "index": operation.source_name,
         "size": window.batch,
         "query": {"range": {"_seq_no": bounds}} if bounds else {"match_all": {}},
     }

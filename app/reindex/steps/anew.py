@@ -19,9 +19,10 @@ async def begin_anew(operation: Operation, reason: str, cluster: Cluster) -> Out
             "last_completed_step": Step.CREATED,
             "target_uuid": None,
             "source_seq_nos": None,
+            "proving": None,
             "proof": None,
             "reindex_task_perc_complete": 0.0,
         },
-        notes=[Note(what="copy begins anew", index=operation.index_name, text=reason)],
+        notes=[Note(what="copy begins anew", index=operation.source_name, text=reason)],
         anew=True,
     )

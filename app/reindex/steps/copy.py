@@ -26,9 +26,9 @@ async def plan_copy(work: Work, cluster: Cluster) -> Outcome:
     assert operation.source is not None
     if work.windows:  # of before it was parked; the source has not been written to since
         return Done({"last_completed_step": Step.REINDEX_STARTED})
-    stats = await cluster.shard_stats(operation.index_name)
+    stats = await cluster.shard_stats(operation.source_name)
     if len(stats) < operation.source.shards:
-        return Hold(f"not all primaries of {operation.index_name} are active")
+        return Hold(f"not all primaries of {operation.source_name} are active")
     return Done(
         {"last_completed_step": Step.REINDEX_STARTED, "reindex_task_perc_complete": 0.0},
         windows=await windows_of(work, stats, cluster),

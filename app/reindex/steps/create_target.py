@@ -6,8 +6,8 @@ from app.domain.operation import Again, Done, Hold, Outcome, Step, Work
 from app.elastic.answers import Looked
 from app.elastic.cluster import Cluster
 from app.reindex.steps.guard import remove_target
-from app.reindex.steps.identity import blocked_source_in
-from app.reindex.steps.target import differences, ensure_target, look, refuse
+from app.reindex.steps.identity import blocked_source_in, look
+from app.reindex.steps.target import differences, ensure_target, refuse
 
 
 async def create_target(work: Work, cluster: Cluster) -> Outcome:
@@ -17,7 +17,7 @@ async def create_target(work: Work, cluster: Cluster) -> Outcome:
     empty target is removed, guarded, and made once more.
     """
     operation = work.operation
-    looked = await ensure_target(operation, await look(operation, cluster), cluster)
+    looked = await ensure_target(operation, await look(operation, cluster, mappings=True), cluster)
     if not isinstance(looked, Looked):
         return looked
     source, target = blocked_source_in(looked, operation), looked[operation.new_index_name]

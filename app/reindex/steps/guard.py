@@ -9,9 +9,11 @@ gone, nothing happens.
 from __future__ import annotations
 
 from app.domain.errors import ClusterRefused
+from app.domain.names import IndexName
 from app.domain.operation import Hold, Note, Operation, Outcome
 from app.elastic.answers import Looked
 from app.elastic.cluster import Cluster
+from app.reindex.steps.identity import look
 from app.reindex.steps.source import block_source
 
 NO_ALIASES = {"index.blocks.read_only", "index.blocks.metadata"}
@@ -19,44 +21,46 @@ NO_ALIASES = {"index.blocks.read_only", "index.blocks.metadata"}
 
 
 async def remove_target(operation: Operation, uuid: str | None, cluster: Cluster) -> Outcome | None:
-    """Removes our own target, guarded by the intact source. None when that is settled.
+    """`remove_own` for the target."""
+    return await remove_own(operation, operation.new_index_name, uuid, cluster)
 
-    The target stays where the source is gone or is another index than the one recorded: it may be
-    the only copy. `uuid` None means: not saved yet, so it must carry this operation's stamp.
+
+async def remove_own(
+    operation: Operation, name: IndexName, uuid: str | None, cluster: Cluster
+) -> Outcome | None:
+    """Removes an index that we made, guarded by the intact source. None when that is settled.
+
+    It stays where the source is gone or is another index than the one recorded: it may be the only
+    copy. `uuid` None means: not saved yet, so it must carry this operation's stamp.
     """
-    looked = await _look(operation, cluster)
-    if operation.source is None or not _removable(looked, operation, uuid):
+    looked = await look(operation, cluster)
+    if operation.source is None or not _removable(looked, operation, name, uuid):
         return None
-    if looked[operation.index_name].set_blocks.keys() & NO_ALIASES:
-        await block_source(looked[operation.index_name], operation.source, cluster)
-    await cluster.put_marker(operation.index_name, operation.marker)
-    if not _removable(await _look(operation, cluster), operation, uuid):
+    if looked[operation.source_name].set_blocks.keys() & NO_ALIASES:
+        await block_source(looked[operation.source_name], cluster)
+    await cluster.put_marker(operation.source_name, operation.marker)
+    if not _removable(await look(operation, cluster), operation, name, uuid):
         return None
     try:
-        await cluster.remove_guarded(
-            operation.new_index_name, operation.index_name, operation.marker
-        )
+        await cluster.remove_guarded(name, operation.source_name, operation.marker)
     except ClusterRefused as error:
-        return Hold(f"the target cannot be removed: {error.message}")
+        return Hold(f"{name} cannot be removed: {error.message}")
     return None
 
 
-def kept_note(operation: Operation) -> Note:
+def kept_note(operation: Operation, name: IndexName) -> Note:
+    """That `name` was not removed."""
+    what = "target kept" if name == operation.new_index_name else "copy kept"
     return Note(
-        what="target kept",
-        index=operation.new_index_name,
-        text=f"{operation.index_name} is not the index it was: the target may be the only copy",
+        what=what,
+        index=name,
+        text=f"{operation.source_name} is not the index it was: {name} may be the only copy",
     )
 
 
-async def _look(operation: Operation, cluster: Cluster) -> Looked:
-    return await cluster.look(operation.index_name, operation.new_index_name)
-
-
-def _removable(looked: Looked, operation: Operation, uuid: str | None) -> bool:
-    source = looked.get(operation.index_name)
-    target = looked.get(operation.new_index_name)
-    if source is None or target is None or operation.source is None:
+def _removable(looked: Looked, operation: Operation, name: IndexName, uuid: str | None) -> bool:
+    source, victim = looked.get(operation.source_name), looked.get(name)
+    if source is None or victim is None or operation.source is None:
         return False
-    ours = target.uuid == uuid if uuid else target.stamp == operation.id
+    ours = victim.uuid == uuid if uuid else victim.stamp == operation.id
     return ours and source.uuid == operation.source.uuid

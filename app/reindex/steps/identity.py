@@ -7,14 +7,41 @@ from collections.abc import Iterable
 from app.domain.errors import Failure
 from app.domain.operation import Operation
 from app.elastic.answers import IndexState, Looked
+from app.elastic.view import ClusterView
 
 MARKERS = ".rq-"
 """What every marker alias begins with (`Operation.marker`)."""
 
 
+async def look(operation: Operation, cluster: ClusterView, *, mappings: bool = False) -> Looked:
+    """Source, target and kept copy, and what else has the name of the operation's index."""
+    names = [operation.source_name, operation.index_name, operation.new_index_name]
+    if operation.kept:
+        names.append(operation.kept.name)
+    return await cluster.look(*dict.fromkeys(names), mappings=mappings)
+
+
+def name_in_place(looked: Looked, operation: Operation) -> None:
+    """Raises `Failure` where the name that the target is to get has gone to something else."""
+    name = operation.index_name
+    holders = [name] if name in looked else looked.holders(name)
+    if holders and holders != [operation.source_name]:
+        raise Failure(
+            "name_taken",
+            f"{name} is now an alias of {', '.join(holders)}, which this operation did not do. "
+            f"Nothing was touched; the copy is in {operation.new_index_name}.",
+        )
+    if not holders and operation.concrete_name:
+        raise Failure(
+            "name_gone",
+            f"{name} was an alias of {operation.concrete_name} and is not any more. "
+            "Put it back, then post it again.",
+        )
+
+
 def source_in(looked: Looked, operation: Operation) -> IndexState:
     """The source as it is now. Raises `Failure` where it is gone or another index has its name."""
-    name = operation.index_name
+    name = operation.source_name
     state = looked.get(name)
     if state is None:
         raise Failure("source_missing", f"Index {name} does not exist.")
@@ -33,7 +60,7 @@ def blocked_source_in(looked: Looked, operation: Operation) -> IndexState:
     if not state.write_blocked:
         raise Failure(
             "write_block_lifted",
-            f"Somebody lifted the write block of {operation.index_name} during the reindex, so "
+            f"Somebody lifted the write block of {operation.source_name} during the reindex, so "
             "the copy may be incomplete. Post the index again.",
         )
     return state
@@ -63,7 +90,7 @@ def is_swapped(looked: Looked, operation: Operation) -> bool:
     if operation.source is None or target is None or target.uuid != operation.target_uuid:
         return False
     if operation.keeps_source:
-        source = looked.get(operation.index_name)
+        source = looked.get(operation.source_name)
         left = named(source.aliases) if source else []
         return bool(named(target.aliases)) and not left
     gone = all(state.uuid != operation.source.uuid for state in looked.values())

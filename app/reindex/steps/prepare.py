@@ -9,12 +9,10 @@ from app.domain.errors import Failure
 from app.domain.operation import Again, Hold, Note, Operation, Outcome, Source, Work
 from app.elastic.answers import IndexState, Looked
 from app.elastic.cluster import Cluster
-from app.reindex.classifier import mode_refusal, refusal
+from app.reindex.classifier import keep_refusal, mode_refusal, proof_refusal, refusal
 from app.reindex.privileges import Need, missing, refuse_restriction
-from app.reindex.steps.identity import source_in
-from app.reindex.steps.target import differences, ensure_target, look, refuse
-
-NO_SEQ_NOS = "index.disable_sequence_numbers"
+from app.reindex.steps.identity import look, name_in_place, source_in
+from app.reindex.steps.target import differences, ensure_target, refuse
 
 
 async def prepare(work: Work, cluster: Cluster) -> Outcome:
@@ -24,7 +22,7 @@ async def prepare(work: Work, cluster: Cluster) -> Outcome:
     source untouched (Kibana fails after it has blocked writes).
     """
     operation = work.operation
-    looked = await look(operation, cluster)
+    looked = await look(operation, cluster, mappings=True)
     source = source_in(looked, operation)
     if full := full_disk(source):
         return full
@@ -65,18 +63,28 @@ async def _take(
     if len({version.major for version in versions}) > 1:
         shown = ", ".join(version.number for version in versions)
         return Hold(f"the nodes have different major versions ({shown})", retry_after=10)
-    _refuse_kind(operation, looked, source, streams)
+    name_in_place(looked, operation)
+    _refuse_kind(operation, looked, source, streams, versions[0].major)
     if secured:
         await _refuse_rights(operation, source, versions[0].major, cluster)
     return Again({"source": found}, notes=notes)
 
 
 def _refuse_kind(
-    operation: Operation, looked: Looked, source: IndexState, streams: dict[str, list[str]]
+    operation: Operation,
+    looked: Looked,
+    source: IndexState,
+    streams: dict[str, list[str]],
+    major: int,
 ) -> None:
     """The classifier once more: hours may lie between the POST and the head of the queue."""
-    fault = refusal(operation.index_name, looked, streams, {})
-    if fault := fault or mode_refusal(operation.mode, source):
+    fault = (
+        refusal(operation.source_name, looked, streams, {})
+        or mode_refusal(operation.mode, source)
+        or proof_refusal(operation.proof_level, source)
+        or (keep_refusal(source, major) if operation.kept else None)
+    )
+    if fault:
         raise Failure(fault.code, fault.message)
 
 
@@ -84,14 +92,15 @@ async def _refuse_rights(
     operation: Operation, source: IndexState, major: int, cluster: Cluster
 ) -> None:
     """Missing privileges by name, and document- or field-level security of our own user."""
-    need = Need(operation.index_name, operation.new_index_name, source.aliases)
+    kept = operation.kept.name if operation.kept else None
+    need = Need(operation.source_name, operation.new_index_name, source.aliases, kept)
     if lacking := await missing(cluster, [need], major):
         raise Failure(
             "missing_privileges",
-            f"The service's user may not reindex {operation.index_name}: it lacks "
-            f"{'; '.join(lacking[operation.index_name])}. Grant these and post the index again.",
+            f"The service's user may not reindex {operation.source_name}: it lacks "
+            f"{'; '.join(lacking[operation.source_name])}. Grant these and post the index again.",
         )
-    await refuse_restriction(operation.index_name, cluster)
+    await refuse_restriction(operation.source_name, cluster)
 
 
 async def _warnings(source: IndexState, cluster: Cluster) -> list[Note]:
@@ -124,5 +133,5 @@ async def record(state: IndexState, cluster: Cluster) -> Source:
         active_copies=await cluster.active_copies(state.index_name),
         result_window=int(state.settings.get("index.max_result_window", 10_000)),
         time_series=state.settings.get("index.mode") == "time_series",
-        searchable_seq_nos=str(state.settings.get(NO_SEQ_NOS)) != "true",
+        searchable_seq_nos=not index_settings.hides_seq_nos(state.settings),
     )

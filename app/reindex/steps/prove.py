@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from datetime import UTC, datetime
 
-from app.domain.errors import ClusterBusy, DocumentsDiffer, Failure
-from app.domain.operation import Changes, Done, Hold, Note, Operation, Outcome, Proof, Step, Work
-from app.domain.windows import opaque_prefix
+from app.domain.errors import DocumentsDiffer, Failure
+from app.domain.operation import (
+    Again,
+    Changes,
+    Done,
+    Hold,
+    Note,
+    Operation,
+    Outcome,
+    Proof,
+    Step,
+    Work,
+)
+from app.domain.proof import ProofLevel, Proving
+from app.domain.windows import BATCH_BYTES, opaque_prefix
 from app.elastic.answers import IndexState, Looked
 from app.elastic.cluster import Cluster
 from app.reindex.privileges import refuse_restriction
-from app.reindex.steps.identity import blocked_source_in, target_in
+from app.reindex.proving.comparing import differences as differing_documents
+from app.reindex.proving.comparing import refuse
+from app.reindex.proving.counting import Measured, measure
+from app.reindex.proving.full import compare_on
+from app.reindex.proving.pages import PAGE_DOCUMENTS, Pages, comparable, hidden_vectors
+from app.reindex.proving.sample import compare_sample
+from app.reindex.steps.identity import blocked_source_in, look, target_in
 from app.reindex.steps.target import differences
 
 
@@ -25,24 +41,93 @@ async def prove(work: Work, cluster: Cluster) -> Outcome:
     operation = work.operation
     running, looked = await asyncio.gather(
         cluster.copies_running(opaque_prefix(operation.id)),
-        cluster.look(operation.index_name, operation.new_index_name, mappings=True),
+        look(operation, cluster, mappings=True),
     )
     if running:
         return Hold("a copy task of this operation is still running", retry_after=0.2)
     if await cluster.security_on():  # fields hidden since the start would be missed by no count
-        await refuse_restriction(operation.index_name, cluster)
+        await refuse_restriction(operation.source_name, cluster)
     source, target = blocked_source_in(looked, operation), target_in(looked, operation)
     _same_make(source, target, operation)
-    proof = await measure(operation, looked, cluster)
-    copied = sum(window.seen for window in work.windows)
-    if copied != proof.documents:
-        raise DocumentsDiffer(
-            f"The copy handled {copied} documents, but {operation.index_name} has "
-            f"{proof.documents}. Both indices were kept: {operation.index_name} is as before."
+    level = operation.proof_level if comparable(operation, source) else ProofLevel.COUNT
+    vectors = level is not ProofLevel.COUNT and await hidden_vectors(source, cluster)
+    most = 0 if level is ProofLevel.COUNT else _all_at_once(work)
+    pages = Pages(work, cluster, vectors=vectors)
+    if level is ProofLevel.FULL and not most:
+        return await _go_on(work, looked, pages, cluster)
+    measured = await _measure(work, looked, cluster, most, vectors)
+    if most:
+        faults = differing_documents(
+            measured.source.page, measured.target.page, versions=_versions(operation)
         )
+        refuse(operation, faults)
+        return _proven(operation, measured.proof, level, measured.proof.documents)
+    compared = 0
+    if level is ProofLevel.SAMPLE and measured.proof.documents:
+        compared = await compare_sample(work, measured.source.shards, pages)
+    return _proven(operation, measured.proof, level, compared)
+
+
+async def _go_on(work: Work, looked: Looked, pages: Pages, cluster: Cluster) -> Outcome:
+    """A turn of a full comparison: counted before the first, and again after the last."""
+    operation, proving = work.operation, work.operation.proving
+    if proving is None:
+        proof = (await _measure(work, looked, cluster)).proof
+        proving = Proving(documents=proof.documents, target_seq_nos=proof.target_seq_nos)
+    proving = await compare_on(work, proving, pages)
+    assert operation.source is not None
+    if proving.shard < operation.source.shards:
+        return Again({"proving": proving})
+    proof = (await _measure(work, looked, cluster)).proof
+    if proof.target_seq_nos != proving.target_seq_nos:
+        text = f"{operation.new_index_name} was written to while it was compared"
+        note = Note(what="proof begins anew", index=operation.new_index_name, text=text)
+        return Again({"proving": None}, notes=[note])
+    if proving.compared != proof.documents:
+        raise DocumentsDiffer(
+            f"Of the {proof.documents} documents of {operation.source_name} {proving.compared} "
+            f"could be compared. Both indices were kept: {operation.source_name} is as before."
+        )
+    return _proven(operation, proof, ProofLevel.FULL, proving.compared)
+
+
+async def _measure(
+    work: Work, looked: Looked, cluster: Cluster, most: int = 0, vectors: bool = False
+) -> Measured:
+    """Both sides counted, and the source against what the windows have handled."""
+    operation = work.operation
+    measured = await measure(operation, looked, cluster, most=most, vectors=vectors)
+    copied = sum(window.seen for window in work.windows)
+    if copied != measured.proof.documents:
+        raise DocumentsDiffer(
+            f"The copy handled {copied} documents, but {operation.source_name} has "
+            f"{measured.proof.documents}. Both indices were kept: {operation.source_name} is as "
+            "before."
+        )
+    return measured
+
+
+def _all_at_once(work: Work) -> int:
+    """How many documents one search of each side brings, 0 where that would be too much."""
+    source = work.operation.source
+    assert source is not None
+    documents = sum(window.seen for window in work.windows)
+    size = sum(window.documents * BATCH_BYTES // window.batch for window in work.windows)
+    small = documents <= min(PAGE_DOCUMENTS, source.result_window) and size <= 2 * BATCH_BYTES
+    return documents if small else 0
+
+
+def _versions(operation: Operation) -> bool:
+    """Elasticsearch makes the ids of a time series itself, and their versions with them."""
+    return operation.source is not None and not operation.source.time_series
+
+
+def _proven(operation: Operation, counted: Proof, level: ProofLevel, compared: int) -> Done:
+    proof = counted.model_copy(update={"level": level, "compared": compared})
     changes: Changes = {
         "last_completed_step": Step.REINDEX_COMPLETED,
         "reindex_task_perc_complete": 1.0,
+        "proving": None,
         "proof": proof,
     }
     note = Note(what="proven", index=operation.new_index_name, after=proof.model_dump(mode="json"))
@@ -68,59 +153,3 @@ def _same_make(source: IndexState, target: IndexState, operation: Operation) -> 
             f"Settings or mappings of {source.name} or {target.name} were changed during the "
             f"reindex: {', '.join(changed[:5])}. Post the index again.",
         )
-
-
-async def measure(operation: Operation, looked: Looked, cluster: Cluster) -> Proof:
-    """Counts both sides by a search and by Lucene.
-
-    Raises `ClusterBusy` where not every primary answered, `Failure` where the source went on,
-    `DocumentsDiffer` where they differ.
-    `_stats` is not filtered by document-level security and counts nested children; `_count` is
-    what users see.
-    """
-    names = (operation.index_name, operation.new_index_name)
-    source, target = await asyncio.gather(*(_count(looked[name], cluster) for name in names))
-    if source.seq_nos != operation.source_seq_nos:  # before the counts, which then differ, too
-        raise Failure(
-            "source_changed",
-            f"{names[0]} was written to during the copy although it was blocked; "
-            "the copy was dropped. Post the index again.",
-        )
-    if (source.documents, source.lucene) != (target.documents, target.lucene):
-        raise DocumentsDiffer(
-            f"{names[0]} has {source.documents} documents ({source.lucene} with nested ones), "
-            f"{names[1]} has {target.documents} ({target.lucene}). Both indices were kept: "
-            f"{names[0]} is as before. Look at both, then post the index again."
-        )
-    return Proof(
-        level="count",
-        documents=source.documents,
-        lucene_documents=source.lucene,
-        source_seq_nos=source.seq_nos,
-        target_seq_nos=target.seq_nos,
-        at=datetime.now(UTC),
-    )
-
-
-@dataclass(frozen=True)
-class _Counted:
-    """One side: documents as a search sees them, as Lucene has them, and where each shard ends."""
-
-    documents: int
-    lucene: int
-    seq_nos: list[int]
-
-
-async def _count(state: IndexState, cluster: Cluster) -> _Counted:
-    refreshed = await cluster.refresh(state.index_name)
-    (documents, shards), stats = await asyncio.gather(
-        cluster.count(state.index_name), cluster.shard_stats(state.index_name)
-    )
-    whole = shards.successful == shards.total == state.shards == len(stats)
-    if not whole or shards.failed or refreshed.failed or refreshed.successful < state.shards:
-        raise ClusterBusy(f"not every shard of {state.name} answers, so nothing is proven yet")
-    return _Counted(
-        documents,
-        sum(stat.documents for stat in stats.values()),
-        [stats[n].max_seq_no for n in range(state.shards)],
-    )

@@ -22,7 +22,7 @@ async def restore_settings(work: Work, cluster: Cluster) -> Outcome:
     """
     operation = work.operation
     assert operation.source is not None
-    looked = await cluster.look(operation.index_name, operation.new_index_name)
+    looked = await cluster.look(operation.source_name, operation.new_index_name)
     target = target_in(looked, operation)
     wanted: dict[str, str | None] = {
         key: operation.source.settings[key] for key in index_settings.RESTORED
@@ -34,7 +34,7 @@ async def restore_settings(work: Work, cluster: Cluster) -> Outcome:
         wanted["index.blocks.write"] = "true"  # no writable moment between the swap and the finish
     if not _is_ready(target, wanted, operation):
         await _make_ready(target, wanted, operation, cluster)
-        looked = await cluster.look(operation.index_name, operation.new_index_name)
+        looked = await cluster.look(operation.source_name, operation.new_index_name)
         if not _is_ready(target_in(looked, operation), wanted, operation):
             return Again(after=SHOWN_AFTER)
     active = await cluster.active_copies(operation.new_index_name)
@@ -48,24 +48,24 @@ async def restore_settings(work: Work, cluster: Cluster) -> Outcome:
 
 def _is_ready(target: IndexState, wanted: dict[str, str | None], operation: Operation) -> bool:
     marked = operation.keeps_source or operation.marker in target.aliases
-    return marked and not _differing(target, wanted)
+    return marked and not differing(target, wanted)
 
 
 async def _make_ready(
     target: IndexState, wanted: dict[str, str | None], operation: Operation, cluster: Cluster
 ) -> None:
     """Settings, flush and the marker of the swap side by side: each takes the master its time."""
-    name, differing = operation.new_index_name, _differing(target, wanted)
+    name, settings = operation.new_index_name, differing(target, wanted)
     changes: list[Awaitable[None]] = []
-    if differing:
-        before = {key: target.settings.get(key) for key in differing}
-        changes += [cluster.put_settings(name, differing, before), cluster.flush(name)]
+    if settings:
+        before = {key: target.settings.get(key) for key in settings}
+        changes += [cluster.put_settings(name, settings, before), cluster.flush(name)]
     if not operation.keeps_source and operation.marker not in target.aliases:
         changes.append(cluster.put_marker(name, operation.marker))
     await asyncio.gather(*changes)
 
 
-def _differing(target: IndexState, wanted: dict[str, str | None]) -> dict[str, str | None]:
+def differing(target: IndexState, wanted: dict[str, str | None]) -> dict[str, str | None]:
     """What still has to be set. A setting taken away may come back as its default."""
     found = {key: target.settings.get(key) for key in wanted}
     defaults = {"index.number_of_replicas": "1"}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from app.domain.errors import ClusterRefused
-from app.domain.operation import Again, Done, Note, Outcome, Source, Work
+from app.domain.operation import Again, Done, Note, Outcome, Work
 from app.elastic.answers import IndexState
 from app.elastic.cluster import Cluster
 
 
-async def block_source(state: IndexState, source: Source, cluster: Cluster) -> None:
+async def block_source(state: IndexState, cluster: Cluster) -> None:
     """The write block, and no other.
 
     `read_only` and `metadata` would refuse `_block/write` and the swap, `read` the copy (8.19).
@@ -21,7 +23,7 @@ async def block_source(state: IndexState, source: Source, cluster: Cluster) -> N
         exchanged: dict[str, str | None] = {"index.blocks.read_only": None}
         exchanged.update(dict.fromkeys(sorted(others)))
         exchanged["index.blocks.write"] = "true"
-        await cluster.put_settings(state.index_name, exchanged, source.blocks)
+        await cluster.put_settings(state.index_name, exchanged, state.blocks)
     if others or not (state.write_blocked and state.verified_read_only):
         await cluster.block_writes(state.index_name)
 
@@ -34,23 +36,33 @@ async def restore_source(work: Work, cluster: Cluster) -> Outcome:
     operation = work.operation
     if operation.source is None:
         return Done()
-    source = (await cluster.look(operation.index_name)).get(operation.index_name)
+    source = (await cluster.look(operation.source_name)).get(operation.source_name)
     if source is None or source.uuid != operation.source.uuid:
         return Done()
     if operation.marker in source.aliases:
-        await cluster.take_aliases(operation.index_name, [operation.marker])
+        await cluster.take_aliases(operation.source_name, [operation.marker])
         return Again()
-    if operation.source.closed and not source.closed:
-        await cluster.close_index(operation.index_name)
+    return await give_back(source, operation.source.blocks, cluster, closed=operation.source.closed)
+
+
+async def give_back(
+    state: IndexState, blocks: Mapping[str, str], cluster: Cluster, *, closed: bool
+) -> Again | Done:
+    """Closes an index that was closed and gives it those blocks; `Done` once it is seen so.
+
+    9.x never unblocks an index of two majors ago: that stays as it is.
+    """
+    if closed and not state.closed:
+        await cluster.close_index(state.index_name)
         return Again()
-    if source.set_blocks != operation.source.blocks:
-        keys = sorted(source.set_blocks.keys() | operation.source.blocks.keys())
-        wanted = {key: operation.source.blocks.get(key) for key in keys}
-        try:
-            await cluster.put_settings(operation.index_name, wanted, source.set_blocks)
-        except ClusterRefused as error:
-            if "read-only compatible index" in error.reason:  # 9.x never unblocks one of N-2
-                return Done(notes=[Note(what="write block kept", text=error.reason)])
-            raise
-        return Again()
-    return Done()
+    if state.set_blocks == blocks:
+        return Done()
+    keys = sorted(state.set_blocks.keys() | blocks.keys())
+    wanted = {key: blocks.get(key) for key in keys}
+    try:
+        await cluster.put_settings(state.index_name, wanted, state.set_blocks)
+    except ClusterRefused as error:
+        if "read-only compatible index" in error.reason:
+            return Done(notes=[Note(what="write block kept", text=error.reason)])
+        raise
+    return Again()

@@ -6,17 +6,18 @@ import asyncio
 from typing import Any
 
 from app.domain.errors import ClusterRefused, Failure
-from app.domain.operation import Again, Changes, Done, Hold, Operation, Outcome, Step, Work
+from app.domain.operation import Again, Done, Hold, Operation, Outcome, Step, Work
 from app.elastic.answers import Looked
 from app.elastic.cluster import Cluster
 from app.reindex.steps.identity import (
     blocked_source_in,
     is_swapped,
+    look,
+    name_in_place,
     named,
     target_in,
 )
-
-_SWAPPED: Changes = {"last_completed_step": Step.ALIAS_CREATED}
+from app.reindex.steps.keep import keep, swapped
 
 
 async def swap(work: Work, cluster: Cluster) -> Outcome:
@@ -26,63 +27,60 @@ async def swap(work: Work, cluster: Cluster) -> Outcome:
     read again, with the marker on the target already, and whatever changed is proven again first.
     """
     operation = work.operation
-    looked = await cluster.look(operation.index_name, operation.new_index_name)
+    looked = await look(operation, cluster)
     if is_swapped(looked, operation):
-        return Done(_SWAPPED)
+        return Done(swapped(work))
     _both(looked, operation)
     if operation.keeps_source:
-        return await _move(operation, cluster)
+        return await _move(work, cluster)
+    if operation.kept and (waits := await keep(operation, looked, cluster)):
+        return waits
     if operation.marker not in looked[operation.new_index_name].aliases:  # somebody took it off
         await cluster.put_marker(operation.new_index_name, operation.marker)
-        looked = await cluster.look(operation.index_name, operation.new_index_name)
+        looked = await look(operation, cluster)
         _both(looked, operation)
     proven, aliases = await asyncio.gather(
         _as_proven(operation, cluster), _aliases(operation, looked, cluster)
     )
     if not proven:
         return Again({"last_completed_step": Step.REINDEX_STARTED})
-    return await _swap(operation, aliases, cluster)
+    return await _swap(work, aliases, cluster)
 
 
-async def _swap(
-    operation: Operation, aliases: dict[str, dict[str, Any]], cluster: Cluster
-) -> Outcome:
+async def _swap(work: Work, aliases: dict[str, dict[str, Any]], cluster: Cluster) -> Outcome:
     """The call itself. Refused or not, the cluster is asked what became of it."""
+    operation = work.operation
     try:
         await cluster.remove_guarded(
-            operation.index_name, operation.new_index_name, operation.marker, aliases
+            operation.source_name, operation.new_index_name, operation.marker, aliases
         )
     except ClusterRefused:
-        looked = await cluster.look(operation.index_name, operation.new_index_name)
+        looked = await look(operation, cluster)
         if not is_swapped(looked, operation):
             raise
-        return Done(_SWAPPED)
-    looked = await cluster.look(operation.index_name, operation.new_index_name)
+        return Done(swapped(work))
+    looked = await look(operation, cluster)
     if not is_swapped(looked, operation):
         return Hold("the alias swap was accepted but is not in the cluster state yet")
-    return Done(_SWAPPED)
+    return Done(swapped(work))
 
 
-async def _move(operation: Operation, cluster: Cluster) -> Outcome:
-    """The source is kept under its name: only its aliases go to the target, in one call."""
+async def _move(work: Work, cluster: Cluster) -> Outcome:
+    """The source stays under its name: only its aliases go to the target, in one call."""
+    operation = work.operation
     if not await _as_proven(operation, cluster):
         return Again({"last_completed_step": Step.REINDEX_STARTED})
-    present = await cluster.alias_properties(operation.index_name)
+    present = await cluster.alias_properties(operation.source_name)
     moved = {name: present[name] for name in named(present)}
     if not moved:
-        return Done(_SWAPPED)
-    await cluster.move_aliases(operation.index_name, operation.new_index_name, moved)
+        return Done(swapped(work))
+    await cluster.move_aliases(operation.source_name, operation.new_index_name, moved)
     return Again()
 
 
 def _both(looked: Looked, operation: Operation) -> None:
     """Raises `Failure` unless source and target are the two indices we mean."""
-    if operation.index_name not in looked and (holders := looked.holders(operation.index_name)):
-        raise Failure(
-            "name_taken",
-            f"{operation.index_name} is now an alias of {', '.join(holders)}, which this operation "
-            f"did not do. Nothing was touched; the copy is in {operation.new_index_name}.",
-        )
+    name_in_place(looked, operation)
     blocked_source_in(looked, operation)
     target_in(looked, operation)
 
@@ -90,7 +88,7 @@ def _both(looked: Looked, operation: Operation) -> None:
 async def _as_proven(operation: Operation, cluster: Cluster) -> bool:
     assert operation.proof is not None
     source, target = await asyncio.gather(
-        cluster.shard_stats(operation.index_name), cluster.shard_stats(operation.new_index_name)
+        cluster.shard_stats(operation.source_name), cluster.shard_stats(operation.new_index_name)
     )
     return [source[n].max_seq_no for n in sorted(source)] == operation.proof.source_seq_nos and [
         target[n].max_seq_no for n in sorted(target)
@@ -103,8 +101,8 @@ async def _aliases(
     """What the target is to be called: the old name first, then every alias as it is now."""
     assert operation.source is not None
     hidden = str(operation.source.settings.get("index.hidden")) == "true"
-    present = await cluster.alias_properties(operation.index_name)
+    present = await cluster.alias_properties(operation.source_name)
     kept = {name: present[name] for name in named(present)}
-    if looked[operation.index_name].uuid != operation.source.uuid:
-        raise Failure("source_replaced", f"Index {operation.index_name} was replaced.")
+    if looked[operation.source_name].uuid != operation.source.uuid:
+        raise Failure("source_replaced", f"Index {operation.source_name} was replaced.")
     return {operation.index_name: {"is_hidden": hidden}, **kept}

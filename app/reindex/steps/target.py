@@ -10,15 +10,10 @@ from app.domain.operation import Again, Hold, Operation, Outcome
 from app.elastic.answers import IndexState, Looked
 from app.elastic.cluster import Cluster
 from app.reindex.steps.guard import remove_target
-from app.reindex.steps.identity import source_in
+from app.reindex.steps.identity import look, source_in
 
 VECTORS = "index.mapping.exclude_source_vectors"
 _SHOWN = 5
-
-
-async def look(operation: Operation, cluster: Cluster) -> Looked:
-    """Source and target with their mappings, in one answer."""
-    return await cluster.look(operation.index_name, operation.new_index_name, mappings=True)
 
 
 async def ensure_target(operation: Operation, looked: Looked, cluster: Cluster) -> Looked | Outcome:
@@ -31,7 +26,7 @@ async def ensure_target(operation: Operation, looked: Looked, cluster: Cluster) 
     """
     if operation.new_index_name not in looked:
         await _create(operation, looked, cluster)
-        looked = await look(operation, cluster)
+        looked = await look(operation, cluster, mappings=True)
     target = looked.get(operation.new_index_name)
     if target is None:
         return Hold(f"the target {operation.new_index_name} is not in the cluster state yet")
@@ -85,12 +80,12 @@ async def _send_creation(operation: Operation, source: IndexState, cluster: Clus
     settings |= {key: source.settings[key] for key in left_out if key in source.settings}
     if oldest.parts >= (9, 2) and await _shows_vectors(operation, cluster):
         settings[VECTORS] = "false"
-    await cluster.create_from(operation.index_name, operation.new_index_name, settings)
+    await cluster.create_from(operation.source_name, operation.new_index_name, settings)
 
 
 async def _shows_vectors(operation: Operation, cluster: Cluster) -> bool:
     """A new index of 9.2 and newer hides vectors from `_source`; one from before does not."""
-    return await cluster.effective_setting(operation.index_name, VECTORS) == "false"
+    return await cluster.effective_setting(operation.source_name, VECTORS) == "false"
 
 
 async def _not_ours(operation: Operation, target: IndexState, cluster: Cluster) -> Outcome:

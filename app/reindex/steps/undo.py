@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from app.domain.operation import Again, Changes, Done, Goal, Hold, Note, Outcome, Step, Work
+from app.domain.operation import Again, Changes, Done, Goal, Hold, Note, Outcome, Work
 from app.domain.windows import Window, WindowState, opaque_prefix
 from app.elastic.cluster import Cluster
 from app.reindex.steps.guard import kept_note, remove_target
-from app.reindex.steps.identity import is_swapped
+from app.reindex.steps.identity import is_swapped, look
+from app.reindex.steps.keep import swapped
 
 
 async def end_tasks(work: Work, cluster: Cluster) -> Outcome:
@@ -18,10 +19,9 @@ async def end_tasks(work: Work, cluster: Cluster) -> Outcome:
     operation = work.operation
     if operation.source is None:  # nothing was sent; also for a user who may not even look
         return Done()
-    looked = await cluster.look(operation.index_name, operation.new_index_name)
-    if is_swapped(looked, operation):
-        forward: Changes = {"goal": Goal.FINISH, "last_completed_step": Step.ALIAS_CREATED}
-        return Again(forward, notes=[Note(what="swap found done", index=operation.index_name)])
+    if is_swapped(await look(operation, cluster), operation):
+        forward: Changes = {"goal": Goal.FINISH, **swapped(work)}
+        return Again(forward, notes=[Note(what="swap found done", index=operation.source_name)])
     running = await cluster.copies_running(opaque_prefix(operation.id))
     for task in running:
         await cluster.cancel_task(task.id)
@@ -43,12 +43,12 @@ async def drop_target(work: Work, cluster: Cluster) -> Outcome:
         return Done()
     if hold := await remove_target(operation, operation.target_uuid, cluster):
         return hold
-    looked = await cluster.look(operation.index_name, operation.new_index_name)
+    looked = await look(operation, cluster)
     target = looked.get(operation.new_index_name)
     ours = target is not None and target.uuid == operation.target_uuid
     if target is None or not (ours or target.stamp == operation.id):
         return Done()
-    source = looked.get(operation.index_name)
+    source = looked.get(operation.source_name)
     if source is not None and source.uuid == operation.source.uuid:
         return Hold(f"the target {target.name} is still there")
-    return Done(notes=[kept_note(operation)])
+    return Done(notes=[kept_note(operation, operation.new_index_name)])

@@ -16,15 +16,15 @@ async def write_block(work: Work, cluster: Cluster) -> Outcome:
     operation = work.operation
     if operation.source is None or operation.target_uuid is None:
         return await prepare(work, cluster)
-    state = source_in(await cluster.look(operation.index_name), operation)
+    state = source_in(await cluster.look(operation.source_name), operation)
     if full := full_disk(state):
         return full
     if operation.unblocked:  # it was in use while the operation was parked
         return Again({"source": await record(state, cluster), "unblocked": False})
-    await block_source(state, operation.source, cluster)
-    state = source_in(await cluster.look(operation.index_name), operation)
+    await block_source(state, cluster)
+    state = source_in(await cluster.look(operation.source_name), operation)
     if state.closed:
-        await cluster.open_index(operation.index_name)
+        await cluster.open_index(operation.source_name)
         return Again(after=0.05)
     if not state.write_blocked or set(state.blocks) - {"index.blocks.write"}:
         return Hold(f"the write block of {state.name} is not in force yet")
