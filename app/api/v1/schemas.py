@@ -80,7 +80,7 @@ class Fault(Wire):
 class ProgressReport(Wire):
     """Of the copy. `fraction`: 0 to 1, never back. Speeds are in documents a second.
 
-    `speed`: of the windows in flight, each since its start; `overallSpeed` includes all pauses.
+    `speed`: of the last ten seconds; `overallSpeed`: since the start, pauses included.
     `etaSeconds`: until the copy is done; null below 1 % and while it does not move.
     """
 
