@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LOCK_FLAGS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet
 
-.PHONY: setup check test serve lock kill bench
+.PHONY: setup check test serve lock kill bench demo
 
 setup: $(STAMP)
 
@@ -35,6 +35,11 @@ serve: setup
 kill: setup
 	@$(BIN)/python -m testbed fetch 8.19
 	$(BIN)/python -m tests.e2e.crash_run $(KILL_ARGS)
+
+# 7.17 writes, 9.4 refuses, the queue rewrites on 8.19, 9.4 boots. make demo DEMO_ARGS=--keep
+demo: setup
+	@$(BIN)/python -m testbed fetch 7.17 8.19 9.4
+	@$(BIN)/python -m demo $(DEMO_ARGS)
 
 # Side by side on a real server: the ratios count. make bench BENCH_ARGS="small --pairs 3"
 bench: setup

@@ -9,7 +9,8 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from app.api import errors, health, openapi, update_index, upgrade_assistant
+from app.api import docs_page, handlers, health, openapi, update_index, upgrade_assistant
+from app.api.body_limit import BodyLimit
 from app.api.kibana_host import KibanaHost
 from app.api.service import Service
 from app.api.v1.routes import ROUTERS
@@ -19,6 +20,7 @@ from app.elastic.connection import Connection, Credentials
 from app.elastic.view import ClusterView
 from app.reindex.announcements import Bell
 from app.reindex.checkup import Checkup
+from app.reindex.control import Control
 from app.reindex.doctor import Doctor
 from app.reindex.errands import ErrandDesk
 from app.reindex.machine import Machine
@@ -50,28 +52,24 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(
         title="Reindex Queue",
         version=version("reindex-queue"),
-        description="Rewrites Elasticsearch indices one by one before a major upgrade. "
-        "Speaks the reindex API of Kibana's Upgrade Assistant.",
         lifespan=lifespan,
         telemetry={"logs": False},
         redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
     )
-    for base, tag, keeps in (
-        ("/api/upgrade_assistant/reindex", "Upgrade Assistant", False),
-        ("/api/reindex_service/reindex", "Reindex service", True),
-    ):
-        app.include_router(upgrade_assistant.make_router(base, tag, keeps_by_default=keeps))
+    for family in upgrade_assistant.FAMILIES:
+        app.include_router(upgrade_assistant.make_router(family))
     app.include_router(update_index.router)
     for router in ROUTERS:
         app.include_router(router)
     app.include_router(health.router)
-    app.add_middleware(
-        KibanaHost,
-        base_path=settings.server_basepath,
-        xsrf=not settings.server_xsrf_disableprotection,
-    )
-    errors.install(app)
-    openapi.install(app)
+    base_path, xsrf = settings.server_basepath, not settings.server_xsrf_disableprotection
+    app.add_middleware(BodyLimit)
+    app.add_middleware(KibanaHost, base_path=base_path, xsrf=xsrf)
+    handlers.install(app)
+    docs_page.install(app)
+    openapi.install(app, base_path, xsrf=xsrf)
     return app
 
 
@@ -106,7 +104,15 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Servi
         in_flight=settings.reindex_windows_in_flight,
         synchronous_documents=settings.reindex_synchronous_documents,
     )
-    machine = Machine(store.operations, lambda: Cluster(connection), bell, limits, f"worker:{who}")
+    skips = settings.reindex_hold_policy == "skip"
+    machine = Machine(
+        store.operations,
+        lambda: Cluster(connection),
+        bell,
+        limits,
+        f"worker:{who}",
+        settings.reindex_hold_skip_seconds if skips else None,
+    )
     view = ClusterView(connection)
     surroundings = Surroundings(view)
     queue = Queue(store.operations, view, surroundings, bell, settings.reindex_prefix_major)
@@ -126,6 +132,7 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Servi
         cluster=view,
         surroundings=surroundings,
         queue=queue,
+        control=Control(store.operations, queue, bell),
         errands=ErrandDesk(store.errands, bell),
         reading=Reading(store.operations, store.listing, view, surroundings, queue),
         overview=overview,

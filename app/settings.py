@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -31,6 +31,8 @@ class Settings(BaseSettings):
     reindex_batch_documents: int = Field(default=2_000, ge=1, le=10_000)
     reindex_windows_in_flight: int = Field(default=3, ge=1, le=50)
     reindex_synchronous_documents: int = Field(default=1_000, ge=0, le=10_000)
+    reindex_hold_policy: Literal["wait", "skip"] = "wait"
+    reindex_hold_skip_seconds: float = Field(default=60.0, ge=0.0)
     reindex_lease_seconds: float = Field(default=15.0, ge=1.0, le=600.0)
     reindex_log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     reindex_log_json: bool = False

@@ -1,4 +1,4 @@
-"""The bare calls of Kibana 8.18 and newer for one index, one after the other (sections 3.1 to 3.6)."""
+"""The bare calls of Kibana 8.18 and newer for one index, one after the other."""
 
 from __future__ import annotations
 

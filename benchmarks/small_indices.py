@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from benchmarks.kibana import five_calls
 from benchmarks.report import Line, ratios
+from benchmarks.waiting import worked_off
 from tests.e2e.process import ServiceProcess
 from tests.elasticsearch import Elastic
 
@@ -48,7 +49,7 @@ async def _queued(service: ServiceProcess, names: Sequence[str]) -> float:
     began = time.perf_counter()
     answer = await service.api.post_batch(*names)
     assert not answer["errors"], answer["errors"]
-    await service.api.ended(names[-1], seconds=600)
+    await worked_off(service)
     seconds = time.perf_counter() - began
     await service.api.completed(*names)
     return seconds

@@ -1,60 +1,56 @@
-"""Every error leaves in Kibana's envelope, with one log line; nothing else decides a status."""
+"""Errors on the wire: Kibana's envelope, and what the API's document says of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any
 
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
+from fastapi import Request
+from fastapi.openapi.models import Example
 from starlette.responses import JSONResponse
 
 from app.api.schemas import ErrorEnvelope
-from app.domain.errors import MixedVersions, ReindexQueueError
+from app.domain.errors import (
+    ClusterRefused,
+    ClusterUnreachable,
+    IndexNotFound,
+    MissingPrivileges,
+    MixedVersions,
+    Refused,
+    ReindexQueueError,
+    StoreUnavailable,
+    TargetTaken,
+)
 from app.telemetry import logger
 
 log = logger(__name__)
 
-_KINDS: dict[type[Any], str] = {
-    dict: "object",
-    list: "array",
-    str: "string",
-    bool: "boolean",
-    type(None): "null",
-}
-_EXPECTED = {
-    "list_type": "array",
-    "string_type": "string",
-    "model_type": "object",
-    "model_attributes_type": "object",
-    "dict_type": "object",
-}
+Answers = dict[int | str, dict[str, Any]]
+"""By status, as FastAPI's `responses` takes it."""
 
+MOST_BYTES = 8 * 2**20
+"""Of a body: 10,000 names of 255 bytes fit in, however JSON spells them."""
+
+TOO_LARGE = (
+    f"[request body]: it is larger than {MOST_BYTES // 2**20} MiB. Send several batches: they are "
+    "queued one behind the other."
+)
+MEDIA_TYPE = "The body must be sent as content-type application/json."
+NO_XSRF = "Request must contain a kbn-xsrf header."
+CRASH = "An internal server error occurred. Check the log of Reindex Queue for details."
 
 _TEXTS = {
     400: "The request cannot be done as asked",
     403: "The service's own user lacks privileges",
     404: "There is no such index or operation",
-    409: "The target exists, or another operation fills it",
+    409: "The target exists, or another operation is in the way",
+    413: "The body is too large",
     415: "The body is not sent as application/json",
     426: "The nodes have different major versions",
-    502: "Elasticsearch refused",
-    503: "Elasticsearch or the database is away",
+    500: "A fault of this service; its log says more",
+    502: "Elasticsearch refused a question or a change",
+    503: "Elasticsearch or the database is away: nothing was done",
 }
-
-
-def error_answers(*codes: int) -> dict[int | str, dict[str, Any]]:
-    """What a route documents for the errors it can answer."""
-    return {code: {"model": ErrorEnvelope, "description": _TEXTS[code]} for code in codes}
-
-
-def install(app: FastAPI) -> None:
-    app.add_exception_handler(ReindexQueueError, _on_domain_error)
-    app.add_exception_handler(RequestValidationError, _on_validation_error)
-    app.add_exception_handler(HTTPException, _on_http_error)
-    app.add_exception_handler(Exception, _on_crash)
 
 
 def answer(
@@ -76,77 +72,82 @@ def answer(
         reason=message[:500],
         **({"exc_info": cause} if cause else {}),
     )
-    envelope = ErrorEnvelope(
+    return JSONResponse(envelope(status, message, attributes), status)
+
+
+def envelope(status: int, message: str, attributes: dict[str, Any] | None = None) -> dict[str, Any]:
+    made = ErrorEnvelope(
         status_code=status,
         error=HTTPStatus(status).phrase,
         message=message,
         attributes=attributes,
     )
-    return JSONResponse(envelope.model_dump(by_alias=True), status)
+    return made.model_dump(by_alias=True)
 
 
-async def _on_domain_error(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, ReindexQueueError)
-    attributes = {"allNodesUpgraded": False} if isinstance(error, MixedVersions) else None
-    return answer(request, error.status, error.message, error.code, attributes)
+def attributes_of(error: ReindexQueueError) -> dict[str, Any] | None:
+    """What Kibana adds to an error of this kind, and which privileges are missing."""
+    if isinstance(error, MixedVersions):
+        return {"allNodesUpgraded": False}
+    if isinstance(error, MissingPrivileges):
+        return {"missingPrivileges": list(error.missing)}
+    return None
 
 
-async def _on_validation_error(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)
-    first = cast(Sequence[Mapping[str, Any]], error.errors())[0]
-    kind = request.headers.get("content-type", "").partition(";")[0].strip()
-    if not kind.endswith("json") and first["loc"][0] == "body" and first["type"] != "missing":
-        return answer(
-            request, 415, "The body must be sent as content-type application/json.", "media_type"
-        )
-    return answer(request, 400, _sentence(first), "bad_request")
+def error_answers(*answers: int | ReindexQueueError) -> Answers:
+    """What a route documents for the errors it can answer: each status with examples.
+
+    A number stands for the usual error of that status.
+    """
+    documented: Answers = {}
+    for given in answers:
+        for error in _USUAL[given] if isinstance(given, int) else [given]:
+            if error.status not in documented:
+                documented[error.status] = _documented(error.status)
+            examples = documented[error.status]["content"]["application/json"]["examples"]
+            examples[error.code] = _example(error)
+    return documented
 
 
-def _sentence(error: Mapping[str, Any]) -> str:
-    """As Kibana words it: `[request body.indexNames]: expected value of type [array] but …`."""
-    where, *path = (str(part) for part in error["loc"])
-    kind, given = error["type"], error.get("input")
-    if kind == "said":
-        return str(error["msg"])
-    if kind == "json_invalid":
-        return f"[request body]: not valid JSON: {error['ctx']['error']}"
-    place = f"[request {'.'.join([where, *path])}]"
-    if kind == "missing":
-        expected = "array" if path == ["indexNames"] else "object"
-        return f"{place}: expected value of type [{expected}] but got [undefined]"
-    if kind == "too_long":
-        size, most = error["ctx"]["actual_length"], error["ctx"]["max_length"]
-        return f"{place}: array size is [{size}], but cannot be greater than [{most}]"
-    if kind == "extra_forbidden":
-        return f"{place}: definition for this key is missing"
-    if kind in _EXPECTED:
-        got = _KINDS.get(cast(type[Any], type(given)), "number")
-        return f"{place}: expected value of type [{_EXPECTED[kind]}] but got [{got}]"
-    return f"{place}: {error['msg']}"
+def _documented(status: int) -> dict[str, Any]:
+    return {
+        "model": ErrorEnvelope,
+        "description": _TEXTS[status],
+        "content": {"application/json": {"examples": {}}},
+    }
 
 
-async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)
-    response = answer(request, error.status_code, _plainly(request, error), "http")
-    response.headers.update(error.headers or {})
-    return response
+def _example(error: ReindexQueueError) -> Example:
+    value = envelope(error.status, error.message, attributes_of(error))
+    return {"summary": error.code.replace("_", " ").capitalize(), "value": value}
 
 
-def _plainly(request: Request, error: HTTPException) -> str:
-    """What Starlette and FastAPI leave unsaid: where the routes are, and what cannot be parsed."""
-    asked = f"{request.method} {request.url.path}"
-    if error.status_code in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
-        return f"There is no route {asked}. /docs lists the routes."
-    if error.detail == "There was an error parsing the body":
-        return "[request body]: not valid JSON: it must be UTF-8 and reasonably nested"
-    return str(error.detail)
+def refused(status: int, code: str, message: str) -> Refused:
+    """An error that has no class of its own."""
+    error = Refused(message)
+    error.status, error.code = status, code
+    return error
 
 
-async def _on_crash(request: Request, error: Exception) -> JSONResponse:
-    return answer(
-        request,
-        500,
-        "An internal server error occurred. Check the log of Reindex Queue for details.",
-        "internal",
-        cause=error,
-    )
+BAD_NAME = refused(
+    400, "invalid_index_name", "[logs-*] is not the name of an index: it must not contain *."
+)
+_USUAL: dict[int, list[ReindexQueueError]] = {
+    400: [BAD_NAME],
+    403: [MissingPrivileges("logs-2019", None, ())],
+    404: [IndexNotFound("logs-2020")],
+    409: [TargetTaken("The index reindexed-v8-logs-2019 already exists. Please try again.")],
+    413: [refused(413, "too_large", TOO_LARGE)],
+    415: [refused(415, "media_type", MEDIA_TYPE)],
+    426: [MixedVersions()],
+    500: [refused(500, "internal", CRASH)],
+    502: [ClusterRefused("illegal_argument_exception", "Failed to parse value [seven]", 400)],
+    503: [
+        ClusterUnreachable(
+            "Elasticsearch cannot be reached: Cannot connect to host localhost:9200. Check that "
+            "it runs and that ELASTICSEARCH_HOSTS names it."
+        ),
+        StoreUnavailable("The database does not answer: connection refused"),
+    ],
+}
+"""The examples of a status where a route names none of its own."""

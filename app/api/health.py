@@ -5,44 +5,64 @@ from __future__ import annotations
 import asyncio
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
+from app.api.examples import answers
 from app.api.service import Current, Service
 from app.domain.errors import ReindexQueueError, StoreTrouble
+from app.reindex.worker import WorkerState
 
 PING_SECONDS = 2.0
 
 router = APIRouter(tags=["Health"])
 
 
-class Health(BaseModel):
+class Described(BaseModel):
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+class Health(Described):
     status: str = "ok"
 
 
-class WorkerHealth(BaseModel):
-    state: str
+class WorkerHealth(Described):
+    state: WorkerState
+    """`standby`: another service has the worker role. `restarting`: after a crash."""
     operations: list[str]
+    """The ids of the operations it works on."""
     error: str | None
+    """Of its last crash."""
 
 
-class Readiness(BaseModel):
-    """`database` and `elasticsearch`: `ok`, or what is wrong."""
-
+class Readiness(Described):
     ready: bool
     worker: WorkerHealth
     database: str
+    """`ok`, or what is wrong."""
     elasticsearch: str
+    """`ok`, or what is wrong."""
 
 
-@router.get("/healthz", summary="Is the process alive?")
+@router.get(
+    "/healthz",
+    summary="Is the process alive?",
+    operation_id="healthz",
+    responses=answers("It is", "alive"),
+)
 async def healthz() -> Health:
+    """Asks nothing of anything else: no answer means that the process should be started again."""
     return Health()
+
+
+_UNREADY = answers("The worker or the database is away", "unready", status=503)[503]
 
 
 @router.get(
     "/readyz",
     summary="Can the service do its work?",
-    responses={503: {"model": Readiness, "description": "The worker or the database is away"}},
+    operation_id="readyz",
+    responses=answers("It can, or will as soon as Elasticsearch is back", "ready", "ready_away")
+    | {503: {"model": Readiness, **_UNREADY}},
 )
 async def readyz(service: Current, response: Response) -> Readiness:
     """200 also for a standby, and while Elasticsearch is away (work goes on when it returns)."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
+from fastapi import Request
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.schemas import ErrorEnvelope
+from app.api.errors import NO_XSRF, answer
 
 VERSION_HEADER = "elastic-api-version"
 _SPACE = re.compile(r"^/s/[a-z0-9_-]+(?=/api/)")
@@ -36,7 +36,8 @@ class KibanaHost:
         if path != scope["path"]:
             scope = {**scope, "path": path, "raw_path": path.encode()}
         if self._xsrf and scope["method"] not in _SAFE and "kbn-xsrf" not in headers:
-            await _refusal()(scope, receive, send)
+            refusal = answer(Request(scope), 400, NO_XSRF, "no_xsrf")
+            await refusal(scope, receive, send)
             return
         version = headers.get(VERSION_HEADER)
 
@@ -51,10 +52,3 @@ class KibanaHost:
         if self._base and (path == self._base or path.startswith(self._base + "/")):
             path = path[len(self._base) :] or "/"
         return _SPACE.sub("", path)
-
-
-def _refusal() -> JSONResponse:
-    envelope = ErrorEnvelope(
-        status_code=400, error="Bad Request", message="Request must contain a kbn-xsrf header."
-    )
-    return JSONResponse(envelope.model_dump(by_alias=True), 400)

@@ -1,23 +1,151 @@
-"""The OpenAPI document without FastAPI's 422, which this service never answers."""
+"""The API's document: what FastAPI cannot know of the routes, and what they have in common.
+
+Nothing in it names FastAPI's 422, which this service never answers.
+"""
 
 from __future__ import annotations
 
+import copy
+import json
+import shlex
+from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import FastAPI
 
+from app.api.errors import NO_XSRF, error_answers, refused
+from app.api.examples import ANSWERS
+from app.domain.errors import ReindexQueueError
 
-def install(app: FastAPI) -> None:
+Json = dict[str, Any]
+
+DESCRIPTION = """\
+Rewrites Elasticsearch indices one by one before a major upgrade, on the live cluster, and removes
+nothing before the copy is proven complete. It speaks the reindex API of Kibana's Upgrade Assistant:
+scripts written for that work unchanged.
+
+**How to use it.** Post the names of the indices as a batch: they are worked off in that order, one
+after the other, whatever happens around it. Ask for the status of an index, or for the queue, as
+often as you like. Cancel an index at any time before its swap: it is then as it was found.
+
+**Status** of an operation: 0 in progress (also while it waits), 1 completed, 2 failed, 3 paused,
+4 cancelled. **Last completed step**: 0 created, 20 read-only, 30 new index created, 40 reindex
+started, 50 reindex completed, 55 settings restored, 60 alias created.
+
+**Errors** have one form, `{"statusCode", "error", "message"}`; the message says what to do. A 503
+means that Elasticsearch or the database is away and that nothing was done: send it again later.
+
+Every path may have `/s/{space}` before it. `elastic-api-version` is taken and sent back. Changing
+requests should carry `kbn-xsrf`, with any value, as Kibana wants it.
+"""
+TAGS = [
+    {
+        "name": "Upgrade Assistant",
+        "description": "Kibana's own paths. Where a request does not say otherwise, the old index "
+        "is removed by the swap and its name becomes an alias of the new one.",
+    },
+    {
+        "name": "Reindex service",
+        "description": "The same under the paths of the newer Kibana. Where a request does not say "
+        "otherwise, the old index is kept. An index that has an operation already is 409 here.",
+    },
+    {"name": "Health", "description": "For whoever runs the service."},
+]
+
+_SAFE = ("get", "head", "options")
+_METHODS = (*_SAFE, "post", "put", "patch", "delete")
+_SHOWN_AT = "http://localhost:5602"
+
+
+def install(app: FastAPI, base_path: str, *, xsrf: bool) -> None:
+    """`xsrf`: changing requests must carry `kbn-xsrf`."""
+    app.description, app.openapi_tags = DESCRIPTION, [dict(tag) for tag in TAGS]
+    app.servers = [{"url": base_path}] if base_path else []
     made = app.openapi
 
-    def without_422() -> dict[str, Any]:
-        document = made()
-        for operations in document.get("paths", {}).values():
-            for operation in operations.values():
-                operation.get("responses", {}).pop("422", None)
-        schemas = document.get("components", {}).get("schemas", {})
-        for name in ("HTTPValidationError", "ValidationError"):
-            schemas.pop(name, None)
+    def finished() -> Json:
+        document = copy.deepcopy(made())  # FastAPI keeps it and answers the same one every time
+        _drop_422(document)
+        components = document.setdefault("components", {})
+        components["examples"] = copy.deepcopy(ANSWERS)
+        components["parameters"] = {"kbn-xsrf": _xsrf_parameter(required=xsrf)}
+        for path, method, operation in _operations(document):
+            if method not in _SAFE:
+                operation.setdefault("parameters", []).append(
+                    {"$ref": "#/components/parameters/kbn-xsrf"}
+                )
+            _add_common_errors(operation, changes=method not in _SAFE, xsrf=xsrf)
+            command = _curl(path, method, operation, base_path)
+            words = operation.get("description", "")
+            operation["description"] = f"{words}\n\n```sh\n{command}\n```".strip()
         return document
 
-    app.openapi = without_422  # pyright: ignore[reportAttributeAccessIssue]
+    app.openapi = finished  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _operations(document: Json) -> Iterator[tuple[str, str, Json]]:
+    for path, item in document.get("paths", {}).items():
+        for method, operation in item.items():
+            if method in _METHODS:
+                yield path, method, operation
+
+
+def _drop_422(document: Json) -> None:
+    for _, _, operation in _operations(document):
+        operation["responses"].pop("422", None)
+    schemas = document.get("components", {}).get("schemas", {})
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+
+
+def _xsrf_parameter(*, required: bool) -> Json:
+    return {
+        "name": "kbn-xsrf",
+        "in": "header",
+        "required": required,
+        "description": "Any value. Kibana demands it; here "
+        + ("it is demanded, too." if required else "it is demanded only where a setting says so."),
+        "schema": {"type": "string", "minLength": 1},
+        "example": "true",
+    }
+
+
+def _add_common_errors(operation: Json, *, changes: bool, xsrf: bool) -> None:
+    """What every route can answer, every one that takes a body, and every one that changes."""
+    errors: list[int | ReindexQueueError] = [500]
+    errors += [413] if changes else []
+    errors += [415] if "requestBody" in operation else []
+    errors += [refused(400, "no_xsrf", NO_XSRF)] if changes and xsrf else []
+    answers = error_answers(*errors)
+    for code, answer in answers.items():
+        content = answer["content"]["application/json"]
+        known = operation["responses"].setdefault(
+            str(code),
+            {
+                "description": answer["description"],
+                "content": {
+                    "application/json": {"schema": {"$ref": "#/components/schemas/ErrorEnvelope"}}
+                },
+            },
+        )
+        shown = known["content"]["application/json"].setdefault("examples", {})
+        shown.update(content["examples"])
+    operation["responses"] = dict(sorted(operation["responses"].items()))
+
+
+def _curl(path: str, method: str, operation: Json, base_path: str) -> str:
+    """The operation's first example as a command."""
+    for parameter in operation.get("parameters", []):
+        if parameter.get("in") == "path":
+            value = parameter["schema"].get("examples", [parameter["name"]])[0]
+            path = path.replace(f"{{{parameter['name']}}}", quote(str(value), safe=""))
+    verb = [] if method == "get" else ["-X", method.upper()]
+    lines = [["curl", "-s", *verb, f"{_SHOWN_AT}{base_path}{path}"]]
+    if method not in _SAFE:
+        lines.append(["-H", "kbn-xsrf: true"])
+    body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+    for example in list(body.get("examples", {}).values())[:1]:
+        lines.append(["-H", "content-type: application/json"])
+        lines.append(["-d", json.dumps(example["value"])])
+    return " \\\n  ".join(shlex.join(line) for line in lines)

@@ -46,33 +46,58 @@ def _said(sentence: str) -> PydanticCustomError:
     return PydanticCustomError("said", "{sentence}", {"sentence": sentence})
 
 
+def _without_default(schema: dict[str, Any]) -> None:
+    """An absent list is not an empty one."""
+    schema.pop("default", None)
+
+
 GivenName = Annotated[StrictStr, AfterValidator(_whole_text)]
+_Names = Field(max_length=MOST_NAMES, json_schema_extra=_without_default)
 
 
 class Wire(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+    """The line below an attribute is its description in the API's document."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, use_attribute_docstrings=True
+    )
 
 
 class Body(Wire):
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", populate_by_name=False)
+    model_config = ConfigDict(extra="forbid", populate_by_name=False)
 
 
 class IndexSettings(Body):
+    """Settings that the new index has differently from the old one."""
+
     mode: Literal["standard", "lookup", "logsdb", "time_series"] | None = None
+    """`lookup` needs an index of one shard, `time_series` one with `index.routing_path`."""
 
 
 class RequestOptions(Body):
-    """`deleteOldIndex` absent: by the route (removed here, kept under `/api/reindex_service`)."""
+    """How one index is to be reindexed."""
 
     enqueue: StrictBool | None = None
+    """True: to the end of the queue, instead of beside it. A batch always queues."""
     delete_old_index: StrictBool | None = None
+    """Is the old index removed in the end, its name becoming an alias? Absent: by the route.
+
+    It is removed under `/api/upgrade_assistant` and kept under `/api/reindex_service`.
+    """
 
 
 class ReindexBody(Body):
     """One index, its new name, and how (the newer Kibana's body)."""
 
     index_name: Annotated[GivenName, Field(max_length=MOST_CHARACTERS)]
-    new_index_name: Annotated[GivenName, Field(max_length=MOST_CHARACTERS)] | None = None
+    """A concrete index; no alias, no pattern."""
+    new_index_name: (
+        Annotated[
+            GivenName, Field(max_length=MOST_CHARACTERS, json_schema_extra={"pattern": r"\S"})
+        ]
+        | None
+    ) = None
+    """Where to. Nothing may have this name yet. Absent: `reindexed-v8-` and the old name."""
     reindex_options: RequestOptions = RequestOptions()
     settings: IndexSettings = IndexSettings()
 
@@ -101,74 +126,80 @@ class BatchBody(Body):
     """
 
     model_config = ConfigDict(
-        alias_generator=to_camel,
-        extra="forbid",
-        populate_by_name=False,
-        json_schema_extra={"examples": [{"indexNames": ["logs-2019", "logs-2020"]}]},
+        json_schema_extra={"oneOf": [{"required": ["indexNames"]}, {"required": ["indices"]}]}
     )
 
-    index_names: Annotated[list[GivenName], Field(max_length=MOST_NAMES)] | None = None
-    indices: Annotated[list[ReindexBody], Field(max_length=MOST_NAMES)] | None = None
+    index_names: Annotated[list[GivenName], _Names] = []
+    """Concrete indices, by name only."""
+    indices: Annotated[list[ReindexBody], _Names] = []
+    """Concrete indices, each with its new name and options."""
 
     @model_validator(mode="after")
     def _one_of_both(self) -> BatchBody:
-        if self.index_names is None and self.indices is None:
-            got = "null" if self.model_fields_set else "undefined"
+        if not self.model_fields_set:
             raise _said(
-                f"[request body.indexNames]: expected value of type [array] but got [{got}]"
+                "[request body.indexNames]: expected value of type [array] but got [undefined]"
             )
-        if self.index_names is not None and self.indices is not None:
+        if len(self.model_fields_set) > 1:
             raise _said("[request body]: send indexNames or indices, not both")
         return self
 
     def requests(self, *, keeps_by_default: bool) -> list[ReindexRequest]:
-        if self.indices is not None:
+        if self.indices:
             return [body.request(keeps_by_default=keeps_by_default) for body in self.indices]
-        return [
-            ReindexRequest(name, keeps_source=keeps_by_default) for name in self.index_names or ()
-        ]
+        return [ReindexRequest(name, keeps_source=keeps_by_default) for name in self.index_names]
 
 
 class UpdateBody(Body):
     """What to do instead of a reindex."""
 
     operations: Annotated[list[Literal["blockWrite", "unfreeze"]], Field(min_length=1)]
+    """Only `blockWrite` is done here; `unfreeze` is refused."""
 
 
 class QueueSettings(Wire):
-    """Milliseconds since 1970; `startedAt` once the worker has taken it."""
+    """The place in the queue; times in milliseconds since 1970."""
 
     queued_at: int
+    """The order of the queue: strictly increasing."""
     started_at: int | None = Field(default=None, exclude_if=_is_none)
+    """When the worker took it; absent while it waits."""
 
 
 class ReindexOptions(Wire):
     open_and_close: bool | None = Field(default=None, exclude_if=_is_none)
+    """Was the index closed? It is opened for the copy and closed in the end. From step 40 on."""
     queue_settings: QueueSettings | None = Field(default=None, exclude_if=_is_none)
+    """Absent for an operation that was started by name, beside the queue."""
     delete_old_index: bool | None = Field(default=None, exclude_if=_is_none)
+    """Only there where the request said true."""
 
 
 class ReindexOperation(Wire):
-    """An operation as Kibana shows it.
-
-    `status`: 0 in progress (also waiting), 1 completed, 2 failed, 3 paused, 4 cancelled.
-    `lastCompletedStep`: 0 created, 20 read-only, 30 new index created, 40 reindex started,
-    50 reindex completed, 55 settings restored, 60 alias created.
-    `reindexTaskPercComplete`: 0 to 1. `locked`: set while the worker has it, null in the end.
-    """
+    """An operation as Kibana shows it: one index on its way."""
 
     index_name: str
     new_index_name: str
     status: int
+    """0 in progress (also waiting), 1 completed, 2 failed, 3 paused, 4 cancelled."""
     last_completed_step: int
+    """0 created, 20 read-only, 30 new index created, 40 reindex started, 50 reindex completed,
+    55 settings restored, 60 alias created."""
     locked: str | None
+    """When the worker last saved it, while it has it in hand; null in the end."""
     reindex_task_id: str | None
+    """The newest copy task in Elasticsearch; null where a copy was too small to need one."""
     reindex_task_perc_complete: float | None
+    """How much is copied: 0 to 1, null before the copy."""
     error_message: str | None
+    """Why it failed, in a sentence."""
     running_reindex_count: int | None
+    """Always null; Kibana has it."""
     reindex_options: ReindexOptions | None = Field(default=None, exclude_if=_is_none)
     backup_settings: dict[str, str] | None = Field(default=None, exclude_if=_is_none)
+    """What the copy changes for its time and puts back at step 55. From step 30 on."""
     settings: str | None = Field(default=None, exclude_if=_is_none)
+    """The settings that were asked for, as JSON text."""
 
     @classmethod
     def of(cls, operation: Operation | QueueEntry) -> ReindexOperation:
@@ -245,16 +276,23 @@ class QueueAnswer(Wire):
 
 
 class Warning(Wire):
+    """What a person should know before the reindex."""
+
     warning_type: str
     flow: str
+    """`reindex`, or `readonly` for what `update_index` would do instead."""
     meta: dict[str, Any] | None = Field(default=None, exclude_if=_is_none)
 
 
 class Meta(Wire):
+    """What the cluster says of the index."""
+
     index_name: str
     reindex_name: str
+    """Where it is copied to, or would be."""
     aliases: list[str]
     is_readonly: bool
+    """True where the write block is there that lets it boot on the next major as it is."""
     is_frozen: bool
     is_in_data_stream: bool
     is_follower_index: bool
@@ -274,14 +312,14 @@ class Meta(Wire):
 
 
 class StatusAnswer(Wire):
-    """`warnings` is absent where the index does not exist (after the swap it is an alias).
-
-    While Elasticsearch is away only `reindexOp` is there.
-    """
+    """While Elasticsearch is away only `reindexOp` is there."""
 
     reindex_op: ReindexOperation | None = Field(default=None, exclude_if=_is_none)
+    """The newest operation of the index; absent where there never was one."""
     warnings: list[Warning] | None = Field(default=None, exclude_if=_is_none)
+    """Absent where the index does not exist: after the swap its name is an alias."""
     has_required_privileges: bool | None = Field(default=None, exclude_if=_is_none)
+    """May the service's own user do it? True where the cluster has no security."""
     meta: Meta | None = Field(default=None, exclude_if=_is_none)
 
     @classmethod
@@ -304,9 +342,13 @@ class CancelAnswer(Wire):
 
 
 class ErrorEnvelope(Wire):
-    """Every error of this service."""
+    """Every error of this service, as Kibana's are."""
 
     status_code: int
+    """The status of the answer."""
     error: str
+    """The name of that status."""
     message: str
+    """What is wrong, and what to do about it."""
     attributes: dict[str, Any] | None = Field(default=None, exclude_if=_is_none)
+    """Beside a 426: `allNodesUpgraded`."""

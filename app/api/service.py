@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Path, Request
 
 from app.elastic.view import ClusterView
 from app.reindex.checkup import Checkup
+from app.reindex.control import Control
 from app.reindex.doctor import Doctor
 from app.reindex.errands import ErrandDesk
 from app.reindex.overview import Overview
@@ -25,6 +26,7 @@ class Service:
     cluster: ClusterView
     surroundings: Surroundings
     queue: Queue
+    control: Control
     errands: ErrandDesk
     reading: Reading
     overview: Overview
@@ -46,3 +48,12 @@ def caller_of(request: Request) -> str:
 
 Current = Annotated[Service, Depends(of_request)]
 Caller = Annotated[str, Depends(caller_of)]
+IndexPath = Annotated[
+    str,
+    Path(
+        title="Index name",
+        description="A concrete index: no alias, no pattern. Characters beyond `a-z0-9._-` must be "
+        "percent-encoded.",
+        examples=["logs-2019"],
+    ),
+]

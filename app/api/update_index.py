@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from typing import Annotated
 
-from app.api.errors import error_answers
+from fastapi import APIRouter, Body, Response
+
+from app.api.errors import BAD_NAME, error_answers
+from app.api.examples import UPDATE_BODIES
 from app.api.schemas import UpdateBody
-from app.api.service import Caller, Current
-from app.domain.errors import Refused
+from app.api.service import Caller, Current, IndexPath
+from app.domain.errors import AlreadyInProgress, NotAnIndex, Refused
 
 router = APIRouter(prefix="/api/upgrade_assistant", tags=["Upgrade Assistant"])
+
+
+def no_unfreeze() -> Refused:
+    return Refused(
+        "unfreeze is not offered here: reindex the index instead, the new one is not frozen."
+    )
 
 
 @router.post(
     "/update_index/{indexName}",
     summary="Make an index read-only",
+    operation_id="update_index",
     response_class=Response,
-    responses=error_answers(400, 403, 404, 415, 502, 503),
+    responses={200: {"description": "The write block is in force; the body is empty"}}
+    | error_answers(
+        no_unfreeze(),
+        AlreadyInProgress("logs-2019"),
+        BAD_NAME,
+        NotAnIndex("logs", ["logs-2019"]),
+        *(403, 404, 415, 502, 503),
+    ),
 )
 async def update_index(
-    indexName: str,
-    body: UpdateBody,
+    indexName: IndexPath,
+    body: Annotated[UpdateBody, Body(openapi_examples=UPDATE_BODIES)],
     service: Current,
     caller: Caller,
 ) -> Response:
@@ -29,8 +46,6 @@ async def update_index(
     Refused while an operation on the index lives.
     """
     if "unfreeze" in body.operations:
-        raise Refused(
-            "unfreeze is not offered here: reindex the index instead, the new one is not frozen."
-        )
+        raise no_unfreeze()
     await service.errands.block_writes(indexName, caller)
     return Response(status_code=200)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from dataclasses import dataclass
+from typing import Annotated
 
-from app.api.errors import error_answers
+from fastapi import APIRouter, Body, Response
+from fastapi.routing import APIRoute
+
+from app.api import documented
+from app.api.examples import BATCH_BODIES, REINDEX_BODIES
 from app.api.schemas import (
     BatchAnswer,
     BatchBody,
@@ -15,36 +20,73 @@ from app.api.schemas import (
     ReindexOperation,
     StatusAnswer,
 )
-from app.api.service import Caller, Current
+from app.api.service import Caller, Current, IndexPath, Service
+from app.domain.errors import AlreadyInProgress
 from app.domain.request import ReindexRequest
 
 
-def make_router(base: str, tag: str, *, keeps_by_default: bool) -> APIRouter:
-    """The reindex routes under `base`.
+@dataclass(frozen=True)
+class Family:
+    """One of the two bases, and where its answers differ from the other's.
 
-    `keeps_by_default`: what becomes of the old index where the request does not say (the Upgrade
-    Assistant removes it, the newer reindex service keeps it).
+    `keeps_by_default`: the old index is kept where the request does not say; `in_progress`: the
+    status for an index that has an operation already.
     """
-    router = APIRouter(prefix=base, tags=[tag])
+
+    base: str
+    tag: str
+    keeps_by_default: bool
+    in_progress: int
+
+    def refusal(self, name: str) -> AlreadyInProgress:
+        error = AlreadyInProgress(name)
+        error.status = self.in_progress
+        return error
+
+
+FAMILIES = (
+    Family("/api/upgrade_assistant/reindex", "Upgrade Assistant", False, 400),
+    Family("/api/reindex_service/reindex", "Reindex service", True, 409),
+)
+
+
+def make_router(family: Family) -> APIRouter:
+    """The reindex routes of `family`."""
+    router = APIRouter(
+        prefix=family.base, tags=[family.tag], generate_unique_id_function=_operation_id
+    )
+    keeps = family.keeps_by_default
+
+    async def started(
+        service: Service, request: ReindexRequest, caller: str, *, enqueue: bool = False
+    ) -> ReindexOperation:
+        try:
+            operation = await service.queue.start(request, caller, enqueue=enqueue)
+        except AlreadyInProgress as error:
+            raise family.refusal(request.index_name) from error
+        return ReindexOperation.of(operation)
 
     @router.post(
         "/batch",
         summary="Batch start or resume a reindex",
-        responses=error_answers(400, 415, 426, 503),
+        responses=documented.BATCH,
     )
-    async def batch(body: BatchBody, service: Current, caller: Caller) -> BatchAnswer:  # pyright: ignore[reportUnusedFunction]
+    async def batch(  # pyright: ignore[reportUnusedFunction]
+        body: Annotated[BatchBody, Body(openapi_examples=BATCH_BODIES)],
+        service: Current,
+        caller: Caller,
+    ) -> BatchAnswer:
         """Queues the indices in the order given; they are worked off one after the other.
 
         A name that cannot be queued is in `errors` and spoils nothing: the answer is still 200.
         The good ones are durable before the answer. At most 10,000 names.
         """
-        requests = body.requests(keeps_by_default=keeps_by_default)
-        queued = await service.queue.enqueue_batch(requests, caller)
+        queued = await service.queue.enqueue_batch(body.requests(keeps_by_default=keeps), caller)
         return BatchAnswer(
             enqueued=[ReindexOperation.of(operation) for operation in queued.enqueued],
             errors=[
-                BatchError(index_name=refused.name, message=refused.error.message)
-                for refused in queued.refused
+                BatchError(index_name=fault.name, message=fault.error.message)
+                for fault in queued.refused
             ],
         )
 
@@ -52,7 +94,7 @@ def make_router(base: str, tag: str, *, keeps_by_default: bool) -> APIRouter:
         "/batch/queue",
         summary="Get the batch reindex queue",
         response_model=QueueAnswer,
-        responses=error_answers(503),
+        responses=documented.QUEUE,
     )
     async def batch_queue(service: Current) -> Response:  # pyright: ignore[reportUnusedFunction]
         """The operations of the queue that have not ended, in order, the running one first."""
@@ -62,56 +104,62 @@ def make_router(base: str, tag: str, *, keeps_by_default: bool) -> APIRouter:
     @router.post(
         "",
         summary="Start or resume a reindex with options",
-        responses=error_answers(400, 403, 404, 409, 415, 426, 503),
+        responses=documented.started_with(family.refusal("logs-2019")),
     )
     async def start_with(  # pyright: ignore[reportUnusedFunction]
-        body: ReindexBody, service: Current, caller: Caller
+        body: Annotated[ReindexBody, Body(openapi_examples=REINDEX_BODIES)],
+        service: Current,
+        caller: Caller,
     ) -> ReindexOperation:
-        """As below, with `newIndexName`, `deleteOldIndex` and `settings.mode`."""
-        request = body.request(keeps_by_default=keeps_by_default)
-        enqueue = body.reindex_options.enqueue
-        return ReindexOperation.of(
-            await service.queue.start(request, caller, enqueue=bool(enqueue))
-        )
+        """Starts one index with a new name of one's own, other settings, or the old index kept.
+
+        It runs beside the queue, or in it where `enqueue` says so. An operation that is resumed
+        keeps what was asked for when it was made.
+        """
+        enqueue = bool(body.reindex_options.enqueue)
+        request = body.request(keeps_by_default=keeps)
+        return await started(service, request, caller, enqueue=enqueue)
 
     @router.post(
         "/{indexName}",
         summary="Start or resume a reindex",
-        responses=error_answers(400, 403, 404, 409, 426, 503),
+        responses=documented.started(family.refusal("logs-2019")),
     )
     async def start(  # pyright: ignore[reportUnusedFunction]
-        indexName: str,
-        service: Current,
-        caller: Caller,
+        indexName: IndexPath, service: Current, caller: Caller
     ) -> ReindexOperation:
         """Starts one index beside the queue, or resumes it where it was paused.
 
-        An operation that has ended is followed by a new one.
+        An operation that has ended is followed by a new one. A few run at once
+        (`REINDEX_MAX_SINGLES`); the others wait.
         """
-        request = ReindexRequest(indexName, keeps_source=keeps_by_default)
-        return ReindexOperation.of(await service.queue.start(request, caller))
+        request = ReindexRequest(indexName, keeps_source=keeps)
+        return await started(service, request, caller)
 
     @router.get(
         "/{indexName}",
         summary="Get the reindex status",
-        responses=error_answers(400, 404, 426, 503),
+        responses=documented.STATUS,
     )
-    async def status(indexName: str, service: Current) -> StatusAnswer:  # pyright: ignore[reportUnusedFunction]
+    async def status(indexName: IndexPath, service: Current) -> StatusAnswer:  # pyright: ignore[reportUnusedFunction]
         """The newest operation of the index; `reindexOp` is absent where there is none."""
         return StatusAnswer.of(indexName, await service.reading.status(indexName))
 
     @router.post(
         "/{indexName}/cancel",
         summary="Cancel a reindex",
-        responses=error_answers(400, 404, 503),
+        responses=documented.CANCELLED,
     )
     async def cancel(  # pyright: ignore[reportUnusedFunction]
-        indexName: str,
-        service: Current,
-        caller: Caller,
+        indexName: IndexPath, service: Current, caller: Caller
     ) -> CancelAnswer:
         """Cancels the operation in any state before the swap: the source is then as found."""
         await service.queue.cancel(indexName, caller)
         return CancelAnswer()
 
     return router
+
+
+def _operation_id(route: APIRoute) -> str:
+    """Such as `upgrade_assistant_batch`: it is part of the address of an operation at `/docs`."""
+    return f"{str(route.tags[0]).lower().replace(' ', '_')}_{route.name}"

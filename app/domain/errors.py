@@ -15,7 +15,8 @@
     │   ├── TargetTaken            409  two sources would share a target, or it exists
     │   ├── OperationNotFound      404  by its index
     │   ├── UnknownOperation       404  by its id
-    │   └── CannotCancel           400
+    │   ├── CannotCancel           400
+    │   └── WrongState             409  pause, resume or retry of one in another state
     ├── Failure                    an operation cannot go on, and waiting will not mend it: undo
     │   ├── ClusterRefused         Elasticsearch said no; `kind` is its error type
     │   ├── TaskCancelled          a person cancelled the copy task: so is the operation
@@ -91,6 +92,8 @@ class WrongKind(Refused):
 
 
 class MissingPrivileges(Refused):
+    """`target` only where the client named one (Kibana's two texts); `missing` in words."""
+
     code = "missing_privileges"
     status = 403
 
@@ -140,6 +143,13 @@ class UnknownOperation(Refused):
 
 class CannotCancel(Refused):
     code = "cannot_cancel"
+
+
+class WrongState(Refused):
+    """What was asked for does not fit the state that the operation is in."""
+
+    code = "wrong_state"
+    status = 409
 
 
 class Failure(ReindexQueueError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from app.domain.operation import Goal, Status
+from app.domain.operation import BACK, Goal, Status
 
 
 class State(StrEnum):
@@ -41,7 +41,7 @@ def state_of(status: Status, goal: Goal, *, started: bool, held: bool) -> State:
     """An operation that goes back is `UNDOING` also while it waits for something."""
     if status in BY_STATUS:
         return BY_STATUS[status]
-    if goal is not Goal.FINISH:
+    if goal in BACK:
         return State.UNDOING
     if not started:
         return State.WAITING

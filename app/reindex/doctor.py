@@ -14,7 +14,7 @@ from app.domain.state import LIVE
 from app.elastic.answers import Version
 from app.elastic.view import ClusterView
 from app.reindex.checkup import IN_HAND, Checkup
-from app.reindex.surroundings import NAMES_A_QUESTION
+from app.reindex.privileges import Need, missing
 from app.reindex.worker import Worker
 from app.store.listing import Filter
 from app.store.store import Store
@@ -24,6 +24,9 @@ NEWEST_MAJOR = 9
 LONG_SECONDS = 60.0
 """A hold shorter than this passes by itself more often than not."""
 MOST_HELD = 10
+NAMES_A_QUESTION = 500
+ANY = Need(IndexName("reindex-queue-any"), IndexName("reindexed-reindex-queue-any"))
+"""Asked for where no operation is there: who may reindex one index may usually reindex all."""
 
 
 class Verdict(StrEnum):
@@ -94,21 +97,20 @@ class Doctor:
     async def _lacking(self) -> Check:
         """For the first live operations; without any, what every operation needs."""
         live = await self._store.listing.page(Filter(LIVE), NAMES_A_QUESTION // 2)
-        names = [IndexName(n) for brief in live for n in (brief.index_name, brief.new_index_name)]
-        general, by_index = await self._cluster.missing_privileges(names)
-        missing = [f"{privilege} on the cluster" for privilege in general]
-        missing += [f"{', '.join(lacks)} on {name}" for name, lacks in by_index.items()]
-        missing += [
-            f"all documents and fields of {pattern}"
-            for pattern in await self._cluster.restricted_on(names)
-        ]
-        if not missing:
+        needs = [Need(IndexName(b.index_name), IndexName(b.new_index_name)) for b in live]
+        versions = await self._cluster.node_versions()
+        lacking = await missing(self._cluster, needs or [ANY], versions[0].major)
+        faults = list(dict.fromkeys(word for words in lacking.values() for word in words))
+        for need in needs[:MOST_HELD]:
+            if await self._cluster.restriction_on(need.index):
+                faults.append(f"all documents and fields of {need.index}")
+        if not faults:
             return Check("privileges", Verdict.OK, "the service's user has all it needs")
-        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+        more = f" and {len(faults) - 5} more" if len(faults) > 5 else ""
         return Check(
             "privileges",
             Verdict.WRONG,
-            f"the service's user lacks {'; '.join(missing[:5])}{more}",
+            f"the service's user lacks {'; '.join(faults[:5])}{more}",
             "Grant these to the user of ELASTICSEARCH_USERNAME or ELASTICSEARCH_APIKEY.",
         )
 

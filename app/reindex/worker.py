@@ -76,6 +76,7 @@ class Worker:
         self._crashes = 0
         self._broken = False
         self._most_singles = most_singles
+        self._head = ""
         self.report = WorkerReport(WorkerState.STARTING, (), None)
 
     def stop(self) -> None:
@@ -174,15 +175,16 @@ class Worker:
         for operation_id in [key for key, task in running.items() if task.done()]:
             running.pop(operation_id).result()
         await self._run_errands()
-        head = await self._operations.head()
+        head = None if self._head in running else await self._operations.head()
         singles = await self._operations.singles(self._most_singles)
         for operation in [*([head] if head else []), *singles]:
             if operation.id in running:
                 continue
             taken: Operation | None = operation
-            if operation.started_at is None:
+            if operation.started_at is None or operation.aside:
                 taken = await self._operations.claim(self._held().token, operation.id, self._who)
             if taken:
+                self._head = self._head if taken.single else taken.id
                 running[taken.id] = asyncio.create_task(
                     self._machine.run(taken, self._held, lambda: self._over(renewing))
                 )

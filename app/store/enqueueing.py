@@ -130,6 +130,7 @@ async def _resume(
     values: dict[str, Any] = {
         "status": int(Status.IN_PROGRESS),
         "requested": Wish.NONE.value,
+        "next_attempt_at": None,
         "updated_at": transaction.now,
         "version": OperationRow.version + 1,
     }

@@ -26,7 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
 from app.domain.brief import Brief
-from app.domain.operation import Goal, Source, Status
+from app.domain.operation import BACK, Source, Status
 from app.domain.progress import CopyFigures, Stretch
 from app.domain.queue_entry import QueueEntry
 from app.domain.state import BY_STATUS, State
@@ -47,7 +47,7 @@ _told = [(_status == status.value, state.value) for status, state in BY_STATUS.i
 _ended_state = case(*_told).label("state")
 _state = case(
     *_told,
-    (col(OperationRow.goal) != Goal.FINISH.value, State.UNDOING.value),
+    (col(OperationRow.goal).in_([goal.value for goal in BACK]), State.UNDOING.value),
     (col(OperationRow.started_at).is_(None), State.WAITING.value),
     (col(OperationRow.hold_reason).is_not(None), State.HOLDING.value),
     else_=State.RUNNING.value,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
-from sqlalchemy import func
+from sqlalchemy import ColumnElement, TextClause, case, delete, func, or_
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -18,7 +19,14 @@ from app.domain.operation import LIVE, Changes, Goal, Note, Operation, Status, W
 from app.domain.windows import Window, WindowState
 from app.store.enqueueing import Enqueued, Wanted, enqueue
 from app.store.rows import operation_of, read_rows
-from app.store.tables import ENDED_ROWS, LIVE_ROWS, OperationRow, WindowRow
+from app.store.tables import (
+    ENDED_ROWS,
+    IN_HAND_ROWS,
+    LIVE_ROWS,
+    WAITING_ROWS,
+    OperationRow,
+    WindowRow,
+)
 from app.store.transactions import TROUBLE, Transaction, Transactions, unavailable
 
 T = TypeVar("T")
@@ -37,7 +45,10 @@ class Operations:
     # --- asking
 
     async def head(self) -> Operation | None:
-        """The first operation of the batch queue that has not ended, by `queued_at`."""
+        """The operation of the batch queue that is next: one in hand, else the first in order.
+
+        One that was put aside and is to be tried later is left out until then.
+        """
         found = await self._first(1, single=False)
         return found[0] if found else None
 
@@ -46,15 +57,40 @@ class Operations:
         return await self._first(most, single=True)
 
     async def _first(self, most: int, *, single: bool) -> list[Operation]:
-        return await self._select(
-            select(OperationRow)
-            .where(
-                col(OperationRow.status) == int(Status.IN_PROGRESS),
-                col(OperationRow.single).is_(single),
+        kind = col(OperationRow.single).is_(single)
+        in_hand = [IN_HAND_ROWS, kind, col(OperationRow.aside).is_(False)]
+        found = await self._in_order(most, in_hand)
+        if len(found) < most:
+            due = or_(
+                col(OperationRow.aside).is_(False),
+                col(OperationRow.next_attempt_at).is_(None),
+                col(OperationRow.next_attempt_at) <= datetime.now(UTC),
+                col(OperationRow.requested) != Wish.NONE.value,
             )
-            .order_by(col(OperationRow.queued_at))
-            .limit(most)
+            begun = or_(col(OperationRow.started_at).is_(None), col(OperationRow.aside))
+            found += await self._in_order(most - len(found), [WAITING_ROWS, kind, begun, due])
+        return found
+
+    async def _in_order(
+        self, most: int, conditions: Sequence[ColumnElement[bool] | TextClause]
+    ) -> list[Operation]:
+        query = select(OperationRow).where(*conditions)
+        return await self._select(query.order_by(col(OperationRow.queued_at)).limit(most))
+
+    async def others_wait(self, operation: Operation) -> bool:
+        """True where the queue has another operation that could go on now."""
+        query = (
+            select(OperationRow.id)
+            .where(
+                col(OperationRow.cluster_id) == self._cluster_id,
+                WAITING_ROWS,
+                col(OperationRow.single).is_(False),
+                col(OperationRow.aside).is_(False),
+                col(OperationRow.id) != operation.id,
+            )
+            .limit(1)
         )
+        return bool(await self._column(query))
 
     async def latest(self, index_name: IndexName) -> Operation | None:
         """The newest operation of that index, live or ended."""
@@ -174,6 +210,54 @@ class Operations:
 
         return await self._transactions.run(work)
 
+    async def pause_waiting(self, operation_id: str, caller: str) -> bool:
+        """Pauses an operation that was never started; False where the worker was quicker."""
+
+        async def work(transaction: Transaction) -> bool:
+            paused = await transaction.session.exec(
+                update(OperationRow)
+                .where(
+                    col(OperationRow.id) == operation_id,
+                    col(OperationRow.started_at).is_(None),
+                    col(OperationRow.status) == int(Status.IN_PROGRESS),
+                )
+                .values(
+                    status=int(Status.PAUSED),
+                    updated_at=transaction.now,
+                    version=OperationRow.version + 1,
+                )
+            )
+            if paused.rowcount:
+                note = Note(what="paused", text="before it was started; writes go on")
+                transaction.announce(caller, [note], operation_id)
+            return bool(paused.rowcount)
+
+        return await self._transactions.run(work)
+
+    async def resume(self, operation_id: str, caller: str) -> bool:
+        """Takes a paused operation back into the queue, at its old place; False if it is not."""
+
+        async def work(transaction: Transaction) -> bool:
+            resumed = await transaction.session.exec(
+                update(OperationRow)
+                .where(
+                    col(OperationRow.id) == operation_id,
+                    col(OperationRow.status) == int(Status.PAUSED),
+                )
+                .values(
+                    status=int(Status.IN_PROGRESS),
+                    requested=Wish.NONE.value,
+                    next_attempt_at=None,
+                    updated_at=transaction.now,
+                    version=OperationRow.version + 1,
+                )
+            )
+            if resumed.rowcount:
+                transaction.announce(caller, [Note(what="resumed")], operation_id)
+            return bool(resumed.rowcount)
+
+        return await self._transactions.run(work)
+
     async def wish(self, operation_id: str, wish: Wish, caller: str) -> bool:
         """Leaves a wish for the worker, without touching its `version`; False if it has ended.
 
@@ -195,18 +279,26 @@ class Operations:
     # --- saves, by the worker
 
     async def claim(self, token: str, operation_id: str, who: str) -> Operation | None:
-        """Marks a waiting operation as started; None where it was cancelled meanwhile."""
+        """Marks a waiting operation as started, or one that was put aside as in hand again.
+
+        None where it was cancelled or paused meanwhile.
+        """
 
         async def work(transaction: Transaction) -> Operation | None:
+            now = int(transaction.now.timestamp() * 1000)
             claimed = await transaction.session.exec(
                 update(OperationRow)
                 .where(
                     col(OperationRow.id) == operation_id,
-                    col(OperationRow.started_at).is_(None),
+                    or_(col(OperationRow.started_at).is_(None), col(OperationRow.aside)),
                     col(OperationRow.status) == int(Status.IN_PROGRESS),
                 )
                 .values(
-                    started_at=int(transaction.now.timestamp() * 1000),
+                    started_at=func.coalesce(OperationRow.started_at, now),
+                    aside=False,
+                    hold_reason=None,
+                    hold_since=None,
+                    next_attempt_at=None,
                     updated_at=transaction.now,
                     version=OperationRow.version + 1,
                 )
@@ -228,8 +320,14 @@ class Operations:
         windows: Sequence[Window],
         notes: Sequence[Note],
         who: str,
+        *,
+        granted: Wish = Wish.NONE,
+        anew: bool = False,
     ) -> Operation:
         """Saves one outcome: fields, windows and events, or nothing.
+
+        `granted` is the wish that is settled by it (a newer one stays); `anew`: the windows there
+        were are forgotten.
 
         Raises `LeaseLost`, and `Outdated` where the row is not the one that was read.
         """
@@ -243,6 +341,10 @@ class Operations:
                 )
                 .values(
                     **_columns(changes),
+                    requested=case(
+                        (col(OperationRow.requested) == granted.value, Wish.NONE.value),
+                        else_=OperationRow.requested,
+                    ),
                     updated_at=transaction.now,
                     version=operation.version + 1,
                 )
@@ -251,6 +353,9 @@ class Operations:
             row = saved.scalars().one_or_none()
             if row is None:
                 raise Outdated(operation.id)
+            if anew:
+                of_it = col(WindowRow.operation_id) == operation.id
+                await transaction.session.exec(delete(WindowRow).where(of_it))
             await _put_windows(transaction, operation.id, windows)
             transaction.announce(who, notes, operation.id, operation.batch_id)
             return operation_of(row)

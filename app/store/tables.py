@@ -5,7 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, Index, Integer, MetaData, Text, text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Index,
+    Integer,
+    MetaData,
+    Text,
+    text,
+)
 from sqlmodel import Field, SQLModel
 
 NAMING = {
@@ -25,7 +34,8 @@ JSON_OR_NULL: Any = JSON(none_as_null=True)
 LIVE_ROWS = text("status IN (0, 3)")
 ENDED_ROWS = text("status IN (1, 2, 4)")
 """Conditions for queries, too: SQLite takes a partial index only for its own words."""
-_WAITING = text("status = 0")
+WAITING_ROWS = text("status = 0")
+IN_HAND_ROWS = text("status = 0 AND started_at IS NOT NULL")
 
 
 class ClusterStateRow(Table, table=True):
@@ -88,8 +98,16 @@ class OperationRow(Table, table=True):
             "cluster_id",
             "single",
             "queued_at",
-            sqlite_where=_WAITING,
-            postgresql_where=_WAITING,
+            sqlite_where=WAITING_ROWS,
+            postgresql_where=WAITING_ROWS,
+        ),
+        Index(
+            "ix_operation_in_hand",
+            "cluster_id",
+            "single",
+            "queued_at",
+            sqlite_where=IN_HAND_ROWS,
+            postgresql_where=IN_HAND_ROWS,
         ),
         Index("ix_operation_history", "cluster_id", "index_name", "queued_at"),
         # lists: all in order, the live ones, the ended ones by status, those of a batch
@@ -138,6 +156,8 @@ class OperationRow(Table, table=True):
     source_seq_nos: list[int] | None = Field(default=None, sa_type=JSON_OR_NULL)
     target_uuid: str | None = Field(default=None, max_length=64)
     leftover_uuid: str | None = Field(default=None, max_length=64)
+    aside: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
+    unblocked: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
     proof: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
     hold_reason: str | None = Field(default=None, sa_type=Text)
     hold_since: datetime | None = None

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Any
 
+import httpx
 import pytest
+from pydantic import BaseModel
 
 from app.main import create_app
 from app.settings import Settings
-from tests.service import BASE, Service
+from tests.conditions import eventually
+from tests.elasticsearch import Elastic
+from tests.service import BASE, Service, running_service
+
+Json = dict[str, Any]
+
+COMMAND = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 
 
 @pytest.fixture
@@ -56,16 +67,128 @@ def test_422_is_nowhere(document: dict[str, Any]) -> None:
 def test_every_documented_error_of_the_api_is_the_envelope(document: dict[str, Any]) -> None:
     checked = 0
     for name, operation in operations(document):
-        errors = {code: body for code, body in operation["responses"].items() if code >= "400"}
-        for body in errors.values():
+        for code, body in operation["responses"].items():
+            if code < "400" or (name, code) == ("GET /readyz", "503"):
+                continue
             schema = body["content"]["application/json"]["schema"]["$ref"]
-            assert schema.rpartition("/")[2] == (
-                "Readiness" if name == "GET /readyz" else "ErrorEnvelope"
-            )
+            assert schema.rpartition("/")[2] == "ErrorEnvelope", (name, code)
+            for example in examples(document, body):
+                assert example["statusCode"] == int(code), (name, code)
+                assert example["error"] == HTTPStatus(int(code)).phrase
             checked += 1
-    assert checked
+    assert checked > 50
     envelope = document["components"]["schemas"]["ErrorEnvelope"]
     assert set(envelope["required"]) == {"statusCode", "error", "message"}
+
+
+def test_every_answer_and_every_body_has_an_example_that_is_one(document: Json) -> None:
+    """An answer's example has exactly the keys that the model gives it, nulls included."""
+    models = {model.__name__: model for model in all_models(BaseModel)}
+    checked: set[str] = set()
+    for name, operation in operations(document):
+        for code, body in operation["responses"].items():
+            for example in examples(document, body):
+                model = models[name_of(body)]
+                made = model.model_validate(example)
+                assert made.model_dump(mode="json", by_alias=True) == example, (name, code)
+                checked.add(name_of(body))
+            assert examples(document, body) or "content" not in body, (name, code)
+        if "requestBody" in operation:
+            given = examples(document, operation["requestBody"])
+            assert given, name
+            for example in given:
+                made = models[name_of(operation["requestBody"])].model_validate(example)
+                unset = made.model_dump(mode="json", by_alias=True, exclude_unset=True)
+                assert unset == example, name
+    assert {"BatchAnswer", "StatusAnswer", "ReindexOperation", "Readiness"} <= checked
+
+
+def test_every_route_that_changes_takes_kbn_xsrf_and_says_what_a_large_body_gets(
+    document: Json,
+) -> None:
+    for name, operation in operations(document):
+        changes = not name.startswith("GET ")
+        parameters = [parameter.get("$ref") for parameter in operation.get("parameters", [])]
+        assert ("#/components/parameters/kbn-xsrf" in parameters) == changes, name
+        assert ("413" in operation["responses"]) == changes, name
+        assert "500" in operation["responses"]
+
+
+def test_where_kbn_xsrf_is_demanded_the_document_says_so() -> None:
+    made = create_app(Settings(server_xsrf_disableprotection=False, server_basepath="/kibana"))
+    document = made.openapi()
+    assert document["components"]["parameters"]["kbn-xsrf"]["required"] is True
+    start = document["paths"][f"{BASE}/{{indexName}}"]["post"]
+    assert "no_xsrf" in start["responses"]["400"]["content"]["application/json"]["examples"]
+    assert document["servers"] == [{"url": "/kibana"}]
+    assert made.openapi() == document
+
+
+async def test_every_command_of_the_document_is_taken_by_the_service(
+    document: Json, service: Service, es: Elastic
+) -> None:
+    for name, operation in operations(document):
+        if "/api/reindex_service/" in name:  # the same once more
+            continue
+        for index in es.indices():
+            es.delete(f"/{index}")
+        es.put("/logs-2019", {"settings": {"number_of_replicas": 0}})
+        es.put("/logs-2021", {"settings": {"number_of_replicas": 0}})
+        (command,) = COMMAND.findall(operation["description"])
+        answer = await sent(service, command)
+        if name.endswith("/cancel"):  # those before it have ended
+            assert "Reindex operation is not in progress" in answer.text
+        else:
+            assert answer.status_code == 200, (name, answer.text)
+        await eventually(lambda: idle(service), f"nothing lives after {name}")
+
+
+def name_of(body: Json) -> str:
+    """The model of a body or an answer."""
+    return body["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+
+
+def examples(document: Json, body: Json) -> list[Any]:
+    """The values of the examples of a body or an answer."""
+    known = document["components"]["examples"]
+    shown = body.get("content", {}).get("application/json", {}).get("examples", {})
+    named = [
+        known[example["$ref"].rpartition("/")[2]] if "$ref" in example else example
+        for example in shown.values()
+    ]
+    assert all(example["summary"] for example in named)
+    return [example["value"] for example in named]
+
+
+def all_models(root: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    for model in root.__subclasses__():
+        if model.__module__.startswith("app.api"):
+            yield model
+        yield from all_models(model)
+
+
+async def sent(service: Service, command: str) -> httpx.Response:
+    """Sends what a `curl` command would."""
+    words = iter(shlex.split(command.replace("\\\n", "")))
+    assert next(words) == "curl"
+    method, url, content = "GET", "", None
+    headers: dict[str, str] = {}
+    for word in words:
+        if word == "-X":
+            method = next(words)
+        elif word == "-H":
+            key, _, value = next(words).partition(": ")
+            headers[key] = value
+        elif word == "-d":
+            content = next(words)
+        elif word != "-s":
+            url = word.removeprefix("http://localhost:5602")
+    assert url.startswith("/")
+    return await service.client.request(method, url, headers=headers, content=content)
+
+
+async def idle(service: Service) -> bool:
+    return not await service.parts.store.operations.live_names()
 
 
 def test_names_on_the_wire_are_camel_case(document: dict[str, Any]) -> None:
@@ -73,8 +196,27 @@ def test_names_on_the_wire_are_camel_case(document: dict[str, Any]) -> None:
         assert not [name for name in schema.get("properties", {}) if "_" in name]
 
 
-async def test_the_document_and_its_page_are_served(service: Service) -> None:
-    assert (await service.client.get("/docs")).status_code == 200
+async def test_the_document_is_served(service: Service) -> None:
     answer = await service.client.get("/openapi.json")
     assert answer.status_code == 200
     assert answer.json()["info"]["title"] == "Reindex Queue"
+
+
+@pytest.mark.parametrize("base", ["", "/kibana"])
+async def test_the_page_needs_nothing_but_this_service(
+    elasticsearch_url: str, sqlite_url: str, base: str
+) -> None:
+    async with running_service(elasticsearch_url, sqlite_url, server_basepath=base) as service:
+        page = await service.client.get(f"{base}/docs")
+        assert page.status_code == 200
+        assert "://" not in page.text
+        files = re.findall(r"""(?:src|href)="(?!data:)([^"]+)"|url: '([^']+)'""", page.text)
+        addresses = [file or document for file, document in files]
+        assert len(addresses) == 3
+        for address in addresses:
+            found = await service.client.get(page.url.join(address))
+            assert found.status_code == 200, address
+        script = await service.client.get(page.url.join(addresses[1]))
+        assert "javascript" in script.headers["content-type"]
+        assert "SwaggerUIBundle" in script.text
+        assert (await service.client.get(f"{base}/redoc")).status_code == 404

@@ -83,3 +83,13 @@ async def test_mixed_majors_are_answered_with_426(relayed: Service, relay: Relay
         assert answer.json()["message"] == (
             "There are some nodes running a different version of Elasticsearch"
         )
+
+
+async def test_without_security_the_privileges_are_taken_as_granted_and_not_asked_for(
+    relayed: Service, relay: Relay, es: Elastic
+) -> None:
+    es.put("/plain", {"settings": {"number_of_replicas": 0}})
+    assert (await relayed.client.get(f"{BASE}/plain")).json()["hasRequiredPrivileges"] is True
+    await relayed.post_batch("plain")
+    await relayed.completed("plain")
+    assert not [seen for seen in relay.seen if "_has_privileges" in seen.path]

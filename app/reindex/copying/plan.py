@@ -37,10 +37,11 @@ def _result_window(operation: Operation) -> int:
 
 async def _boundaries(work: Work, shard: int, stats: ShardStats, cluster: Cluster) -> list[int]:
     limits = work.limits
-    assert work.operation.source is not None
-    least = -(-limits.in_flight // work.operation.source.shards)
+    source = work.operation.source
+    assert source is not None
+    least = -(-limits.in_flight // source.shards)
     cuts = cuts_needed(stats.documents, limits.window_documents, least)
-    if not cuts:
+    if not cuts or not source.searchable_seq_nos:
         return []
     percents = [100 * (n + 1) / (cuts + 1) for n in range(cuts)]
     index = work.operation.index_name

@@ -10,7 +10,8 @@ from app.domain.windows import Window
 
 def body(operation: Operation, window: Window) -> dict[str, Any]:
     """External versions keep the documents' versions and make a second run write nothing (its
-    conflicts are counted, not fatal). A slice with as many parts as shards reads one shard.
+    conflicts are counted, not fatal). A time series takes no versions: there `create` does that. A
+    slice with as many parts as shards reads one shard.
     """
     assert operation.source is not None
     bounds = {"gte": window.from_seq_no, "lt": window.to_seq_no}
@@ -22,12 +23,9 @@ def body(operation: Operation, window: Window) -> dict[str, Any]:
     }
     if operation.source.shards > 1:
         source["slice"] = {"id": window.shard, "max": operation.source.shards}
+    once = {"op_type": "create"} if operation.source.time_series else {"version_type": "external"}
     return {
         "conflicts": "proceed",
         "source": source,
-        "dest": {
-            "index": operation.new_index_name,
-            "version_type": "external",
-            "pipeline": "_none",
-        },
+        "dest": {"index": operation.new_index_name, "pipeline": "_none", **once},
     }

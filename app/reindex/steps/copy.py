@@ -24,6 +24,8 @@ async def plan_copy(work: Work, cluster: Cluster) -> Outcome:
     """Cuts the source into windows, which are saved before the first one is sent."""
     operation = work.operation
     assert operation.source is not None
+    if work.windows:  # of before it was parked; the source has not been written to since
+        return Done({"last_completed_step": Step.REINDEX_STARTED})
     stats = await cluster.shard_stats(operation.index_name)
     if len(stats) < operation.source.shards:
         return Hold(f"not all primaries of {operation.index_name} are active")

@@ -10,8 +10,11 @@ from app.domain.operation import Again, Hold, Note, Operation, Outcome, Source, 
 from app.elastic.answers import IndexState, Looked
 from app.elastic.cluster import Cluster
 from app.reindex.classifier import mode_refusal, refusal
+from app.reindex.privileges import Need, missing, refuse_restriction
 from app.reindex.steps.identity import source_in
 from app.reindex.steps.target import differences, ensure_target, look, refuse
+
+NO_SEQ_NOS = "index.disable_sequence_numbers"
 
 
 async def prepare(work: Work, cluster: Cluster) -> Outcome:
@@ -33,6 +36,8 @@ async def prepare(work: Work, cluster: Cluster) -> Outcome:
     source, target = source_in(ensured, operation), ensured[operation.new_index_name]
     if faults := differences(source, target, operation.mode):
         refuse(source, target, faults)
+    if await cluster.security_on():
+        await refuse_restriction(operation.new_index_name, cluster)
     return Again({"target_uuid": target.uuid})
 
 
@@ -50,18 +55,20 @@ def full_disk(source: IndexState) -> Hold | None:
 async def _take(
     operation: Operation, looked: Looked, source: IndexState, cluster: Cluster
 ) -> Outcome:
-    versions, streams, notes, record, _ = await asyncio.gather(
+    versions, streams, notes, found, secured = await asyncio.gather(
         cluster.node_versions(),
         cluster.data_streams(),
         _warnings(source, cluster),
-        _record(source, cluster),
-        _refuse_rights(operation, cluster),
+        record(source, cluster),
+        cluster.security_on(),
     )
     if len({version.major for version in versions}) > 1:
         shown = ", ".join(version.number for version in versions)
         return Hold(f"the nodes have different major versions ({shown})", retry_after=10)
     _refuse_kind(operation, looked, source, streams)
-    return Again({"source": record}, notes=notes)
+    if secured:
+        await _refuse_rights(operation, source, versions[0].major, cluster)
+    return Again({"source": found}, notes=notes)
 
 
 def _refuse_kind(
@@ -73,27 +80,18 @@ def _refuse_kind(
         raise Failure(fault.code, fault.message)
 
 
-async def _refuse_rights(operation: Operation, cluster: Cluster) -> None:
+async def _refuse_rights(
+    operation: Operation, source: IndexState, major: int, cluster: Cluster
+) -> None:
     """Missing privileges by name, and document- or field-level security of our own user."""
-    if not await cluster.security_on():
-        return
-    names = [operation.index_name, operation.new_index_name]
-    general, by_index = await cluster.missing_privileges(names)
-    missing = [f"{privilege} on the cluster" for privilege in general]
-    missing += [f"{', '.join(lacks)} on {name}" for name, lacks in by_index.items()]
-    if missing:
+    need = Need(operation.index_name, operation.new_index_name, source.aliases)
+    if lacking := await missing(cluster, [need], major):
         raise Failure(
             "missing_privileges",
             f"The service's user may not reindex {operation.index_name}: it lacks "
-            f"{'; '.join(missing)}. Grant these and post the index again.",
+            f"{'; '.join(lacking[operation.index_name])}. Grant these and post the index again.",
         )
-    if limited := await cluster.restricted_on(names):
-        raise Failure(
-            "restricted_reading",
-            f"The service's user sees only a part of {operation.index_name}: document- or "
-            f"field-level security is set on {', '.join(limited)}, and what it does not see would "
-            "be lost. Use a user without it.",
-        )
+    await refuse_restriction(operation.index_name, cluster)
 
 
 async def _warnings(source: IndexState, cluster: Cluster) -> list[Note]:
@@ -111,7 +109,8 @@ async def _warnings(source: IndexState, cluster: Cluster) -> list[Note]:
     return [Note(what="warning", index=source.name, text=text)]
 
 
-async def _record(state: IndexState, cluster: Cluster) -> Source:
+async def record(state: IndexState, cluster: Cluster) -> Source:
+    """The source as it is now, to be put back later. Taken before the first change to it."""
     return Source(
         uuid=state.uuid,
         shards=state.shards,
@@ -124,4 +123,6 @@ async def _record(state: IndexState, cluster: Cluster) -> Source:
         lifecycle=lifecycle.after_swap(state.settings, state.rollovers),
         active_copies=await cluster.active_copies(state.index_name),
         result_window=int(state.settings.get("index.max_result_window", 10_000)),
+        time_series=state.settings.get("index.mode") == "time_series",
+        searchable_seq_nos=str(state.settings.get(NO_SEQ_NOS)) != "true",
     )

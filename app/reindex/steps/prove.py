@@ -11,6 +11,7 @@ from app.domain.operation import Changes, Done, Hold, Note, Operation, Outcome, 
 from app.domain.windows import opaque_prefix
 from app.elastic.answers import IndexState, Looked
 from app.elastic.cluster import Cluster
+from app.reindex.privileges import refuse_restriction
 from app.reindex.steps.identity import blocked_source_in, target_in
 from app.reindex.steps.target import differences
 
@@ -28,6 +29,8 @@ async def prove(work: Work, cluster: Cluster) -> Outcome:
     )
     if running:
         return Hold("a copy task of this operation is still running", retry_after=0.2)
+    if await cluster.security_on():  # fields hidden since the start would be missed by no count
+        await refuse_restriction(operation.index_name, cluster)
     source, target = blocked_source_in(looked, operation), target_in(looked, operation)
     _same_make(source, target, operation)
     proof = await measure(operation, looked, cluster)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.domain.operation import Again, Changes, Done, Goal, Hold, Note, Outcome, Step, Work
-from app.domain.windows import opaque_prefix
+from app.domain.windows import Window, WindowState, opaque_prefix
 from app.elastic.cluster import Cluster
 from app.reindex.steps.guard import kept_note, remove_target
 from app.reindex.steps.identity import is_swapped
@@ -16,6 +16,8 @@ async def end_tasks(work: Work, cluster: Cluster) -> Outcome:
     there is nothing to undo: the operation goes on to its end.
     """
     operation = work.operation
+    if operation.source is None:  # nothing was sent; also for a user who may not even look
+        return Done()
     looked = await cluster.look(operation.index_name, operation.new_index_name)
     if is_swapped(looked, operation):
         forward: Changes = {"goal": Goal.FINISH, "last_completed_step": Step.ALIAS_CREATED}
@@ -25,7 +27,13 @@ async def end_tasks(work: Work, cluster: Cluster) -> Outcome:
         await cluster.cancel_task(task.id)
     if running:
         return Again(after=0.1)
-    return Done()
+    return Done(windows=[_to_run_again(w) for w in work.windows if w.state is WindowState.RUNNING])
+
+
+def _to_run_again(window: Window) -> Window:
+    """A window whose task was ended by us; what it has copied already is not written twice."""
+    changes = {"state": WindowState.PLANNED, "attempt": window.attempt + 1, "task_id": None}
+    return window.model_copy(update={**changes, "seen": 0, "ended_at": None})
 
 
 async def drop_target(work: Work, cluster: Cluster) -> Outcome:

@@ -124,7 +124,7 @@ async def test_why_an_operation_waits_is_told_and_that_it_went_on(
     relay.answer(*SWAP, 503, BUSY, times=None)
     await relayed.post_batch("a")
     holding = await reached(relayed, "a", "holding")
-    assert holding["step"] == "indexSettingsRestored"
+    assert holding["step"] == "reindexCompleted"  # the marker of the swap comes with the settings
     assert "es_rejected_execution_exception" in holding["hold"]["reason"]
     assert holding["hold"]["attempts"] >= 1
     assert TIME.fullmatch(holding["hold"]["since"])

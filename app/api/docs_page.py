@@ -1,0 +1,29 @@
+"""The API's document as a page: Swagger UI, served from here so that it needs no internet."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.staticfiles import StaticFiles
+from starlette.responses import HTMLResponse
+
+_FILES = "docs/files"
+_NO_ICON = "data:,"
+
+
+def install(app: FastAPI) -> None:
+    """Serves `/docs`. Every address on the page is relative, so that it works below any path."""
+    page = get_swagger_ui_html(
+        openapi_url="openapi.json",
+        title=f"{app.title} API",
+        swagger_js_url=f"{_FILES}/swagger-ui-bundle.js",
+        swagger_css_url=f"{_FILES}/swagger-ui.css",
+        swagger_favicon_url=_NO_ICON,
+        swagger_ui_parameters={"defaultModelsExpandDepth": 0, "displayRequestDuration": True},
+    )
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:  # pyright: ignore[reportUnusedFunction]
+        return HTMLResponse(page.body)
+
+    app.mount(f"/{_FILES}", StaticFiles(packages=[("fastapi_offline", "static")]))

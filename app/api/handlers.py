@@ -1,0 +1,97 @@
+"""Every error leaves in Kibana's envelope, with one log line; nothing else decides a status."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, cast
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from app.api.errors import CRASH, MEDIA_TYPE, TOO_LARGE, answer, attributes_of
+from app.domain.errors import ReindexQueueError
+
+_KINDS: dict[type[Any], str] = {
+    dict: "object",
+    list: "array",
+    str: "string",
+    bool: "boolean",
+    type(None): "null",
+}
+_EXPECTED = {
+    "list_type": "array",
+    "string_type": "string",
+    "model_type": "object",
+    "model_attributes_type": "object",
+    "dict_type": "object",
+}
+
+
+def install(app: FastAPI) -> None:
+    app.add_exception_handler(ReindexQueueError, _on_domain_error)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(Exception, _on_crash)
+
+
+async def _on_domain_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ReindexQueueError)
+    return answer(request, error.status, error.message, error.code, attributes_of(error))
+
+
+async def _on_validation_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    first = cast(Sequence[Mapping[str, Any]], error.errors())[0]
+    kind = request.headers.get("content-type", "").partition(";")[0].strip()
+    if not kind.endswith("json") and first["loc"][0] == "body" and first["type"] != "missing":
+        return answer(request, 415, MEDIA_TYPE, "media_type")
+    return answer(request, 400, _sentence(first), "bad_request")
+
+
+def _sentence(error: Mapping[str, Any]) -> str:
+    """As Kibana words it: `[request body.indexNames]: expected value of type [array] but …`."""
+    where, *path = (str(part) for part in error["loc"])
+    kind, given = error["type"], error.get("input")
+    if kind == "said":
+        return str(error["msg"])
+    if kind == "json_invalid":
+        return f"[request body]: not valid JSON: {error['ctx']['error']}"
+    place = f"[request {'.'.join([where, *path])}]"
+    if kind == "missing":
+        expected = "array" if path == ["indexNames"] else "object"
+        return f"{place}: expected value of type [{expected}] but got [undefined]"
+    if kind == "too_long":
+        size, most = error["ctx"]["actual_length"], error["ctx"]["max_length"]
+        return f"{place}: array size is [{size}], but cannot be greater than [{most}]"
+    if kind == "extra_forbidden":
+        return f"{place}: definition for this key is missing"
+    if kind in _EXPECTED:
+        got = _KINDS.get(cast(type[Any], type(given)), "number")
+        return f"{place}: expected value of type [{_EXPECTED[kind]}] but got [{got}]"
+    return f"{place}: {error['msg']}"
+
+
+async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    response = answer(request, error.status_code, _plainly(request, error), "http")
+    response.headers.update(error.headers or {})
+    return response
+
+
+def _plainly(request: Request, error: HTTPException) -> str:
+    """What Starlette and FastAPI leave unsaid: where the routes are, and what cannot be parsed."""
+    asked = f"{request.method} {request.url.path}"
+    if error.status_code in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
+        return f"There is no route {asked}. /docs lists the routes."
+    if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return TOO_LARGE
+    if error.detail == "There was an error parsing the body":
+        return "[request body]: not valid JSON: it must be UTF-8 and reasonably nested"
+    return str(error.detail)
+
+
+async def _on_crash(request: Request, error: Exception) -> JSONResponse:
+    return answer(request, 500, CRASH, "internal", cause=error)
