@@ -57,3 +57,7 @@ IndexPath = Annotated[
         examples=["logs-2019"],
     ),
 ]
+OperationPath = Annotated[
+    str,
+    Path(title="Operation", description="Its id", examples=["0b9d2f7c6e5a4d3c8b1a0f9e8d7c6b5a"]),
+]
