@@ -78,11 +78,10 @@ def watch(session: Session, name: str | None, seconds: float) -> None:
         session.print_curl(asked, then=f"again every {seconds:g} seconds")
         return
     client = session.client
-    look = (
-        watching.whole_queue(client)
-        if name is None
-        else watching.one(client, _newest(session, name))
-    )
+    if name is None:
+        look = watching.whole_queue(client)
+    else:
+        look = watching.newest_of(client, _newest(session, name).index_name)
     try:
         lines = watching.Lines(as_json=session.as_json)
         view = watching.follow(watching.patient(look, tell), seconds, lines)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -76,33 +76,37 @@ def batch(client: Client, batch_id: str) -> Look:
         asked = requests.operations(IN_HAND, batch_id=batch_id, limit=10, counts=True)
         raw = client.send(asked)
         answer = client.understood(raw, OperationList)
-        waits_for = None
-        if not answer.operations:
-            waits_for = _ahead(client.ask(requests.worker(), WorkerAnswer))
-        return View(answer.counts or {}, answer.operations, waits_for, raw)
+        view = View(answer.counts or {}, answer.operations, None, raw)
+        if view.in_hand or not view.left:
+            return view
+        return replace(view, waits_for=_ahead(client, lambda head: head.batch_id == batch_id))
 
     return look
 
 
-def _ahead(worker: WorkerAnswer) -> str:
-    """What a batch waits for of which nothing is in hand."""
+def newest_of(client: Client, index: str) -> Look:
+    """The newest operation of an index, which must be there."""
+
+    def look() -> View:
+        raw = client.send(requests.newest_of(index))
+        (found,) = client.understood(raw, OperationList).operations
+        counts = {state: int(state is found.state) for state in State}
+        waits_for = None
+        if found.state is State.WAITING:
+            waits_for = _ahead(client, lambda head: head.id == found.id)
+        return View(counts, [found], waits_for, raw["operations"][0])
+
+    return look
+
+
+def _ahead(client: Client, mine: Callable[[OperationSummary], bool]) -> str:
+    """What operations wait for of which none is in hand."""
+    worker = client.ask(requests.worker(), WorkerAnswer)
     if worker.waits_for:
         return worker.waits_for
-    return f"{worker.head.index_name} is worked on first" if worker.head else "the worker"
-
-
-def one(client: Client, operation: OperationSummary) -> Look:
-    def look() -> View:
-        asked = requests.operation(operation.id)
-        raw = client.send(asked)
-        answer = client.understood(raw, OperationSummary)
-        counts = {state: int(state is answer.state) for state in State}
-        waits_for = None
-        if answer.state is State.WAITING:
-            waits_for = _ahead(client.ask(requests.worker(), WorkerAnswer))
-        return View(counts, [answer], waits_for, raw)
-
-    return look
+    if worker.head is None or mine(worker.head):
+        return "the worker"
+    return f"{worker.head.index_name} is worked on first"
 
 
 def patient(look: Look, tell: Callable[[str], None]) -> Look:

@@ -54,7 +54,7 @@ def compact(number: int) -> str:
 
 def percent(fraction: float) -> str:
     """Never 100% before the end."""
-    return f"{int(fraction * 1000) / 10:.1f}%"
+    return f"{int(fraction * 1000 + 1e-9) / 10:.1f}%"
 
 
 def speed(documents_a_second: float | None) -> str:

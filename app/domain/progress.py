@@ -52,7 +52,7 @@ class Progress:
     windows_total: int
     speed: float | None
     overall_speed: float | None
-    remaining: timedelta | None
+    remaining_seconds: float | None
 
 
 def progress_of(
@@ -76,7 +76,7 @@ def progress_of(
         windows_total=figures.windows,
         speed=speed,
         overall_speed=overall,
-        remaining=_remaining(left, speed or overall, fraction) if moving else None,
+        remaining_seconds=_remaining(left, speed or overall, fraction) if moving else None,
     )
 
 
@@ -99,7 +99,7 @@ def _recent_rate(stretches: Sequence[Stretch], until: datetime) -> float | None:
     return _rate(documents, max(started, since) if started else None, until)
 
 
-def _remaining(left: int, speed: float | None, fraction: float) -> timedelta | None:
+def _remaining(left: int, speed: float | None, fraction: float) -> float | None:
     if not speed or fraction < LEAST_FRACTION:
         return None
-    return timedelta(seconds=left / speed)
+    return left / speed
