@@ -24,6 +24,8 @@ from app.reindex.steps.prove import prove
 
 FIRST_POLL, LAST_POLL, GROWTH = 0.025, 2.0, 0.4
 """Seconds between two looks at a task: a share of its age, so each pause is 1.4 times the last."""
+LONGEST_PAUSE = 30.0
+"""Seconds before a window runs again that did not succeed; from the second time on, doubling."""
 SAVE_SECONDS = 1.0
 """Progress of a running window is saved no more often than that."""
 
@@ -139,11 +141,17 @@ async def _poll(work: Work, window: Window, cluster: Cluster) -> Outcome:
 
 
 async def _vanished(work: Work, window: Window, cluster: Cluster) -> Outcome:
-    """Nobody knows the task: its node went away. It is looked for, else the window runs again."""
+    """Nobody knows the task: its node went away. It is looked for, else the window runs again.
+
+    Where that is not the first time, `.tasks` may not take results (it is blocked, or cannot be
+    made): then each try is paused for longer.
+    """
     found = await _adopt(work, window.model_copy(update={"task_id": None}), cluster)
     if found.task_id is not None:
         return Again({"reindex_task_id": found.task_id}, [found], after=FIRST_POLL)
     lost = Rerun(f"its task {window.task_id} is gone", hold=False)
+    if window.attempt > 1:
+        lost = Rerun("its task left no result in the index .tasks; can that be written to?")
     return _run_again(work.operation, window, lost)
 
 
@@ -164,7 +172,9 @@ def _run_again(operation: Operation, window: Window, verdict: Rerun) -> Outcome:
         text=f"window {window.number}, attempt {again.attempt}: {verdict.reason}",
     )
     if verdict.hold:
-        return Hold(f"a part of the copy runs again: {verdict.reason}", 1, {}, [again], [note])
+        reason = f"a part of the copy runs again: {verdict.reason}"
+        pause: float = min(LONGEST_PAUSE, 2.0 ** min(again.attempt - 2, 5))
+        return Hold(reason, pause, {}, [again], [note])
     return Again({}, [again], [note])
 
 

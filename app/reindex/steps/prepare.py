@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.domain import index_settings, lifecycle
 from app.domain.errors import Failure
 from app.domain.operation import Again, Hold, Note, Operation, Outcome, Source, Work
-from app.elastic.answers import IndexState, Looked
+from app.elastic.answers import IndexState
 from app.elastic.cluster import Cluster
 from app.reindex.classifier import mode_refusal, refusal
 from app.reindex.privileges import Need, missing, refuse_restriction
@@ -22,10 +22,8 @@ async def prepare(work: Work, cluster: Cluster) -> Outcome:
     source untouched (Kibana fails after it has blocked writes).
     """
     operation = work.operation
-    looked = await look(operation, cluster)
-    source = source_in(looked, operation)
     if operation.source is None:
-        return await _take(operation, looked, source, cluster)
+        return await _take(operation, cluster)
     target = await ensure_target(operation, cluster)
     if not isinstance(target, IndexState):
         return target
@@ -37,28 +35,41 @@ async def prepare(work: Work, cluster: Cluster) -> Outcome:
     return Again({"target_uuid": target.uuid})
 
 
-async def _take(
-    operation: Operation, looked: Looked, source: IndexState, cluster: Cluster
-) -> Outcome:
+def flooded(state: IndexState) -> Hold | None:
+    """What is waited for while a disk is full, or None."""
+    if index_settings.FLOOD_STAGE not in state.blocks:
+        return None
+    return Hold(
+        f"{state.name} is read-only because a disk of the cluster is nearly full; "
+        "Elasticsearch lifts that by itself once there is room",
+        retry_after=10,
+    )
+
+
+async def _take(operation: Operation, cluster: Cluster) -> Outcome:
+    """Looks at everything once more: hours may lie between the POST and the head of the queue."""
     versions = await cluster.node_versions()
     if len({version.major for version in versions}) > 1:
         shown = ", ".join(version.number for version in versions)
         return Hold(f"the nodes have different major versions ({shown})", retry_after=10)
-    await _refuse_kind(operation, looked, source, cluster)
+    source = await _right_kind(operation, cluster)
+    if hold := flooded(source):
+        return hold
     if await cluster.security_on():
         await _refuse_rights(operation, source, versions[0].major, cluster)
     notes = await _warnings(source, cluster)
     return Again({"source": await _record(source, cluster)}, notes=notes)
 
 
-async def _refuse_kind(
-    operation: Operation, looked: Looked, source: IndexState, cluster: Cluster
-) -> None:
-    """The classifier once more: hours may lie between the POST and the head of the queue."""
-    streams = await cluster.data_streams()
-    fault = refusal(operation.index_name, looked, streams, {})
-    if fault := fault or mode_refusal(operation.mode, source):
+async def _right_kind(operation: Operation, cluster: Cluster) -> IndexState:
+    """The source, if it is (still) an index that can be reindexed. Raises `Failure`."""
+    looked = await look(operation, cluster)
+    fault = refusal(operation.index_name, looked, await cluster.data_streams(), {})
+    if fault is None:
+        fault = mode_refusal(operation.mode, looked[operation.index_name])
+    if fault:
         raise Failure(fault.code, fault.message)
+    return looked[operation.index_name]
 
 
 async def _refuse_rights(

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from app.domain import index_settings
 from app.domain.operation import Again, Done, Hold, Outcome, Step, Work
 from app.elastic.answers import IndexState
 from app.elastic.cluster import Cluster
 from app.reindex.steps.identity import source_in
-from app.reindex.steps.prepare import prepare
+from app.reindex.steps.prepare import flooded, prepare
 from app.reindex.steps.source import block_source
 
 
 async def write_block(work: Work, cluster: Cluster) -> Outcome:
     """Blocks writes without a writable gap, opens a closed source, and reads how far it goes."""
     operation = work.operation
-    state = source_in(await cluster.look(operation.index_name), operation)
-    if index_settings.FLOOD_STAGE in state.blocks:
-        return Hold(
-            f"{state.name} is read-only because a disk of the cluster is nearly full; "
-            "Elasticsearch lifts that by itself once there is room",
-            retry_after=10,
-        )
     if operation.source is None or operation.target_uuid is None:
         return await prepare(work, cluster)
+    state = source_in(await cluster.look(operation.index_name), operation)
+    if hold := flooded(state):
+        return hold
     await block_source(state, operation.source, cluster)
     state = source_in(await cluster.look(operation.index_name), operation)
     if state.closed:
