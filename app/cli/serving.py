@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import signal
 import socket
 
@@ -28,6 +29,7 @@ def serve(host: str | None, port: int | None) -> None:
     host = host or settings.server_host
     port = settings.server_port if port is None else port
     with _listener(host, port) as listener:
+        _refuse_open_door(settings, listener)
         try:
             asyncio.run(_serve(settings, listener))
         except StoreTrouble as error:
@@ -49,6 +51,8 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=STOP_SECONDS,
+        ssl_certfile=settings.server_ssl_certificate,
+        ssl_keyfile=settings.server_ssl_key,
     )
     server = uvicorn.Server(config)
     async with app.router.lifespan_context(app):
@@ -74,10 +78,29 @@ def _listener(host: str, port: int) -> socket.socket:
         raise typer.Exit(1) from None
 
 
+def _refuse_open_door(settings: Settings, listener: socket.socket) -> None:
+    """Beyond this machine nobody is let in without a login, unless somebody has said so."""
+    address = listener.getsockname()[0].partition("%")[0]
+    if ipaddress.ip_address(address).is_loopback or settings.guarded:
+        return
+    if not settings.server_allow_anonymous:
+        typer.echo(
+            f"SERVER_HOST: {address} can be reached from other machines, and anybody there could "
+            "reindex and cancel. Set SERVER_USERNAME and SERVER_PASSWORD, or SERVER_APIKEY; or, "
+            "behind a proxy that asks for a login, SERVER_ALLOW_ANONYMOUS=true.",
+            err=True,
+        )
+        raise typer.Exit(2)
+    log.warning("anonymous_access", host=address)
+
+
 def _settings() -> Settings:
     try:
         return Settings()
-    except ValidationError as error:
+    except ValueError as error:
+        if not isinstance(error, ValidationError):
+            typer.echo(str(error), err=True)
+            raise typer.Exit(2) from None
         for fault in error.errors():
             name = ".".join(str(part) for part in fault["loc"]).upper() or "settings"
             typer.echo(f"{name}: {fault['msg'].removeprefix('Value error, ')}", err=True)

@@ -325,14 +325,18 @@ def _failed(operation: Operation, error: Failure) -> Outcome:
 
 
 def _crashed(operation: Operation, error: Exception) -> Outcome:
-    """An unexpected exception: three attempts, then failed with nothing deleted."""
+    """An unexpected exception: three attempts, then failed with nothing deleted.
+
+    Before the copy there is nothing to keep: the target is the empty one of the trial.
+    """
     crashes = operation.crashes + 1
     reason = f"unexpected {type(error).__name__}: {error}"[:500]
     forward = operation.goal is Goal.FINISH and operation.last_completed_step < Step.ALIAS_CREATED
     if crashes < MOST_CRASHES or not forward:
         return Hold(reason, backoff(operation.attempts), {"crashes": crashes})
     failure = Failure("unexpected", f"{reason}. This is a fault of Reindex Queue; see its log.")
-    return _turn_back(operation, failure, Goal.FAIL, keep=True)
+    copied = operation.last_completed_step >= Step.REINDEX_STARTED
+    return _turn_back(operation, failure, Goal.FAIL, keep=copied)
 
 
 def _turn_back(operation: Operation, error: Failure, goal: Goal, *, keep: bool = False) -> Outcome:
