@@ -14,8 +14,8 @@ from app.api.v1.schemas import (
     WorkerAnswer,
 )
 from app.cli import requests, tables, views, watching
-from app.cli.client import ServiceAway, Trouble
 from app.cli.session import INTERRUPTED, Session, index_name, tell
+from app.cli.troubles import ServiceAway, Trouble
 from app.domain.state import ENDED, LIVE, State
 
 RECENT = 5
@@ -59,7 +59,7 @@ def index(session: Session, name: str) -> None:
 
 
 def _example(session: Session) -> str:
-    return requests.curl(session.url, requests.operation("ID"))
+    return session.curl_of(requests.operation("ID"))
 
 
 def _newest(session: Session, name: str) -> OperationSummary:

@@ -4,71 +4,54 @@ from __future__ import annotations
 
 import os
 import re
+import ssl
 from http import HTTPStatus
 from typing import Any, TypeVar, cast
 
 import httpx
 from pydantic import BaseModel, ValidationError
 
+from app.cli.login import Login
 from app.cli.requests import HEADERS, Request
+from app.cli.troubles import Misuse, Refusal, ServiceAway, Trouble
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 60.0
 _ERRNO = re.compile(r"\[Errno -?\d+\] ")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
+_TRUST = "Name the file of the authority to trust with SSL_CERT_FILE."
+_LOG_IN = (
+    "The service asks for a login. Set REINDEX_QUEUE_APIKEY, or REINDEX_QUEUE_USERNAME and "
+    "REINDEX_QUEUE_PASSWORD, in the environment."
+)
+
 M = TypeVar("M", bound=BaseModel)
-
-
-class Trouble(Exception):
-    """The command cannot be done: `message` says why, and what to do."""
-
-    exit_code = 1
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
-
-
-class Misuse(Trouble):
-    """The command was not given as it can be done."""
-
-    exit_code = 2
-
-
-class ServiceAway(Trouble):
-    """Nobody answers, or not now."""
-
-
-class Refusal(Trouble):
-    """The service said no. `status` is that of its answer."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 def default_url() -> str:
     """Where `reindex-queue serve` would listen in this environment."""
+    scheme = "https" if os.environ.get("SERVER_SSL_CERTIFICATE") else "http"
     host = os.environ.get("SERVER_HOST") or "127.0.0.1"
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - it is not bound here
     shown = f"[{host}]" if ":" in host else host
-    return f"http://{shown}:{os.environ.get('SERVER_PORT') or '5602'}"
+    return f"{scheme}://{shown}:{os.environ.get('SERVER_PORT') or '5602'}"
 
 
 class Client:
     """Speaks to one service. Raises `Trouble` for everything that is not an answer to the request.
 
-    A loopback address is never asked for by way of a proxy.
+    A loopback address is never asked for by way of a proxy. `SSL_CERT_FILE` may name whom to trust.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, login: Login) -> None:
         self.url = _checked(url)
         self._http = httpx.Client(
             base_url=self.url,
             timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
             trust_env=self.url.host not in _LOOPBACK,
-            headers=HEADERS,
+            headers=_headers(login),
+            verify=ssl.create_default_context() if self.url.scheme == "https" else False,
         )
 
     @property
@@ -84,8 +67,9 @@ class Client:
             raise ServiceAway(f"{self.shown} does not answer in time. {self._remedy}") from None
         except httpx.TransportError as error:
             reason = _ERRNO.sub("", str(error)) or type(error).__name__
+            remedy = _TRUST if "CERTIFICATE_VERIFY" in reason else self._remedy
             raise ServiceAway(
-                f"Reindex Queue cannot be reached at {self.shown}: {reason}. {self._remedy}"
+                f"Reindex Queue cannot be reached at {self.shown}: {reason}. {remedy}"
             ) from None
         return self._content(answer)
 
@@ -109,6 +93,8 @@ class Client:
         message = str(envelope["message"])
         if answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
             raise ServiceAway(message)
+        if answer.status_code == HTTPStatus.UNAUTHORIZED:
+            raise Refusal(answer.status_code, _LOG_IN)
         raise Refusal(answer.status_code, message)
 
     def _stranger(self) -> Trouble:
@@ -121,6 +107,11 @@ class Client:
         return f"Start it with: reindex-queue serve. {self._where}"
 
     _where = "If it is elsewhere, name it with --url or REINDEX_QUEUE_URL."
+
+
+def _headers(login: Login) -> httpx.Headers:
+    given = {"authorization": login.header} if login.header else {}
+    return httpx.Headers(HEADERS | given, encoding="utf-8")
 
 
 def _json_of(answer: httpx.Response) -> Any:

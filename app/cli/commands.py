@@ -9,8 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from app.cli import asking, submitting
-from app.cli.client import Trouble, default_url
+from app.cli.client import default_url
 from app.cli.session import Session
+from app.cli.troubles import Trouble
 from app.cli.words import clean
 
 cli = typer.Typer(

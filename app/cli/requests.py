@@ -77,24 +77,23 @@ def doctor() -> Request:
     return Request("GET", "/api/v1/doctor")
 
 
-def curl(url: str, request: Request) -> str:
+def curl(url: str, request: Request, login: str = "") -> str:
     """The same request as a line for a shell; a long body comes as a here-document.
 
-    A password in `url` is left out: curl asks for it.
+    `login`: words for the shell that log in. A password in `url` is left out: curl asks for it.
     """
     parts = urlsplit(url)
     plain = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-    words = ["curl", "-sS"]
-    if parts.username:
-        words += ["-u", parts.username]
+    words = ["-u", parts.username] if parts.username else []
     if request.method != "GET":
         words += ["-X", request.method]
         words += [w for key, value in HEADERS.items() for w in ("-H", f"{key}: {value}")]
     words.append(plain.rstrip("/") + request.target)
+    start = " ".join(["curl", "-sS", *([login] if login and not parts.username else [])])
     if request.body is None:
-        return shlex.join(words)
+        return f"{start} {shlex.join(words)}"
     body = json.dumps(request.body, ensure_ascii=False)
     words += ["-H", "content-type: application/json"]
     if len(body) <= MOST_AN_ARGUMENT:
-        return shlex.join([*words, "-d", body])
-    return f"{shlex.join(words)} --data-binary @- <<'END'\n{body}\nEND"
+        return f"{start} {shlex.join([*words, '-d', body])}"
+    return f"{start} {shlex.join(words)} --data-binary @- <<'END'\n{body}\nEND"

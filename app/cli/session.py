@@ -11,8 +11,10 @@ from typing import Any
 
 from app.api.v1.schemas import MOST_A_PAGE
 from app.cli import requests, tables
-from app.cli.client import Client, Misuse
+from app.cli.client import Client, default_url
+from app.cli.login import Login, login
 from app.cli.requests import Request
+from app.cli.troubles import Misuse
 from app.domain.errors import InvalidIndexName
 from app.domain.names import IndexName
 from app.domain.state import State
@@ -31,7 +33,14 @@ class Session:
 
     @cached_property
     def client(self) -> Client:
-        return Client(self.url)
+        return Client(self.url, self._login)
+
+    @cached_property
+    def _login(self) -> Login:
+        return login(here=self.url == default_url())
+
+    def curl_of(self, request: Request) -> str:
+        return requests.curl(self.url, request, self._login.curl)
 
     def pages(
         self, states: Sequence[State] = (), *, batch_id: str | None = None, most: int | None = None
@@ -55,7 +64,7 @@ class Session:
 
     def print_curl(self, *wanted: Request, then: str = "") -> None:
         """`then`: what is to be done with the last answer, as a comment."""
-        lines = [requests.curl(self.url, request) for request in wanted]
+        lines = [self.curl_of(request) for request in wanted]
         tables.say_lines([*lines, *([f"# {then}"] if then else [])])
 
     def print_json(self, answer: Any) -> None:

@@ -11,8 +11,8 @@ from pydantic import BaseModel
 
 from app.api.v1.schemas import OperationList, OperationSummary
 from app.cli import requests, tables, views, waiting, watching
-from app.cli.client import Misuse, Trouble
 from app.cli.session import INTERRUPTED, Session, index_name, tell
+from app.cli.troubles import Misuse, Trouble
 from app.cli.words import clean, count
 from app.domain.state import State
 

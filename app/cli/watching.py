@@ -11,7 +11,8 @@ from typing import Any
 
 from app.api.v1.schemas import OperationList, OperationSummary, WorkerAnswer
 from app.cli import requests, tables, views
-from app.cli.client import Client, ServiceAway
+from app.cli.client import Client
+from app.cli.troubles import ServiceAway
 from app.cli.words import clean, compact, cut, doing, percent, shorten, speed
 from app.domain.durations import spoken
 from app.domain.state import LIVE, State

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import termios
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,15 +35,20 @@ class Result:
         return self.out.splitlines()
 
 
-async def run(*arguments: str, url: str | None = None, stdin: bytes = b"") -> Result:
-    """Runs a command to its end, piped. `url`: of the service, by the environment."""
+async def run(
+    *arguments: str,
+    url: str | None = None,
+    stdin: bytes = b"",
+    more: Mapping[str, str] | None = None,
+) -> Result:
+    """Runs a command to its end, piped. `url`: of the service, by the environment, as is `more`."""
     done = await asyncio.to_thread(
         subprocess.run,
         [SCRIPT, *arguments],
         input=stdin,
         capture_output=True,
         timeout=SECONDS,
-        env=environment(url),
+        env={**environment(url), **(more or {})},
         check=False,
         preexec_fn=die_with_parent,
     )

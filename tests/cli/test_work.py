@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 from collections.abc import AsyncGenerator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,12 +38,18 @@ async def by_curl(*arguments: str, url: str) -> Any:
     """What the first line printed by `--curl` answers when a shell runs it."""
     printed = await run(*arguments, "--curl", url=url)
     assert printed.code == 0, printed
+    return await shell(printed.lines[0])
+
+
+async def shell(line: str, **environment: str) -> Any:
+    """What a line of curl answers."""
     done = await asyncio.to_thread(
         subprocess.run,
-        ["bash", "-c", printed.lines[0]],
+        ["bash", "-c", line],
         capture_output=True,
         check=True,
         timeout=60,
+        env={"PATH": os.environ["PATH"], **environment},
     )
     return json.loads(done.stdout)
 
@@ -201,3 +209,35 @@ async def test_a_service_that_is_not_there_is_said_with_a_remedy(elasticsearch_u
     assert "hunter2" not in secret.out + secret.err
     curl = await run("status", "--curl", "--url", "http://me:hunter2@x:1/base/")
     assert curl.lines[0] == "curl -sS -u me http://x:1/base/api/v1/worker"
+
+
+async def test_a_login_comes_from_the_environment_and_is_never_printed(
+    elasticsearch_url: str, tmp_path: Path
+) -> None:
+    logins = {"SERVER_USERNAME": "ops", "SERVER_PASSWORD": "hunter2-ä", "SERVER_APIKEY": "hunter3"}
+    secret = tmp_path / "secret"
+    secret.write_text("hunter3\n")
+    async with ServiceProcess({"ELASTICSEARCH_HOSTS": elasticsearch_url, **logins}) as service:
+        port = str(service.port)
+        outside = await run("status", url=service.url, more={"SERVER_APIKEY": "hunter3"})
+        assert (outside.code, outside.out) == (1, "")
+        assert "REINDEX_QUEUE_APIKEY" in outside.err
+        ways: list[dict[str, str]] = [
+            {"REINDEX_QUEUE_URL": service.url, "REINDEX_QUEUE_APIKEY": "hunter3"},
+            {"REINDEX_QUEUE_URL": service.url, "REINDEX_QUEUE_APIKEY_FILE": str(secret)},
+            {
+                "REINDEX_QUEUE_URL": service.url,
+                "REINDEX_QUEUE_USERNAME": "ops",
+                "REINDEX_QUEUE_PASSWORD": "hunter2-ä",
+            },
+            {"SERVER_PORT": port, "SERVER_APIKEY": "hunter3"},
+        ]
+        for way in ways:
+            assert (await run("status", more=way)).code == 0
+            printed = await run("status", "--curl", more=way)
+            assert "hunter" not in printed.out
+            answer = await shell(printed.lines[0], **way)
+            assert answer["queueLength"] == 0
+        unreadable = await run("status", more={"REINDEX_QUEUE_APIKEY_FILE": str(tmp_path / "none")})
+        assert unreadable.code == 2
+        assert unreadable.err.startswith("Error: REINDEX_QUEUE_APIKEY_FILE: cannot read")
