@@ -24,6 +24,9 @@ check: setup
 	$(BIN)/deptry app
 	$(BIN)/python -m tests.store.schema_in_step
 
+# Two at a time, each with servers of its own; a file's tests stay together.
+PYTEST_ARGS ?= --numprocesses 2 --dist loadgroup
+
 test: setup
 	@$(BIN)/python -m testbed fetch 8.19 7.17 9.4
 	$(BIN)/pytest $(PYTEST_ARGS)

@@ -8,8 +8,10 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from pydantic import SecretStr
 
 from app.api import docs_page, handlers, health, openapi, update_index, upgrade_assistant
+from app.api.access import Access, Logins
 from app.api.body_limit import BodyLimit
 from app.api.kibana_host import KibanaHost
 from app.api.service import Service
@@ -17,6 +19,7 @@ from app.api.v1.routes import ROUTERS
 from app.domain.operation import Limits
 from app.elastic.cluster import Cluster
 from app.elastic.connection import Connection, Credentials
+from app.elastic.tls import Tls
 from app.elastic.view import ClusterView
 from app.reindex.announcements import Bell
 from app.reindex.checkup import Checkup
@@ -66,6 +69,13 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(health.router)
     base_path, xsrf = settings.server_basepath, not settings.server_xsrf_disableprotection
     app.add_middleware(BodyLimit)
+    if settings.guarded:
+        logins = Logins(
+            settings.server_username,
+            _plain(settings.server_password),
+            _plain(settings.server_apikey),
+        )
+        app.add_middleware(Access, logins=logins)
     app.add_middleware(KibanaHost, base_path=base_path, xsrf=xsrf)
     handlers.install(app)
     docs_page.install(app)
@@ -80,7 +90,7 @@ async def _running(settings: Settings) -> AsyncGenerator[Service]:
         settings.reindex_cluster_id,
         settings.reindex_lease_seconds,
     )
-    connection = Connection(settings.elasticsearch_hosts, _credentials(settings))
+    connection = Connection(settings.elasticsearch_hosts, _credentials(settings), _tls(settings))
     service = _assemble(settings, store, connection)
     working = asyncio.create_task(service.worker.run(), name="worker")
     try:
@@ -143,9 +153,23 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Servi
 
 
 def _credentials(settings: Settings) -> Credentials:
-    password, api_key = settings.elasticsearch_password, settings.elasticsearch_apikey
     return Credentials(
         username=settings.elasticsearch_username,
-        password=password.get_secret_value() if password else None,
-        api_key=api_key.get_secret_value() if api_key else None,
+        password=_plain(settings.elasticsearch_password),
+        api_key=_plain(settings.elasticsearch_apikey),
+        service_token=_plain(settings.elasticsearch_serviceaccounttoken),
     )
+
+
+def _tls(settings: Settings) -> Tls:
+    return Tls(
+        verification=settings.elasticsearch_ssl_verificationmode,
+        authorities=settings.elasticsearch_ssl_certificateauthorities,
+        certificate=settings.elasticsearch_ssl_certificate,
+        key=settings.elasticsearch_ssl_key,
+        fingerprint=settings.elasticsearch_ssl_fingerprint,
+    )
+
+
+def _plain(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret else None

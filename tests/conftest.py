@@ -21,6 +21,16 @@ for name in list(os.environ):
     ):
         del os.environ[name]
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A file's tests stay with one worker; those that start servers of their own all with one, so
+    that there are never more than three Elasticsearch at a time."""
+    for item in items:
+        own = "ElasticsearchServer(" in item.path.read_text()
+        group = "own servers" if own else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 telemetry.configure(json=False, level="INFO")
 
 

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from app.api.errors import CRASH, MEDIA_TYPE, TOO_LARGE, answer, attributes_of
+from app.api.openapi import methods_at
 from app.domain.errors import ReindexQueueError
 
 _KINDS: dict[type[Any], str] = {
@@ -78,6 +79,10 @@ async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     response = answer(request, error.status_code, _plainly(request, error), "http")
     response.headers.update(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        # Starlette names the methods of the first route with this path only (1.10)
+        allowed = methods_at(request.app.openapi(), request.url.path)
+        response.headers["allow"] = ", ".join(allowed) or response.headers["allow"]
     return response
 
 

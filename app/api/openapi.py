@@ -13,9 +13,11 @@ from typing import Any
 from urllib.parse import quote
 
 from fastapi import FastAPI
+from starlette.routing import compile_path
 
 from app.api.errors import NO_XSRF, error_answers, refused
 from app.api.examples import ANSWERS
+from app.api.v1.examples import ANSWERS as V1_ANSWERS
 from app.domain.errors import ReindexQueueError
 
 Json = dict[str, Any]
@@ -50,6 +52,12 @@ TAGS = [
         "description": "The same under the paths of the newer Kibana. Where a request does not say "
         "otherwise, the old index is kept. An index that has an operation already is 409 here.",
     },
+    {
+        "name": "Operations",
+        "description": "Our own view of the same operations: every state in words, why one waits, "
+        "how far it is and how fast it goes.",
+    },
+    {"name": "Worker", "description": "Who works, and what is wrong where nobody does."},
     {"name": "Health", "description": "For whoever runs the service."},
 ]
 
@@ -63,25 +71,43 @@ def install(app: FastAPI, base_path: str, *, xsrf: bool) -> None:
     app.description, app.openapi_tags = DESCRIPTION, [dict(tag) for tag in TAGS]
     app.servers = [{"url": base_path}] if base_path else []
     made = app.openapi
+    kept: list[Json] = []
 
     def finished() -> Json:
-        document = copy.deepcopy(made())  # FastAPI keeps it and answers the same one every time
-        _drop_422(document)
-        components = document.setdefault("components", {})
-        components["examples"] = copy.deepcopy(ANSWERS)
-        components["parameters"] = {"kbn-xsrf": _xsrf_parameter(required=xsrf)}
-        for path, method, operation in _operations(document):
-            if method not in _SAFE:
-                operation.setdefault("parameters", []).append(
-                    {"$ref": "#/components/parameters/kbn-xsrf"}
-                )
-            _add_common_errors(operation, changes=method not in _SAFE, xsrf=xsrf)
-            command = _curl(path, method, operation, base_path)
-            words = operation.get("description", "")
-            operation["description"] = f"{words}\n\n```sh\n{command}\n```".strip()
-        return document
+        document = made()  # FastAPI keeps it, and answers the same one every time
+        if not kept or kept[0] is not document:
+            kept[:] = [document, _finished(document, base_path, xsrf=xsrf)]
+        return kept[1]
 
     app.openapi = finished  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _finished(made: Json, base_path: str, *, xsrf: bool) -> Json:
+    document = copy.deepcopy(made)
+    _drop_422(document)
+    components = document.setdefault("components", {})
+    components["examples"] = copy.deepcopy({**ANSWERS, **V1_ANSWERS})
+    components["parameters"] = {"kbn-xsrf": _xsrf_parameter(required=xsrf)}
+    for path, method, operation in _operations(document):
+        changes = method not in _SAFE
+        if changes:
+            header = {"$ref": "#/components/parameters/kbn-xsrf"}
+            operation.setdefault("parameters", []).append(header)
+        _add_common_errors(operation, changes=changes, xsrf=xsrf)
+        command = _curl(path, method, operation, base_path)
+        words = operation.get("description", "")
+        operation["description"] = f"{words}\n\n```sh\n{command}\n```".strip()
+    return document
+
+
+def methods_at(document: Json, path: str) -> list[str]:
+    """What the routes with this path take, all of them together."""
+    found = {
+        method.upper()
+        for pattern, method, _ in _operations(document)
+        if compile_path(pattern)[0].match(path)
+    }
+    return sorted(found)
 
 
 def _operations(document: Json) -> Iterator[tuple[str, str, Json]]:
@@ -106,7 +132,7 @@ def _xsrf_parameter(*, required: bool) -> Json:
         "required": required,
         "description": "Any value. Kibana demands it; here "
         + ("it is demanded, too." if required else "it is demanded only where a setting says so."),
-        "schema": {"type": "string", "minLength": 1},
+        "schema": {"type": "string"},
         "example": "true",
     }
 

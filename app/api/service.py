@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Request
 
+from app.api.access import CALLER
 from app.elastic.view import ClusterView
 from app.reindex.checkup import Checkup
 from app.reindex.control import Control
@@ -43,7 +44,9 @@ def of_request(request: Request) -> Service:
 
 def caller_of(request: Request) -> str:
     """Who asks, for the event log."""
-    return f"api:{request.client.host if request.client else 'unknown'}"
+    name = request.scope.get(CALLER)
+    host = request.client.host if request.client else "unknown"
+    return f"api:{name}@{host}"[:255] if name else f"api:{host}"
 
 
 Current = Annotated[Service, Depends(of_request)]
@@ -56,4 +59,8 @@ IndexPath = Annotated[
         "percent-encoded.",
         examples=["logs-2019"],
     ),
+]
+OperationPath = Annotated[
+    str,
+    Path(title="Operation", description="Its id", examples=["0b9d2f7c6e5a4d3c8b1a0f9e8d7c6b5a"]),
 ]

@@ -26,7 +26,7 @@
     │   └── DocumentsDiffer        the proof failed: both indices are kept
     ├── ClusterTrouble       503   waiting may mend it: the operation holds
     │   ├── ClusterUnreachable     no answer; a change may have been applied all the same
-    │   ├── ClusterBusy            429, 503, breaker, no master, snapshot in progress
+    │   ├── ClusterBusy            429, 503, no master, snapshot, shard limit, …
     │   ├── CredentialsRefused     401: our own user name, password or key
     │   └── NotElasticsearch       an answer, but not Elasticsearch's (proxy page, redirect)
     └── StoreTrouble         503

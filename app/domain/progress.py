@@ -8,16 +8,19 @@ from datetime import datetime, timedelta
 
 FRESH_SECONDS = 5.0
 """Progress is saved at least this often while a copy runs; an older one has come to a stop."""
+RECENT_SECONDS = 10.0
+"""The speed of now is that of these last seconds."""
 LEAST_FRACTION = 0.01
 """Below it there is no estimate: it would be a guess."""
 
 
 @dataclass(frozen=True)
-class InFlight:
-    """A window that is being copied now."""
+class Stretch:
+    """A window that is being copied (`ended_at` None), or was a moment ago."""
 
     seen: int
     started_at: datetime
+    ended_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class CopyFigures:
     seen: int
     started_at: datetime | None
     ended_at: datetime | None
-    in_flight: Sequence[InFlight] = ()
+    recent: Sequence[Stretch] = ()
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Progress:
     windows_total: int
     speed: float | None
     overall_speed: float | None
-    remaining: timedelta | None
+    remaining_seconds: float | None
 
 
 def progress_of(
@@ -57,14 +60,13 @@ def progress_of(
 ) -> Progress:
     """What `figures`, as they were at `saved_at`, say at `now`.
 
-    `speed` is that of the windows in flight, each since its start; `overall_speed` includes all
-    pauses. `fraction` is what was shown before: it never goes back. Where the copy does not move
-    (`moving`: it waits, or has ended) there is neither a speed now nor an estimate.
+    `overall_speed` includes all pauses. `fraction` is what was shown before: it never goes back.
+    Where the copy does not move (`moving`: it waits, or has ended) there is neither a speed now
+    nor an estimate.
     """
     measured_at = saved_at if (now - saved_at).total_seconds() < FRESH_SECONDS else now
     overall = _rate(figures.seen, figures.started_at, figures.ended_at or measured_at)
-    rates = [_rate(window.seen, window.started_at, measured_at) for window in figures.in_flight]
-    speed = sum(rate or 0.0 for rate in rates) if rates and moving else None
+    speed = _recent_rate(figures.recent, measured_at) if moving else None
     left = max(figures.documents - figures.done, 0)
     return Progress(
         fraction=fraction,
@@ -74,16 +76,30 @@ def progress_of(
         windows_total=figures.windows,
         speed=speed,
         overall_speed=overall,
-        remaining=_remaining(left, speed or overall, fraction) if moving else None,
+        remaining_seconds=_remaining(left, speed or overall, fraction) if moving else None,
     )
 
 
-def _rate(documents: int, since: datetime | None, until: datetime) -> float | None:
+def _rate(documents: float, since: datetime | None, until: datetime) -> float | None:
     seconds = (until - since).total_seconds() if since else 0.0
     return documents / seconds if seconds > 0 else None
 
 
-def _remaining(left: int, speed: float | None, fraction: float) -> timedelta | None:
+def _recent_rate(stretches: Sequence[Stretch], until: datetime) -> float | None:
+    """Over the last `RECENT_SECONDS`, as if each window had been copied at an even speed."""
+    since = until - timedelta(seconds=RECENT_SECONDS)
+    documents = 0.0
+    for stretch in stretches:
+        end = stretch.ended_at or until
+        whole = (end - stretch.started_at).total_seconds()
+        inside = (min(end, until) - max(stretch.started_at, since)).total_seconds()
+        if whole > 0 and inside > 0:
+            documents += stretch.seen * inside / whole
+    started = min((stretch.started_at for stretch in stretches), default=None)
+    return _rate(documents, max(started, since) if started else None, until)
+
+
+def _remaining(left: int, speed: float | None, fraction: float) -> float | None:
     if not speed or fraction < LEAST_FRACTION:
         return None
-    return timedelta(seconds=left / speed)
+    return left / speed

@@ -11,6 +11,7 @@ from elasticsearch import ApiError, AsyncElasticsearch
 from app.domain.errors import ClusterRefused, NotElasticsearch, ReindexQueueError
 from app.elastic.node import Node
 from app.elastic.serializer import Serializer
+from app.elastic.tls import Tls
 from app.elastic.translation import CLIENT_ERRORS, to_domain
 
 ORDINARY = "reindex-queue"
@@ -28,14 +29,20 @@ class Credentials:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     api_key: str | None = field(default=None, repr=False)
+    service_token: str | None = field(default=None, repr=False)
 
 
 class Connection:
     """Sends requests and turns every client error into a domain error."""
 
-    def __init__(self, hosts: Sequence[str], credentials: Credentials) -> None:
-        options: dict[str, Any] = {}
-        if credentials.api_key:
+    def __init__(
+        self, hosts: Sequence[str], credentials: Credentials, tls: Tls | None = None
+    ) -> None:
+        secure = any(host.startswith("https:") for host in hosts)
+        options: dict[str, Any] = (tls or Tls()).options() if secure else {}
+        if credentials.service_token:
+            options["bearer_auth"] = credentials.service_token
+        elif credentials.api_key:
             options["api_key"] = credentials.api_key
         elif credentials.username:
             options["basic_auth"] = (credentials.username, credentials.password or "")

@@ -337,7 +337,10 @@ def _failed(operation: Operation, error: Failure) -> Outcome:
 
 
 def _crashed(operation: Operation, error: Exception) -> Outcome:
-    """An unexpected exception: three attempts, then failed with nothing deleted."""
+    """An unexpected exception: three attempts, then failed with nothing deleted.
+
+    Before the copy there is nothing to keep: the target is the empty one of the trial.
+    """
     crashes = operation.crashes + 1
     reason = f"unexpected {type(error).__name__}: {error}"[:500]
     forward = operation.goal is Goal.FINISH and operation.last_completed_step < Step.ALIAS_CREATED
@@ -346,7 +349,8 @@ def _crashed(operation: Operation, error: Exception) -> Outcome:
     failure = Failure("unexpected", f"{reason}. This is a fault of Reindex Queue; see its log.")
     if not_back_yet(operation):
         return _stays(operation, failure)
-    return _turn_back(operation, failure, Goal.FAIL, keep=True)
+    copied = operation.last_completed_step >= Step.REINDEX_STARTED
+    return _turn_back(operation, failure, Goal.FAIL, keep=copied)
 
 
 def _stays(operation: Operation, error: Failure) -> Outcome:

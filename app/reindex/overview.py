@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from app.domain.brief import Brief
 from app.domain.errors import UnknownOperation
 from app.domain.operation import Proof, Step
-from app.domain.progress import CopyFigures, Progress, progress_of
+from app.domain.progress import FRESH_SECONDS, RECENT_SECONDS, CopyFigures, Progress, progress_of
 from app.domain.state import State
 from app.domain.windows import Window
 from app.store.events import Event
@@ -17,6 +17,7 @@ from app.store.listing import Filter, Listing
 from app.store.store import Store
 
 MOST_EVENTS = 500
+_RECENT = timedelta(seconds=RECENT_SECONDS + FRESH_SECONDS)
 _NOTHING_TO_COPY = CopyFigures(0, 0, 0, 0, 0, None, None)
 
 
@@ -85,8 +86,8 @@ class Overview:
 
     async def sights(self, briefs: Sequence[Brief]) -> list[Sight]:
         planned = [b.id for b in briefs if b.last_completed_step >= Step.REINDEX_STARTED]
-        copies = await self._listing.copies(planned)
         now = datetime.now(UTC)
+        copies = await self._listing.copies(planned, now - _RECENT)
         return [Sight(brief, _progress(brief, copies.get(brief.id), now)) for brief in briefs]
 
 

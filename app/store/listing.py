@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -17,14 +18,17 @@ from sqlalchemy import (
     case,
     cast,
     func,
+    literal,
+    or_,
     select,
+    union_all,
 )
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
 from app.domain.brief import Brief
 from app.domain.operation import BACK, Goal, Source, Status
-from app.domain.progress import CopyFigures, InFlight
+from app.domain.progress import CopyFigures, Stretch
 from app.domain.queue_entry import QueueEntry
 from app.domain.state import BY_STATUS, State
 from app.domain.windows import WindowState
@@ -40,12 +44,14 @@ _QUEUE_ENTRY: Any = [
     for name in QueueEntry._fields
 ]
 _status = col(OperationRow.status)
+_told = [(_status == status.value, state.value) for status, state in BY_STATUS.items()]
 _IS_ROLLED_BACK = and_(
     _status == Status.CANCELLED.value, col(OperationRow.goal) == Goal.ROLL_BACK.value
 )
+_ended_state = case(*_told).label("state")
 _state = case(
     (_IS_ROLLED_BACK, State.ROLLED_BACK.value),
-    *[(_status == status.value, state.value) for status, state in BY_STATUS.items()],
+    *_told,
     (col(OperationRow.goal).in_([*BACK, Goal.ROLL_BACK]), State.UNDOING.value),
     (col(OperationRow.started_at).is_(None), State.WAITING.value),
     (col(OperationRow.hold_reason).is_not(None), State.HOLDING.value),
@@ -103,36 +109,33 @@ class Listing:
 
     async def counts(self, wanted: Filter) -> dict[State, int]:
         """How many operations are in each state, whatever `wanted.states` says."""
-        counts = dict.fromkeys(State, 0)
         where, number = self._conditions(wanted), func.count().label("number")
-        ended = select(_status, number).where(*where, ENDED_ROWS).group_by(_status)
-        for row in await read_rows(self._reader, ended):
-            counts[BY_STATUS[Status(row["status"])]] = row["number"]
-        if counts[
-            State.CANCELLED
-        ]:  # asked apart: with the goal the ended ones' index is not enough
-            back = select(number).where(*where, ENDED_ROWS, _IS_ROLLED_BACK)
-            counts[State.ROLLED_BACK] = (await read_rows(self._reader, back))[0]["number"]
-            counts[State.CANCELLED] -= counts[State.ROLLED_BACK]
+        ended = select(_ended_state, number).where(*where, ENDED_ROWS).group_by(_status)
+        back = select(literal(State.ROLLED_BACK.value), number).where(
+            *where, ENDED_ROWS, _IS_ROLLED_BACK
+        )  # apart: the index of the ended ones does not have the goal
         live = select(_state, number).where(*where, LIVE_ROWS).group_by(_state)
-        for row in await read_rows(self._reader, live):
-            counts[State(row["state"])] = row["number"]
-        return counts
+        rows = await read_rows(self._reader, union_all(ended, live, back))  # at one moment
+        found = {row["state"]: row["number"] for row in rows}
+        if rolled_back := found.get(State.ROLLED_BACK.value, 0):
+            found[State.CANCELLED.value] -= rolled_back
+        return {state: found.get(state.value, 0) for state in State}
 
-    async def copies(self, operation_ids: Sequence[str]) -> dict[str, CopyFigures]:
-        """The windows of these operations, added up; who has none is not a key."""
+    async def copies(self, operation_ids: Sequence[str], since: datetime) -> dict[str, CopyFigures]:
+        """The windows of these operations, added up; who has none is not a key.
+
+        Windows that are copied now, or ended after `since`, are there one by one as well.
+        """
         if not operation_ids:
             return {}
-        flying: dict[str, list[InFlight]] = {}
-        for row in await read_rows(self._reader, _in_flight(operation_ids)):
-            flying.setdefault(row.pop("operation_id"), []).append(InFlight(**row))
-        sums = {
-            row.pop("operation_id"): row
-            for row in await read_rows(self._reader, _sums(operation_ids))
-        }
+        recent: dict[str, list[Stretch]] = {}
+        for row in await read_rows(self._reader, _recent(operation_ids, since)):
+            recent.setdefault(row.pop("operation_id"), []).append(Stretch(**row))
+        sums = await read_rows(self._reader, _sums(operation_ids))
+        by_owner = {row.pop("operation_id"): row for row in sums}
         return {
-            owner: CopyFigures(**figures, in_flight=flying.get(owner, ()))
-            for owner, figures in sums.items()
+            owner: CopyFigures(**figures, recent=recent.get(owner, ()))
+            for owner, figures in by_owner.items()
         }
 
     def _conditions(self, wanted: Filter) -> list[ColumnElement[bool]]:
@@ -193,10 +196,15 @@ def _total(column: SQLColumnExpression[Any]) -> ColumnElement[int]:
     return cast(func.sum(column), BigInteger)
 
 
-def _in_flight(operation_ids: Sequence[str]) -> Executable:
+def _recent(operation_ids: Sequence[str], since: datetime) -> Executable:
+    state, ended_at = col(WindowRow.state), col(WindowRow.ended_at)
     return select(
-        col(WindowRow.operation_id), col(WindowRow.seen), col(WindowRow.started_at)
+        col(WindowRow.operation_id), col(WindowRow.seen), col(WindowRow.started_at), ended_at
     ).where(
         col(WindowRow.operation_id).in_(operation_ids),
-        col(WindowRow.state) == WindowState.RUNNING.value,
+        col(WindowRow.started_at).is_not(None),
+        or_(
+            state == WindowState.RUNNING.value,
+            and_(state == WindowState.DONE.value, ended_at > since),
+        ),
     )

@@ -26,8 +26,21 @@ def _analysis(part: str, kind: str) -> Body:
 
 _INNER = {"middle": {"type": "keyword", "fields": {"deep": {"type": "keyword"}}}}
 
+DROPPED: dict[str, str] = {
+    "index.force_memory_term_dictionary": "true",
+    "index.indexing.slowlog.level": "info",
+    "index.max_adjacency_matrix_filters": "50",
+    "index.search.slowlog.level": "info",
+    "index.soft_deletes.enabled": "true",
+    "index.translog.retention.age": "6h",
+}
+"""Settings that do nothing on 8.x and that a new index cannot have."""
+
 REFUSED: dict[str, tuple[Body, list[str]]] = {
-    "boosted": (_field("title", type="text", boost=2), ["boost", "title"]),
+    "boosted": (
+        {**_field("title", type="text", boost=2), "settings": DROPPED},
+        ["boost", "title"],
+    ),
     "camel-dates": (_field("day", type="date", format="basicDate"), ["format", "day", "basicDate"]),
     "no-field-names": ({"mappings": {"_field_names": {"enabled": False}}}, ["_field_names"]),
     "chained": (_field("outer", type="keyword", fields=_INNER), ["multi-field", "middle"]),
@@ -38,16 +51,6 @@ REFUSED: dict[str, tuple[Body, list[str]]] = {
     "n-gram-tokens": (_analysis("tokenizer", "nGram"), ["nGram", "tokenizer"]),
 }
 """By name: how it is made, and the words in which 8.19 refuses another one like it."""
-
-DROPPED: dict[str, str] = {
-    "index.force_memory_term_dictionary": "true",
-    "index.indexing.slowlog.level": "info",
-    "index.max_adjacency_matrix_filters": "50",
-    "index.search.slowlog.level": "info",
-    "index.soft_deletes.enabled": "true",
-    "index.translog.retention.age": "6h",
-}
-"""Settings that do nothing on 8.x and that a new index cannot have."""
 
 
 def make_refused(es: Elastic) -> list[str]:

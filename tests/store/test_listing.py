@@ -8,7 +8,7 @@ from typing import Any
 
 from app.domain.names import IndexName
 from app.domain.operation import Goal, Source, Status, Step
-from app.domain.progress import CopyFigures, InFlight
+from app.domain.progress import CopyFigures, Stretch
 from app.domain.queue_entry import QueueEntry
 from app.domain.state import State, state_of
 from app.domain.windows import Window, WindowState
@@ -171,25 +171,33 @@ async def test_windows_are_added_up(store: Store) -> None:
     await store.operations.save(lease.token, moving, {}, windows, (), "worker")
     await store.operations.save(lease.token, over, {}, done, (), "worker")
     other = await enqueued(store, "none")
-    copies = await store.listing.copies([moving.id, over.id, other.id])
-    flying = [InFlight(20, AT + timedelta(seconds=1)), InFlight(70, AT + timedelta(seconds=2))]
-    assert sorted(copies.pop(moving.id).in_flight, key=lambda w: w.seen) == flying
-    assert copies == {
-        over.id: CopyFigures(
-            windows=2,
-            windows_done=2,
-            documents=10_000_000_000,
-            done=10_000_000_000,
-            seen=10_000_000_000,
-            started_at=AT + timedelta(seconds=1),
-            ended_at=AT + timedelta(minutes=2),
-        )
+    copies = await store.listing.copies([moving.id, over.id, other.id], AT)
+    assert copies[over.id] == CopyFigures(
+        windows=2,
+        windows_done=2,
+        documents=10_000_000_000,
+        done=10_000_000_000,
+        seen=10_000_000_000,
+        started_at=AT + timedelta(seconds=1),
+        ended_at=AT + timedelta(minutes=2),
+        recent=copies[over.id].recent,
+    )
+    assert set(copies) == {moving.id, over.id}
+    assert {stretch.ended_at for stretch in copies[over.id].recent} == {
+        AT + timedelta(minutes=1),
+        AT + timedelta(minutes=2),
     }
-    figures = (await store.listing.copies([moving.id]))[moving.id]
+    late = (await store.listing.copies([over.id], AT + timedelta(seconds=90)))[over.id]
+    assert [stretch.ended_at for stretch in late.recent] == [AT + timedelta(minutes=2)]
+    figures = copies[moving.id]
     assert (figures.windows, figures.windows_done) == (4, 1)
     assert (figures.documents, figures.done, figures.seen) == (230, 170, 180)
     assert (figures.started_at, figures.ended_at) == (AT, None)
-    assert await store.listing.copies([]) == {}
+    assert sorted(figures.recent, key=lambda stretch: stretch.seen) == [
+        Stretch(20, AT + timedelta(seconds=1), None),
+        Stretch(70, AT + timedelta(seconds=2), None),
+    ]
+    assert await store.listing.copies([], AT) == {}
 
 
 async def test_a_page_reads_no_column_that_a_list_does_not_show(

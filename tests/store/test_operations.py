@@ -238,6 +238,14 @@ async def test_everything_that_is_saved_is_read_again_as_it_was(store: Store) ->
     assert (cleared.source, cleared.proof, cleared.hold_since) == (None, None, None)
 
 
+async def test_a_huge_error_message_is_kept_whole(store: Store) -> None:
+    message = "ResponseError: ü {}" * 30_000
+    operation = await ended(
+        store, await lease_of(store), "filebeat-2019", {"error_message": message}
+    )
+    assert (await store.operations.load(operation.id)).error_message == message
+
+
 async def test_a_save_over_a_newer_row_is_refused_whole(store: Store) -> None:
     lease = await lease_of(store)
     old = await started(store, lease, "a")

@@ -1,8 +1,12 @@
-"""What the OpenAPI document shows; a test checks them against the models."""
+"""Examples of `/api/v1` for the API's document, in the story of `app.api.examples`."""
 
 from __future__ import annotations
 
 from typing import Any
+
+from fastapi.openapi.models import Example
+
+from app.api.examples import example
 
 _RUNNING: dict[str, Any] = {
     "id": "0b9d2f7c6e5a4d3c8b1a0f9e8d7c6b5a",
@@ -67,12 +71,7 @@ _COUNTS = {
     "cancelled": 0,
 }
 
-OPERATIONS: dict[str, Any] = {
-    "operations": [_RUNNING, _HOLDING],
-    "next": "1795514400124",
-    "counts": _COUNTS,
-}
-OPERATION: dict[str, Any] = {
+_DETAILS: dict[str, Any] = {
     **_RUNNING,
     "proof": None,
     "windows": [
@@ -104,7 +103,7 @@ OPERATION: dict[str, Any] = {
         }
     ],
 }
-WORKER: dict[str, Any] = {
+_WORKER: dict[str, Any] = {
     "state": "working",
     "error": None,
     "role": {"holder": "host:7", "mine": True},
@@ -117,16 +116,31 @@ WORKER: dict[str, Any] = {
     "database": "sqlite",
     "version": "0.1.0",
 }
-DOCTOR: dict[str, Any] = {
+_WRONG: dict[str, Any] = {
     "healthy": False,
     "version": "0.1.0",
     "checks": [
         {
             "name": "elasticsearch",
             "verdict": "wrong",
-            "finding": "Elasticsearch cannot be reached: …",
+            "finding": "Elasticsearch cannot be reached: Cannot connect to host localhost:9200. "
+            "Check that it runs and that ELASTICSEARCH_HOSTS names it.",
             "remedy": "Queued operations wait for it and go on by themselves.",
         },
         {"name": "database", "verdict": "ok", "finding": "sqlite answers", "remedy": None},
     ],
+}
+
+ANSWERS: dict[str, Example] = {
+    "v1_operations": example(
+        "A page of many",
+        {"operations": [_RUNNING, _HOLDING], "next": "1795514400124", "counts": _COUNTS},
+    ),
+    "v1_operation": example("While it is copied", _DETAILS),
+    "v1_running": example("While it is copied", _RUNNING),
+    "v1_holding": example("While it waits for a snapshot to end", _HOLDING),
+    "v1_cancelling": example("Taken: it goes back", {**_RUNNING, "cancelRequested": True}),
+    "v1_paused": example("Put aside", {**_RUNNING, "state": "paused"}),
+    "v1_worker": example("At work", _WORKER),
+    "v1_doctor": example("Elasticsearch is away", _WRONG),
 }

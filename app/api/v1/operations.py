@@ -6,8 +6,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from app.api.errors import error_answers
-from app.api.service import Current
+from app.api.service import Current, OperationPath
+from app.api.v1 import documented
 from app.api.v1.schemas import OperationDetails, OperationList, OperationQuery
 from app.api.v1.showing import details_of, summary_of
 from app.store.listing import Filter
@@ -15,7 +15,7 @@ from app.store.listing import Filter
 router = APIRouter(prefix="/api/v1/operations", tags=["Operations"])
 
 
-@router.get("", summary="List operations", responses=error_answers(400, 503))
+@router.get("", summary="List operations", responses=documented.LIST)
 async def list_operations(
     query: Annotated[OperationQuery, Query()], service: Current
 ) -> OperationList:
@@ -38,7 +38,7 @@ async def list_operations(
     )
 
 
-@router.get("/{operationId}", summary="Get an operation", responses=error_answers(404, 503))
-async def get_operation(operationId: str, service: Current) -> OperationDetails:
+@router.get("/{operationId}", summary="Get an operation", responses=documented.OPERATION)
+async def get_operation(operationId: OperationPath, service: Current) -> OperationDetails:
     """One operation with its windows, its proof and its events."""
     return details_of(await service.overview.whole(operationId))

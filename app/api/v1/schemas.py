@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
-from app.api.v1 import examples
 from app.domain.state import State
 
 MOST_A_PAGE = 500
@@ -80,7 +79,7 @@ class Fault(Wire):
 class ProgressReport(Wire):
     """Of the copy. `fraction`: 0 to 1, never back. Speeds are in documents a second.
 
-    `speed`: of the windows in flight, each since its start; `overallSpeed` includes all pauses.
+    `speed`: of the last ten seconds; `overallSpeed`: since the start, pauses included.
     `etaSeconds`: until the copy is done; null below 1 % and while it does not move.
     """
 
@@ -126,8 +125,6 @@ class OperationSummary(Wire):
 
 class OperationList(Wire):
     """`next`: the `after` of the page that follows; null on the last one."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [examples.OPERATIONS]})
 
     operations: list[OperationSummary]
     next: str | None
@@ -182,8 +179,6 @@ class EventReport(Wire):
 class OperationDetails(OperationSummary):
     """`events`: the newest 500, oldest first."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [examples.OPERATION]})
-
     proof: ProofReport | None
     windows: list[CopyWindow]
     events: list[EventReport]
@@ -211,8 +206,6 @@ class WorkerAnswer(Wire):
     the first of the batch queue. `inHand`: what is started and has not ended.
     """
 
-    model_config = ConfigDict(json_schema_extra={"examples": [examples.WORKER]})
-
     state: Literal["starting", "standby", "idle", "working", "restarting", "stopped"]
     error: str | None
     role: RoleReport
@@ -237,8 +230,6 @@ class CheckReport(Wire):
 
 class DoctorAnswer(Wire):
     """`healthy`: no check is wrong."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [examples.DOCTOR]})
 
     healthy: bool
     version: str

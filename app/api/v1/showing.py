@@ -81,7 +81,6 @@ def _fault(brief: Brief) -> Fault | None:
 
 
 def _progress(progress: Progress) -> ProgressReport:
-    left = progress.remaining
     return ProgressReport(
         fraction=progress.fraction,
         documents_done=progress.documents_done,
@@ -90,7 +89,7 @@ def _progress(progress: Progress) -> ProgressReport:
         windows_total=progress.windows_total,
         speed=_rounded(progress.speed),
         overall_speed=_rounded(progress.overall_speed),
-        eta_seconds=_rounded(left.total_seconds()) if left is not None else None,
+        eta_seconds=_rounded(progress.remaining_seconds),
     )
 
 

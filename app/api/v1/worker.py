@@ -6,8 +6,8 @@ from importlib.metadata import version
 
 from fastapi import APIRouter
 
-from app.api.errors import error_answers
 from app.api.service import Current
+from app.api.v1 import documented
 from app.api.v1.schemas import (
     CheckReport,
     DoctorAnswer,
@@ -23,7 +23,7 @@ router = APIRouter(prefix="/api/v1", tags=["Worker"])
 VERSION = version("reindex-queue")
 
 
-@router.get("/worker", summary="Get the worker", responses=error_answers(503))
+@router.get("/worker", summary="Get the worker", responses=documented.WORKER)
 async def get_worker(service: Current) -> WorkerAnswer:
     """Who works, at what, how much waits, and why nothing moves if nothing does.
 
@@ -50,7 +50,7 @@ async def get_worker(service: Current) -> WorkerAnswer:
     )
 
 
-@router.get("/doctor", summary="Find out what is wrong")
+@router.get("/doctor", summary="Find out what is wrong", responses=documented.DOCTOR)
 async def get_doctor(service: Current) -> DoctorAnswer:
     """Looks at everything the queue needs, and says in words how to mend what is wrong.
 

@@ -140,10 +140,18 @@ async def _task(window: Window, cluster: Cluster) -> TaskState | None:
 
 
 async def _vanished(flight: Flight, window: Window, cluster: Cluster) -> None:
-    """Nobody knows the task: its node went away. It is looked for, else the window runs again."""
+    """Nobody knows the task: its node went away. It is looked for, else the window runs again.
+
+    Where that is not the first time, `.tasks` may not take results (it is blocked, or cannot be
+    made): then the window rests before each try.
+    """
     await adopt(flight, [window], cluster)
-    if window.number not in flight.changed:
-        _run_again(flight, window, Rerun(f"its task {window.task_id} is gone", hold=False))
+    if window.number in flight.changed:
+        return
+    lost = Rerun(f"its task {window.task_id} is gone", hold=False)
+    if window.attempt > 1:
+        lost = Rerun("its task left no result in the index .tasks; can that be written to?")
+    _run_again(flight, window, lost)
 
 
 def _ended(flight: Flight, window: Window, task: TaskState) -> None:

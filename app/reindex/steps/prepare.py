@@ -23,11 +23,10 @@ async def prepare(work: Work, cluster: Cluster) -> Outcome:
     """
     operation = work.operation
     looked = await look(operation, cluster, mappings=True)
-    source = source_in(looked, operation)
-    if full := full_disk(source):
-        return full
     if operation.source is None:
-        return await _take(operation, looked, source, cluster)
+        return await _take(operation, looked, cluster)
+    if full := flooded(source_in(looked, operation)):
+        return full
     ensured = await ensure_target(operation, looked, cluster)
     if not isinstance(ensured, Looked):
         return ensured
@@ -39,53 +38,51 @@ async def prepare(work: Work, cluster: Cluster) -> Outcome:
     return Again({"target_uuid": target.uuid})
 
 
-def full_disk(source: IndexState) -> Hold | None:
-    """A hold while Elasticsearch itself keeps the source read-only."""
-    if index_settings.FLOOD_STAGE not in source.blocks:
+def flooded(state: IndexState) -> Hold | None:
+    """What is waited for while a disk is full, or None."""
+    if index_settings.FLOOD_STAGE not in state.blocks:
         return None
     return Hold(
-        f"{source.name} is read-only because a disk of the cluster is nearly full; "
+        f"{state.name} is read-only because a disk of the cluster is nearly full; "
         "Elasticsearch lifts that by itself once there is room",
         retry_after=10,
     )
 
 
-async def _take(
-    operation: Operation, looked: Looked, source: IndexState, cluster: Cluster
-) -> Outcome:
-    versions, streams, notes, found, secured = await asyncio.gather(
-        cluster.node_versions(),
-        cluster.data_streams(),
-        _warnings(source, cluster),
-        record(source, cluster),
-        cluster.security_on(),
+async def _take(operation: Operation, looked: Looked, cluster: Cluster) -> Outcome:
+    """Looks at everything once more: hours may lie between the POST and the head of the queue."""
+    versions, streams, secured = await asyncio.gather(
+        cluster.node_versions(), cluster.data_streams(), cluster.security_on()
     )
     if len({version.major for version in versions}) > 1:
         shown = ", ".join(version.number for version in versions)
         return Hold(f"the nodes have different major versions ({shown})", retry_after=10)
-    name_in_place(looked, operation)
-    _refuse_kind(operation, looked, source, streams, versions[0].major)
+    if operation.concrete_name:
+        name_in_place(looked, operation)
+    source = _right_kind(operation, looked, streams, versions[0].major)
+    if hold := flooded(source):
+        return hold
     if secured:
         await _refuse_rights(operation, source, versions[0].major, cluster)
+    notes, found = await asyncio.gather(_warnings(source, cluster), record(source, cluster))
     return Again({"source": found}, notes=notes)
 
 
-def _refuse_kind(
-    operation: Operation,
-    looked: Looked,
-    source: IndexState,
-    streams: dict[str, list[str]],
-    major: int,
-) -> None:
-    """The classifier once more: hours may lie between the POST and the head of the queue."""
-    fault = (
-        refusal(operation.source_name, looked, streams, {})
-        or mode_refusal(operation.mode, source)
-        or proof_refusal(operation.proof_level, source)
-        or (keep_refusal(source, major) if operation.kept else None)
-    )
+def _right_kind(
+    operation: Operation, looked: Looked, streams: dict[str, list[str]], major: int
+) -> IndexState:
+    """The source, if it is (still) an index that can be reindexed. Raises `Failure`."""
+    fault = refusal(operation.source_name, looked, streams, {})
+    if fault is None:
+        source = looked[operation.source_name]
+        fault = (
+            mode_refusal(operation.mode, source)
+            or proof_refusal(operation.proof_level, source)
+            or (keep_refusal(source, major) if operation.kept else None)
+        )
     if fault:
         raise Failure(fault.code, fault.message)
+    return looked[operation.source_name]
 
 
 async def _refuse_rights(

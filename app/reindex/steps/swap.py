@@ -39,6 +39,8 @@ async def swap(work: Work, cluster: Cluster) -> Outcome:
         await cluster.put_marker(operation.new_index_name, operation.marker)
         looked = await look(operation, cluster)
         _both(looked, operation)
+    if operation.marker not in looked[operation.new_index_name].aliases:
+        return Hold(f"the marker of {operation.new_index_name} is not in the cluster state yet")
     proven, aliases = await asyncio.gather(
         _as_proven(operation, cluster), _aliases(operation, looked, cluster)
     )

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from app.domain.operation import Again, Changes, Done, Goal, Hold, Note, Outcome, Work
+from app.domain.errors import ClusterRefused
+from app.domain.operation import (
+    Again,
+    Changes,
+    Done,
+    Goal,
+    Hold,
+    Note,
+    Operation,
+    Outcome,
+    Work,
+)
 from app.domain.windows import Window, WindowState, opaque_prefix
 from app.elastic.cluster import Cluster
 from app.reindex.steps.guard import kept_note, remove_target
@@ -39,8 +50,10 @@ def _to_run_again(window: Window) -> Window:
 async def drop_target(work: Work, cluster: Cluster) -> Outcome:
     """Removes the target, guarded by the intact source; kept where a person is to look at it."""
     operation = work.operation
-    if operation.keep_target or operation.source is None:
+    if operation.source is None:
         return Done()
+    if operation.keep_target:
+        return await _leave(operation, cluster)
     if hold := await remove_target(operation, operation.target_uuid, cluster):
         return hold
     looked = await look(operation, cluster)
@@ -51,4 +64,22 @@ async def drop_target(work: Work, cluster: Cluster) -> Outcome:
     source = looked.get(operation.source_name)
     if source is not None and source.uuid == operation.source.uuid:
         return Hold(f"the target {target.name} is still there")
-    return Done(notes=[kept_note(operation, operation.new_index_name)])
+    left = await _leave(operation, cluster)
+    return (
+        Done(notes=[*left.notes, kept_note(operation, operation.new_index_name)])
+        if isinstance(left, Done)
+        else left
+    )
+
+
+async def _leave(operation: Operation, cluster: Cluster) -> Outcome:
+    """A target that stays goes without our marker, which a swap that came to nothing put on."""
+    looked = await cluster.look(operation.new_index_name)
+    target = looked.get(operation.new_index_name)
+    if target is None or operation.marker not in target.aliases:
+        return Done()
+    try:
+        await cluster.take_aliases(operation.new_index_name, [operation.marker])
+    except ClusterRefused as error:  # somebody blocked it: no reason to wait
+        return Done(notes=[Note(what="marker left", index=target.name, text=error.message)])
+    return Again()

@@ -7,7 +7,7 @@ from app.elastic.answers import IndexState
 from app.elastic.cluster import Cluster
 from app.reindex.steps.anew import begin_anew
 from app.reindex.steps.identity import source_in
-from app.reindex.steps.prepare import full_disk, prepare, record
+from app.reindex.steps.prepare import flooded, prepare, record
 from app.reindex.steps.source import block_source
 
 
@@ -17,8 +17,8 @@ async def write_block(work: Work, cluster: Cluster) -> Outcome:
     if operation.source is None or operation.target_uuid is None:
         return await prepare(work, cluster)
     state = source_in(await cluster.look(operation.source_name), operation)
-    if full := full_disk(state):
-        return full
+    if hold := flooded(state):
+        return hold
     if operation.unblocked:  # it was in use while the operation was parked
         return Again({"source": await record(state, cluster), "unblocked": False})
     await block_source(state, cluster)

@@ -149,11 +149,11 @@ async def test_a_hold_and_missing_privileges_are_told_with_a_remedy(
     assert "es_rejected_execution_exception" in checks["queue"]["finding"]
     assert "reindex-queue cancel a" in checks["queue"]["remedy"]
 
-    relay.answer("GET", "^/_security/_authenticate", 200, {"username": "us"}, None)
+    relay.answer("GET", "^/_security/_authenticate", 200, {"username": "us"})
     held = {"cluster": {"manage": False}, "index": {"a": {"all": False}, ".tasks": {"read": True}}}
-    relay.answer("POST", "^/_security/user/_has_privileges", 200, held, None)
+    relay.answer("POST", "^/_security/user/_has_privileges", 200, held)
     restricted = {"error": {"type": "security_exception", "reason": "restricted"}}
-    relay.answer("POST", "^/_aliases", 400, restricted, None)
+    relay.answer("POST", "^/_aliases", 400, restricted)
     healthy, checks = await doctor(relayed)
     assert not healthy
     assert checks["privileges"]["verdict"] == "wrong"

@@ -1,0 +1,87 @@
+"""Looking at the documents of an index: how many, where they lie, and what they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from app.domain.errors import ClusterBusy
+from app.domain.names import IndexName
+from app.elastic.answers import Document, Documents, Shards
+from app.elastic.connection import Connection
+from app.elastic.paths import in_path
+from app.elastic.translation import understanding
+
+WITH_VECTORS = {"exclude_vectors": False}
+"""9.2 and newer leave vectors out of `_source` unless asked; older ones do not know the option."""
+
+
+class DocumentView:
+    """Every method raises `ClusterTrouble` where waiting may help."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def count(self, index: IndexName) -> tuple[int, Shards]:
+        """Documents a search sees (nested children do not count), and the shards that answered."""
+        answer = await self._connection.read(f"/{in_path(index)}/_count")
+        with understanding(f"the documents of {index}"):
+            return int(answer["count"]), Shards.of(answer)
+
+    async def documents(
+        self,
+        index: IndexName,
+        query: Mapping[str, Any],
+        size: int,
+        shard: int | None = None,
+        *,
+        with_vectors: bool = False,
+    ) -> Documents:
+        """The first `size` documents that `query` finds, in no order, and how many there are.
+
+        Raises `ClusterBusy` where a shard did not answer.
+        """
+        params = {"allow_partial_search_results": "false", "request_cache": "false"}
+        if shard is not None:
+            params["preference"] = f"_shards:{shard}"
+        answer = await self._connection.read(
+            f"/{in_path(index)}/_search",
+            params,
+            {
+                "size": size,
+                "query": query,
+                "version": True,
+                "track_total_hits": True,
+                "_source": WITH_VECTORS if with_vectors else True,
+            },
+        )
+        with understanding(f"the documents of {index}"):
+            shards = Shards.of(answer)
+            if shards.failed or answer["timed_out"]:
+                raise ClusterBusy(f"A shard of {index} does not answer searches now.")
+            hits = answer["hits"]
+            found = [_document(hit) for hit in cast(list[dict[str, Any]], hits["hits"])]
+            return Documents(found, int(hits["total"]["value"]), shards)
+
+    async def percentiles_of_seq_no(
+        self, index: IndexName, shard: int, percents: Sequence[float]
+    ) -> list[float]:
+        """Estimated sequence numbers below which that share of the shard's documents lie."""
+        answer = await self._connection.read(
+            f"/{in_path(index)}/_search",
+            {"preference": f"_shards:{shard}", "request_cache": "false"},
+            {
+                "size": 0,
+                "track_total_hits": False,
+                "aggs": {"cut": {"percentiles": {"field": "_seq_no", "percents": list(percents)}}},
+            },
+        )
+        with understanding(f"the sequence numbers of {index}"):
+            if Shards.of(answer).failed:
+                raise ClusterBusy(f"Shard {shard} of {index} does not answer searches now.")
+            values = cast(dict[str, float | None], answer["aggregations"]["cut"]["values"])
+            return [float(value) for value in values.values() if value is not None]
+
+
+def _document(hit: Mapping[str, Any]) -> Document:
+    return Document(str(hit["_id"]), hit.get("_routing"), int(hit["_version"]), hit.get("_source"))

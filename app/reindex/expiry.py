@@ -1,0 +1,87 @@
+"""The end of a kept copy: removed by the worker, with proof that nobody needs it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from app.domain.errors import ClusterBusy, ClusterRefused
+from app.domain.names import IndexName
+from app.domain.operation import Changes, Note, Operation
+from app.elastic.answers import Looked
+from app.elastic.cluster import Cluster
+from app.reindex.steps.identity import look
+
+NEXT_LOOK = timedelta(days=1)
+"""Where the kept copy may not go yet."""
+
+
+async def expire(operation: Operation, cluster: Cluster) -> tuple[Changes, list[Note]]:
+    """Removes the kept copy, guarded by the new index; what is to be saved afterwards.
+
+    It stays, and is looked at again a day later, where the new index is not the one that was
+    proven, does not have the old name any more, or takes no marker.
+
+    Raises `ClusterTrouble`.
+    """
+    looked = await look(operation, cluster)
+    if not _there(looked, operation):
+        return await _over(operation, looked, cluster)
+    if reason := _needed(looked, operation):
+        return _stays(operation, reason)
+    try:
+        await _remove(operation, looked, cluster)
+    except ClusterRefused as error:
+        return _stays(operation, error.message)
+    looked = await look(operation, cluster)
+    if reason := _needed(looked, operation):
+        return _stays(operation, reason)
+    if _there(looked, operation):
+        raise ClusterBusy(f"{_name(operation)} is still there.")
+    return await _over(operation, looked, cluster)
+
+
+async def _remove(operation: Operation, looked: Looked, cluster: Cluster) -> None:
+    if operation.marker not in looked[operation.new_index_name].aliases:
+        await cluster.put_marker(operation.new_index_name, operation.marker)
+    looked = await look(operation, cluster)
+    if _there(looked, operation) and not _needed(looked, operation):
+        await cluster.remove_guarded(_name(operation), operation.new_index_name, operation.marker)
+
+
+async def _over(
+    operation: Operation, looked: Looked, cluster: Cluster
+) -> tuple[Changes, list[Note]]:
+    """It is gone, by us or by somebody else; our marker goes, too."""
+    target = looked.get(operation.new_index_name)
+    if target and target.uuid == operation.target_uuid and operation.marker in target.aliases:
+        await cluster.take_aliases(target.index_name, [operation.marker])
+    return {"kept_until": None}, [Note(what="kept copy gone", index=_name(operation))]
+
+
+def _stays(operation: Operation, reason: str) -> tuple[Changes, list[Note]]:
+    note = Note(
+        what="kept copy stays",
+        index=_name(operation),
+        text=f"{reason} It can be removed by hand; otherwise it is looked at again in a day.",
+    )
+    return {"kept_until": datetime.now(UTC) + NEXT_LOOK}, [note]
+
+
+def _there(looked: Looked, operation: Operation) -> bool:
+    copy = looked.get(_name(operation))
+    return copy is not None and operation.kept is not None and copy.uuid == operation.kept.uuid
+
+
+def _needed(looked: Looked, operation: Operation) -> str | None:
+    """Why the kept copy may be the only complete one, in words."""
+    name, target = operation.index_name, looked.get(operation.new_index_name)
+    if target is None or target.uuid != operation.target_uuid:
+        return f"The new index {operation.new_index_name} is not the one that was proven."
+    if name in looked or looked.holders(name) != [target.name]:
+        return f"{name} is not an alias of {target.name} any more."
+    return None
+
+
+def _name(operation: Operation) -> IndexName:
+    assert operation.kept is not None
+    return operation.kept.name

@@ -1,0 +1,89 @@
+"""Every document of both sides compared, page by page, a second a turn."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+from app.domain.operation import Work
+from app.domain.proof import Proving
+from app.elastic.answers import Document
+from app.reindex.proving.comparing import differences, refuse
+from app.reindex.proving.pages import Pages, Place
+
+TURN_SECONDS = 1.0
+"""Between two turns progress is saved, and wishes are granted."""
+
+
+@dataclass(frozen=True)
+class _Page:
+    """Documents of one shard, and the place behind them; none at the end."""
+
+    documents: list[Document]
+    shard: int
+    behind: Place
+
+
+async def compare_on(work: Work, proving: Proving, pages: Pages) -> Proving:
+    """As far as a turn goes. Raises `DocumentsDiffer`.
+
+    While the target is asked for one page, the source is for the next one.
+    """
+    source = work.operation.source
+    assert source is not None
+    walk = _Walk(work, pages)
+    until = time.monotonic() + TURN_SECONDS
+    page = await walk.read(Place(proving.shard, proving.from_seq_no))
+    while page.documents:
+        on = time.monotonic() < until
+        other, following = await asyncio.gather(
+            pages.of_target(page.documents, page.shard), walk.read(page.behind) if on else _none()
+        )
+        refuse(
+            work.operation,
+            differences(page.documents, other, versions=not source.time_series),
+        )
+        proving = _past(proving, page)
+        if following is None:
+            return proving
+        page = following
+    return _past(proving, page)
+
+
+async def _none() -> None:
+    return None
+
+
+def _past(proving: Proving, page: _Page) -> Proving:
+    """`proving` with `page` done."""
+    place = {"shard": page.behind.shard, "from_seq_no": page.behind.seq_no}
+    return proving.model_copy(update={"compared": proving.compared + len(page.documents), **place})
+
+
+class _Walk:
+    """Through all shards in order. Where sequence numbers are sparse the steps get wider."""
+
+    def __init__(self, work: Work, pages: Pages) -> None:
+        assert work.operation.source_seq_nos is not None
+        self._ends = work.operation.source_seq_nos
+        self._pages = pages
+        self._span = 0
+
+    async def read(self, place: Place) -> _Page:
+        """The next documents from `place` on."""
+        while place.shard < len(self._ends):
+            if place.seq_no > self._ends[place.shard]:
+                place, self._span = Place(place.shard + 1, 0), 0
+                continue
+            size = self._pages.size(place.shard)
+            span = self._span or size
+            found, total = await self._pages.between(place, span)
+            if total > len(found):
+                self._span = max(1, span // 2)
+                continue
+            self._span = span * 2 if total < size // 2 else span
+            place = Place(place.shard, place.seq_no + span)
+            if found:
+                return _Page(found, place.shard, place)
+        return _Page([], place.shard, place)

@@ -1,0 +1,95 @@
+"""Pages of documents of the source, each with what the target has under the same ids.
+
+The source stands still, so a range of sequence numbers of a shard is a page that needs no search
+context: any page can be read again, by another process, too. A document lies in the shard of the
+same number on both sides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from app.domain.operation import Operation, Work
+from app.elastic.answers import Document, IndexState
+from app.elastic.cluster import Cluster
+
+PAGE_DOCUMENTS = 1_000
+_VECTORS = frozenset({"dense_vector", "rank_vectors", "semantic_text", "sparse_vector"})
+
+
+@dataclass(frozen=True)
+class Place:
+    """A sequence number of a shard of the source."""
+
+    shard: int
+    seq_no: int
+
+
+class Pages:
+    """`vectors`: they are hidden unless asked for, and are to be compared, too."""
+
+    def __init__(self, work: Work, cluster: Cluster, *, vectors: bool) -> None:
+        self._operation = work.operation
+        self._cluster = cluster
+        self._vectors = vectors
+        self._sizes = _sizes(work)
+
+    def size(self, shard: int) -> int:
+        """Documents of a page: as many as the copy takes at a time, and fewer after trouble."""
+        return self._sizes.get(shard, PAGE_DOCUMENTS)
+
+    async def between(self, place: Place, span: int) -> tuple[list[Document], int]:
+        """A page of those with `span` sequence numbers from `place` on, and how many they are."""
+        bounds = {"gte": place.seq_no, "lt": place.seq_no + span}
+        return await self._search(
+            self._operation.source_name,
+            {"range": {"_seq_no": bounds}},
+            self.size(place.shard),
+            place.shard,
+        )
+
+    async def at_random(self, size: int) -> list[Document]:
+        """Documents of the whole source, for an index whose sequence numbers cannot be named."""
+        query = {"function_score": {"query": {"match_all": {}}, "random_score": {}}}
+        page, _ = await self._search(self._operation.source_name, query, size, None)
+        return page
+
+    async def of_target(self, page: list[Document], shard: int | None) -> list[Document]:
+        """What the target has under the ids of `page`; without a shard also other routings'."""
+        query = {"ids": {"values": [document.id for document in page]}}
+        found, _ = await self._search(self._operation.new_index_name, query, len(page), shard)
+        return found
+
+    async def _search(
+        self, index: Any, query: dict[str, Any], size: int, shard: int | None
+    ) -> tuple[list[Document], int]:
+        found = await self._cluster.documents(index, query, size, shard, with_vectors=self._vectors)
+        return found.page, found.total
+
+
+def _sizes(work: Work) -> dict[int, int]:
+    sizes: dict[int, int] = {}
+    for window in work.windows:
+        size = min(sizes.get(window.shard, PAGE_DOCUMENTS), window.batch)
+        sizes[window.shard] = max(1, size >> min(work.operation.attempts, 10))
+    return sizes
+
+
+async def hidden_vectors(source: IndexState, cluster: Cluster) -> bool:
+    """True where `_source` may leave vectors out (9.2 and newer)."""
+    if not _has_vectors(source.mappings):
+        return False
+    return (await cluster.node_versions())[0].parts >= (9, 2)
+
+
+def _has_vectors(mappings: Any) -> bool:
+    if not isinstance(mappings, dict):
+        return False
+    return mappings.get("type") in _VECTORS or any(map(_has_vectors, mappings.values()))
+
+
+def comparable(operation: Operation, source: IndexState) -> bool:
+    """False where a new mode makes other documents of them: it puts `_source` together anew, or
+    makes the ids itself."""
+    return operation.mode not in ("logsdb", "time_series") or operation.mode == source.mode

@@ -1,0 +1,100 @@
+"""The kept copy: a clone of the source, made before the swap removes the source."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+from app.domain import index_settings, lifecycle
+from app.domain.errors import Failure
+from app.domain.kept import Kept
+from app.domain.operation import Again, Changes, Done, Hold, Note, Operation, Outcome, Step, Work
+from app.elastic.answers import IndexState, Looked
+from app.elastic.cluster import Cluster
+from app.reindex.steps.guard import kept_note, remove_own
+from app.reindex.steps.identity import look
+
+
+def swapped(work: Work) -> Changes:
+    """What is saved once the swap is seen to be done: the time of the kept copy begins."""
+    changes: Changes = {"last_completed_step": Step.ALIAS_CREATED}
+    if work.operation.kept:
+        changes["kept_until"] = datetime.now(UTC) + timedelta(days=work.limits.keep_days)
+    return changes
+
+
+async def keep(operation: Operation, looked: Looked, cluster: Cluster) -> Outcome | None:
+    """Clones the source and proves the clone; None when it is in hand, recorded by its UUID.
+
+    Raises `Failure` where the clone's name is taken or the clone is not whole.
+    """
+    kept = operation.kept
+    assert kept is not None
+    state = looked.get(kept.name)
+    if state is None:
+        await _clone(kept, looked, operation, cluster)
+        return Again({"kept": Kept(name=kept.name)})
+    if kept.uuid == state.uuid and state.write_blocked:
+        return None
+    if state.stamp != operation.id:
+        raise _taken(kept)
+    return await _prove(kept, state, operation, cluster)
+
+
+async def _clone(kept: Kept, looked: Looked, operation: Operation, cluster: Cluster) -> None:
+    if looked.holders(kept.name):
+        raise _taken(kept)
+    settings: dict[str, str | None] = {**index_settings.KEPT, index_settings.STAMP: operation.id}
+    if lifecycle.POLICY in looked[operation.source_name].settings:
+        settings[lifecycle.POLICY] = None  # it would shrink, move or delete the copy
+    await cluster.clone(operation.source_name, kept.name, settings)
+
+
+def _taken(kept: Kept) -> Failure:
+    return Failure(
+        "kept_name_taken",
+        f"The old index cannot be kept: {kept.name} exists and was not made by this operation. "
+        "Remove or rename it, then post the index again.",
+    )
+
+
+async def _prove(kept: Kept, state: IndexState, operation: Operation, cluster: Cluster) -> Outcome:
+    """Started whole, with every document, and blocked once more: the clone inherits the block, but
+    not that it was verified, without which the next major does not open it (8.19, 9.4)."""
+    assert operation.proof is not None
+    stats = await cluster.shard_stats(kept.name)
+    if len(stats) < state.shards:
+        return Hold(f"the kept copy {kept.name} is not started yet", retry_after=0.1)
+    (documents, shards), _ = await asyncio.gather(
+        cluster.count(kept.name), cluster.block_writes(kept.name)
+    )
+    if shards.failed or shards.successful < state.shards:
+        return Hold(f"not every shard of the kept copy {kept.name} answers", retry_after=0.1)
+    lucene = sum(shard.documents for shard in stats.values())
+    if (documents, lucene) != (operation.proof.documents, operation.proof.lucene_documents):
+        raise Failure(
+            "kept_copy_differs",
+            f"The kept copy {kept.name} has {documents} documents and {operation.source_name} has "
+            f"{operation.proof.documents}, so nothing was swapped. Post the index again.",
+        )
+    seq_nos = [stats[n].max_seq_no for n in range(state.shards)]
+    made = Kept(name=kept.name, uuid=state.uuid, seq_nos=seq_nos)
+    note = Note(what="old index kept", index=kept.name, after={"documents": documents})
+    return Again({"kept": made}, notes=[note])
+
+
+async def drop_kept(work: Work, cluster: Cluster) -> Outcome:
+    """Removes the kept copy on the way back, guarded by the intact source."""
+    operation = work.operation
+    kept = operation.kept
+    if kept is None or operation.source is None:
+        return Done()
+    if hold := await remove_own(operation, kept.name, kept.uuid, cluster):
+        return hold
+    state = (looked := await look(operation, cluster)).get(kept.name)
+    if state is None or not (state.uuid == kept.uuid or state.stamp == operation.id):
+        return Done({"kept": Kept(name=kept.name)})
+    source = looked.get(operation.source_name)
+    if source is not None and source.uuid == operation.source.uuid:
+        return Hold(f"the kept copy {kept.name} is still there")
+    return Done(notes=[kept_note(operation, kept.name)])

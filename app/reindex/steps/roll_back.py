@@ -1,0 +1,178 @@
+"""The way back after the swap: the old name returns to the kept copy.
+
+Until the one guarded call everything can be given up, and the operation stays completed; after it
+the new index is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from app.domain import index_settings
+from app.domain.errors import CannotRollBack, ClusterRefused, ClusterTrouble, Failure
+from app.domain.operation import Again, Done, Hold, Note, Operation, Outcome, Work
+from app.elastic.answers import IndexState, Looked
+from app.elastic.cluster import Cluster
+from app.reindex import objections
+from app.reindex.steps.finish import HIDDEN
+from app.reindex.steps.identity import look, named
+from app.reindex.steps.restore_settings import differing
+from app.reindex.steps.source import block_source, give_back
+
+SHOWN_AFTER = 0.1
+
+
+async def ready_kept(work: Work, cluster: Cluster) -> Outcome:
+    """The kept copy gets the source's replicas; how the target is found is recorded."""
+    operation = work.operation
+    assert operation.kept is not None
+    assert operation.source is not None
+    looked = await look(operation, cluster)
+    if is_rolled_back(looked, operation):
+        return Done()
+    _refuse(objections.of_indices(operation, looked))
+    copy, target = looked[operation.kept.name], looked[operation.new_index_name]
+    if not operation.forced:
+        major = (await cluster.node_versions())[0].major
+        _refuse(objections.of_age(operation, looked, major))
+    found = {"found_closed": target.closed, "found_blocks": target.set_blocks}
+    if operation.kept != (kept := operation.kept.model_copy(update=found)):
+        return Again({"kept": kept})
+    wanted = {key: operation.source.settings[key] for key in index_settings.KEPT if key != HIDDEN}
+    if wanted["index.auto_expand_replicas"] not in (None, "false"):
+        del wanted["index.number_of_replicas"]  # Elasticsearch's own to set, by the nodes there are
+    if changes := differing(copy, wanted):
+        before = {key: copy.settings.get(key) for key in changes}
+        await cluster.put_settings(copy.index_name, changes, before)
+        return Again(after=SHOWN_AFTER)
+    return await _as_safe(copy, target, operation, cluster)
+
+
+async def _as_safe(
+    copy: IndexState, target: IndexState, operation: Operation, cluster: Cluster
+) -> Outcome:
+    """Waits until the kept copy is active as often as the target is, or as the source was."""
+    assert operation.source is not None
+    active, now = await asyncio.gather(
+        cluster.active_copies(copy.index_name), cluster.active_copies(target.index_name)
+    )
+    least = min(operation.source.active_copies, max(now, copy.shards))
+    if active < least:
+        return Hold(f"{copy.name} has {active} of {least} shard copies active", SHOWN_AFTER)
+    return Done()
+
+
+async def swap_back(work: Work, cluster: Cluster) -> Outcome:
+    """One guarded call: every alias to the kept copy, the target removed.
+
+    The target takes no writes from before the last look at its sequence numbers, so none gets lost
+    unseen. Whatever comes in between, it is given back as it was found.
+    """
+    operation = work.operation
+    if is_rolled_back(await look(operation, cluster), operation):
+        return _back(operation)
+    try:
+        return await _swap_back(operation, cluster)
+    except (ClusterTrouble, Failure):
+        await _give_back_target(operation, cluster)
+        raise
+
+
+async def _swap_back(operation: Operation, cluster: Cluster) -> Outcome:
+    assert operation.kept is not None
+    looked = await look(operation, cluster)
+    _refuse(objections.of_indices(operation, looked))
+    target = looked[operation.new_index_name]
+    await block_source(target, cluster)
+    if target.closed:
+        await cluster.open_index(target.index_name)
+        return Again(after=SHOWN_AFTER)
+    stats = await cluster.shard_stats(target.index_name)
+    if len(stats) < target.shards:
+        return Hold(f"not all primaries of {target.name} are active", SHOWN_AFTER)
+    if not operation.forced:
+        seq_nos = [stats[n].max_seq_no for n in range(target.shards)]
+        _refuse(objections.of_writes(operation, seq_nos))
+    if operation.marker not in looked[operation.kept.name].aliases:
+        await cluster.put_marker(operation.kept.name, operation.marker)
+    present = await cluster.alias_properties(target.index_name)
+    _refuse(objections.of_indices(operation, await look(operation, cluster)))
+    return await _send(operation, {name: present[name] for name in named(present)}, cluster)
+
+
+async def _send(
+    operation: Operation, aliases: dict[str, dict[str, object]], cluster: Cluster
+) -> Outcome:
+    """The call itself. Refused or not, the cluster is asked what became of it."""
+    assert operation.kept is not None
+    refused: ClusterRefused | None = None
+    try:
+        await cluster.remove_guarded(
+            operation.new_index_name, operation.kept.name, operation.marker, aliases
+        )
+    except ClusterRefused as error:
+        refused = error
+    if is_rolled_back(await look(operation, cluster), operation):
+        return _back(operation)
+    if refused:
+        raise refused
+    return Hold("the swap back was accepted but is not in the cluster state yet")
+
+
+def _back(operation: Operation) -> Done:
+    assert operation.kept is not None
+    note = Note(
+        what="rolled back",
+        index=operation.index_name,
+        before=operation.new_index_name,
+        after=operation.kept.name,
+    )
+    return Done({"kept_until": None}, notes=[note])
+
+
+async def _give_back_target(operation: Operation, cluster: Cluster) -> None:
+    """Closed state and blocks of the target as they were before the rollback."""
+    kept = operation.kept
+    assert kept is not None
+    for _ in range(3):
+        target = (await look(operation, cluster)).get(operation.new_index_name)
+        if target is None or target.uuid != operation.target_uuid or kept.found_blocks is None:
+            return
+        outcome = await give_back(target, kept.found_blocks, cluster, closed=kept.found_closed)
+        if isinstance(outcome, Done):
+            return
+
+
+async def restore_kept(work: Work, cluster: Cluster) -> Outcome:
+    """The kept copy is now the index, in the state the source was found in."""
+    operation = work.operation
+    assert operation.kept is not None
+    assert operation.source is not None
+    copy = (await look(operation, cluster)).get(operation.kept.name)
+    if copy is None or copy.uuid != operation.kept.uuid:
+        return Done(notes=[Note(what="warning", text=f"{operation.kept.name} was removed")])
+    wanted: dict[str, str | None] = {
+        HIDDEN: operation.source.settings.get(HIDDEN),
+        index_settings.STAMP: None,
+        **operation.source.lifecycle,
+    }
+    before = {key: copy.settings.get(key) for key in wanted}
+    if before != wanted:
+        await cluster.put_settings(copy.index_name, wanted, before)
+        return Again()
+    return await give_back(copy, operation.source.blocks, cluster, closed=operation.source.closed)
+
+
+def is_rolled_back(looked: Looked, operation: Operation) -> bool:
+    """True where the old name is on the kept copy and the target is gone, seen by UUID."""
+    assert operation.kept is not None
+    copy = looked.get(operation.kept.name)
+    if copy is None or copy.uuid != operation.kept.uuid:
+        return False
+    gone = all(state.uuid != operation.target_uuid for state in looked.values())
+    return gone and looked.holders(operation.index_name) == [copy.name]
+
+
+def _refuse(fault: CannotRollBack | None) -> None:
+    if fault:
+        raise Failure(fault.code, fault.message)
