@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.domain.proof import ProofLevel
+
 
 @dataclass(frozen=True)
 class ReindexRequest:
@@ -11,6 +13,7 @@ class ReindexRequest:
 
     `new_index_name` None: by Kibana's rule. `delete_old_index` is what the client said (None:
     nothing), `keeps_source` what follows from that and the route. `mode`: the new `index.mode`.
+    `keep_old_index` (a clone for a rollback) and `proof` None: by the settings.
     """
 
     index_name: str
@@ -18,3 +21,13 @@ class ReindexRequest:
     delete_old_index: bool | None = None
     keeps_source: bool = False
     mode: str | None = None
+    keep_old_index: bool | None = None
+    proof: ProofLevel | None = None
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What holds where a request does not say."""
+
+    keep_old_index: bool = False
+    proof: ProofLevel = ProofLevel.SAMPLE

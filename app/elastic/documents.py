@@ -12,6 +12,7 @@ from app.elastic.connection import Connection
 from app.elastic.paths import in_path
 from app.elastic.translation import understanding
 
+EVERYTHING: dict[str, Any] = {"match_all": {}}
 WITH_VECTORS = {"exclude_vectors": False}
 """9.2 and newer leave vectors out of `_source` unless asked; older ones do not know the option."""
 

@@ -11,6 +11,7 @@ from app.domain.operation import Operation, Proof
 from app.domain.proof import ProofLevel
 from app.elastic.answers import Document, IndexState, Looked, Shards, ShardStats
 from app.elastic.cluster import Cluster
+from app.elastic.documents import EVERYTHING
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,5 @@ async def _documents(
     """One search in place of the count: for a small index it costs nothing."""
     if not most:
         return *await cluster.count(state.index_name), []
-    everything = {"match_all": {}}
-    found = await cluster.documents(state.index_name, everything, most, with_vectors=vectors)
+    found = await cluster.documents(state.index_name, EVERYTHING, most, with_vectors=vectors)
     return found.total, found.shards, found.page

@@ -8,11 +8,13 @@ same number on both sides.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
+from app.domain.names import IndexName
 from app.domain.operation import Operation, Work
 from app.elastic.answers import Document, IndexState
 from app.elastic.cluster import Cluster
+from app.elastic.documents import EVERYTHING
 
 PAGE_DOCUMENTS = 1_000
 _VECTORS = frozenset({"dense_vector", "rank_vectors", "semantic_text", "sparse_vector"})
@@ -34,6 +36,8 @@ class Pages:
         self._cluster = cluster
         self._vectors = vectors
         self._sizes = _sizes(work)
+        assert work.operation.source is not None
+        self._shards = work.operation.source.shards
 
     def size(self, shard: int) -> int:
         """Documents of a page: as many as the copy takes at a time, and fewer after trouble."""
@@ -51,18 +55,27 @@ class Pages:
 
     async def at_random(self, size: int) -> list[Document]:
         """Documents of the whole source, for an index whose sequence numbers cannot be named."""
-        query = {"function_score": {"query": {"match_all": {}}, "random_score": {}}}
-        page, _ = await self._search(self._operation.source_name, query, size, None)
+        random: dict[str, Any] = {"query": EVERYTHING, "random_score": {}}
+        name, most = self._operation.source_name, self._widest()
+        page, _ = await self._search(name, {"function_score": random}, min(size, most), None)
         return page
 
     async def of_target(self, page: list[Document], shard: int | None) -> list[Document]:
-        """What the target has under the ids of `page`; without a shard also other routings'."""
+        """What the target has under the ids of `page`, in all shards where none is named: each may
+        have one of the same id, under another routing."""
         query = {"ids": {"values": [document.id for document in page]}}
-        found, _ = await self._search(self._operation.new_index_name, query, len(page), shard)
+        size = len(page) * (1 if shard is not None else self._shards)
+        found, _ = await self._search(self._operation.new_index_name, query, size, shard)
         return found
 
+    def _widest(self) -> int:
+        """Documents whose namesakes of all shards fit into one answer."""
+        source = self._operation.source
+        assert source is not None
+        return max(1, min(self.size(0), source.result_window // self._shards))
+
     async def _search(
-        self, index: Any, query: dict[str, Any], size: int, shard: int | None
+        self, index: IndexName, query: dict[str, Any], size: int, shard: int | None
     ) -> tuple[list[Document], int]:
         found = await self._cluster.documents(index, query, size, shard, with_vectors=self._vectors)
         return found.page, found.total
@@ -86,7 +99,9 @@ async def hidden_vectors(source: IndexState, cluster: Cluster) -> bool:
 def _has_vectors(mappings: Any) -> bool:
     if not isinstance(mappings, dict):
         return False
-    return mappings.get("type") in _VECTORS or any(map(_has_vectors, mappings.values()))
+    tree = cast(dict[str, Any], mappings)
+    kind = tree.get("type")
+    return (isinstance(kind, str) and kind in _VECTORS) or any(map(_has_vectors, tree.values()))
 
 
 def comparable(operation: Operation, source: IndexState) -> bool:

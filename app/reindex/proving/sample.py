@@ -49,7 +49,7 @@ async def _page(
     place: Place | None, shards: dict[int, ShardStats], pages: Pages
 ) -> tuple[list[Document], list[Document]]:
     if place is None:
-        page = await pages.at_random(min(PAGE, pages.size(0)))
+        page = await pages.at_random(PAGE)
         shard = None
     else:
         stats, shard = shards[place.shard], place.shard
