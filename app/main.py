@@ -17,11 +17,14 @@ from app.api.kibana_host import KibanaHost
 from app.api.service import Service
 from app.api.v1.routes import ROUTERS
 from app.domain.operation import Limits
+from app.domain.request import Defaults
 from app.elastic.cluster import Cluster
 from app.elastic.connection import Connection, Credentials
 from app.elastic.tls import Tls
 from app.elastic.view import ClusterView
+from app.reindex.admission import Admission
 from app.reindex.announcements import Bell
+from app.reindex.batches import BatchDesk
 from app.reindex.checkup import Checkup
 from app.reindex.control import Control
 from app.reindex.doctor import Doctor
@@ -30,6 +33,7 @@ from app.reindex.machine import Machine
 from app.reindex.overview import Overview
 from app.reindex.queue import Queue
 from app.reindex.reading import Reading
+from app.reindex.rollback import Rollback
 from app.reindex.surroundings import Surroundings
 from app.reindex.worker import Worker
 from app.settings import Settings
@@ -113,6 +117,7 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Servi
         batch_documents=settings.reindex_batch_documents,
         in_flight=settings.reindex_windows_in_flight,
         synchronous_documents=settings.reindex_synchronous_documents,
+        keep_days=settings.reindex_keep_days,
     )
     skips = settings.reindex_hold_policy == "skip"
     machine = Machine(
@@ -125,11 +130,11 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Servi
     )
     view = ClusterView(connection)
     surroundings = Surroundings(view)
-    queue = Queue(store.operations, view, surroundings, bell, settings.reindex_prefix_major)
+    defaults = Defaults(settings.reindex_keep_old_index, settings.reindex_proof)
+    admission = Admission(store, view, surroundings, settings.reindex_prefix_major, defaults)
+    queue = Queue(store.operations, admission, bell)
     worker = Worker(
-        store.role,
-        store.operations,
-        store.errands,
+        store,
         machine,
         bell,
         f"worker:{who}",
@@ -142,7 +147,9 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Servi
         cluster=view,
         surroundings=surroundings,
         queue=queue,
+        batches=BatchDesk(store, queue),
         control=Control(store.operations, queue, bell),
+        rollback=Rollback(store, view, surroundings, bell),
         errands=ErrandDesk(store.errands, bell),
         reading=Reading(store.operations, store.listing, view, surroundings, queue),
         overview=overview,

@@ -16,6 +16,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from app.domain.proof import ProofLevel
 from app.secret_files import SecretFiles
 
 
@@ -54,6 +55,9 @@ class Settings(BaseSettings):
     reindex_batch_documents: int = Field(default=2_000, ge=1, le=10_000)
     reindex_windows_in_flight: int = Field(default=3, ge=1, le=50)
     reindex_synchronous_documents: int = Field(default=1_000, ge=0, le=10_000)
+    reindex_proof: ProofLevel = ProofLevel.SAMPLE
+    reindex_keep_old_index: bool = False
+    reindex_keep_days: float = Field(default=7.0, ge=0.0, le=3650.0)
     reindex_hold_policy: Literal["wait", "skip"] = "wait"
     reindex_hold_skip_seconds: float = Field(default=60.0, ge=0.0)
     reindex_lease_seconds: float = Field(default=15.0, ge=1.0, le=600.0)

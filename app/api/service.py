@@ -9,6 +9,7 @@ from fastapi import Depends, Path, Request
 
 from app.api.access import CALLER
 from app.elastic.view import ClusterView
+from app.reindex.batches import BatchDesk
 from app.reindex.checkup import Checkup
 from app.reindex.control import Control
 from app.reindex.doctor import Doctor
@@ -16,6 +17,7 @@ from app.reindex.errands import ErrandDesk
 from app.reindex.overview import Overview
 from app.reindex.queue import Queue
 from app.reindex.reading import Reading
+from app.reindex.rollback import Rollback
 from app.reindex.surroundings import Surroundings
 from app.reindex.worker import Worker
 from app.store.store import Store
@@ -27,7 +29,9 @@ class Service:
     cluster: ClusterView
     surroundings: Surroundings
     queue: Queue
+    batches: BatchDesk
     control: Control
+    rollback: Rollback
     errands: ErrandDesk
     reading: Reading
     overview: Overview

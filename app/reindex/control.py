@@ -6,6 +6,7 @@ from app.domain.errors import CannotCancel, UnknownOperation, WrongState
 from app.domain.operation import BACK, Operation, Status, Step, Wish
 from app.domain.request import ReindexRequest
 from app.reindex.announcements import Bell
+from app.reindex.goals import too_late
 from app.reindex.queue import Queue
 from app.store.operations import Operations
 from app.telemetry import logger
@@ -27,8 +28,8 @@ class Control:
         operation = await self._find(operation_id)
         if not operation.live:
             raise CannotCancel(f"The operation has ended: it is {_word(operation)}.")
-        if _swapped(operation):
-            raise CannotCancel("It is too late to cancel: the new index has the name already.")
+        if too_late(operation):
+            raise CannotCancel("It is too late to cancel: the other index has the name already.")
         if not await self._operations.end_waiting(operation_id, caller):
             await self._wish(operation_id, Wish.CANCEL, caller)
         return await self._after("cancel", operation_id)
@@ -75,6 +76,8 @@ class Control:
                 operation.delete_old_index,
                 operation.keeps_source,
                 operation.mode,
+                operation.kept is not None,
+                operation.proof_level,
             )
             return await self._queue.start(request, caller, enqueue=not operation.single)
         if operation.status is Status.IN_PROGRESS and operation.hold_reason is not None:

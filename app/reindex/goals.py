@@ -18,7 +18,7 @@ def granted(operation: Operation) -> tuple[Changes, list[Note]]:
     A rollback can be cancelled until it takes hold of the new index.
     """
     wish, name = operation.requested, operation.index_name
-    if wish is Wish.CANCEL and not_back_yet(operation) and not operation.undone:
+    if wish is Wish.CANCEL and operation.goal is Goal.ROLL_BACK and not too_late(operation):
         return stay_completed(), [Note(what="rollback cancelled", index=name)]
     late = operation.last_completed_step >= Step.ALIAS_CREATED or operation.goal in BACK
     if wish is Wish.CANCEL and not late:
@@ -29,6 +29,14 @@ def granted(operation: Operation) -> tuple[Changes, list[Note]]:
     if wish is Wish.RETRY and operation.hold_reason is not None:
         return {"next_attempt_at": None, "attempts": 0}, [Note(what="tried again", index=name)]
     return {}, []
+
+
+def too_late(operation: Operation) -> bool:
+    """True where a cancel comes too late: after the swap, and in a rollback that has begun to take
+    the new index out of use."""
+    if operation.goal is Goal.ROLL_BACK:
+        return operation.undone > 0
+    return operation.last_completed_step >= Step.ALIAS_CREATED
 
 
 def not_back_yet(operation: Operation) -> bool:

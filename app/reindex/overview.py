@@ -10,6 +10,7 @@ from app.domain.brief import Brief
 from app.domain.errors import UnknownOperation
 from app.domain.operation import Proof, Step
 from app.domain.progress import FRESH_SECONDS, RECENT_SECONDS, CopyFigures, Progress, progress_of
+from app.domain.proof import Proving
 from app.domain.state import State
 from app.domain.windows import Window
 from app.store.events import Event
@@ -43,6 +44,7 @@ class Whole:
     """An operation with all that is known of it; the newest `MOST_EVENTS` events."""
 
     sight: Sight
+    proving: Proving | None
     proof: Proof | None
     windows: Sequence[Window]
     events: list[Event]
@@ -79,6 +81,7 @@ class Overview:
         (sight,) = await self.sights([Brief.of(operation)])
         return Whole(
             sight=sight,
+            proving=operation.proving,
             proof=operation.proof,
             windows=await self._store.operations.windows(operation_id),
             events=await self._store.events.of_operation(operation_id, MOST_EVENTS),

@@ -5,24 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.domain.errors import (
-    AlreadyInProgress,
-    CannotCancel,
-    InvalidIndexName,
-    MissingPrivileges,
-    OperationNotFound,
-    Refused,
-)
-from app.domain.names import IndexName, target_name
-from app.domain.operation import Operation, Status, Step, Wish
+from app.domain.errors import CannotCancel, OperationNotFound
+from app.domain.names import IndexName
+from app.domain.operation import Operation, Status, Wish
 from app.domain.request import ReindexRequest
-from app.elastic.answers import Looked
-from app.elastic.view import ClusterView
+from app.reindex.admission import Admission, RefusedName
 from app.reindex.announcements import Bell
-from app.reindex.classifier import mode_refusal, refusal, target_refusal
-from app.reindex.privileges import Need
-from app.reindex.surroundings import Surroundings
-from app.store.enqueueing import Wanted
+from app.reindex.goals import too_late
+from app.store.enqueueing import BatchKey, Enqueued, refusal_entry
 from app.store.operations import Operations
 from app.telemetry import logger
 
@@ -30,42 +20,35 @@ log = logger(__name__)
 
 
 @dataclass(frozen=True)
-class RefusedName:
-    name: str
-    error: Refused
-
-
-@dataclass(frozen=True)
 class Batch:
-    """The answer to a batch: what was queued, in order, and what was not and why."""
+    """The answer to a batch: what was queued, in order, and what was not and why.
 
+    `id` None: one with this key was there already, and nothing was queued.
+    """
+
+    id: str | None
     enqueued: list[Operation]
     refused: list[RefusedName]
 
 
 class Queue:
-    def __init__(
-        self,
-        operations: Operations,
-        cluster: ClusterView,
-        surroundings: Surroundings,
-        bell: Bell,
-        major: int | None,
-    ) -> None:
+    def __init__(self, operations: Operations, admission: Admission, bell: Bell) -> None:
         self._operations = operations
-        self._cluster = cluster
-        self._surroundings = surroundings
+        self._admission = admission
         self._bell = bell
-        self._major = major
 
-    async def enqueue_batch(self, requests: Sequence[ReindexRequest], caller: str) -> Batch:
+    async def enqueue_batch(
+        self, requests: Sequence[ReindexRequest], caller: str, key: BatchKey | None = None
+    ) -> Batch:
         """Queues every index that can be, in order; the others are in `refused`.
 
         Raises `MixedVersions`, `ClusterTrouble` and `StoreTrouble`: then nothing was queued.
         """
-        queued, refused = await self._enqueue(requests, caller, single=False)
-        log.info("batch_queued", queued=len(queued), refused=len(refused))
-        return Batch(queued, refused)
+        queued, refused = await self._enqueue(requests, caller, single=False, key=key)
+        if queued.repeated:
+            return Batch(None, [], [])
+        log.info("batch_queued", queued=len(queued.operations), refused=len(refused))
+        return Batch(queued.batch_id, queued.operations, refused)
 
     async def start(
         self, request: ReindexRequest, caller: str, *, enqueue: bool = False
@@ -78,7 +61,7 @@ class Queue:
         for fault in refused:
             raise fault.error
         log.info("operation_queued", index=request.index_name)
-        return queued[0]
+        return queued.operations[0]
 
     async def cancel(self, name: str, caller: str) -> None:
         """Cancels the index's operation: at once where it was not started, else soon.
@@ -90,9 +73,7 @@ class Queue:
             raise OperationNotFound(name)
         if not operation.live:
             raise CannotCancel("Reindex operation is not in progress")
-        if operation.status is Status.IN_PROGRESS and (
-            operation.last_completed_step >= Step.ALIAS_CREATED
-        ):
+        if operation.status is Status.IN_PROGRESS and too_late(operation):
             raise CannotCancel(
                 "Reindex operation is not currently waiting for reindex task to complete"
             )
@@ -105,104 +86,22 @@ class Queue:
 
     async def target_of(self, name: IndexName) -> IndexName:
         """What `name` would be copied to by Kibana's rule."""
-        return target_name(name, self._major or await self._surroundings.one_major())
+        return await self._admission.target_of(name)
 
     async def _enqueue(
-        self, requests: Sequence[ReindexRequest], caller: str, *, single: bool
-    ) -> tuple[list[Operation], list[RefusedName]]:
-        running = await self._surroundings.one_major()
-        wanted, refused = _well_formed(requests, self._major or running)
-        faults = await self._faults(wanted, requests)
-        refused += [RefusedName(name, error) for name, error in faults.items()]
-        good = [wish for wish in wanted if wish.index_name not in faults]
-        earlier = [{"indexName": r.name, "message": r.error.message} for r in refused]
-        queued = await self._operations.enqueue(good, caller, earlier, single=single)
+        self,
+        requests: Sequence[ReindexRequest],
+        caller: str,
+        *,
+        single: bool,
+        key: BatchKey | None = None,
+    ) -> tuple[Enqueued, list[RefusedName]]:
+        good, refused = await self._admission.admit(requests)
+        earlier = [refusal_entry(name.name, name.error) for name in refused]
+        queued = await self._operations.enqueue(good, caller, earlier, single=single, key=key)
         refused += [RefusedName(name, error) for name, error in queued.refused.items()]
         self._bell.ring()
-        return queued.operations, _in_order(requests, refused)
-
-    async def _faults(
-        self, wanted: Sequence[Wanted], requests: Sequence[ReindexRequest]
-    ) -> dict[IndexName, Refused]:
-        """Who of `wanted` the cluster's state, our privileges or our history speak against.
-
-        An index that has a live operation is left to the store: it is refused or resumed there.
-        `named`: the indices whose target the client named.
-        """
-        live = await self._operations.live_names()
-        new = [wish for wish in wanted if wish.index_name not in live]
-        if not new:
-            return {}
-        looked = await self._cluster.look_at_all(
-            [name for wish in new for name in (wish.index_name, wish.new_index_name)]
-        )
-        streams = await self._cluster.data_streams()
-        earlier = await self._operations.completed_targets([wish.index_name for wish in new])
-        leftovers = await self._operations.leftover_targets()
-        faults = {
-            wish.index_name: fault
-            for wish in new
-            if (
-                fault := refusal(wish.index_name, looked, streams, earlier)
-                or _of_target(wish, looked, leftovers)
-            )
-        }
-        needs = [
-            Need(wish.index_name, wish.new_index_name, looked[wish.index_name].aliases)
-            for wish in new
-            if wish.index_name not in faults
-        ]
-        return faults | await self._privilege_faults(needs, requests)
-
-    async def _privilege_faults(
-        self, needs: Sequence[Need], requests: Sequence[ReindexRequest]
-    ) -> dict[IndexName, Refused]:
-        lacking = await self._surroundings.missing_privileges(needs)
-        if lacking:
-            log.warning(
-                "privileges_missing", indices=len(lacking), first=next(iter(lacking.items()))
-            )
-        given = {request.index_name: request.new_index_name for request in requests}
-        return {
-            name: MissingPrivileges(name, given[name], words) for name, words in lacking.items()
-        }
-
-
-def _of_target(wish: Wanted, looked: Looked, leftovers: set[str]) -> Refused | None:
-    return target_refusal(wish.index_name, wish.new_index_name, looked, leftovers) or mode_refusal(
-        wish.mode, looked[wish.index_name]
-    )
-
-
-def _well_formed(
-    requests: Sequence[ReindexRequest], major: int
-) -> tuple[list[Wanted], list[RefusedName]]:
-    """What was asked for with names checked by their form; a name asked for twice counts once."""
-    wanted: dict[IndexName, Wanted] = {}
-    refused: list[RefusedName] = []
-    for request in requests:
-        try:
-            wish = _wanted(request, major)
-        except InvalidIndexName as error:
-            refused.append(RefusedName(request.index_name, error))
-            continue
-        if wish.index_name in wanted:
-            refused.append(RefusedName(wish.index_name, AlreadyInProgress(wish.index_name)))
-        else:
-            wanted[wish.index_name] = wish
-    return list(wanted.values()), refused
-
-
-def _wanted(request: ReindexRequest, major: int) -> Wanted:
-    name = IndexName(request.index_name)
-    given = request.new_index_name
-    return Wanted(
-        index_name=name,
-        new_index_name=IndexName(given) if given is not None else target_name(name, major),
-        keeps_source=request.keeps_source,
-        delete_old_index=request.delete_old_index,
-        mode=request.mode,
-    )
+        return queued, _in_order(requests, refused)
 
 
 def _in_order(requests: Sequence[ReindexRequest], refused: list[RefusedName]) -> list[RefusedName]:

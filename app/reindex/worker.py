@@ -5,22 +5,32 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from app.domain.errors import Failure, LeaseLost, ReindexQueueError, StoreTrouble
+from app.domain.errors import (
+    ClusterTrouble,
+    Failure,
+    LeaseLost,
+    Outdated,
+    ReindexQueueError,
+    StoreTrouble,
+)
 from app.domain.operation import Operation
 from app.reindex.announcements import Bell, Ear
 from app.reindex.errands import perform
+from app.reindex.expiry import expire
 from app.reindex.machine import Machine, backoff
-from app.store.errands import Errands
-from app.store.operations import Operations
-from app.store.role import Lease, WorkerRole
+from app.store.role import Lease
+from app.store.store import Store
 from app.telemetry import logger, mark_as
 
 log = logger(__name__)
 
 IDLE_SECONDS = 5.0
 """How often an idle worker asks the store; a POST to this service rings the bell."""
+EXPIRY_REST = timedelta(seconds=30)
+"""So long are kept copies left alone after trouble with the cluster."""
 STANDBY_SECONDS = 1.0
 """How often a standby asks for the role."""
 
@@ -57,17 +67,17 @@ class Worker:
 
     def __init__(
         self,
-        role: WorkerRole,
-        operations: Operations,
-        errands: Errands,
+        store: Store,
         machine: Machine,
         bell: Bell,
         who: str,
         most_singles: int,
     ) -> None:
-        self._role = role
-        self._operations = operations
-        self._errands = errands
+        self._role = store.role
+        self._operations = store.operations
+        self._errands = store.errands
+        self._kept_copies = store.kept_copies
+        self._expiry_rests_until = datetime.min.replace(tzinfo=UTC)
         self._machine = machine
         self._bell = bell
         self._who = who
@@ -175,6 +185,8 @@ class Worker:
         for operation_id in [key for key, task in running.items() if task.done()]:
             running.pop(operation_id).result()
         await self._run_errands()
+        if not running:
+            await self._expire()
         head = None if self._head in running else await self._operations.head()
         singles = await self._operations.singles(self._most_singles)
         for operation in [*([head] if head else []), *singles]:
@@ -206,6 +218,29 @@ class Worker:
             notes = cluster.take_notes()
             await self._errands.end(self._held().token, errand, error, notes, self._who)
             self._bell.ring()
+
+    async def _expire(self) -> None:
+        """Removes a kept copy whose time is over, when nothing else is in hand."""
+        now = datetime.now(UTC)
+        if now < self._expiry_rests_until:
+            return
+        operation = await self._kept_copies.expired(now)
+        if operation is None:
+            return
+        cluster = self._machine.new_cluster(self._held)
+        try:
+            changes, notes = await expire(operation, cluster)
+        except ClusterTrouble as error:
+            log.warning("expiry_waits", operation=operation.id, reason=error.message)
+            self._expiry_rests_until = now + EXPIRY_REST
+            return
+        notes = [*cluster.take_notes(), *notes]
+        try:
+            await self._operations.save(
+                self._held().token, operation, changes, (), notes, self._who
+            )
+        except Outdated:  # it was asked back in this moment; what became of it is found there
+            return
 
     async def _change(
         self,

@@ -21,6 +21,7 @@ from app.domain.operation import (
     Step,
     Wish,
 )
+from app.domain.proof import ProofLevel
 from app.domain.windows import Window, WindowState
 from app.store.store import Store
 from tests.store.conftest import OpenStore
@@ -42,7 +43,7 @@ SOURCE = Source(
 )
 
 PROOF = Proof(
-    level="counts",
+    level=ProofLevel.COUNT,
     documents=2**40,
     lucene_documents=2**40 + 1,
     source_seq_nos=[2**41, -1],

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from app.api.service import Caller, Current, OperationPath, Service
 from app.api.v1 import documented
+from app.api.v1.bodies import RollbackBody
 from app.api.v1.schemas import OperationSummary
 from app.api.v1.showing import summary_of
 from app.domain.brief import Brief
@@ -48,6 +49,22 @@ async def retry(operationId: OperationPath, service: Current, caller: Caller) ->
     """A failed or cancelled one is queued anew (the answer is the new operation); one that waits
     for something tries again at once."""
     return await _shown(service, await service.control.retry(operationId, caller))
+
+
+@router.post("/rollback", summary="Roll an operation back", responses=documented.ROLLED_BACK)
+async def roll_back(
+    operationId: str, service: Current, caller: Caller, body: RollbackBody | None = None
+) -> OperationSummary:
+    """Gives the old name and every alias back to the kept copy of the old index, and removes the
+    new index, in one step.
+
+    Only for a completed operation with a kept copy that is still there. Refused where documents
+    were written to the new index since, unless `force` is true: they are lost. It runs beside the
+    queue; `state` is `rolledBack` in the end. Until it takes hold of the new index it can be
+    cancelled.
+    """
+    forced = body is not None and body.force
+    return await _shown(service, await service.rollback.request(operationId, caller, forced=forced))
 
 
 async def _shown(service: Service, operation: Operation) -> OperationSummary:

@@ -4,13 +4,30 @@ from __future__ import annotations
 
 from app.api.errors import error_answers, refused
 from app.api.examples import answers
-from app.domain.errors import CannotCancel, UnknownOperation, WrongState
+from app.domain.errors import (
+    CannotCancel,
+    CannotRollBack,
+    KeyReused,
+    UnknownBatch,
+    UnknownOperation,
+    WrongState,
+)
 
 _BAD_QUERY = refused(
     400, "bad_request", "[request query.limit]: Input should be less than or equal to 500"
 )
 _UNKNOWN = UnknownOperation("0b9d2f7c6e5a4d3c8b1a0f9e8d7c6b5b")
 
+_BAD_BATCH = refused(
+    400, "bad_request", "[request body.indices]: expected value of type [array] but got [string]"
+)
+
+NEW_BATCH = answers("What was queued, in order, and what was not and why", "v1_new_batch") | (
+    error_answers(_BAD_BATCH, KeyReused(), 403, 415, 426, 502, 503)
+)
+BATCH = answers("The batch", "v1_batch") | error_answers(
+    UnknownBatch("5f0c1b2a3d4e5f60718293a4b5c6d7e9"), 503
+)
 LIST = answers("A page of operations", "v1_operations") | error_answers(_BAD_QUERY, 503)
 OPERATION = answers("The operation", "v1_operation") | error_answers(_UNKNOWN, 503)
 WORKER = answers("The worker and what it does", "v1_worker") | error_answers(503)
@@ -35,6 +52,23 @@ RETRIED = answers("The operation, or the one that follows it", "v1_holding") | e
     _UNKNOWN,
     400,
     403,
+    426,
+    502,
+    503,
+)
+ROLLED_BACK = answers("The operation, on its way back", "v1_rolling_back") | error_answers(
+    refused(400, "bad_request", "[request body.force]: expected value of type [boolean]"),
+    CannotRollBack(
+        "written_since",
+        "Documents were written to reindexed-v8-logs-2019 since the swap, which the kept copy does "
+        "not have: they would be lost. Send force true to roll back all the same.",
+    ),
+    CannotRollBack(
+        "no_kept_copy",
+        "The old index of logs-2019 was not kept: it was posted without keepOldIndex.",
+    ),
+    _UNKNOWN,
+    415,
     426,
     502,
     503,

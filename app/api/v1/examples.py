@@ -18,6 +18,8 @@ _RUNNING: dict[str, Any] = {
     "batchId": "5f0c1b2a3d4e5f60718293a4b5c6d7e8",
     "caller": "api:127.0.0.1",
     "keepsOldIndex": False,
+    "keptCopy": None,
+    "proofLevel": "sample",
     "mode": None,
     "cancelRequested": False,
     "hold": None,
@@ -69,10 +71,34 @@ _COUNTS = {
     "completed": 3,
     "failed": 1,
     "cancelled": 0,
+    "rolledBack": 0,
+}
+_KEPT: dict[str, Any] = {
+    **_RUNNING,
+    "id": "1c2d3e4f5a6b7c8d9e0f1a2b3c4d5e6f",
+    "keptCopy": {
+        "index": "kept-logs-2019-1c2d3e4f",
+        "state": "kept",
+        "until": "2026-12-01T10:01:12.040Z",
+    },
+}
+_REFUSED = {
+    "index": "logs-2020",
+    "code": "index_not_found",
+    "message": "Index logs-2020 does not exist in this cluster.",
+}
+_BATCH: dict[str, Any] = {
+    "id": "5f0c1b2a3d4e5f60718293a4b5c6d7e8",
+    "caller": "api:127.0.0.1",
+    "createdAt": "2026-11-24T10:00:00.123Z",
+    "total": 20,
+    "counts": {**_COUNTS, "waiting": 15},
+    "refused": [_REFUSED],
 }
 
 _DETAILS: dict[str, Any] = {
     **_RUNNING,
+    "proving": None,
     "proof": None,
     "windows": [
         {
@@ -136,6 +162,11 @@ ANSWERS: dict[str, Example] = {
         "A page of many",
         {"operations": [_RUNNING, _HOLDING], "next": "1795514400124", "counts": _COUNTS},
     ),
+    "v1_new_batch": example(
+        "One of two", {"id": _BATCH["id"], "operations": [_RUNNING], "refused": [_REFUSED]}
+    ),
+    "v1_batch": example("Under way", _BATCH),
+    "v1_rolling_back": example("Taken: it goes back", {**_KEPT, "state": "undoing"}),
     "v1_operation": example("While it is copied", _DETAILS),
     "v1_running": example("While it is copied", _RUNNING),
     "v1_holding": example("While it waits for a snapshot to end", _HOLDING),

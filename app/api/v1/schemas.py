@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
+from app.domain.proof import ProofLevel
 from app.domain.state import State
 
 MOST_A_PAGE = 500
@@ -93,13 +95,26 @@ class ProgressReport(Wire):
     eta_seconds: float | None
 
 
+class KeptCopy(Wire):
+    """A clone of the old index for a rollback.
+
+    `planned`: it is made before the swap; `kept`: it is there, until `until` at least; `restored`:
+    it has the old name again; `removed`: it is gone.
+    """
+
+    index: str
+    state: Literal["planned", "kept", "restored", "removed"]
+    until: Time | None
+
+
 class OperationSummary(Wire):
     """One index on its way.
 
     `step`: the last one that is finished. `state`: `waiting` was not started, `holding` waits for
     something outside, `undoing` goes back. `queued`: in the batch queue, else it was started by
     name and runs beside it. `error`: why it failed, or turned back. `progress`: null before the
-    copy is planned.
+    copy is planned. `keepsOldIndex`: the old index stays under its name and only its aliases move.
+    `keptCopy`: null where none was asked for. `proofLevel`: what was asked for.
     """
 
     id: str
@@ -111,6 +126,8 @@ class OperationSummary(Wire):
     batch_id: str | None
     caller: str
     keeps_old_index: bool
+    kept_copy: KeptCopy | None
+    proof_level: ProofLevel
     mode: str | None
     cancel_requested: bool
     hold: Held | None
@@ -153,14 +170,25 @@ class CopyWindow(Wire):
 
 
 class ProofReport(Wire):
-    """What was seen on both sides when the copy was proven complete."""
+    """What was seen on both sides when the copy was proven complete.
 
-    level: str
+    `compared`: so many documents were compared one by one.
+    """
+
+    level: ProofLevel
     documents: int
+    compared: int
     lucene_documents: int
     source_seq_nos: list[int]
     target_seq_nos: list[int]
     at: Time
+
+
+class ProvingReport(Wire):
+    """How far a full comparison has come."""
+
+    compared: int
+    documents: int
 
 
 class EventReport(Wire):
@@ -177,11 +205,44 @@ class EventReport(Wire):
 
 
 class OperationDetails(OperationSummary):
-    """`events`: the newest 500, oldest first."""
+    """`events`: the newest 500, oldest first. `proving`: while every document is compared."""
 
+    proving: ProvingReport | None
     proof: ProofReport | None
     windows: list[CopyWindow]
     events: list[EventReport]
+
+
+class RefusedIndex(Wire):
+    """`code` is for programs, `message` for people."""
+
+    index: str
+    code: str
+    message: str
+
+    @classmethod
+    def of(cls, entry: Mapping[str, str]) -> RefusedIndex:
+        """From how a batch remembers it."""
+        return cls(index=entry["index"], code=entry["code"], message=entry["message"])
+
+
+class NewBatchAnswer(Wire):
+    """`operations` in the order in which they are worked off."""
+
+    id: str
+    operations: list[OperationSummary]
+    refused: list[RefusedIndex]
+
+
+class BatchReport(Wire):
+    """`total`: its operations; one that was posted again later belongs to the later batch."""
+
+    id: str
+    caller: str
+    created_at: Time
+    total: int
+    counts: dict[State, int]
+    refused: list[RefusedIndex]
 
 
 class RoleReport(Wire):

@@ -12,14 +12,16 @@ from app.api.v1.schemas import (
     EventReport,
     Fault,
     Held,
+    KeptCopy,
     OperationDetails,
     OperationSummary,
     ProgressReport,
     ProofReport,
+    ProvingReport,
     StepName,
 )
 from app.domain.brief import Brief
-from app.domain.operation import Wish
+from app.domain.operation import Goal, Wish
 from app.domain.progress import Progress
 from app.reindex.overview import Sight, Whole
 
@@ -31,6 +33,7 @@ def summary_of(sight: Sight) -> OperationSummary:
 def details_of(whole: Whole) -> OperationDetails:
     return OperationDetails(
         **_fields(whole.sight),
+        proving=ProvingReport.model_validate(whole.proving.model_dump()) if whole.proving else None,
         proof=ProofReport.model_validate(whole.proof.model_dump()) if whole.proof else None,
         windows=[CopyWindow.model_validate(window.model_dump()) for window in whole.windows],
         events=[EventReport.model_validate(event.model_dump()) for event in whole.events],
@@ -50,6 +53,8 @@ def _fields(sight: Sight) -> dict[str, Any]:
         "batch_id": brief.batch_id,
         "caller": brief.caller,
         "keeps_old_index": brief.keeps_source,
+        "kept_copy": _kept_copy(brief),
+        "proof_level": brief.proof_level,
         "mode": brief.mode,
         "cancel_requested": brief.requested is Wish.CANCEL and not brief.state.ended,
         "hold": _hold(brief),
@@ -61,6 +66,17 @@ def _fields(sight: Sight) -> dict[str, Any]:
         "updated_at": brief.updated_at,
         "ended_at": brief.ended_at,
     }
+
+
+def _kept_copy(brief: Brief) -> KeptCopy | None:
+    if brief.kept is None:
+        return None
+    state = "removed" if brief.state.ended else "planned"
+    if brief.kept_until is not None:
+        state = "kept"
+    elif brief.goal is Goal.ROLL_BACK:
+        state = "restored"
+    return KeptCopy(index=brief.kept.name, state=state, until=brief.kept_until)
 
 
 def _hold(brief: Brief) -> Held | None:

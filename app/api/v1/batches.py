@@ -1,0 +1,55 @@
+"""`/api/v1/batches`: many indices at once, each with its own options."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header
+
+from app.api.service import Caller, Current
+from app.api.v1 import documented
+from app.api.v1.bodies import NewBatch
+from app.api.v1.schemas import BatchReport, NewBatchAnswer, RefusedIndex
+from app.api.v1.showing import summary_of
+from app.store.enqueueing import BatchKey
+
+router = APIRouter(prefix="/api/v1/batches", tags=["Batches"])
+
+Key = Annotated[
+    str | None,
+    Header(alias="Idempotency-Key", min_length=1, max_length=255, pattern="^[ -~]+$"),
+]
+
+
+@router.post("", summary="Post a batch", responses=documented.NEW_BATCH)
+async def post_batch(
+    body: NewBatch, service: Current, caller: Caller, key: Key = None
+) -> NewBatchAnswer:
+    """Queues the indices in the order given.
+
+    What cannot be queued is in `refused` and spoils nothing; the others are durable before the
+    answer. With an `Idempotency-Key` the request can be sent again where its answer was lost: it
+    is answered with the same batch, and nothing is queued twice.
+    """
+    batch_key = BatchKey(key, body.digest()) if key else None
+    posted = await service.batches.post(body.requests(), caller, batch_key)
+    return NewBatchAnswer(
+        id=posted.id,
+        operations=[summary_of(s) for s in await service.overview.sights(posted.operations)],
+        refused=[RefusedIndex.of(entry) for entry in posted.refused],
+    )
+
+
+@router.get("/{batchId}", summary="Get a batch", responses=documented.BATCH)
+async def get_batch(batchId: str, service: Current) -> BatchReport:
+    """How many of its operations are in each state; they are listed by
+    `GET /api/v1/operations?batch=…`."""
+    record, counts = await service.batches.find(batchId)
+    return BatchReport(
+        id=record.id,
+        caller=record.caller,
+        created_at=record.created_at,
+        total=sum(counts.values()),
+        counts=counts,
+        refused=[RefusedIndex.of(entry) for entry in record.refused],
+    )

@@ -1,0 +1,67 @@
+"""What is sent to `/api/v1`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Literal
+
+from pydantic import Field, StrictBool
+
+from app.api.schemas import MOST_CHARACTERS, MOST_NAMES, Body, GivenName
+from app.domain.proof import ProofLevel
+from app.domain.request import ReindexRequest
+
+
+class WantedIndex(Body):
+    """One index to be reindexed; what is absent is as the batch says."""
+
+    index: Annotated[GivenName, Field(max_length=MOST_CHARACTERS)]
+    """A concrete index; no alias, no pattern. After a rollback also the name that it has back."""
+    new_index_name: (
+        Annotated[GivenName, Field(max_length=MOST_CHARACTERS, pattern=r"\S")] | None
+    ) = None
+    """Where to. Nothing may have this name yet. Absent: `reindexed-v8-` and the old name."""
+    keep_old_index: StrictBool | None = None
+    """Is a clone of the old index kept for a rollback?"""
+    proof: ProofLevel | None = None
+    mode: Literal["standard", "lookup", "logsdb", "time_series"] | None = None
+    """`index.mode` of the new index."""
+
+
+class NewBatch(Body):
+    """The indices to queue, in the order in which they are to be worked off."""
+
+    indices: Annotated[list[WantedIndex], Field(min_length=1, max_length=MOST_NAMES)]
+    keep_old_index: StrictBool | None = None
+    """For those that do not say. Absent: `REINDEX_KEEP_OLD_INDEX`."""
+    proof: ProofLevel | None = None
+    """For those that do not say: how the copy is proven, beyond the counts that always are.
+
+    `sample`: documents taken at random are compared, all of them where there are few; `full`: every
+    document is. Absent: `REINDEX_PROOF`.
+    """
+
+    def requests(self) -> list[ReindexRequest]:
+        return [self._request(wanted) for wanted in self.indices]
+
+    def digest(self) -> str:
+        """The same for the same request, however its JSON is laid out (SHA-256)."""
+        body = self.model_dump(mode="json", exclude_unset=True)
+        return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+    def _request(self, wanted: WantedIndex) -> ReindexRequest:
+        keep = wanted.keep_old_index
+        name = wanted.new_index_name
+        return ReindexRequest(
+            index_name=wanted.index,
+            new_index_name=name.strip() if name is not None else None,
+            mode=wanted.mode,
+            keep_old_index=self.keep_old_index if keep is None else keep,
+            proof=wanted.proof or self.proof,
+        )
+
+
+class RollbackBody(Body):
+    force: StrictBool = False
+    """Also where documents were written since the swap: they are lost."""
