@@ -29,6 +29,34 @@ class Api:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
+    async def post_options(self, *indices: dict[str, Any], **options: Any) -> dict[str, Any]:
+        """Posts a batch of `/api/v1`, every index of which must be taken."""
+        body = {"indices": list(indices), **options}
+        answer = await self.client.post("/api/v1/batches", json=body)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["refused"] == []
+        return answer.json()
+
+    async def shown(self, operation_id: str) -> dict[str, Any]:
+        """The operation as `/api/v1` has it."""
+        answer = await self.client.get(f"/api/v1/operations/{operation_id}")
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def roll_back(self, operation_id: str, *, force: bool = False) -> httpx.Response:
+        return await self.client.post(
+            f"/api/v1/operations/{operation_id}/rollback", json={"force": force}
+        )
+
+    async def state_of(self, operation_id: str, *states: str, seconds: float = 60) -> str:
+        """Waits until the operation is in one of these states, and answers which."""
+
+        async def there() -> bool:
+            return (await self.shown(operation_id))["state"] in states
+
+        await eventually(there, f"{operation_id} is {' or '.join(states)}", seconds)
+        return (await self.shown(operation_id))["state"]
+
     async def operation(self, name: str) -> dict[str, Any]:
         """The `reindexOp` of an index."""
         answer = await self.client.get(f"{BASE}/{name}")
