@@ -318,7 +318,9 @@ def _ended(operation: Operation, done: Done) -> Done:
             notes += aside_notes(operation)
     if "status" in changes and changes["status"] not in LIVE:
         changes["ended_at"] = datetime.now(UTC)
-        notes.append(Note(what=changes["status"].name.lower(), index=operation.index_name))
+        back = operation.goal is Goal.ROLL_BACK
+        what = "rolled back" if back else changes["status"].name.lower()
+        notes.append(Note(what=what, index=operation.index_name))
     return replace(done, changes=changes, notes=notes)
 
 

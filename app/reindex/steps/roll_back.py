@@ -122,7 +122,7 @@ async def _send(
 def _back(operation: Operation) -> Done:
     assert operation.kept is not None
     note = Note(
-        what="rolled back",
+        what="name given back",
         index=operation.index_name,
         before=operation.new_index_name,
         after=operation.kept.name,
