@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.domain.operation import Status
+from tests.conditions import eventually
 from tests.e2e.process import ServiceProcess
 from tests.elasticsearch import Elastic
 from tests.reindex.portrait import as_found, contents, made_anew
@@ -22,13 +23,16 @@ class Kind:
     """`fill` makes the index, `seal` comes after its documents were noted.
 
     `ask` is what a client does beyond the first POST, `settings` are given to the service,
-    `ends_as` is the status in the end.
+    `ends_as` is the status in the end; with a `copy` the old index is kept beside the new one, and
+    `back` means that it has the name again.
     """
 
     fill: Callable[[Elastic, str], None]
     seal: Callable[[Elastic, str], None] = _nothing
     ask: Callable[[ServiceProcess, str], Awaitable[None]] | None = None
     ends_as: Status = Status.COMPLETED
+    copy: bool = False
+    back: bool = False
     settings: dict[str, str] = field(default_factory=dict[str, str])
 
 
@@ -51,12 +55,18 @@ class Subject:
         """What is not as it should be after the end, in words; opens what is closed or blocked."""
         if status != self.kind.ends_as:
             return [f"the operation ended with status {status}"]
-        swapped = status == Status.COMPLETED
+        swapped = status == Status.COMPLETED or self.kind.back
+        indices, copies = self._mine(), self._copies()
         holder = self.target if swapped else self.name
-        indices = self._mine()
-        if indices != {holder}:
+        if self.kind.back:
+            holder = next(iter(copies), self.target)
+        expected = {holder} | (copies if self.kind.copy else set())
+        if indices != expected or len(copies) != (self.kind.copy or self.kind.back):
             return [f"the indices are {sorted(indices)}"]
-        return [*self._changes(holder, swapped), *self._litter(), *self._differing(holder)]
+        faults = [*self._changes(holder, swapped), *self._litter()]
+        if self.kind.copy:
+            faults += self._unfit(*copies)
+        return [*faults, *self._differing(self.name, holder)]
 
     def remove(self) -> None:
         """Takes everything of it out of the cluster, whatever state it is in."""
@@ -70,26 +80,42 @@ class Subject:
         faults = [] if found == wanted else [f"aliases: {wanted} → {found}"]
         before = self._make if swapped else self._found
         after = made_anew(self._es, holder) if swapped else as_found(self._es, holder)
-        differing = [k for k in before.keys() | after.keys() if before.get(k) != after.get(k)]
+        keys = before.keys() | after.keys()
+        if self.kind.back:  # a clone says it explicitly
+            keys -= {"index.routing_partition_size"}
+        differing = [k for k in keys if before.get(k) != after.get(k)]
         return faults + [f"{k}: {before.get(k)} → {after.get(k)}" for k in sorted(differing)]
 
     def _litter(self) -> list[str]:
         listed = self._es.get("/_alias/.rq-*?expand_wildcards=all")
-        faults = [f"{i} still has a marker alias" for i in listed if i in (self.name, self.target)]
+        faults = [f"{index} still has a marker alias" for index in listed if index in self._mine()]
         if [task for task in self._es.copy_tasks() if f"[{self.name}]" in task["description"]]:
             faults.append("a copy task still runs")
         return faults
 
-    def _differing(self, holder: str) -> list[str]:
+    def _unfit(self, copy: str) -> list[str]:
+        """What a kept copy lacks that waits for a rollback."""
+        found = self._es.settings(copy)
+        keys = ("index.hidden", "index.blocks.write", "index.verified_read_only")
+        faults = [f"the kept copy lacks {key}" for key in keys if found.get(key) != "true"]
+        if self._es.aliases(copy):
+            faults.append("the kept copy has aliases")
+        return [*faults, *self._differing(copy, copy)]
+
+    def _differing(self, name: str, holder: str) -> list[str]:
         self._open_up(holder)
-        found = contents(self._es, self.name)
+        found = contents(self._es, name)
         if found == self._documents:
             return []
         lost = [d.id for d in self._documents if d not in found]
         return [f"of {len(self._documents)} documents {len(lost)} are lost or changed: {lost[:5]}"]
 
     def _mine(self) -> set[str]:
-        return {index for index in self._es.indices() if index in (self.name, self.target)}
+        own = {index for index in self._es.indices() if index in (self.name, self.target)}
+        return own | self._copies()
+
+    def _copies(self) -> set[str]:
+        return {index for index in self._es.indices() if index.startswith(f"kept-{self.name}-")}
 
     def _open_up(self, index: str) -> None:
         blocks = dict.fromkeys(f"index.blocks.{b}" for b in ("write", "read_only", "read"))
@@ -162,6 +188,34 @@ async def _cancel(service: ServiceProcess, name: str) -> None:
         await asyncio.sleep(0.02)
 
 
+async def _newest(service: ServiceProcess, name: str) -> dict[str, Any]:
+    """The operation of that index as `/api/v1` has it, once it has ended."""
+    await service.api.ended(name)
+    answer = await service.client.get(f"/api/v1/operations?index={name}&order=desc&limit=1")
+    assert answer.status_code == 200, answer.text
+    (operation,) = answer.json()["operations"]
+    return operation
+
+
+async def _roll_back(service: ServiceProcess, name: str) -> None:
+    """Asks for the rollback once it is completed; nothing where that was done before."""
+    operation = await _newest(service, name)
+    if operation["state"] == "completed":
+        answer = await service.api.roll_back(operation["id"])
+        assert answer.status_code == 200, answer.text
+
+
+async def _expired(service: ServiceProcess, name: str) -> None:
+    """Waits until the kept copy is known to be gone."""
+
+    async def gone() -> bool:
+        return (await _newest(service, name))["keptCopy"]["state"] == "removed"
+
+    await eventually(gone, f"the kept copy of {name} is gone")
+
+
+KEPT = {"REINDEX_KEEP_OLD_INDEX": "true"}
+
 KINDS: dict[str, Kind] = {
     "plain": Kind(
         _plain,
@@ -174,4 +228,14 @@ KINDS: dict[str, Kind] = {
         _large, ask=_cancel, ends_as=Status.CANCELLED, settings={"REINDEX_BATCH_DOCUMENTS": "1"}
     ),
     "failing": Kind(_malformed, ends_as=Status.FAILED),
+    "kept": Kind(_aliased, copy=True, settings=KEPT),
+    "expired": Kind(_aliased, ask=_expired, settings={**KEPT, "REINDEX_KEEP_DAYS": "0"}),
+    "rolled-back": Kind(
+        _aliased,
+        seal=_close,
+        ask=_roll_back,
+        ends_as=Status.CANCELLED,
+        back=True,
+        settings=KEPT,
+    ),
 }
