@@ -32,7 +32,7 @@ from tests.service import Api
 Json = dict[str, Any]
 
 FUZZ = os.environ.get("FUZZ_EXAMPLES")
-EXAMPLES = int(FUZZ or 20)
+EXAMPLES = int(FUZZ or 12)
 """Requests an operation and a way to make them up."""
 
 QUICK: Json = {"number_of_replicas": 0}
