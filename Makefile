@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LOCK_FLAGS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet
 
-.PHONY: setup check test serve lock kill
+.PHONY: setup check test serve lock kill bench demo
 
 setup: $(STAMP)
 
@@ -24,6 +24,9 @@ check: setup
 	$(BIN)/deptry app
 	$(BIN)/python -m tests.store.schema_in_step
 
+# Two at a time, each with servers of its own; a file's tests stay together.
+PYTEST_ARGS ?= --numprocesses 2 --dist loadgroup
+
 test: setup
 	@$(BIN)/python -m testbed fetch 8.19 7.17 9.4
 	$(BIN)/pytest $(PYTEST_ARGS)
@@ -35,6 +38,16 @@ serve: setup
 kill: setup
 	@$(BIN)/python -m testbed fetch 8.19
 	$(BIN)/python -m tests.e2e.crash_run $(KILL_ARGS)
+
+# 7.17 writes, 9.4 refuses, the queue rewrites on 8.19, 9.4 boots. make demo DEMO_ARGS=--keep
+demo: setup
+	@$(BIN)/python -m testbed fetch 7.17 8.19 9.4
+	@$(BIN)/python -m demo $(DEMO_ARGS)
+
+# Side by side on a real server: the ratios count. make bench BENCH_ARGS="small --pairs 3"
+bench: setup
+	@$(BIN)/python -m testbed fetch 8.19
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 lock: setup
 	$(BIN)/pip install --quiet uv

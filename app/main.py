@@ -8,18 +8,26 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from pydantic import SecretStr
 
 from app.api import docs_page, handlers, health, openapi, update_index, upgrade_assistant
+from app.api.access import Access, Logins
 from app.api.body_limit import BodyLimit
 from app.api.kibana_host import KibanaHost
 from app.api.service import Service
+from app.api.v1.routes import ROUTERS
 from app.domain.operation import Limits
 from app.elastic.cluster import Cluster
 from app.elastic.connection import Connection, Credentials
+from app.elastic.tls import Tls
 from app.elastic.view import ClusterView
 from app.reindex.announcements import Bell
+from app.reindex.checkup import Checkup
+from app.reindex.control import Control
+from app.reindex.doctor import Doctor
 from app.reindex.errands import ErrandDesk
 from app.reindex.machine import Machine
+from app.reindex.overview import Overview
 from app.reindex.queue import Queue
 from app.reindex.reading import Reading
 from app.reindex.surroundings import Surroundings
@@ -56,9 +64,18 @@ def create_app(settings: Settings) -> FastAPI:
     for family in upgrade_assistant.FAMILIES:
         app.include_router(upgrade_assistant.make_router(family))
     app.include_router(update_index.router)
+    for router in ROUTERS:
+        app.include_router(router)
     app.include_router(health.router)
     base_path, xsrf = settings.server_basepath, not settings.server_xsrf_disableprotection
     app.add_middleware(BodyLimit)
+    if settings.guarded:
+        logins = Logins(
+            settings.server_username,
+            _plain(settings.server_password),
+            _plain(settings.server_apikey),
+        )
+        app.add_middleware(Access, logins=logins)
     app.add_middleware(KibanaHost, base_path=base_path, xsrf=xsrf)
     handlers.install(app)
     docs_page.install(app)
@@ -73,7 +90,7 @@ async def _running(settings: Settings) -> AsyncGenerator[Service]:
         settings.reindex_cluster_id,
         settings.reindex_lease_seconds,
     )
-    connection = Connection(settings.elasticsearch_hosts, _credentials(settings))
+    connection = Connection(settings.elasticsearch_hosts, _credentials(settings), _tls(settings))
     service = _assemble(settings, store, connection)
     working = asyncio.create_task(service.worker.run(), name="worker")
     try:
@@ -91,34 +108,68 @@ async def _running(settings: Settings) -> AsyncGenerator[Service]:
 
 def _assemble(settings: Settings, store: Store, connection: Connection) -> Service:
     bell, who = Bell(), owner_name()
-    limits = Limits(settings.reindex_window_documents, settings.reindex_batch_documents)
-    machine = Machine(store.operations, lambda: Cluster(connection), bell, limits, f"worker:{who}")
+    limits = Limits(
+        window_documents=settings.reindex_window_documents,
+        batch_documents=settings.reindex_batch_documents,
+        in_flight=settings.reindex_windows_in_flight,
+        synchronous_documents=settings.reindex_synchronous_documents,
+    )
+    skips = settings.reindex_hold_policy == "skip"
+    machine = Machine(
+        store.operations,
+        lambda: Cluster(connection),
+        bell,
+        limits,
+        f"worker:{who}",
+        settings.reindex_hold_skip_seconds if skips else None,
+    )
     view = ClusterView(connection)
     surroundings = Surroundings(view)
     queue = Queue(store.operations, view, surroundings, bell, settings.reindex_prefix_major)
+    worker = Worker(
+        store.role,
+        store.operations,
+        store.errands,
+        machine,
+        bell,
+        f"worker:{who}",
+        settings.reindex_max_singles,
+    )
+    overview = Overview(store)
+    checkup = Checkup(store, overview, surroundings, worker)
     return Service(
         store=store,
         cluster=view,
         surroundings=surroundings,
         queue=queue,
+        control=Control(store.operations, queue, bell),
         errands=ErrandDesk(store.errands, bell),
-        reading=Reading(store.operations, view, surroundings, queue),
-        worker=Worker(
-            store.role,
-            store.operations,
-            store.errands,
-            machine,
-            bell,
-            f"worker:{who}",
-            settings.reindex_max_singles,
-        ),
+        reading=Reading(store.operations, store.listing, view, surroundings, queue),
+        overview=overview,
+        checkup=checkup,
+        doctor=Doctor(store, view, checkup, worker),
+        worker=worker,
     )
 
 
 def _credentials(settings: Settings) -> Credentials:
-    password, api_key = settings.elasticsearch_password, settings.elasticsearch_apikey
     return Credentials(
         username=settings.elasticsearch_username,
-        password=password.get_secret_value() if password else None,
-        api_key=api_key.get_secret_value() if api_key else None,
+        password=_plain(settings.elasticsearch_password),
+        api_key=_plain(settings.elasticsearch_apikey),
+        service_token=_plain(settings.elasticsearch_serviceaccounttoken),
     )
+
+
+def _tls(settings: Settings) -> Tls:
+    return Tls(
+        verification=settings.elasticsearch_ssl_verificationmode,
+        authorities=settings.elasticsearch_ssl_certificateauthorities,
+        certificate=settings.elasticsearch_ssl_certificate,
+        key=settings.elasticsearch_ssl_key,
+        fingerprint=settings.elasticsearch_ssl_fingerprint,
+    )
+
+
+def _plain(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret else None

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+import ssl
+from pathlib import Path
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, FilePath, SecretStr, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from app.secret_files import SecretFiles
 
 
 class Settings(BaseSettings):
@@ -19,9 +28,23 @@ class Settings(BaseSettings):
     elasticsearch_username: str | None = None
     elasticsearch_password: SecretStr | None = None
     elasticsearch_apikey: SecretStr | None = None
+    elasticsearch_serviceaccounttoken: SecretStr | None = None
+    elasticsearch_ssl_certificateauthorities: FilePath | None = None
+    elasticsearch_ssl_certificate: FilePath | None = None
+    elasticsearch_ssl_key: FilePath | None = None
+    elasticsearch_ssl_verificationmode: Literal["full", "certificate", "none"] = "full"
+    elasticsearch_ssl_fingerprint: str | None = Field(
+        default=None, pattern="^([0-9a-fA-F]{2}:?){31}[0-9a-fA-F]{2}$"
+    )
     database_url: SecretStr = SecretStr("sqlite:///reindex-queue.db")
     server_host: str = "127.0.0.1"
     server_port: int = Field(default=5602, ge=0, le=65535)
+    server_username: str | None = None
+    server_password: SecretStr | None = None
+    server_apikey: SecretStr | None = None
+    server_allow_anonymous: bool = False
+    server_ssl_certificate: FilePath | None = None
+    server_ssl_key: FilePath | None = None
     server_basepath: str = Field(default="", pattern="^(/.*[^/])?$")
     server_xsrf_disableprotection: bool = True
     reindex_cluster_id: str = Field(default="default", min_length=1, max_length=64)
@@ -29,6 +52,10 @@ class Settings(BaseSettings):
     reindex_max_singles: int = Field(default=2, ge=1, le=20)
     reindex_window_documents: int = Field(default=500_000, ge=1)
     reindex_batch_documents: int = Field(default=2_000, ge=1, le=10_000)
+    reindex_windows_in_flight: int = Field(default=3, ge=1, le=50)
+    reindex_synchronous_documents: int = Field(default=1_000, ge=0, le=10_000)
+    reindex_hold_policy: Literal["wait", "skip"] = "wait"
+    reindex_hold_skip_seconds: float = Field(default=60.0, ge=0.0)
     reindex_lease_seconds: float = Field(default=15.0, ge=1.0, le=600.0)
     reindex_log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     reindex_log_json: bool = False
@@ -57,6 +84,16 @@ class Settings(BaseSettings):
         "elasticsearch_username",
         "elasticsearch_password",
         "elasticsearch_apikey",
+        "elasticsearch_serviceaccounttoken",
+        "elasticsearch_ssl_certificateauthorities",
+        "elasticsearch_ssl_certificate",
+        "elasticsearch_ssl_key",
+        "elasticsearch_ssl_fingerprint",
+        "server_username",
+        "server_password",
+        "server_apikey",
+        "server_ssl_certificate",
+        "server_ssl_key",
         "reindex_prefix_major",
         mode="before",
     )
@@ -67,11 +104,70 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _one_login(self) -> Settings:
-        if self.elasticsearch_apikey and self.elasticsearch_username:
-            raise ValueError("set ELASTICSEARCH_APIKEY or ELASTICSEARCH_USERNAME, not both")
+        logins = {
+            "ELASTICSEARCH_APIKEY": self.elasticsearch_apikey,
+            "ELASTICSEARCH_USERNAME": self.elasticsearch_username,
+            "ELASTICSEARCH_SERVICEACCOUNTTOKEN": self.elasticsearch_serviceaccounttoken,
+        }
+        given = [name for name, value in logins.items() if value]
+        if len(given) > 1:
+            raise ValueError(f"set {' or '.join(given)}, not both")
         if bool(self.elasticsearch_username) != bool(self.elasticsearch_password):
             raise ValueError("set ELASTICSEARCH_USERNAME and ELASTICSEARCH_PASSWORD, or neither")
+        if bool(self.server_username) != bool(self.server_password):
+            raise ValueError("set SERVER_USERNAME and SERVER_PASSWORD, or neither")
         return self
+
+    @model_validator(mode="after")
+    def _whole_tls(self) -> Settings:
+        pairs = {
+            "ELASTICSEARCH_SSL": (self.elasticsearch_ssl_certificate, self.elasticsearch_ssl_key),
+            "SERVER_SSL": (self.server_ssl_certificate, self.server_ssl_key),
+        }
+        for name, (certificate, key) in pairs.items():
+            if bool(certificate) != bool(key):
+                raise ValueError(f"set {name}_CERTIFICATE and {name}_KEY, or neither")
+            if certificate and key:
+                _loaded(f"{name}_CERTIFICATE and {name}_KEY", certificate, key)
+        if authorities := self.elasticsearch_ssl_certificateauthorities:
+            _loaded("ELASTICSEARCH_SSL_CERTIFICATEAUTHORITIES", authorities)
+        if self.elasticsearch_ssl_fingerprint and self.elasticsearch_ssl_certificate:
+            raise ValueError(
+                "ELASTICSEARCH_SSL_FINGERPRINT does not go with a client certificate; "
+                "use ELASTICSEARCH_SSL_CERTIFICATEAUTHORITIES"
+            )
+        return self
+
+    @property
+    def guarded(self) -> bool:
+        """True where callers have to log in."""
+        return bool(self.server_username or self.server_apikey)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Secrets also from the files that `NAME_FILE` names."""
+        del dotenv_settings, file_secret_settings
+        return init_settings, env_settings, SecretFiles(settings_cls)
+
+
+def _loaded(names: str, certificate: Path, key: Path | None = None) -> None:
+    """Reads the files as TLS would, so that a wrong one is told at the start."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        if key:
+            context.load_cert_chain(certificate, key)
+        else:
+            context.load_verify_locations(certificate)
+    except (ssl.SSLError, OSError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ValueError(f"{names}: not a certificate in PEM form: {reason}") from None
 
 
 def _no_host() -> list[str]:

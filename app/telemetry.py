@@ -46,5 +46,15 @@ def configure(*, json: bool, level: str) -> None:
     logging.getLogger("elastic_transport").setLevel(logging.CRITICAL)  # its errors become ours
 
 
+def mark_as(part: str) -> None:
+    """Names the part of the service that runs in this task, and in all that it starts."""
+    structlog.contextvars.bind_contextvars(part=part)
+
+
+def running_part() -> str | None:
+    """The part in which the caller runs, as `mark_as` has named it."""
+    return structlog.contextvars.get_contextvars().get("part")
+
+
 def logger(name: str) -> structlog.stdlib.BoundLogger:
     return structlog.stdlib.get_logger(name)

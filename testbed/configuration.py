@@ -75,12 +75,16 @@ def create_folders(data: Path | None) -> ServerFolders:
 
 @dataclass(frozen=True)
 class Settings:
-    """What goes into elasticsearch.yml and jvm.options; `extra` wins over the testbed's own."""
+    """What goes into elasticsearch.yml and jvm.options; `extra` wins over the testbed's own.
+
+    `discovery`: how the node finds others; see `alone`, `founding` and `joining`.
+    """
 
     major: int
     http_port: int
     transport_port: int
     security: bool
+    discovery: Mapping[str, str]
     extra: Mapping[str, str]
     jvm_options: tuple[str, ...]
 
@@ -88,16 +92,16 @@ class Settings:
         """The lines of elasticsearch.yml."""
         own = {
             "cluster.name": "testbed",
-            "node.name": "testbed-1",
+            "node.name": f"testbed-{self.transport_port}",
             "path.data": str(folders.data),
             "path.logs": str(folders.logs),
             "path.repo": str(folders.repository),
             "network.host": "127.0.0.1",
             "http.port": str(self.http_port),
             "transport.port": str(self.transport_port),
-            "discovery.type": "single-node",
             "node.store.allow_mmap": "false",
             "cluster.routing.allocation.disk.threshold_enabled": "false",
+            **self.discovery,
             **self._security(),
             **self.extra,
         }
@@ -113,6 +117,24 @@ class Settings:
             "xpack.security.transport.ssl.enabled": "false",
             "xpack.security.authc.realms.file.file.order": "0",
         }
+
+
+def alone() -> dict[str, str]:
+    """A cluster of this one node."""
+    return {"discovery.type": "single-node"}
+
+
+def founding(transport_port: int) -> dict[str, str]:
+    """The first node of a cluster that others may join."""
+    return {
+        "discovery.seed_hosts": "[]",
+        "cluster.initial_master_nodes": f"testbed-{transport_port}",
+    }
+
+
+def joining(address: str) -> dict[str, str]:
+    """A further node of the cluster that a node with that transport address is in."""
+    return {"discovery.seed_hosts": address}
 
 
 def write_configuration(folders: ServerFolders, settings: Settings, home: Path) -> None:

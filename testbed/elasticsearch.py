@@ -20,7 +20,10 @@ from testbed.configuration import (
     USERNAME,
     ServerFolders,
     Settings,
+    alone,
     create_folders,
+    founding,
+    joining,
     write_configuration,
 )
 from testbed.distributions import distribution, fetch
@@ -44,9 +47,10 @@ class ElasticsearchServer:
     `settings` are lines for elasticsearch.yml and win over the testbed's own. `data` is a data
     folder to open or to create; it is never removed (one made inside the throw-away folder is).
     `security` switches authentication on (8.x and 9.x): see `auth`. `full_speed` is for measuring:
-    the start takes about twice as long, heavy work is done faster. The ports stay the same from
-    the first start to the last. A server that is still running when this process ends, even by
-    SIGKILL, is killed with it.
+    the start takes about twice as long, heavy work is done faster. With `joinable` it is the first
+    node of a cluster that another server, of another series too, is made to join by `joins`. The
+    ports stay the same from the first start to the last. A server that is still running when this
+    process ends, even by SIGKILL, is killed with it.
     """
 
     def __init__(
@@ -58,6 +62,8 @@ class ElasticsearchServer:
         security: bool = False,
         port: int | None = None,
         full_speed: bool = False,
+        joinable: bool = False,
+        joins: ElasticsearchServer | None = None,
     ) -> None:
         self.distribution = distribution(series)
         if security and self.distribution.major == 7:
@@ -66,6 +72,8 @@ class ElasticsearchServer:
         self._data = data
         self._security = security
         self._fixed_port = port
+        self._joinable = joinable
+        self._joins = joins
         self._jvm_options = FULL_SPEED if full_speed else QUICK_START
         self._ports: tuple[int, int] | None = None
         self._folders: ServerFolders | None = None
@@ -75,9 +83,17 @@ class ElasticsearchServer:
     @property
     def url(self) -> str:
         """The address of the server, `http://127.0.0.1:<port>`, known from the first start on."""
-        if self._ports is None:
-            raise TestbedError("The server has no address before its first start.")
-        return f"http://127.0.0.1:{self._ports[0]}"
+        return f"http://127.0.0.1:{self._known_ports()[0]}"
+
+    @property
+    def node(self) -> str:
+        """The node's name, known from the first start on."""
+        return f"testbed-{self._known_ports()[1]}"
+
+    @property
+    def transport_address(self) -> str:
+        """Where the other nodes of its cluster reach it, known from the first start on."""
+        return f"127.0.0.1:{self._known_ports()[1]}"
 
     @property
     def auth(self) -> tuple[str, str] | None:
@@ -176,6 +192,16 @@ class ElasticsearchServer:
     ) -> None:
         self.stop()
 
+    def _known_ports(self) -> tuple[int, int]:
+        if self._ports is None:
+            raise TestbedError("The server has no address before its first start.")
+        return self._ports
+
+    def _discovery(self, transport_port: int) -> dict[str, str]:
+        if self._joins is not None:
+            return joining(self._joins.transport_address)
+        return founding(transport_port) if self._joinable else alone()
+
     def _opened(self) -> ServerFolders:
         if self._folders is None:
             raise TestbedError("The server has no folder: it was not started, or it was stopped.")
@@ -197,7 +223,8 @@ class ElasticsearchServer:
         assert self._ports is not None
         major = self.distribution.major
         options = self._jvm_options
-        settings = Settings(major, *self._ports, self._security, self._extra, options)
+        discovery = self._discovery(self._ports[1])
+        settings = Settings(major, *self._ports, self._security, discovery, self._extra, options)
         write_configuration(folders, settings, home)
         launch = Launch(major, home, java, folders.config, folders.temporary, options)
         folders.console.write_bytes(b"")

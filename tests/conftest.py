@@ -21,6 +21,16 @@ for name in list(os.environ):
     ):
         del os.environ[name]
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A file's tests stay with one worker; those that start servers of their own all with one, so
+    that there are never more than three Elasticsearch at a time."""
+    for item in items:
+        own = "ElasticsearchServer(" in item.path.read_text()
+        group = "own servers" if own else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 telemetry.configure(json=False, level="INFO")
 
 
@@ -52,6 +62,8 @@ async def service(elasticsearch_url: str, sqlite_url: str) -> AsyncGenerator[Ser
 
 @pytest.fixture
 async def relayed(relay: Relay, sqlite_url: str) -> AsyncGenerator[Service]:
-    """As `service`, with the relay between it and Elasticsearch."""
-    async with running_service(relay.url, sqlite_url) as running:
+    """As `service`, with the relay between it and Elasticsearch; it copies by tasks, also what is
+    small, so that a test can stop it in the middle."""
+    settings = {"reindex_synchronous_documents": 0}
+    async with running_service(relay.url, sqlite_url, **settings) as running:
         yield running

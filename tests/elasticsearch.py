@@ -16,9 +16,9 @@ Document = tuple[str, str | None, Any]
 class Elastic:
     """`es.put("/index", {...})` and the like answer the JSON body and fail on any error status."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, auth: tuple[str, str] | None = None) -> None:
         self.url = url
-        self._client = httpx.Client(base_url=url, timeout=60, trust_env=False)
+        self._client = httpx.Client(base_url=url, auth=auth, timeout=60, trust_env=False)
 
     def __enter__(self) -> Elastic:
         return self

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
@@ -142,3 +144,41 @@ def test_empty_variables_mean_that_nothing_is_set(monkeypatch: pytest.MonkeyPatc
     )
     assert not found.elasticsearch_username
     assert found.reindex_prefix_major is None
+
+
+def test_a_secret_may_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("from a file\n")
+    found = settings(
+        monkeypatch, ELASTICSEARCH_USERNAME="us", ELASTICSEARCH_PASSWORD_FILE=str(file)
+    )
+    assert found.elasticsearch_password is not None
+    assert found.elasticsearch_password.get_secret_value() == "from a file"
+    assert "from a file" not in repr(found)
+    monkeypatch.setenv("ELASTICSEARCH_PASSWORD", "directly")
+    with pytest.raises(ValueError, match="ELASTICSEARCH_PASSWORD or ELASTICSEARCH_PASSWORD_FILE"):
+        Settings()
+    monkeypatch.delenv("ELASTICSEARCH_PASSWORD")
+    monkeypatch.setenv("ELASTICSEARCH_PASSWORD_FILE", str(tmp_path / "nothing"))
+    with pytest.raises(ValueError, match="ELASTICSEARCH_PASSWORD_FILE: cannot read"):
+        Settings()
+
+
+def test_tls_files_are_read_at_the_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "ca.pem"
+    file.write_text("not a certificate")
+    said = refusal(monkeypatch, ELASTICSEARCH_SSL_CERTIFICATEAUTHORITIES=str(file))
+    assert "not a certificate in PEM form" in said
+    monkeypatch.delenv("ELASTICSEARCH_SSL_CERTIFICATEAUTHORITIES")
+    assert "_CERTIFICATE and ELASTICSEARCH_SSL_KEY" in refusal(
+        monkeypatch, ELASTICSEARCH_SSL_CERTIFICATE=str(file)
+    )
+
+
+def test_one_way_to_log_in_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = refusal(
+        monkeypatch, ELASTICSEARCH_APIKEY="key", ELASTICSEARCH_SERVICEACCOUNTTOKEN="token"
+    )
+    assert "not both" in said
+    monkeypatch.delenv("ELASTICSEARCH_APIKEY")
+    assert "set SERVER_USERNAME and SERVER_PASSWORD" in refusal(monkeypatch, SERVER_USERNAME="ops")

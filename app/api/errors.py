@@ -86,8 +86,12 @@ def envelope(status: int, message: str, attributes: dict[str, Any] | None = None
 
 
 def attributes_of(error: ReindexQueueError) -> dict[str, Any] | None:
-    """What Kibana adds to an error of this kind."""
-    return {"allNodesUpgraded": False} if isinstance(error, MixedVersions) else None
+    """What Kibana adds to an error of this kind, and which privileges are missing."""
+    if isinstance(error, MixedVersions):
+        return {"allNodesUpgraded": False}
+    if isinstance(error, MissingPrivileges):
+        return {"missingPrivileges": list(error.missing)}
+    return None
 
 
 def error_answers(*answers: int | ReindexQueueError) -> Answers:

@@ -17,6 +17,7 @@ from starlette.routing import compile_path
 
 from app.api.errors import NO_XSRF, error_answers, refused
 from app.api.examples import ANSWERS
+from app.api.v1.examples import ANSWERS as V1_ANSWERS
 from app.domain.errors import ReindexQueueError
 
 Json = dict[str, Any]
@@ -51,6 +52,12 @@ TAGS = [
         "description": "The same under the paths of the newer Kibana. Where a request does not say "
         "otherwise, the old index is kept. An index that has an operation already is 409 here.",
     },
+    {
+        "name": "Operations",
+        "description": "Our own view of the same operations: every state in words, why one waits, "
+        "how far it is and how fast it goes.",
+    },
+    {"name": "Worker", "description": "Who works, and what is wrong where nobody does."},
     {"name": "Health", "description": "For whoever runs the service."},
 ]
 
@@ -79,7 +86,7 @@ def _finished(made: Json, base_path: str, *, xsrf: bool) -> Json:
     document = copy.deepcopy(made)
     _drop_422(document)
     components = document.setdefault("components", {})
-    components["examples"] = copy.deepcopy(ANSWERS)
+    components["examples"] = copy.deepcopy({**ANSWERS, **V1_ANSWERS})
     components["parameters"] = {"kbn-xsrf": _xsrf_parameter(required=xsrf)}
     for path, method, operation in _operations(document):
         changes = method not in _SAFE

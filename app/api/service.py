@@ -7,8 +7,13 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Request
 
+from app.api.access import CALLER
 from app.elastic.view import ClusterView
+from app.reindex.checkup import Checkup
+from app.reindex.control import Control
+from app.reindex.doctor import Doctor
 from app.reindex.errands import ErrandDesk
+from app.reindex.overview import Overview
 from app.reindex.queue import Queue
 from app.reindex.reading import Reading
 from app.reindex.surroundings import Surroundings
@@ -22,8 +27,12 @@ class Service:
     cluster: ClusterView
     surroundings: Surroundings
     queue: Queue
+    control: Control
     errands: ErrandDesk
     reading: Reading
+    overview: Overview
+    checkup: Checkup
+    doctor: Doctor
     worker: Worker
 
 
@@ -35,7 +44,9 @@ def of_request(request: Request) -> Service:
 
 def caller_of(request: Request) -> str:
     """Who asks, for the event log."""
-    return f"api:{request.client.host if request.client else 'unknown'}"
+    name = request.scope.get(CALLER)
+    host = request.client.host if request.client else "unknown"
+    return f"api:{name}@{host}"[:255] if name else f"api:{host}"
 
 
 Current = Annotated[Service, Depends(of_request)]
@@ -48,4 +59,8 @@ IndexPath = Annotated[
         "percent-encoded.",
         examples=["logs-2019"],
     ),
+]
+OperationPath = Annotated[
+    str,
+    Path(title="Operation", description="Its id", examples=["0b9d2f7c6e5a4d3c8b1a0f9e8d7c6b5a"]),
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Body
+from fastapi import APIRouter, Body, Response
 from fastapi.routing import APIRoute
 
 from app.api import documented
@@ -93,11 +93,13 @@ def make_router(family: Family) -> APIRouter:
     @router.get(
         "/batch/queue",
         summary="Get the batch reindex queue",
+        response_model=QueueAnswer,
         responses=documented.QUEUE,
     )
-    async def batch_queue(service: Current) -> QueueAnswer:  # pyright: ignore[reportUnusedFunction]
+    async def batch_queue(service: Current) -> Response:  # pyright: ignore[reportUnusedFunction]
         """The operations of the queue that have not ended, in order, the running one first."""
-        return QueueAnswer(queue=[ReindexOperation.of(o) for o in await service.reading.queue()])
+        body = QueueAnswer.body(await service.reading.queue())
+        return Response(body, media_type="application/json")
 
     @router.post(
         "",

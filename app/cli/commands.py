@@ -1,31 +1,55 @@
-"""The command line."""
+"""The command line: what there is to say to the service, and the service itself."""
 
 from __future__ import annotations
 
-import asyncio
-import signal
-import socket
-from typing import Annotated
+import sys
+from enum import StrEnum
+from typing import Annotated, Any
 
 import typer
-import uvicorn
-from pydantic import ValidationError
 
-from app import telemetry
-from app.domain.errors import StoreTrouble
-from app.main import create_app
-from app.settings import Settings
-
-log = telemetry.logger(__name__)
+from app.cli import asking, submitting
+from app.cli.client import default_url
+from app.cli.session import Session
+from app.cli.troubles import Trouble
+from app.cli.words import clean
 
 cli = typer.Typer(
     name="reindex-queue",
     help="Rewrites Elasticsearch indices one by one before a major upgrade.",
+    epilog="Exit codes: 0 done, 1 something failed, 2 wrong usage.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode="rich" if sys.stdout.isatty() else None,
 )
-STOP_SECONDS = 5
-"""So long may open requests take to end at a stop; the worker has its own time after it."""
+
+
+class Form(StrEnum):
+    TABLE = "table"
+    JSON = "json"
+
+
+Url = Annotated[
+    str,
+    typer.Option(
+        "--url",
+        envvar="REINDEX_QUEUE_URL",
+        show_envvar=False,
+        show_default=False,
+        default_factory=default_url,
+        help="The service; default: REINDEX_QUEUE_URL, else where SERVER_HOST and SERVER_PORT say, "
+        "else http://127.0.0.1:5602",
+    ),
+]
+Output = Annotated[
+    Form, typer.Option("-o", "--output", help="table for people, json as the service answers")
+]
+Curl = Annotated[
+    bool, typer.Option("--curl", help="Print the same as curl requests instead of sending it")
+]
+Every = Annotated[
+    float, typer.Option("--every", min=0.1, max=3600, help="Seconds between two lines of --watch")
+]
 
 
 @cli.callback()
@@ -39,67 +63,106 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Default: SERVER_PORT, 5602")] = None,
 ) -> None:
     """Runs the service: API and worker. Settings come from the environment."""
-    settings = _settings()
-    telemetry.configure(json=settings.reindex_log_json, level=settings.reindex_log_level)
-    host = host or settings.server_host
-    port = settings.server_port if port is None else port
-    with _listener(host, port) as listener:
-        try:
-            asyncio.run(_serve(settings, listener))
-        except StoreTrouble as error:
-            line = " ".join(error.message.split()).removeprefix("DATABASE_URL ")
-            typer.echo(f"DATABASE_URL: {line}", err=True)
-            raise typer.Exit(1) from None
+    from app.cli import serving  # it takes a second to import, and the others do without it
+
+    serving.serve(host, port)
 
 
-async def _serve(settings: Settings, listener: socket.socket) -> None:
-    """The lifespan is run here and not by uvicorn, which makes a traceback of every trouble in it.
+@cli.command()
+def submit(
+    index: Annotated[
+        list[str], typer.Argument(metavar="INDEX", help="Names; - reads them from stdin")
+    ],
+    url: Url,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until all of them have ended")] = False,
+    output: Output = Form.TABLE,
+    curl: Curl = False,
+) -> None:
+    """Queues indices, in the order given.
 
-    uvicorn also raises every signal it took once more when it is done, so its own handler is put
-    in place for that: a stop that was asked for ends with exit code 0.
+    Exit code 1 where a name was refused or, with --wait, where an operation did not complete.
     """
-    app = create_app(settings)
-    config = uvicorn.Config(
-        app,
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=STOP_SECONDS,
-    )
-    server = uvicorn.Server(config)
-    async with app.router.lifespan_context(app):
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, server.handle_exit)
-        host, port, *_ = listener.getsockname()
-        log.info("listening", host=host, port=port)
-        await server.serve(sockets=[listener])
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C does not wait any more
+    submitting.submit(_session(url, output, curl), index, wait=wait)
 
 
-def _listener(host: str, port: int) -> socket.socket:
-    """Bound before anything else: a service nobody can reach must not take the worker role."""
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(address, family=family, backlog=2048)
-    except OSError as error:
-        typer.echo(
-            f"SERVER_HOST, SERVER_PORT: cannot listen on {host}:{port}: {error.strerror}. "
-            "Is another service running there?",
-            err=True,
-        )
-        raise typer.Exit(1) from None
+@cli.command()
+def status(
+    url: Url,
+    index: Annotated[
+        str | None, typer.Argument(metavar="[INDEX]", help="One index; default: everything")
+    ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="A line a refresh, until nothing is left to be done")
+    ] = False,
+    every: Every = 2.0,
+    output: Output = Form.TABLE,
+    curl: Curl = False,
+) -> None:
+    """Shows the work, or all about one index.
+
+    Of one index the newest operation counts: exit code 1 where that ended otherwise than
+    completed. --watch ends when nothing is left to be done.
+    """
+    session = _session(url, output, curl)
+    if watch:
+        asking.watch(session, index, every)
+    elif index is None:
+        asking.overview(session)
+    else:
+        asking.index(session, index)
 
 
-def _settings() -> Settings:
-    try:
-        return Settings()
-    except ValidationError as error:
-        for fault in error.errors():
-            name = ".".join(str(part) for part in fault["loc"]).upper() or "settings"
-            typer.echo(f"{name}: {fault['msg'].removeprefix('Value error, ')}", err=True)
-        raise typer.Exit(2) from None
+@cli.command()
+def queue(
+    url: Url,
+    output: Output = Form.TABLE,
+    curl: Curl = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="On a terminal: all of them, not the first 50 only")
+    ] = False,
+) -> None:
+    """Lists what has not ended, in order."""
+    asking.queue(_session(url, output, curl), everything=everything)
+
+
+@cli.command()
+def cancel(
+    index: Annotated[
+        str, typer.Argument(metavar="INDEX", help="The index whose operation is to end")
+    ],
+    url: Url,
+    output: Output = Form.TABLE,
+    curl: Curl = False,
+) -> None:
+    """Cancels an operation.
+
+    Its index will be as it was found. Possible in any state before the swap.
+    """
+    submitting.cancel(_session(url, output, curl), index)
+
+
+@cli.command()
+def doctor(url: Url, output: Output = Form.TABLE, curl: Curl = False) -> None:
+    """Finds out what is wrong, and how to mend it.
+
+    Looks at service, cluster, versions, privileges, database, worker and queue. Exit code
+    1 where something is wrong.
+    """
+    asking.doctor(_session(url, output, curl))
+
+
+def _session(url: str, output: Form, curl: bool) -> Session:
+    return Session(url, as_json=output is Form.JSON, curl=curl)
 
 
 def run() -> None:
     """The console script."""
-    cli()
+    for stream in (sys.stdout, sys.stderr):  # a name that the locale cannot spell is no trouble
+        reconfigure: Any = getattr(stream, "reconfigure", None)
+        if reconfigure:
+            reconfigure(errors="replace")
+    try:
+        cli()
+    except Trouble as trouble:
+        typer.echo(f"Error: {clean(trouble.message)}", err=True)
+        sys.exit(trouble.exit_code)

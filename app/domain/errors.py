@@ -13,15 +13,17 @@
     │   ├── MixedVersions          426  the nodes' majors differ
     │   ├── AlreadyInProgress      400
     │   ├── TargetTaken            409  two sources would share a target, or it exists
-    │   ├── OperationNotFound      404
-    │   └── CannotCancel           400
+    │   ├── OperationNotFound      404  by its index
+    │   ├── UnknownOperation       404  by its id
+    │   ├── CannotCancel           400
+    │   └── WrongState             409  pause, resume or retry of one in another state
     ├── Failure                    an operation cannot go on, and waiting will not mend it: undo
     │   ├── ClusterRefused         Elasticsearch said no; `kind` is its error type
     │   ├── TaskCancelled          a person cancelled the copy task: so is the operation
     │   └── DocumentsDiffer        the proof failed: both indices are kept
     ├── ClusterTrouble       503   waiting may mend it: the operation holds
     │   ├── ClusterUnreachable     no answer; a change may have been applied all the same
-    │   ├── ClusterBusy            429, 503, breaker, no master, snapshot in progress
+    │   ├── ClusterBusy            429, 503, no master, snapshot, shard limit, …
     │   ├── CredentialsRefused     401: our own user name, password or key
     │   └── NotElasticsearch       an answer, but not Elasticsearch's (proxy page, redirect)
     └── StoreTrouble         503
@@ -90,6 +92,8 @@ class WrongKind(Refused):
 
 
 class MissingPrivileges(Refused):
+    """`target` only where the client named one (Kibana's two texts); `missing` in words."""
+
     code = "missing_privileges"
     status = 403
 
@@ -129,8 +133,23 @@ class OperationNotFound(Refused):
         super().__init__(f"No reindex operation found for index {name}")
 
 
+class UnknownOperation(Refused):
+    code = "unknown_operation"
+    status = 404
+
+    def __init__(self, operation_id: str) -> None:
+        super().__init__(f"There is no operation {operation_id[:100]}.")
+
+
 class CannotCancel(Refused):
     code = "cannot_cancel"
+
+
+class WrongState(Refused):
+    """What was asked for does not fit the state that the operation is in."""
+
+    code = "wrong_state"
+    status = 409
 
 
 class Failure(ReindexQueueError):

@@ -41,11 +41,17 @@ class Step(IntEnum):
 
 
 class Goal(StrEnum):
-    """Where an operation is heading: forward, or back by way of the undo list."""
+    """Where an operation is heading: forward, back by way of its list, or aside for a while."""
 
     FINISH = "finish"
     FAIL = "fail"
     CANCEL = "cancel"
+    PAUSE = "pause"
+    PARK = "park"
+
+
+BACK = (Goal.FAIL, Goal.CANCEL)
+"""The goals of an operation that ends without a swap."""
 
 
 ENDS_AS = {
@@ -60,6 +66,8 @@ class Wish(StrEnum):
 
     NONE = ""
     CANCEL = "cancel"
+    PAUSE = "pause"
+    RETRY = "retry"
 
 
 class Record(BaseModel):
@@ -71,7 +79,9 @@ class Source(Record):
 
     `settings` holds the keys of `index_settings.RESTORED` (None: not set), `lifecycle` what is set
     after the swap, `blocks` the `index.blocks.*` that were on; `active_copies` are the started
-    shard copies of all its shards.
+    shard copies of all its shards; `result_window` is its `index.max_result_window`.
+    `time_series`: Elasticsearch makes the ids itself; `searchable_seq_nos` is False where an index
+    (9.4) keeps none that a search could name.
     """
 
     uuid: str
@@ -84,6 +94,9 @@ class Source(Record):
     settings: dict[str, str | None]
     lifecycle: dict[str, str]
     active_copies: int
+    result_window: int = 10_000
+    time_series: bool = False
+    searchable_seq_nos: bool = True
 
 
 class Proof(Record):
@@ -105,7 +118,9 @@ class Operation(Record):
     `delete_old_index` is what was asked for (None: nothing). `mode`: the target's `index.mode`.
     `single`: started by name, so not in the batch queue on the wire. `undone` counts the finished
     entries of the undo list, `crashes` the unexpected exceptions in a row. `leftover_uuid` is the
-    target that an earlier failed operation left for a person to look at.
+    target that an earlier failed operation left for a person to look at. `aside`: it was begun, but
+    is not in hand (it was paused or parked), so the one that is goes first. `unblocked`: it was
+    parked, the source took writes since, and has to be recorded and compared anew.
     """
 
     id: str
@@ -134,6 +149,8 @@ class Operation(Record):
     source_seq_nos: list[int] | None
     target_uuid: str | None
     leftover_uuid: str | None
+    aside: bool = False
+    unblocked: bool = False
     proof: Proof | None
     hold_reason: str | None
     hold_since: datetime | None
@@ -148,6 +165,12 @@ class Operation(Record):
     @property
     def live(self) -> bool:
         return self.status in LIVE
+
+    @property
+    def runs(self) -> bool:
+        """True where the machine has something to do on it, also a cancel of a paused one."""
+        cancelled = self.status is Status.PAUSED and self.requested is Wish.CANCEL
+        return self.status is Status.IN_PROGRESS or cancelled
 
     @property
     def marker(self) -> IndexName:
@@ -171,6 +194,8 @@ class Changes(TypedDict, total=False):
     source_seq_nos: list[int] | None
     target_uuid: str | None
     leftover_uuid: str | None
+    aside: bool
+    unblocked: bool
     proof: Proof | None
     hold_reason: str | None
     hold_since: datetime | None
@@ -202,12 +227,16 @@ class Done:
 
 @dataclass(frozen=True)
 class Again:
-    """The step got on, but is not done; call it again after `after` seconds."""
+    """The step got on, but is not done; call it again after `after` seconds.
+
+    `anew`: the windows there were are forgotten, the copy begins anew.
+    """
 
     changes: Changes = field(default_factory=Changes)
     windows: Sequence[Window] = ()
     notes: Sequence[Note] = ()
     after: float = 0.0
+    anew: bool = False
 
 
 @dataclass(frozen=True)
@@ -240,7 +269,14 @@ class Work:
 
 @dataclass(frozen=True)
 class Limits:
-    """How the copy is cut: documents a window, documents a batch (`source.size`)."""
+    """How the copy is cut and how much of it runs at once.
+
+    `window_documents` documents a window, at most `batch_documents` a batch (`source.size`),
+    `in_flight` windows at once. A window of at most `synchronous_documents` that fits into one
+    batch is copied by one request that waits for its end, without a task.
+    """
 
     window_documents: int = 500_000
     batch_documents: int = 2_000
+    in_flight: int = 3
+    synchronous_documents: int = 1_000

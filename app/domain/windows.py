@@ -20,7 +20,8 @@ class Window(BaseModel):
     """One part of a copy, worked off by its own `_reindex` task.
 
     The range is `from_seq_no <= _seq_no < to_seq_no`, None is an open end; `documents` is how many
-    the plan expects in it, `seen` how many its task has handled.
+    the plan expects in it, `seen` how many its task has handled, `batch` how many its task takes at
+    a time (`source.size`).
     """
 
     model_config = ConfigDict(frozen=True)
@@ -30,6 +31,7 @@ class Window(BaseModel):
     from_seq_no: int | None
     to_seq_no: int | None
     documents: int
+    batch: int = 1_000
     state: WindowState = WindowState.PLANNED
     attempt: int = 1
     task_id: str | None = None
@@ -48,12 +50,38 @@ def opaque_id(operation_id: str, window: Window) -> str:
     return f"{opaque_prefix(operation_id)}{window.number}:{window.attempt}"
 
 
-def cuts_needed(documents: int, per_window: int) -> int:
-    """How many boundaries divide `documents` into windows of about `per_window`."""
-    return max(0, -(-documents // per_window) - 1)
+BATCH_BYTES = 10_000_000
+"""What a task takes at a time, about; Elasticsearch refuses requests of more than 100 MB."""
 
 
-def cut(shard: int, first_number: int, documents: int, boundaries: Sequence[int]) -> list[Window]:
+def batch_for(documents: int, size_in_bytes: int, most: int) -> int:
+    """How many documents of a shard of that size make a batch of about `BATCH_BYTES`; 1 to `most`.
+
+    The size on disk is compressed, the documents on their way are not: half of what it suggests.
+    """
+    if not documents or not size_in_bytes:
+        return most
+    return max(1, min(most, BATCH_BYTES * documents // (2 * size_in_bytes)))
+
+
+def cuts_needed(documents: int, per_window: int, least_windows: int = 1) -> int:
+    """How many boundaries divide `documents` into windows of about `per_window`.
+
+    `least_windows`: so many where each still has `SMALLEST_SHARE` documents, so that several can be
+    in flight on one shard.
+    """
+    wanted = -(-documents // per_window)
+    shared = min(least_windows, documents // SMALLEST_SHARE)
+    return max(0, max(wanted, shared) - 1)
+
+
+SMALLEST_SHARE = 20_000
+"""Documents below which a window is not worth a task of its own."""
+
+
+def cut(
+    shard: int, first_number: int, documents: int, boundaries: Sequence[int], batch: int = 1_000
+) -> list[Window]:
     """The windows of one shard: the first is open below, the last is open above.
 
     Boundaries come from an estimate, so they may repeat: any set of them divides the shard
@@ -69,9 +97,20 @@ def cut(shard: int, first_number: int, documents: int, boundaries: Sequence[int]
             from_seq_no=low,
             to_seq_no=high,
             documents=share + (1 if n < rest else 0),
+            batch=batch,
         )
         for n, (low, high) in enumerate(pairs)
     ]
+
+
+def in_turn(windows: Sequence[Window]) -> list[Window]:
+    """`windows` in the order in which they are sent: shards, and so nodes, take turns."""
+    position: dict[int, int] = {}
+    ranked: list[tuple[int, int, Window]] = []
+    for window in windows:
+        position[window.shard] = position.get(window.shard, -1) + 1
+        ranked.append((position[window.shard], window.shard, window))
+    return [window for _, _, window in sorted(ranked, key=lambda r: r[:2])]
 
 
 def fraction_done(windows: Sequence[Window]) -> float:

@@ -101,10 +101,12 @@ class Shards:
 
 @dataclass(frozen=True)
 class ShardStats:
-    """One primary: Lucene documents (nested children count) and its highest sequence number."""
+    """One primary: Lucene documents (nested children count), its highest sequence number, its size
+    on disk in bytes."""
 
     documents: int
     max_seq_no: int
+    size: int = 0
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 from app.domain.errors import ReindexQueueError
 from app.domain.names import IndexName
 from app.domain.operation import Note
-from app.elastic.answers import Shards
+from app.elastic.answers import Shards, TaskState
 from app.elastic.connection import MASTER_TIMEOUT, Connection
 from app.elastic.translation import understanding
 from app.elastic.view import ClusterView, in_path, shards_of
@@ -177,6 +177,18 @@ class Cluster(ClusterView):
         )
         with understanding("a copy that was started"):
             return str(answer["task"])
+
+    async def copy_now(self, body: Mapping[str, Any], opaque_id: str) -> TaskState:
+        """Copies and answers when it is done. Where the answer is lost, its task may still run."""
+        answer = await self._change(
+            Note(what="documents copied", index=str(body["dest"]["index"]), after=opaque_id),
+            "POST",
+            "/_reindex",
+            {"wait_for_completion": "true", "slices": "1", "timeout": "60s"},
+            body,
+            opaque_id,
+        )
+        return TaskState(completed=True, status={}, response=answer, error=None)
 
     async def cancel_task(self, task_id: str) -> None:
         await self._change(

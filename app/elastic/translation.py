@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Any, cast
@@ -49,6 +50,21 @@ _PASSING = frozenset(
     }
 )
 """Error types that pass by themselves, whatever status they come with (7.17, 8.19, 9.4)."""
+
+
+_SHARD_LIMIT = re.compile(r"this action would add \[\d+\]")
+_CLUSTER_BLOCK = re.compile(r"\[\w+/\d+/cluster ")
+
+
+def _lifted_by_an_operator(kind: str | None, reason: str) -> bool:
+    """True for what stands in the way of the whole cluster, not of this index.
+
+    `cluster.max_shards_per_node` is reached (400), or the cluster itself is blocked (403; told as
+    `index [x] blocked by: [FORBIDDEN/6/cluster read-only (api)]`).
+    """
+    if kind == "cluster_block_exception":
+        return bool(_CLUSTER_BLOCK.search(reason))
+    return kind == "validation_exception" and bool(_SHARD_LIMIT.search(reason))
 
 
 def passes_by_itself(kind: str) -> bool:
@@ -110,7 +126,8 @@ def _of_answer(error: ApiError) -> ReindexQueueError:
             "Elasticsearch refused this service's credentials (401). Check ELASTICSEARCH_USERNAME "
             "and ELASTICSEARCH_PASSWORD, or ELASTICSEARCH_APIKEY."
         )
-    if kind in _PASSING or status in (429, 503):
+    passing = kind in _PASSING or status in (429, 503)
+    if passing or _lifted_by_an_operator(kind, reason):
         return ClusterBusy(
             f"Elasticsearch cannot do it now ({status} {kind or 'no type'}): {reason}"
         )

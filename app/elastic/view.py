@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from fnmatch import fnmatchcase
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -23,6 +22,13 @@ from app.elastic.translation import understanding
 
 MAX_PATH = 3_500
 """Characters of index names in a URL: Elasticsearch takes 4,096 bytes for the whole first line."""
+
+_NO_ALIAS = (
+    "invalid_alias_name_exception",
+    "cluster_block_exception",
+    "index_not_found_exception",
+)
+"""How an alias is refused that can not be, to a user who sees the whole index."""
 
 _STATE_FIELDS = (
     "settings",
@@ -91,34 +97,35 @@ class ClusterView:
             }
 
     async def security_on(self) -> bool:
-        """False where the cluster has no security, or it is switched off."""
+        """False where the cluster has no security, or it is switched off.
+
+        Asked by something that every user may do: `_xpack` is refused to one without `monitor`.
+        """
         try:
-            answer = await self._connection.read(
-                "/_xpack", {"filter_path": "features.security.enabled"}
-            )
-        except ClusterRefused:  # no x-pack at all: 400 or 405, "no handler found"
-            return False
-        with understanding("its features"):
-            return bool(answer.get("features", {}).get("security", {}).get("enabled"))
+            await self._connection.read("/_security/_authenticate")
+        except ClusterRefused as error:
+            absent = error.kind == "error" and error.http_status in (400, 405)  # no such route
+            if absent or "ecurity must be explicitly enabled" in error.reason:  # 7.x by default
+                return False
+            raise
+        return True
 
     async def missing_privileges(
-        self, names: Sequence[IndexName]
+        self, *, everything: Sequence[str], readable: Sequence[str], managed: Sequence[str]
     ) -> tuple[list[str], dict[str, list[str]]]:
         """What our own user lacks: cluster privileges, and index privileges by name.
 
-        The privileges are those Kibana asks for (8.x: cluster `manage`, `all` on every name,
-        `read` on `.tasks`).
+        Of the cluster it is `manage`; `all` on the first names, `read` and `manage` on the others.
         """
+        asked: list[dict[str, Any]] = [
+            {"names": everything, "privileges": ["all"], "allow_restricted_indices": True},
+            {"names": readable, "privileges": ["read"]},
+            {"names": managed, "privileges": ["manage"]},
+        ]
         answer = await self._connection.read(
             "/_security/user/_has_privileges",
             None,
-            {
-                "cluster": ["manage"],
-                "index": [
-                    {"names": names, "privileges": ["all"], "allow_restricted_indices": True},
-                    {"names": [".tasks"], "privileges": ["read"]},
-                ],
-            },
+            {"cluster": ["manage"], "index": [entry for entry in asked if entry["names"]]},
         )
         with understanding("our privileges"):
             lacking = [name for name, held in answer["cluster"].items() if not held]
@@ -127,6 +134,25 @@ class ClusterView:
                 for index, privileges in cast(dict[str, dict[str, bool]], answer["index"]).items()
             }
         return lacking, {index: lacks for index, lacks in by_index.items() if lacks}
+
+    async def restriction_on(self, index: IndexName) -> str | None:
+        """Elasticsearch's word that our user has document- or field-level security on `index`.
+
+        `_has_privileges` says yes to everything all the same, while documents and fields are
+        missing from every answer; `_security/user/_privileges` is refused to an API key with
+        roles of its own, and does not show those of its owner (8.19). But an alias is refused to
+        such a user before anything else, so one is asked for that can not be: the index's own
+        name (8.19, 9.4).
+        """
+        actions = [{"add": {"index": index, "alias": index}}]
+        try:
+            await self._connection.read("/_aliases", None, {"actions": actions})
+        except ClusterRefused as error:
+            if error.kind == "security_exception" and error.http_status == 400:
+                return error.reason
+            if error.kind not in _NO_ALIAS:
+                raise
+        return None
 
     async def effective_setting(self, index: IndexName, key: str) -> str | None:
         """A setting's value, its default for that index included; None where it is unknown."""
@@ -138,21 +164,6 @@ class ClusterView:
             entry = answer[index]
             value = entry["settings"].get(key, entry.get("defaults", {}).get(key))
             return None if value is None else str(value)
-
-    async def restricted_on(self, names: Sequence[IndexName]) -> list[str]:
-        """Index patterns on which our own user has document- or field-level security.
-
-        `_has_privileges` says yes to everything all the same, while documents and fields are
-        missing from every answer (8.19).
-        """
-        answer = await self._connection.read("/_security/user/_privileges")
-        found: set[str] = set()
-        with understanding("our privileges"):
-            for entry in cast(list[dict[str, Any]], answer["indices"]):
-                limited = entry.get("query") or entry.get("field_security")
-                if limited and any(matches(name, entry["names"]) for name in names):
-                    found |= set(cast(list[str], entry["names"]))
-        return sorted(found)
 
     async def look(self, *names: IndexName, mappings: bool = False) -> Looked:
         """The concrete indices behind `names`, from the master's cluster state.
@@ -203,7 +214,7 @@ class ClusterView:
     async def shard_stats(self, index: IndexName) -> dict[int, ShardStats]:
         """The primaries of `index` by number; one that is not active is missing here."""
         answer = await self._connection.read(
-            f"/{in_path(index)}/_stats/docs", {"level": "shards", "expand_wildcards": "all"}
+            f"/{in_path(index)}/_stats/docs,store", {"level": "shards", "expand_wildcards": "all"}
         )
         with understanding(f"the shards of {index}"):
             return _primaries(answer.get("indices", {}).get(index, {}))
@@ -269,11 +280,6 @@ class ClusterView:
         return [task for task in tasks if task.opaque_id.startswith(opaque_prefix)]
 
 
-def matches(name: str, patterns: Sequence[str]) -> bool:
-    """True where one of Elasticsearch's index patterns (`logs-*`) covers `name`."""
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
-
-
 def shards_of(answer: dict[str, Any]) -> Shards:
     shards = answer["_shards"]
     return Shards(int(shards["total"]), int(shards["successful"]), int(shards["failed"]))
@@ -286,7 +292,9 @@ def _primaries(entry: dict[str, Any]) -> dict[int, ShardStats]:
         for copy in copies:
             if copy["routing"]["primary"] and copy["routing"]["state"] == "STARTED":
                 found[int(number)] = ShardStats(
-                    int(copy["docs"]["count"]), int(copy["seq_no"]["max_seq_no"])
+                    int(copy["docs"]["count"]),
+                    int(copy["seq_no"]["max_seq_no"]),
+                    int(copy["store"]["size_in_bytes"]),
                 )
     return found
 

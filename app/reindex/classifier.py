@@ -79,6 +79,12 @@ def _of_kind(state: IndexState) -> Refused | None:
             f"{name} is a searchable snapshot, which cannot be reindexed in place. "
             "Restore the snapshot as an ordinary index and reindex that.",
         )
+    if str(settings.get("index.frozen")) == "true":
+        return WrongKind(
+            "frozen",
+            f"{name} is frozen, and a copy passes over frozen indices. Thaw it first: "
+            f"POST {name}/_unfreeze (before 9.0).",
+        )
     return _source_fault(state)
 
 

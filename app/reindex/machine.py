@@ -20,7 +20,7 @@ from app.domain.errors import (
     TaskCancelled,
 )
 from app.domain.operation import (
-    ENDS_AS,
+    LIVE,
     Again,
     Changes,
     Done,
@@ -30,6 +30,7 @@ from app.domain.operation import (
     Note,
     Operation,
     Outcome,
+    Status,
     Step,
     Wish,
     Work,
@@ -37,6 +38,7 @@ from app.domain.operation import (
 from app.domain.windows import Window
 from app.elastic.cluster import Cluster
 from app.reindex.announcements import Bell, Ear
+from app.reindex.goals import aside_notes, cleared, end_of_way, granted
 from app.reindex.steps.copy import copy, plan_copy
 from app.reindex.steps.create_target import create_target
 from app.reindex.steps.finish import finish
@@ -64,8 +66,18 @@ STEPS: dict[Step, StepFunction] = {
 }
 """What is done after each completed step, in order."""
 
-UNDO: tuple[StepFunction, ...] = (end_tasks, drop_target, restore_source)
-"""The way back, in order; `Operation.undone` counts the finished ones."""
+JOINED = frozenset({Step.READONLY, Step.NEW_INDEX_CREATED})
+"""Completed steps that need no save of their own: the next entry begins by looking, and what it
+does may be done again. They are saved with its outcome. Before the swap there is a save, which
+brings the latest wish with it."""
+
+WAYS: dict[Goal, tuple[StepFunction, ...]] = {
+    Goal.FAIL: (end_tasks, drop_target, restore_source),
+    Goal.CANCEL: (end_tasks, drop_target, restore_source),
+    Goal.PAUSE: (end_tasks,),
+    Goal.PARK: (end_tasks, restore_source),
+}
+"""The way back, or aside, in order; `Operation.undone` counts the finished entries."""
 
 MOST_CRASHES = 3
 FOLLOW_UP_SECONDS = 600.0
@@ -87,7 +99,10 @@ class _Turn:
 
 
 class Machine:
-    """Runs operations for the holder of the lease, each with a view of the cluster of its own."""
+    """Runs operations for the holder of the lease, each with a view of the cluster of its own.
+
+    `park_after`: seconds of a hold after which an operation makes room for others, None: never.
+    """
 
     def __init__(
         self,
@@ -96,12 +111,14 @@ class Machine:
         bell: Bell,
         limits: Limits,
         who: str,
+        park_after: float | None = None,
     ) -> None:
         self._operations = operations
         self._cluster = cluster
         self._bell = bell
         self._limits = limits
         self._who = who
+        self._park_after = park_after
 
     async def run(
         self, operation: Operation, lease: Callable[[], Lease], stopping: Callable[[], bool]
@@ -114,11 +131,11 @@ class Machine:
         cluster = self.new_cluster(lease)
         with self._bell.listening() as ear:
             turn = _Turn(operation, windows, cluster, ear)
-            while turn.operation.live and not stopping():
+            while turn.operation.runs and not turn.operation.aside and not stopping():
                 await self._grant(turn, lease())
                 outcome = await self._next(turn, lease())
                 await self._keep(turn, outcome, lease())
-                if turn.wait and turn.operation.live:
+                if turn.wait and turn.operation.runs:
                     await self._pause(turn, stopping)
 
     def new_cluster(self, lease: Callable[[], Lease]) -> Cluster:
@@ -128,16 +145,12 @@ class Machine:
         return cluster
 
     async def _grant(self, turn: _Turn, lease: Lease) -> None:
-        """Turns a wish into a goal, or says that it comes too late."""
-        operation = turn.operation
-        if operation.requested is not Wish.CANCEL or operation.goal is not Goal.FINISH:
+        """Turns a wish into a goal; one that comes too late changes nothing."""
+        operation, wish = turn.operation, turn.operation.requested
+        if wish is Wish.NONE:
             return
-        if operation.last_completed_step >= Step.ALIAS_CREATED:
-            return
-        changes = _cleared({"goal": Goal.CANCEL})
-        turn.operation = await self._save(
-            lease, operation, changes, (), [Note(what="cancelling", index=operation.index_name)]
-        )
+        changes, notes = granted(operation)
+        turn.operation = await self._save(lease, operation, changes, (), notes, granted=wish)
 
     async def _next(self, turn: _Turn, lease: Lease) -> Outcome:
         """Calls the next entry; whatever goes wrong becomes an outcome here, one arm each."""
@@ -146,8 +159,32 @@ class Machine:
         turn.doubt = True
         if not lease.held:
             return Hold("the worker role is being renewed", 0.2)
+        outcome = await self._call(work, turn.cluster)
+        if isinstance(outcome, Done) and outcome.changes.get("last_completed_step") in JOINED:
+            outcome = await self._join(work, outcome, turn.cluster)
+        turn.doubt = isinstance(outcome, Hold)
+        return outcome
+
+    async def _join(self, work: Work, done: Done, cluster: Cluster) -> Outcome:
+        """The next entry's outcome with `done` in it, as if both were one."""
+        operation = work.operation.model_copy(update=dict(done.changes))
+        windows = _with(work.windows, done.windows)
+        next_work = replace(work, operation=operation, windows=windows, doubt=False)
+        outcome = await self._call(next_work, cluster)
+        joined = replace(
+            outcome,
+            changes={**done.changes, **outcome.changes},
+            windows=[*done.windows, *outcome.windows],
+            notes=[*done.notes, *outcome.notes],
+        )
+        if isinstance(joined, Done) and outcome.changes.get("last_completed_step") in JOINED:
+            return await self._join(work, joined, cluster)
+        return joined
+
+    async def _call(self, work: Work, cluster: Cluster) -> Outcome:
+        operation = work.operation
         try:
-            outcome = await _entry(operation)(work, turn.cluster)
+            outcome = await _entry(operation)(work, cluster)
         except ClusterTrouble as error:
             return Hold(error.message, backoff(operation.attempts))
         except TaskCancelled as error:
@@ -159,7 +196,6 @@ class Machine:
         except Exception as error:
             log.exception("step_crashed", operation=operation.id, index=operation.index_name)
             return _crashed(operation, error)
-        turn.doubt = isinstance(outcome, Hold)
         return _ended(operation, outcome) if isinstance(outcome, Done) else outcome
 
     async def _keep(self, turn: _Turn, outcome: Outcome, lease: Lease) -> None:
@@ -176,12 +212,30 @@ class Machine:
             notes = [*notes, *outcome.notes]
             if isinstance(outcome, Again):
                 turn.wait = outcome.after
-            if operation.hold_reason is not None:
-                changes = _cleared(changes)
+            if operation.hold_reason is not None and operation.goal is not Goal.PARK:
+                changes = cleared(changes)
                 notes.append(Note(what="goes on", index=operation.index_name))
         if changes or notes or outcome.windows:
-            turn.operation = await self._save(lease, operation, changes, outcome.windows, notes)
-            turn.windows = _with(turn.windows, outcome.windows)
+            anew = isinstance(outcome, Again) and outcome.anew
+            turn.operation = await self._save(
+                lease, operation, changes, outcome.windows, notes, anew=anew
+            )
+            turn.windows = _with(() if anew else turn.windows, outcome.windows)
+        if isinstance(outcome, Hold):
+            await self._put_aside(turn, lease)
+
+    async def _put_aside(self, turn: _Turn, lease: Lease) -> None:
+        """Where the policy says so, one that holds for long makes room for those behind it."""
+        operation, since = turn.operation, turn.operation.hold_since
+        if self._park_after is None or operation.single or operation.goal is not Goal.FINISH:
+            return
+        if operation.last_completed_step >= Step.ALIAS_CREATED or since is None:
+            return
+        if _age(since) < self._park_after or not await self._operations.others_wait(operation):
+            return
+        note = Note(what="parking", index=operation.index_name, text=operation.hold_reason or "")
+        turn.operation = await self._save(lease, operation, {"goal": Goal.PARK}, (), [note])
+        turn.wait = 0.0
 
     async def _save(
         self,
@@ -190,9 +244,19 @@ class Machine:
         changes: Changes,
         windows: Sequence[Window],
         notes: Sequence[Note],
+        *,
+        granted: Wish = Wish.NONE,
+        anew: bool = False,
     ) -> Operation:
         saved = await self._operations.save(
-            lease.token, operation, changes, windows, notes, self._who
+            lease.token,
+            operation,
+            changes,
+            windows,
+            notes,
+            self._who,
+            granted=granted,
+            anew=anew,
         )
         if saved.status is not operation.status or (
             saved.last_completed_step is not operation.last_completed_step
@@ -230,18 +294,19 @@ def _check(lease: Lease) -> None:
 def _entry(operation: Operation) -> StepFunction:
     if operation.goal is Goal.FINISH:
         return STEPS[operation.last_completed_step]
-    return UNDO[operation.undone]
+    return WAYS[operation.goal][operation.undone]
 
 
 def _ended(operation: Operation, done: Done) -> Done:
-    """A finished entry of the undo list; with the last one the operation ends."""
+    """A finished entry of a way; with the last one the operation ends, or is put aside."""
     changes: Changes = {**done.changes, "attempts": 0, "crashes": 0}
+    notes = list(done.notes)
     if operation.goal is not Goal.FINISH:
         changes["undone"] = operation.undone + 1
-        if changes["undone"] == len(UNDO):
-            changes["status"] = ENDS_AS[operation.goal]
-    notes = list(done.notes)
-    if "status" in changes:
+        if changes["undone"] == len(WAYS[operation.goal]):
+            changes |= end_of_way(operation)
+            notes += aside_notes(operation)
+    if "status" in changes and changes["status"] not in LIVE:
         changes["ended_at"] = datetime.now(UTC)
         notes.append(Note(what=changes["status"].name.lower(), index=operation.index_name))
     return replace(done, changes=changes, notes=notes)
@@ -254,20 +319,24 @@ def _failed(operation: Operation, error: Failure) -> Outcome:
     since = operation.hold_since
     if operation.goal is Goal.FINISH and since and _age(since) > FOLLOW_UP_SECONDS:
         text = f"the copy is in place, but the tidying afterwards did not succeed: {error.message}"
-        done = Done({"status": ENDS_AS[Goal.FINISH]}, notes=[Note(what="warning", text=text)])
+        done = Done({"status": Status.COMPLETED}, notes=[Note(what="warning", text=text)])
         return _ended(operation, done)
     return Hold(error.message, backoff(operation.attempts))
 
 
 def _crashed(operation: Operation, error: Exception) -> Outcome:
-    """An unexpected exception: three attempts, then failed with nothing deleted."""
+    """An unexpected exception: three attempts, then failed with nothing deleted.
+
+    Before the copy there is nothing to keep: the target is the empty one of the trial.
+    """
     crashes = operation.crashes + 1
     reason = f"unexpected {type(error).__name__}: {error}"[:500]
     forward = operation.goal is Goal.FINISH and operation.last_completed_step < Step.ALIAS_CREATED
     if crashes < MOST_CRASHES or not forward:
         return Hold(reason, backoff(operation.attempts), {"crashes": crashes})
     failure = Failure("unexpected", f"{reason}. This is a fault of Reindex Queue; see its log.")
-    return _turn_back(operation, failure, Goal.FAIL, keep=True)
+    copied = operation.last_completed_step >= Step.REINDEX_STARTED
+    return _turn_back(operation, failure, Goal.FAIL, keep=copied)
 
 
 def _turn_back(operation: Operation, error: Failure, goal: Goal, *, keep: bool = False) -> Outcome:
@@ -279,18 +348,7 @@ def _turn_back(operation: Operation, error: Failure, goal: Goal, *, keep: bool =
         "crashes": 0,
     }
     note = Note(what="turned back", index=operation.index_name, text=error.message)
-    return Again(_cleared(changes), notes=[note])
-
-
-def _cleared(changes: Changes) -> Changes:
-    """`changes`, with the hold over."""
-    return {
-        "hold_reason": None,
-        "hold_since": None,
-        "next_attempt_at": None,
-        "attempts": 0,
-        **changes,
-    }
+    return Again(cleared(changes), notes=[note])
 
 
 def _held(operation: Operation, hold: Hold) -> Changes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.domain.errors import (
@@ -20,6 +20,7 @@ from app.elastic.answers import Looked
 from app.elastic.view import ClusterView
 from app.reindex.announcements import Bell
 from app.reindex.classifier import mode_refusal, refusal, target_refusal
+from app.reindex.privileges import Need
 from app.reindex.surroundings import Surroundings
 from app.store.enqueueing import Wanted
 from app.store.operations import Operations
@@ -111,7 +112,7 @@ class Queue:
     ) -> tuple[list[Operation], list[RefusedName]]:
         running = await self._surroundings.one_major()
         wanted, refused = _well_formed(requests, self._major or running)
-        faults = await self._faults(wanted, {r.index_name for r in requests if r.new_index_name})
+        faults = await self._faults(wanted, requests)
         refused += [RefusedName(name, error) for name, error in faults.items()]
         good = [wish for wish in wanted if wish.index_name not in faults]
         earlier = [{"indexName": r.name, "message": r.error.message} for r in refused]
@@ -121,7 +122,7 @@ class Queue:
         return queued.operations, _in_order(requests, refused)
 
     async def _faults(
-        self, wanted: Sequence[Wanted], named: Collection[str]
+        self, wanted: Sequence[Wanted], requests: Sequence[ReindexRequest]
     ) -> dict[IndexName, Refused]:
         """Who of `wanted` the cluster's state, our privileges or our history speak against.
 
@@ -146,23 +147,25 @@ class Queue:
                 or _of_target(wish, looked, leftovers)
             )
         }
-        good = [wish for wish in new if wish.index_name not in faults]
-        return faults | await self._privilege_faults(good, named)
+        needs = [
+            Need(wish.index_name, wish.new_index_name, looked[wish.index_name].aliases)
+            for wish in new
+            if wish.index_name not in faults
+        ]
+        return faults | await self._privilege_faults(needs, requests)
 
     async def _privilege_faults(
-        self, wanted: Sequence[Wanted], named: Collection[str]
+        self, needs: Sequence[Need], requests: Sequence[ReindexRequest]
     ) -> dict[IndexName, Refused]:
-        names = [name for wish in wanted for name in (wish.index_name, wish.new_index_name)]
-        cluster, by_index = await self._surroundings.missing_privileges(names)
-        faults: dict[IndexName, Refused] = {}
-        for wish in wanted:
-            pair = (wish.index_name, wish.new_index_name, ".tasks")
-            missing = [f"cluster: {p}" for p in cluster]
-            missing += [f"{name}: {p}" for name in pair for p in by_index.get(name, ())]
-            if missing:
-                shown = wish.new_index_name if wish.index_name in named else None
-                faults[wish.index_name] = MissingPrivileges(wish.index_name, shown, missing)
-        return faults
+        lacking = await self._surroundings.missing_privileges(needs)
+        if lacking:
+            log.warning(
+                "privileges_missing", indices=len(lacking), first=next(iter(lacking.items()))
+            )
+        given = {request.index_name: request.new_index_name for request in requests}
+        return {
+            name: MissingPrivileges(name, given[name], words) for name, words in lacking.items()
+        }
 
 
 def _of_target(wish: Wanted, looked: Looked, leftovers: set[str]) -> Refused | None:

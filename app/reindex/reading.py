@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
-from app.domain.errors import ClusterTrouble, IndexNotFound, MixedVersions, OperationNotFound
+from app.domain.errors import (
+    ClusterRefused,
+    ClusterTrouble,
+    IndexNotFound,
+    MixedVersions,
+    OperationNotFound,
+)
 from app.domain.names import IndexName
 from app.domain.operation import Operation
+from app.domain.queue_entry import QueueEntry
 from app.domain.warnings import warnings_of
 from app.elastic.answers import IndexState
 from app.elastic.view import ClusterView
+from app.reindex.privileges import Need
 from app.reindex.queue import Queue
 from app.reindex.steps.identity import named
 from app.reindex.surroundings import Surroundings
+from app.store.listing import Listing
 from app.store.operations import Operations
 
 
@@ -40,18 +50,20 @@ class Reading:
     def __init__(
         self,
         operations: Operations,
+        listing: Listing,
         cluster: ClusterView,
         surroundings: Surroundings,
         queue: Queue,
     ) -> None:
         self._operations = operations
+        self._listing = listing
         self._cluster = cluster
         self._surroundings = surroundings
         self._queue = queue
 
-    async def queue(self) -> list[Operation]:
+    async def queue(self) -> list[QueueEntry]:
         """The batch queue in order, the running head included."""
-        return await self._operations.queue()
+        return await self._listing.queue()
 
     async def operation(self, name: str) -> Operation:
         """The newest operation of that index. Raises `OperationNotFound`."""
@@ -64,7 +76,8 @@ class Reading:
         """The newest operation of an index, and what the cluster says of the index.
 
         Raises `IndexNotFound` where there is neither, and `MixedVersions`. With an operation at
-        hand the cluster may be away; without one that is a `ClusterTrouble`.
+        hand the cluster may be away, or refuse our user; without one that is a `ClusterTrouble` or
+        a `ClusterRefused`.
         """
         index = IndexName(name)
         operation = await self._operations.latest(index)
@@ -74,6 +87,10 @@ class Reading:
             if operation is None:
                 raise
             return StatusReport(operation, None)
+        except ClusterRefused as refused:
+            if operation is None or refused.http_status != HTTPStatus.FORBIDDEN:
+                raise
+            return StatusReport(operation, _unseen(operation))
         if operation is None and report.index is None:
             raise IndexNotFound(name)
         return StatusReport(operation, report)
@@ -81,9 +98,9 @@ class Reading:
     async def _report(self, name: IndexName, operation: Operation | None) -> IndexReport:
         major = await self._surroundings.one_major()
         target = operation.new_index_name if operation else await self._queue.target_of(name)
-        cluster, by_index = await self._surroundings.missing_privileges([name, target])
-        privileged = not cluster and not by_index
         state = (await self._cluster.look(name)).get(name)
+        need = Need(name, target, state.aliases if state else ())
+        privileged = not await self._surroundings.missing_privileges([need])
         streams = await self._cluster.data_streams()
         warnings = warnings_of(state.settings, major) if state else None
         return IndexReport(
@@ -93,6 +110,17 @@ class Reading:
             privileged=privileged,
             warnings=warnings if privileged else [],
         )
+
+
+def _unseen(operation: Operation) -> IndexReport:
+    """For a user who may not even look at the cluster."""
+    return IndexReport(
+        index=None,
+        new_index_name=operation.new_index_name,
+        data_stream=False,
+        privileged=False,
+        warnings=[],
+    )
 
 
 def shown_aliases(state: IndexState | None) -> list[str]:

@@ -9,9 +9,9 @@ from app.domain.errors import MixedVersions
 from app.domain.names import IndexName
 from app.elastic.answers import Version
 from app.elastic.view import ClusterView
+from app.reindex.privileges import Need, missing
 
 REMEMBERED_SECONDS = 5.0
-NAMES_A_QUESTION = 500
 
 
 class Surroundings:
@@ -37,19 +37,11 @@ class Surroundings:
             raise MixedVersions
         return majors.pop()
 
-    async def missing_privileges(
-        self, names: Sequence[IndexName]
-    ) -> tuple[list[str], dict[str, list[str]]]:
-        """Cluster privileges and, by index, index privileges that our own user lacks."""
-        if not await self._security_on():
-            return [], {}
-        cluster: list[str] = []
-        by_index: dict[str, list[str]] = {}
-        for start in range(0, len(names), NAMES_A_QUESTION):
-            part = names[start : start + NAMES_A_QUESTION]
-            cluster, lacking = await self._cluster.missing_privileges(part)
-            by_index |= lacking
-        return cluster, by_index
+    async def missing_privileges(self, needs: Sequence[Need]) -> dict[IndexName, list[str]]:
+        """What our own user lacks for each index, in words; empty without security."""
+        if not needs or not await self._security_on():
+            return {}
+        return await missing(self._cluster, needs, await self.one_major())
 
     async def _security_on(self) -> bool:
         known_at, on = self._security

@@ -15,7 +15,7 @@ from app.reindex.machine import Machine, backoff
 from app.store.errands import Errands
 from app.store.operations import Operations
 from app.store.role import Lease, WorkerRole
-from app.telemetry import logger
+from app.telemetry import logger, mark_as
 
 log = logger(__name__)
 
@@ -46,6 +46,11 @@ class WorkerReport:
     def alive(self) -> bool:
         return self.state not in (WorkerState.RESTARTING, WorkerState.STOPPED)
 
+    @property
+    def at_work(self) -> bool:
+        """It has the role."""
+        return self.state in (WorkerState.IDLE, WorkerState.WORKING)
+
 
 class Worker:
     """One task in the service's process. It stops by event between steps, never by cancellation."""
@@ -71,6 +76,7 @@ class Worker:
         self._crashes = 0
         self._broken = False
         self._most_singles = most_singles
+        self._head = ""
         self.report = WorkerReport(WorkerState.STARTING, (), None)
 
     def stop(self) -> None:
@@ -80,6 +86,7 @@ class Worker:
 
     async def run(self) -> None:
         """Until `stop`. Whatever ends a term of work, the next one starts from the store."""
+        mark_as("worker")
         while not self._stop.is_set():
             try:
                 await self._term()
@@ -168,18 +175,18 @@ class Worker:
         for operation_id in [key for key, task in running.items() if task.done()]:
             running.pop(operation_id).result()
         await self._run_errands()
-        head = await self._operations.head()
+        head = None if self._head in running else await self._operations.head()
         singles = await self._operations.singles(self._most_singles)
         for operation in [*([head] if head else []), *singles]:
             if operation.id in running:
                 continue
             taken: Operation | None = operation
-            if operation.started_at is None:
+            if operation.started_at is None or operation.aside:
                 taken = await self._operations.claim(self._held().token, operation.id, self._who)
             if taken:
+                self._head = self._head if taken.single else taken.id
                 running[taken.id] = asyncio.create_task(
-                    self._machine.run(taken, self._held, lambda: self._over(renewing)),
-                    name="worker",
+                    self._machine.run(taken, self._held, lambda: self._over(renewing))
                 )
 
     async def _run_errands(self) -> None:

@@ -12,9 +12,9 @@ from sqlmodel import col, select, update
 
 from app.domain.errors import AlreadyInProgress, Refused, TargetTaken
 from app.domain.names import IndexName
-from app.domain.operation import LIVE, Note, Operation, Status, Wish
+from app.domain.operation import Note, Operation, Status, Wish
 from app.store.rows import operation_of
-from app.store.tables import BatchRow, OperationRow
+from app.store.tables import ENDED_ROWS, LIVE_ROWS, BatchRow, OperationRow
 from app.store.transactions import Transaction
 
 
@@ -63,13 +63,13 @@ async def enqueue(
     batch_id = None if single else uuid.uuid4().hex
     blank = _blank(transaction, caller, batch_id)
     rows: list[dict[str, Any]] = []
-    resumed: dict[str, OperationRow] = {}
+    resumed: dict[str, int | None] = {}
     order: list[str] = []
     conflicts: dict[IndexName, Refused] = {}
     for want in wanted:
         operation_id, status = live.by_index.get(want.index_name, (None, None))
         if operation_id and status is Status.PAUSED:
-            resumed[operation_id] = await _resume(transaction, operation_id, batch_id)
+            resumed[operation_id] = transaction.next_queued_at() if batch_id else None
             order.append(operation_id)
         elif error := _conflict(want, live):
             conflicts[want.index_name] = error
@@ -86,7 +86,8 @@ async def enqueue(
         await _insert_batch(transaction, batch_id, caller, [*refused, *late])
     await transaction.bulk(insert(OperationRow), rows)
     queued = {row["id"]: Operation.model_validate(row) for row in rows}
-    queued |= {key: operation_of(row) for key, row in resumed.items()}
+    for operation_id, place in resumed.items():
+        queued[operation_id] = await _resume(transaction, operation_id, batch_id, place)
     for operation in (queued[key] for key in order):
         what = "resumed" if operation.id in resumed else "queued"
         note = Note(what=what, index=operation.index_name, after=operation.new_index_name)
@@ -123,24 +124,25 @@ def _blank(transaction: Transaction, caller: str, batch_id: str | None) -> dict[
 
 
 async def _resume(
-    transaction: Transaction, operation_id: str, batch_id: str | None
-) -> OperationRow:
-    """In progress again; a batch takes it into the queue, a plain resume leaves it where it was."""
+    transaction: Transaction, operation_id: str, batch_id: str | None, place: int | None
+) -> Operation:
+    """In progress again; a batch takes it as its own, a plain resume leaves it where it was."""
     values: dict[str, Any] = {
         "status": int(Status.IN_PROGRESS),
         "requested": Wish.NONE.value,
+        "next_attempt_at": None,
         "updated_at": transaction.now,
         "version": OperationRow.version + 1,
     }
     if batch_id:
-        values |= {"queued_at": transaction.next_queued_at(), "single": False}
+        values |= {"batch_id": batch_id, "queued_at": place, "single": False}
     answer = await transaction.session.exec(
         update(OperationRow)
         .where(col(OperationRow.id) == operation_id)
         .values(**values)
         .returning(OperationRow)  # pyright: ignore[reportArgumentType]
     )
-    return answer.scalars().one()
+    return operation_of(answer.scalars().one())
 
 
 async def _insert_batch(
@@ -165,7 +167,7 @@ async def _living(transaction: Transaction) -> _Live:
             OperationRow.status,
         ).where(
             col(OperationRow.cluster_id) == transaction.cluster_id,
-            col(OperationRow.status).in_([int(status) for status in LIVE]),
+            LIVE_ROWS,
         )
     )
     found = rows.all()
@@ -182,6 +184,7 @@ async def _leftovers(transaction: Transaction) -> dict[tuple[str, str], str | No
         select(OperationRow.index_name, OperationRow.new_index_name, left)
         .where(
             col(OperationRow.cluster_id) == transaction.cluster_id,
+            ENDED_ROWS,
             col(OperationRow.status) == int(Status.FAILED),
             col(OperationRow.keep_target).is_(True),
         )

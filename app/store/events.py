@@ -50,14 +50,20 @@ class Events:
         except TROUBLE as error:
             raise unavailable(error) from error
 
-    async def of_operation(self, operation_id: str) -> list[Event]:
+    async def of_operation(self, operation_id: str, most: int | None = None) -> list[Event]:
+        """The newest `most`, oldest first."""
         query = (
             select(EventRow)
-            .where(col(EventRow.operation_id) == operation_id)
-            .order_by(col(EventRow.number))
+            .where(
+                col(EventRow.cluster_id) == self._cluster_id,
+                col(EventRow.operation_id) == operation_id,
+            )
+            .order_by(col(EventRow.number).desc())
+            .limit(most)
         )
         try:
             async with AsyncSession(self._reader) as session:
-                return [Event.model_validate(r.model_dump()) for r in await session.exec(query)]
+                found = [Event.model_validate(r.model_dump()) for r in await session.exec(query)]
         except TROUBLE as error:
             raise unavailable(error) from error
+        return found[::-1]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
-from sqlalchemy import Select, func
+from sqlalchemy import ColumnElement, TextClause, case, delete, func, or_
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -17,8 +18,15 @@ from app.domain.names import IndexName
 from app.domain.operation import LIVE, Changes, Goal, Note, Operation, Status, Wish
 from app.domain.windows import Window, WindowState
 from app.store.enqueueing import Enqueued, Wanted, enqueue
-from app.store.rows import operation_of
-from app.store.tables import OperationRow, WindowRow
+from app.store.rows import operation_of, read_rows
+from app.store.tables import (
+    ENDED_ROWS,
+    IN_HAND_ROWS,
+    LIVE_ROWS,
+    WAITING_ROWS,
+    OperationRow,
+    WindowRow,
+)
 from app.store.transactions import TROUBLE, Transaction, Transactions, unavailable
 
 T = TypeVar("T")
@@ -37,7 +45,10 @@ class Operations:
     # --- asking
 
     async def head(self) -> Operation | None:
-        """The first operation of the batch queue that has not ended, by `queued_at`."""
+        """The operation of the batch queue that is next: one in hand, else the first in order.
+
+        One that was put aside and is to be tried later is left out until then.
+        """
         found = await self._first(1, single=False)
         return found[0] if found else None
 
@@ -46,26 +57,40 @@ class Operations:
         return await self._first(most, single=True)
 
     async def _first(self, most: int, *, single: bool) -> list[Operation]:
-        return await self._select(
-            select(OperationRow)
-            .where(
-                col(OperationRow.status) == int(Status.IN_PROGRESS),
-                col(OperationRow.single).is_(single),
+        kind = col(OperationRow.single).is_(single)
+        in_hand = [IN_HAND_ROWS, kind, col(OperationRow.aside).is_(False)]
+        found = await self._in_order(most, in_hand)
+        if len(found) < most:
+            due = or_(
+                col(OperationRow.aside).is_(False),
+                col(OperationRow.next_attempt_at).is_(None),
+                col(OperationRow.next_attempt_at) <= datetime.now(UTC),
+                col(OperationRow.requested) != Wish.NONE.value,
             )
-            .order_by(col(OperationRow.queued_at))
-            .limit(most)
-        )
+            begun = or_(col(OperationRow.started_at).is_(None), col(OperationRow.aside))
+            found += await self._in_order(most - len(found), [WAITING_ROWS, kind, begun, due])
+        return found
 
-    async def queue(self) -> list[Operation]:
-        """The batch queue: everything in progress that was not started singly, in order."""
-        return await self._select(
-            select(OperationRow)
+    async def _in_order(
+        self, most: int, conditions: Sequence[ColumnElement[bool] | TextClause]
+    ) -> list[Operation]:
+        query = select(OperationRow).where(*conditions)
+        return await self._select(query.order_by(col(OperationRow.queued_at)).limit(most))
+
+    async def others_wait(self, operation: Operation) -> bool:
+        """True where the queue has another operation that could go on now."""
+        query = (
+            select(OperationRow.id)
             .where(
-                col(OperationRow.status) == int(Status.IN_PROGRESS),
+                col(OperationRow.cluster_id) == self._cluster_id,
+                WAITING_ROWS,
                 col(OperationRow.single).is_(False),
+                col(OperationRow.aside).is_(False),
+                col(OperationRow.id) != operation.id,
             )
-            .order_by(col(OperationRow.queued_at))
+            .limit(1)
         )
+        return bool(await self._column(query))
 
     async def latest(self, index_name: IndexName) -> Operation | None:
         """The newest operation of that index, live or ended."""
@@ -81,7 +106,7 @@ class Operations:
         """The indices that have an operation in progress or paused."""
         query = select(OperationRow.index_name).where(
             col(OperationRow.cluster_id) == self._cluster_id,
-            col(OperationRow.status).in_(_LIVE),
+            LIVE_ROWS,
         )
         return set(await self._column(query))
 
@@ -106,6 +131,7 @@ class Operations:
         """UUIDs of the targets that failed operations left for a person to look at."""
         query = select(func.coalesce(OperationRow.target_uuid, OperationRow.leftover_uuid)).where(
             col(OperationRow.cluster_id) == self._cluster_id,
+            ENDED_ROWS,
             col(OperationRow.status) == int(Status.FAILED),
             col(OperationRow.keep_target).is_(True),
         )
@@ -119,7 +145,14 @@ class Operations:
             raise unavailable(error) from error
 
     async def load(self, operation_id: str) -> Operation:
-        return (await self._select(select(OperationRow).where(OperationRow.id == operation_id)))[0]
+        """One that must be there."""
+        found = await self.find(operation_id)
+        assert found is not None
+        return found
+
+    async def find(self, operation_id: str) -> Operation | None:
+        found = await self._select(select(OperationRow).where(OperationRow.id == operation_id))
+        return found[0] if found else None
 
     async def windows(self, operation_id: str) -> tuple[Window, ...]:
         query = (
@@ -127,33 +160,11 @@ class Operations:
             .where(col(WindowRow.operation_id) == operation_id)
             .order_by(col(WindowRow.number))
         )
-        return tuple(Window.model_validate(row) for row in await self._rows(query))
-
-    async def waiting(self) -> int:
-        """How many operations are in progress, the running one included."""
-        query = select(func.count()).where(
-            col(OperationRow.cluster_id) == self._cluster_id,
-            col(OperationRow.status) == int(Status.IN_PROGRESS),
-        )
-        try:
-            async with AsyncSession(self._reader) as session:
-                return int((await session.exec(query)).one())
-        except TROUBLE as error:
-            raise unavailable(error) from error
+        return tuple(Window.model_validate(row) for row in await read_rows(self._reader, query))
 
     async def _select(self, query: SelectOfScalar[OperationRow]) -> list[Operation]:
         query = query.where(col(OperationRow.cluster_id) == self._cluster_id)
-        return _OPERATIONS.validate_python(await self._rows(query))
-
-    async def _rows(self, query: Select[Any]) -> list[dict[str, Any]]:
-        """Rows by column name, without the ORM: it would take half of the time of a long queue."""
-        try:
-            async with self._reader.connect() as connection:
-                found = await connection.execute(query)
-                keys = list(found.keys())
-                return [dict(zip(keys, row, strict=True)) for row in found]
-        except TROUBLE as error:
-            raise unavailable(error) from error
+        return _OPERATIONS.validate_python(await read_rows(self._reader, query))
 
     # --- wishes, by anybody
 
@@ -199,6 +210,54 @@ class Operations:
 
         return await self._transactions.run(work)
 
+    async def pause_waiting(self, operation_id: str, caller: str) -> bool:
+        """Pauses an operation that was never started; False where the worker was quicker."""
+
+        async def work(transaction: Transaction) -> bool:
+            paused = await transaction.session.exec(
+                update(OperationRow)
+                .where(
+                    col(OperationRow.id) == operation_id,
+                    col(OperationRow.started_at).is_(None),
+                    col(OperationRow.status) == int(Status.IN_PROGRESS),
+                )
+                .values(
+                    status=int(Status.PAUSED),
+                    updated_at=transaction.now,
+                    version=OperationRow.version + 1,
+                )
+            )
+            if paused.rowcount:
+                note = Note(what="paused", text="before it was started; writes go on")
+                transaction.announce(caller, [note], operation_id)
+            return bool(paused.rowcount)
+
+        return await self._transactions.run(work)
+
+    async def resume(self, operation_id: str, caller: str) -> bool:
+        """Takes a paused operation back into the queue, at its old place; False if it is not."""
+
+        async def work(transaction: Transaction) -> bool:
+            resumed = await transaction.session.exec(
+                update(OperationRow)
+                .where(
+                    col(OperationRow.id) == operation_id,
+                    col(OperationRow.status) == int(Status.PAUSED),
+                )
+                .values(
+                    status=int(Status.IN_PROGRESS),
+                    requested=Wish.NONE.value,
+                    next_attempt_at=None,
+                    updated_at=transaction.now,
+                    version=OperationRow.version + 1,
+                )
+            )
+            if resumed.rowcount:
+                transaction.announce(caller, [Note(what="resumed")], operation_id)
+            return bool(resumed.rowcount)
+
+        return await self._transactions.run(work)
+
     async def wish(self, operation_id: str, wish: Wish, caller: str) -> bool:
         """Leaves a wish for the worker, without touching its `version`; False if it has ended.
 
@@ -220,18 +279,26 @@ class Operations:
     # --- saves, by the worker
 
     async def claim(self, token: str, operation_id: str, who: str) -> Operation | None:
-        """Marks a waiting operation as started; None where it was cancelled meanwhile."""
+        """Marks a waiting operation as started, or one that was put aside as in hand again.
+
+        None where it was cancelled or paused meanwhile.
+        """
 
         async def work(transaction: Transaction) -> Operation | None:
+            now = int(transaction.now.timestamp() * 1000)
             claimed = await transaction.session.exec(
                 update(OperationRow)
                 .where(
                     col(OperationRow.id) == operation_id,
-                    col(OperationRow.started_at).is_(None),
+                    or_(col(OperationRow.started_at).is_(None), col(OperationRow.aside)),
                     col(OperationRow.status) == int(Status.IN_PROGRESS),
                 )
                 .values(
-                    started_at=int(transaction.now.timestamp() * 1000),
+                    started_at=func.coalesce(OperationRow.started_at, now),
+                    aside=False,
+                    hold_reason=None,
+                    hold_since=None,
+                    next_attempt_at=None,
                     updated_at=transaction.now,
                     version=OperationRow.version + 1,
                 )
@@ -253,8 +320,14 @@ class Operations:
         windows: Sequence[Window],
         notes: Sequence[Note],
         who: str,
+        *,
+        granted: Wish = Wish.NONE,
+        anew: bool = False,
     ) -> Operation:
         """Saves one outcome: fields, windows and events, or nothing.
+
+        `granted` is the wish that is settled by it (a newer one stays); `anew`: the windows there
+        were are forgotten.
 
         Raises `LeaseLost`, and `Outdated` where the row is not the one that was read.
         """
@@ -268,6 +341,10 @@ class Operations:
                 )
                 .values(
                     **_columns(changes),
+                    requested=case(
+                        (col(OperationRow.requested) == granted.value, Wish.NONE.value),
+                        else_=OperationRow.requested,
+                    ),
                     updated_at=transaction.now,
                     version=operation.version + 1,
                 )
@@ -276,6 +353,9 @@ class Operations:
             row = saved.scalars().one_or_none()
             if row is None:
                 raise Outdated(operation.id)
+            if anew:
+                of_it = col(WindowRow.operation_id) == operation.id
+                await transaction.session.exec(delete(WindowRow).where(of_it))
             await _put_windows(transaction, operation.id, windows)
             transaction.announce(who, notes, operation.id, operation.batch_id)
             return operation_of(row)

@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import IO, Protocol
 
-from sqlalchemy import func, or_
+from sqlalchemy import ColumnElement, func, or_
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -55,6 +55,10 @@ class WorkerRole(Protocol):
 
     async def release(self, lease: Lease) -> None: ...
 
+    async def holder(self) -> str | None:
+        """The name of the service that has the role now; None where nobody has."""
+        ...
+
 
 def owner_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
@@ -65,9 +69,13 @@ class FileLockRole:
 
     renew_seconds: float | None = None
 
-    def __init__(self, database: Path, transactions: Transactions) -> None:
+    def __init__(
+        self, database: Path, transactions: Transactions, reader: AsyncEngine, cluster_id: str
+    ) -> None:
         self._path = database.with_name(database.name + ".worker-lock")
         self._transactions = transactions
+        self._reader = reader
+        self._cluster_id = cluster_id
         self._file: IO[str] | None = None
 
     async def take(self) -> Lease | None:
@@ -105,6 +113,19 @@ class FileLockRole:
             self._file.close()
             self._file = None
 
+    async def holder(self) -> str | None:
+        """The row also names one that is gone, so the lock is asked (and let go of at once)."""
+        try:
+            with self._path.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return await _owner(self._reader, self._cluster_id)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise unavailable(error) from error
+        return None
+
 
 class LeaseRole:
     """For PostgreSQL: a lease in the cluster's row, by the database's clock."""
@@ -135,6 +156,10 @@ class LeaseRole:
     async def release(self, lease: Lease) -> None:
         await self._update(self._mine(lease), {"token": None, "owner": None})
 
+    async def holder(self) -> str | None:
+        running = col(ClusterStateRow.expires_at) >= func.clock_timestamp()
+        return await _owner(self._engine, self._cluster_id, running)
+
     def _mine(self, lease: Lease) -> object:
         return col(ClusterStateRow.token) == lease.token
 
@@ -158,3 +183,16 @@ class LeaseRole:
                 return (await session.exec(statement)).first() is not None
         except TROUBLE as error:
             raise unavailable(error) from error
+
+
+async def _owner(
+    engine: AsyncEngine, cluster_id: str, *conditions: ColumnElement[bool]
+) -> str | None:
+    query = select(ClusterStateRow.owner).where(
+        col(ClusterStateRow.cluster_id) == cluster_id, *conditions
+    )
+    try:
+        async with AsyncSession(engine) as session:
+            return (await session.exec(query)).first()
+    except TROUBLE as error:
+        raise unavailable(error) from error

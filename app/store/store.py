@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from sqlalchemy import text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -11,6 +13,7 @@ from app.store import migrations
 from app.store.engine import open_engines, parse_url, sqlite_path
 from app.store.errands import Errands
 from app.store.events import Events
+from app.store.listing import Listing
 from app.store.operations import Operations
 from app.store.role import FileLockRole, LeaseRole, WorkerRole
 from app.store.tables import ClusterStateRow
@@ -27,6 +30,7 @@ class Store:
         self.operations = Operations(self._transactions, reader, cluster_id)
         self.errands = Errands(self._transactions, reader, cluster_id)
         self.events = Events(reader, cluster_id)
+        self.listing = Listing(reader, cluster_id)
         self.role = role
 
     @classmethod
@@ -47,7 +51,7 @@ class Store:
             await reader.dispose()
             raise
         role = (
-            FileLockRole(file, Transactions(writer, cluster_id))
+            FileLockRole(file, Transactions(writer, cluster_id), reader, cluster_id)
             if file
             else LeaseRole(writer, cluster_id, lease_seconds)
         )
@@ -57,6 +61,10 @@ class Store:
         await self._transactions.drain()
         await self._writer.dispose()
         await self._reader.dispose()
+
+    @property
+    def kind(self) -> Literal["sqlite", "postgresql"]:
+        return "sqlite" if self._writer.dialect.name == "sqlite" else "postgresql"
 
     async def ping(self) -> None:
         """Raises `StoreUnavailable` where the database does not answer."""

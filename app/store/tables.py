@@ -5,7 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, Index, Integer, MetaData, Text, text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Index,
+    Integer,
+    MetaData,
+    Text,
+    text,
+)
 from sqlmodel import Field, SQLModel
 
 NAMING = {
@@ -22,8 +31,11 @@ class Table(SQLModel):
 
 
 JSON_OR_NULL: Any = JSON(none_as_null=True)
-_LIVE = text("status IN (0, 3)")
-_WAITING = text("status = 0")
+LIVE_ROWS = text("status IN (0, 3)")
+ENDED_ROWS = text("status IN (1, 2, 4)")
+"""Conditions for queries, too: SQLite takes a partial index only for its own words."""
+WAITING_ROWS = text("status = 0")
+IN_HAND_ROWS = text("status = 0 AND started_at IS NOT NULL")
 
 
 class ClusterStateRow(Table, table=True):
@@ -69,16 +81,16 @@ class OperationRow(Table, table=True):
             "cluster_id",
             "index_name",
             unique=True,
-            sqlite_where=_LIVE,
-            postgresql_where=_LIVE,
+            sqlite_where=LIVE_ROWS,
+            postgresql_where=LIVE_ROWS,
         ),
         Index(
             "uq_operation_live_target",
             "cluster_id",
             "new_index_name",
             unique=True,
-            sqlite_where=_LIVE,
-            postgresql_where=_LIVE,
+            sqlite_where=LIVE_ROWS,
+            postgresql_where=LIVE_ROWS,
         ),
         # the head of the queue is the first entry of this index, however long the history is
         Index(
@@ -86,15 +98,41 @@ class OperationRow(Table, table=True):
             "cluster_id",
             "single",
             "queued_at",
-            sqlite_where=_WAITING,
-            postgresql_where=_WAITING,
+            sqlite_where=WAITING_ROWS,
+            postgresql_where=WAITING_ROWS,
+        ),
+        Index(
+            "ix_operation_in_hand",
+            "cluster_id",
+            "single",
+            "queued_at",
+            sqlite_where=IN_HAND_ROWS,
+            postgresql_where=IN_HAND_ROWS,
         ),
         Index("ix_operation_history", "cluster_id", "index_name", "queued_at"),
+        # lists: all in order, the live ones, the ended ones by status, those of a batch
+        Index("ix_operation_place", "cluster_id", "queued_at"),
+        Index(
+            "ix_operation_live",
+            "cluster_id",
+            "queued_at",
+            sqlite_where=LIVE_ROWS,
+            postgresql_where=LIVE_ROWS,
+        ),
+        Index(
+            "ix_operation_ended",
+            "cluster_id",
+            "status",
+            "queued_at",
+            sqlite_where=ENDED_ROWS,
+            postgresql_where=ENDED_ROWS,
+        ),
+        Index("ix_operation_batch", "cluster_id", "batch_id", "status"),
     )
 
     id: str = Field(primary_key=True, max_length=32)
     cluster_id: str = Field(max_length=64)
-    batch_id: str | None = Field(default=None, max_length=32, foreign_key="batch.id", index=True)
+    batch_id: str | None = Field(default=None, max_length=32, foreign_key="batch.id")
     caller: str = Field(max_length=255)
     index_name: str = Field(max_length=255)
     new_index_name: str = Field(max_length=255)
@@ -118,6 +156,8 @@ class OperationRow(Table, table=True):
     source_seq_nos: list[int] | None = Field(default=None, sa_type=JSON_OR_NULL)
     target_uuid: str | None = Field(default=None, max_length=64)
     leftover_uuid: str | None = Field(default=None, max_length=64)
+    aside: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
+    unblocked: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
     proof: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
     hold_reason: str | None = Field(default=None, sa_type=Text)
     hold_since: datetime | None = None
@@ -143,6 +183,7 @@ class WindowRow(Table, table=True):
     from_seq_no: int | None = Field(default=None, sa_type=BigInteger)
     to_seq_no: int | None = Field(default=None, sa_type=BigInteger)
     documents: int = Field(sa_type=BigInteger)
+    batch: int = Field(default=1_000, sa_column_kwargs={"server_default": "1000"})
     state: str = Field(max_length=16)
     attempt: int = 1
     task_id: str | None = Field(default=None, max_length=255)

@@ -234,7 +234,7 @@ async def test_missing_privileges_are_refused_in_kibanas_words(
     relayed: Service, relay: Relay, es: Elastic, family: Family
 ) -> None:
     filled(es)
-    relay.answer("GET", "^/_xpack", 200, {"features": {"security": {"enabled": True}}}, times=None)
+    relay.answer("GET", "^/_security/_authenticate", 200, {"username": "us"}, times=None)
     held = {"index": {"a": {"all": False}}, "cluster": {"manage": True}}
     relay.answer("POST", "/_has_privileges", 200, held, times=None)
     answer = await family.start(relayed)

@@ -33,6 +33,19 @@ async def test_an_index_without_an_operation_has_its_warnings_and_meta(
     }
 
 
+async def test_a_running_operation_is_shown_with_the_warnings_of_its_index(
+    relayed: Service, relay: Relay, es: Elastic
+) -> None:
+    es.put("/plain", {"settings": {"number_of_replicas": 0}})
+    released = relay.hold("PUT", "/plain/_block/write")
+    await relayed.post_batch("plain")
+    await relay.wait_for("PUT", "/plain/_block/write")
+    answer = (await relayed.client.get(f"{BASE}/plain")).json()
+    assert (answer["reindexOp"]["status"], answer["warnings"]) == (0, STANDING)
+    released.set()
+    await relayed.completed("plain")
+
+
 async def test_after_the_swap_the_warnings_are_absent_for_the_name_is_an_alias(
     service: Service, es: Elastic
 ) -> None:
@@ -83,3 +96,13 @@ async def test_mixed_majors_are_answered_with_426(relayed: Service, relay: Relay
         assert answer.json()["message"] == (
             "There are some nodes running a different version of Elasticsearch"
         )
+
+
+async def test_without_security_the_privileges_are_taken_as_granted_and_not_asked_for(
+    relayed: Service, relay: Relay, es: Elastic
+) -> None:
+    es.put("/plain", {"settings": {"number_of_replicas": 0}})
+    assert (await relayed.client.get(f"{BASE}/plain")).json()["hasRequiredPrivileges"] is True
+    await relayed.post_batch("plain")
+    await relayed.completed("plain")
+    assert not [seen for seen in relay.seen if "_has_privileges" in seen.path]

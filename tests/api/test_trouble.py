@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.domain.operation import Operation
+from app.domain.queue_entry import QueueEntry
 from app.main import create_app
 from app.reindex.reading import Reading
 from app.settings import Settings
@@ -112,7 +112,7 @@ async def test_the_service_starts_without_a_cluster_and_works_when_it_comes(
 class BrokenReading(Reading):
     """A part with a fault, for the seam `app.state.service`."""
 
-    async def queue(self) -> list[Operation]:
+    async def queue(self) -> list[QueueEntry]:
         raise KeyError("hunter2 of nobody's business")
 
 
@@ -129,7 +129,11 @@ async def test_an_unexpected_exception_is_a_neutral_500_with_its_traceback_in_th
         app.state.service = replace(
             whole,
             reading=BrokenReading(
-                whole.store.operations, whole.cluster, whole.surroundings, whole.queue
+                whole.store.operations,
+                whole.store.listing,
+                whole.cluster,
+                whole.surroundings,
+                whole.queue,
             ),
         )
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)

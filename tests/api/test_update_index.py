@@ -55,6 +55,16 @@ async def test_it_is_done_beside_an_operation_on_another_index(
     await relayed.completed("busy")
 
 
+async def test_a_block_that_was_not_acknowledged_and_is_not_there_is_told(
+    relayed: Service, relay: Relay, es: Elastic
+) -> None:
+    es.put("/old")
+    relay.answer("PUT", "^/old/_block/write", 200, {"acknowledged": False})
+    answer = await relayed.client.post(f"{PATH}/old", json=BLOCK)
+    assert answer.status_code == 500
+    assert answer.json()["message"] == "Could not set apply blockWrite to old."
+
+
 async def test_an_unknown_index_an_alias_and_an_odd_operation_are_refused(
     service: Service, es: Elastic
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from typer.testing import CliRunner
 
@@ -87,3 +89,46 @@ def test_a_database_that_cannot_be_used_is_one_line() -> None:
     assert "DATABASE_URL: " in text
     assert "hunter2" not in text
     assert "Traceback" not in text
+
+
+def test_every_command_has_its_help_in_plain_text_where_there_is_no_terminal() -> None:
+    commands = ("serve", "submit", "status", "queue", "cancel", "doctor")
+    for command in commands:
+        code, text = run(command, "--help")
+        assert code == 0
+        assert f"Usage: reindex-queue {command}" in text or f"Usage: cli {command}" in text
+        assert not {"─", "│", "\x1b"} & set(text)
+    assert all(command in run("--help")[1] for command in commands)
+
+
+def test_the_shells_completion_is_there() -> None:
+    assert "--install-completion" in run("--help")[1]
+
+
+@pytest.mark.parametrize(
+    ("environment", "url"),
+    [
+        ({}, "http://127.0.0.1:5602"),
+        ({"SERVER_PORT": "7", "SERVER_HOST": "0.0.0.0"}, "http://127.0.0.1:7"),
+        ({"SERVER_HOST": "::"}, "http://[::1]:5602"),
+        ({"SERVER_HOST": "x", "REINDEX_QUEUE_URL": "https://y/z"}, "https://y/z"),
+    ],
+)
+def test_the_service_is_looked_for_where_the_environment_says(
+    environment: dict[str, str], url: str
+) -> None:
+    code, text = run("doctor", "--curl", **environment)
+    assert (code, text) == (
+        0,
+        f"curl -sS '{url}/api/v1/doctor'\n".replace("'", "'" if "[" in url else ""),
+    )
+
+
+def test_a_long_list_is_a_here_document() -> None:
+    names = [f"index-{n}" for n in range(10_000)]
+    code, text = run("submit", "--curl", *names)
+    first, body, end = text.splitlines()
+    assert code == 0
+    assert first.endswith("--data-binary @- <<'END'")
+    assert json.loads(body) == {"indexNames": names}
+    assert end == "END"

@@ -10,11 +10,14 @@ from hypothesis import strategies as st
 
 from app.domain.index_settings import (
     BLOCKS,
+    DEPRECATED,
+    GONE,
     RESTORED,
     STAMP,
     WHILE_COPYING,
     added_mappings,
     blocks_on,
+    copied,
     differing_settings,
     missing_mappings,
     to_restore,
@@ -43,6 +46,33 @@ OWN_TO_EACH_INDEX = {
     "index.number_of_routing_shards": "30",
     STAMP: "an operation",
 }
+
+KIBANAS_PRIVATE = (
+    "index.allocation.existing_shards_allocator",
+    "index.blocks.write",
+    "index.creation_date",
+    "index.frozen",
+    "index.history.uuid",
+    "index.merge.enabled",
+    "index.provided_name",
+    "index.resize.source.name",
+    "index.resize.source.uuid",
+    "index.routing.allocation.initial_recovery._id",
+    "index.search.throttled",
+    "index.source_only",
+    "index.shrink.source.name",
+    "index.shrink.source.uuid",
+    "index.store.snapshot.repository_name",
+    "index.store.snapshot.snapshot_name",
+    "index.store.snapshot.snapshot_uuid",
+    "index.store.snapshot.index_name",
+    "index.store.snapshot.index_uuid",
+    "index.uuid",
+    "index.verified_before_close",
+    "index.version.created",
+    "index.mapper.dynamic",
+    "index.version.upgraded",
+)
 
 
 @given(FLAT)
@@ -76,6 +106,32 @@ def test_a_lost_and_an_added_setting_are_differences() -> None:
     assert differing_settings({}, {"index.mapping.total_fields.limit": "5"}) == [
         "index.mapping.total_fields.limit (not set → 5)"
     ]
+
+
+@pytest.mark.parametrize("key", sorted(GONE))
+def test_a_setting_of_7_that_a_new_index_cannot_have_may_be_missing(key: str) -> None:
+    assert differing_settings({key: "1"}, {}) == []
+    assert differing_settings({"archived.index.of.a.plugin": "1"}, {}) == []
+
+
+# --- what is copied where the cluster has no `_create_from` (Kibana's tests S1 to S4)
+
+
+def test_of_no_settings_nothing_is_copied() -> None:
+    assert copied({}) == {}
+
+
+def test_private_and_deprecated_settings_are_not_copied() -> None:
+    private = dict.fromkeys([*KIBANAS_PRIVATE, *DEPRECATED], "x")
+    shards = {"index.number_of_shards": "5"}
+    assert copied({**private, **shards, "index.number_of_replicas": "1"}) == shards
+
+
+@pytest.mark.parametrize("key", ["index.translog.retention.size", "index.translog.retention.age"])
+def test_translog_retention_goes_with_soft_deletes_and_stays_without(key: str) -> None:
+    assert copied({key: "1", "index.soft_deletes.enabled": "true"}) == {}
+    assert copied({key: "1", "index.soft_deletes.enabled": "false"}) == {key: "1"}
+    assert copied({key: "1"}) == {key: "1"}
 
 
 def test_what_the_copy_overrides_is_remembered_also_where_it_was_not_set() -> None:

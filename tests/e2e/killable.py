@@ -2,9 +2,8 @@
 
 Counted from the start of the process, each kind by itself, from 1:
 
-- `request`: what the worker sends to Elasticsearch (the worker is the task of that name; what API
-  and `/readyz` ask is not counted). *Before*: not sent; *after*: applied and answered, but the
-  service has not seen the answer.
+- `request`: what the worker sends to Elasticsearch (what API and `/readyz` ask is not counted).
+  *Before*: not sent; *after*: applied and answered, but the service has not seen the answer.
 - `commit`: of transactions that wrote an operation, the enqueueing one included. *Before*: not
   committed; *after*: committed, but the caller does not know.
 
@@ -16,7 +15,6 @@ instead of killing, `REINDEX_TEST_COUNTED` names a file that gets a line for all
 
 from __future__ import annotations
 
-import asyncio
 import multiprocessing
 import os
 import re
@@ -34,6 +32,7 @@ from app.cli import commands
 from app.elastic import connection
 from app.elastic.node import Node
 from app.reindex import worker
+from app.telemetry import running_part
 from tests.e2e.process import Child, die_with_parent, run
 
 WRITES_AN_OPERATION = re.compile(r"(INSERT INTO|UPDATE) operation\b")
@@ -75,8 +74,7 @@ def hook_requests(order: Order) -> None:
 
     class CountingNode(Node):
         async def perform_request(self, *args: Any, **options: Any) -> Any:
-            task = asyncio.current_task()
-            if task is None or task.get_name() != "worker":
+            if running_part() != "worker":
                 return await super().perform_request(*args, **options)
             body = (options.get("body") or b"").decode()
             number = order.comes("request", f"{args[0]} {args[1]} {body}")

@@ -163,7 +163,10 @@ async def _cancel(service: ServiceProcess, name: str) -> None:
 
 
 KINDS: dict[str, Kind] = {
-    "plain": Kind(_plain, settings={"REINDEX_WINDOW_DOCUMENTS": "25"}),
+    "plain": Kind(
+        _plain,
+        settings={"REINDEX_WINDOW_DOCUMENTS": "25", "REINDEX_SYNCHRONOUS_DOCUMENTS": "0"},
+    ),
     "aliased": Kind(_aliased),
     "closed": Kind(_small, seal=_close),
     "empty": Kind(_empty),

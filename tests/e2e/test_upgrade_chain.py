@@ -13,10 +13,12 @@ import pytest
 from app.domain.index_settings import TIER
 from testbed.elasticsearch import ElasticsearchServer
 from testbed.errors import StartError
+from tests.e2e.new_indices import VECTORS, make_new, vectors
+from tests.e2e.odd_indices import DROPPED, REFUSED, make_dropped, make_refused
 from tests.e2e.old_indices import LONG, make_all
 from tests.e2e.process import ServiceProcess
 from tests.elasticsearch import Elastic
-from tests.reindex.portrait import contents, made_anew
+from tests.reindex.portrait import as_found, contents, made_anew
 
 
 @pytest.fixture
@@ -45,13 +47,34 @@ def ready(es: Elastic) -> None:
     es.get("/_cluster/health?wait_for_status=yellow&timeout=60s")
 
 
+async def refused_and_as_they_were(
+    service: ServiceProcess, es: Elastic, refused: list[str], before: dict[str, Any]
+) -> None:
+    """Each failed before the write block, by the name of what is at fault, and takes writes.
+
+    The write block alone then lets it boot on the next major.
+    """
+    for name in refused:
+        operation = await service.api.ended(name)
+        assert (operation["status"], operation["lastCompletedStep"]) == (2, 0)
+        for word in REFUSED[name][1]:
+            assert word in operation["errorMessage"]
+        assert as_found(es, name) == before[name]
+        es.put(f"/{name}/_doc/new?refresh=true", {"n": 4})
+        body = {"operations": ["blockWrite"]}
+        path = f"/api/upgrade_assistant/update_index/{name}"
+        assert (await service.client.post(path, json=body)).status_code == 200
+
+
 @pytest.mark.timeout(420)
 async def test_indices_of_7_boot_on_9_after_their_batch_on_8(data: Path) -> None:
     with ElasticsearchServer("7.17", data=data) as seven, Elastic(seven.url) as es:
-        names = make_all(es)
+        names, retired = make_all(es), make_dropped(es)
+        refused = make_refused(es)
     with ElasticsearchServer("8.19", data=data) as eight, Elastic(eight.url) as es:
         ready(es)
-        before = {name: seen(es, name) for name in names}
+        before = {name: seen(es, name) for name in [*names, retired]}
+        found = {name: as_found(es, name) for name in refused}
         template: dict[str, Any] = {
             "index_patterns": ["reindexed-v8-plain"],
             "template": {"aliases": {"t": {}}},
@@ -65,34 +88,45 @@ async def test_indices_of_7_boot_on_9_after_their_batch_on_8(data: Path) -> None
     with ElasticsearchServer("8.19", data=data) as eight, Elastic(eight.url) as es:
         ready(es)
         async with ServiceProcess({"ELASTICSEARCH_HOSTS": eight.url}) as service:
-            answer = await service.api.post_batch(*names)
+            answer = await service.api.post_batch(*refused, retired, *names)
             assert answer["errors"] == []
-            await service.api.completed(*names, seconds=200)
+            await service.api.completed(retired, *names, seconds=200)
+            await refused_and_as_they_were(service, es, refused, found)
             assert await service.terminate() == 0
-        after = {name: seen(es, name) for name in names}
-        for name in names:  # 8.x gives every new index a tier
+        after = {name: seen(es, name) for name in before}
+        for name in before:  # 8.x gives every new index a tier
             if TIER not in before[name]:
                 after[name].pop(TIER)
+        for key, value in DROPPED.items():
+            assert before[retired].pop(key) == value
         assert after == before
 
     with ElasticsearchServer("9.4", data=data) as nine, Elastic(nine.url) as es:
         ready(es)
-        for name in names:
+        for name in before:
             assert seen(es, name)["documents"] == before[name]["documents"]
             assert seen(es, name)["properties"] == before[name]["properties"]
+        for name in refused:
+            assert es.get(f"/{name}/_count")["count"] == 5
     assert len(LONG) == 242
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(("series", "major"), [("7.17", 7), ("9.4", 9)])
 async def test_the_same_batch_on_the_majors_beside(series: str, major: int) -> None:
+    """On 9.4 also what only it can make; each of them in several windows."""
     with ElasticsearchServer(series) as server, Elastic(server.url) as es:
-        names = make_all(es)
+        names = [*make_all(es), *(make_new(es) if major == 9 else ())]
         before = {name: seen(es, name) for name in names}
-        async with ServiceProcess({"ELASTICSEARCH_HOSTS": server.url}) as service:
+        if major == 9:  # put together from what is stored, so in another order than it was sent
+            assert before["synthetic"]["documents"][0].source["b"] == [1, 2, 3]
+        with_vectors = {name: vectors(es, name) for name in VECTORS if name in names}
+        windows = {"ELASTICSEARCH_HOSTS": server.url, "REINDEX_WINDOW_DOCUMENTS": "100"}
+        async with ServiceProcess(windows) as service:
             answer = await service.api.post_batch(*names)
             assert answer["errors"] == []
             assert answer["enqueued"][-1]["newIndexName"].startswith(f"reindexed-v{major}-")
             await service.api.completed(*names, seconds=150)
         assert {name: seen(es, name) for name in names} == before
+        assert {name: vectors(es, name) for name in with_vectors} == with_vectors
         assert len(es.indices()) == len(names)

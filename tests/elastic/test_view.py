@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.domain.errors import ClusterBusy, InvalidIndexName
+from app.domain.errors import ClusterBusy, ClusterRefused, InvalidIndexName
 from app.domain.names import IndexName
 from app.elastic.cluster import Cluster
 from app.elastic.view import MAX_PATH, chunks, in_path
@@ -199,3 +200,43 @@ async def test_a_node_that_does_not_tell_its_tasks_may_be_running_a_copy(
     relay.answer("GET", "/_tasks", 200, {"node_failures": [failed], "tasks": []})
     with pytest.raises(ClusterBusy):
         await cluster.copies_running("rq:")
+
+
+NOT_SWITCHED_ON = (
+    "Security must be explicitly enabled when using a [basic] license. Enable security by setting "
+    "[xpack.security.enabled] to [true] in the elasticsearch.yml file and restart the node."
+)
+"""As 7.x in its default configuration answers every request about security."""
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "on"),
+    [
+        (200, None, True),
+        (405, "Incorrect HTTP method for uri [/_security/_authenticate]", False),
+        (400, "no handler found for uri [/_security/_authenticate] and method [GET]", False),
+        (500, {"type": "exception", "reason": NOT_SWITCHED_ON}, False),
+    ],
+)
+async def test_security_is_seen_from_what_every_user_may_ask(
+    cluster: Cluster, relay: Relay, status: int, error: str | dict[str, str] | None, *, on: bool
+) -> None:
+    body: dict[str, Any] = {"username": "u"} if error is None else {"error": error}
+    relay.answer("GET", "^/_security/_authenticate", status, body)
+    assert await cluster.security_on() is on
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(403, "security_exception"), (500, "illegal_state_exception")]
+)
+async def test_a_question_about_security_that_is_refused_does_not_mean_that_there_is_none(
+    cluster: Cluster, relay: Relay, status: int, kind: str
+) -> None:
+    body = {"error": {"type": kind, "reason": "no"}}
+    relay.answer("GET", "^/_security/_authenticate", status, body)
+    with pytest.raises(ClusterRefused):
+        await cluster.security_on()
+
+
+async def test_the_real_cluster_without_security_says_so(cluster: Cluster) -> None:
+    assert await cluster.security_on() is False

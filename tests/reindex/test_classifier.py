@@ -33,6 +33,7 @@ def refused(one: IndexState, streams: dict[str, list[str]] | None = None) -> str
         (state(settings={"index.xpack.ccr.following_index": "true"}), "ccr_follower"),
         (state(settings={"index.store.type": "snapshot"}), "searchable_snapshot"),
         (state(settings={"index.store.type": "fs"}), None),
+        (state(settings={"index.frozen": "true"}), "frozen"),
         (state(mappings={"_source": {"enabled": False}}), "source_disabled"),
         (state(mappings={"_source": {"mode": "disabled"}}), "source_disabled"),
         (state(mappings={"_source": {"excludes": ["secret"]}}), "source_filtered"),

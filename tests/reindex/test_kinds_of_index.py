@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from tests.conditions import eventually
+from tests.e2e.new_indices import make_logs, make_metrics
 from tests.elasticsearch import Elastic
 from tests.reindex.portrait import contents, made_anew
 from tests.service import Service
@@ -170,6 +171,14 @@ async def test_a_yellow_index_comes_out_yellow(service: Service, es: Elastic) ->
     assert es.get("/_cluster/health/yellow")["status"] == "yellow"
     await reindexed(service, es, "yellow")
     assert es.get("/_cluster/health/yellow")["status"] == "yellow"
+
+
+async def test_logs_and_a_time_series(service: Service, es: Elastic) -> None:
+    make_logs(es)
+    await reindexed(service, es, "logs")
+    es.post("/_aliases", {"actions": [{"remove_index": {"index": "reindexed-v8-logs"}}]})
+    make_metrics(es)
+    await reindexed(service, es, "metrics")
 
 
 async def test_odd_names(service: Service, es: Elastic) -> None:

@@ -23,10 +23,11 @@ from app.domain.operation import (
     Step,
     Wish,
 )
+from app.reindex.goals import granted
 from app.reindex.machine import (
     MOST_CRASHES,
     STEPS,
-    UNDO,
+    WAYS,
     _crashed,  # pyright: ignore[reportPrivateUsage]
     _ended,  # pyright: ignore[reportPrivateUsage]
     _entry,  # pyright: ignore[reportPrivateUsage]
@@ -59,6 +60,8 @@ def operation(**changed: Any) -> Operation:
         "requested": Wish.NONE,
         "undone": 0,
         "keep_target": False,
+        "aside": False,
+        "unblocked": False,
         "attempts": 0,
         "crashes": 0,
         "created_at": NOW,
@@ -82,10 +85,9 @@ def test_two_services_do_not_pause_in_step() -> None:
 
 @pytest.mark.parametrize(("goal", "step"), list(product(Goal, Step)))
 def test_there_is_something_to_do_for_every_goal_at_every_step(goal: Goal, step: Step) -> None:
-    for undone in range(len(UNDO)):
+    for undone in range(len(WAYS.get(goal, [0]))):
         entry = _entry(operation(goal=goal, last_completed_step=step, undone=undone))
-        assert entry is (STEPS[step] if goal is Goal.FINISH else UNDO[undone])
-    assert ENDS_AS[goal] not in (Status.IN_PROGRESS, Status.PAUSED)
+        assert entry is (STEPS[step] if goal is Goal.FINISH else WAYS[goal][undone])
 
 
 @pytest.mark.parametrize("step", BEFORE_THE_SWAP)
@@ -129,7 +131,7 @@ def test_on_the_way_back_a_failure_waits_and_tries_again(goal: Goal, step: Step)
 
 
 @pytest.mark.parametrize("step", BEFORE_THE_SWAP)
-def test_the_third_crash_in_a_row_fails_and_deletes_nothing(step: Step) -> None:
+def test_the_third_crash_in_a_row_fails_and_deletes_nothing_that_was_copied(step: Step) -> None:
     found = operation(last_completed_step=step)
     for crashes in range(1, MOST_CRASHES):
         outcome = _crashed(found, KeyError("x"))
@@ -139,7 +141,7 @@ def test_the_third_crash_in_a_row_fails_and_deletes_nothing(step: Step) -> None:
     outcome = _crashed(found, KeyError("x"))
     assert isinstance(outcome, Again)
     assert outcome.changes.get("goal") is Goal.FAIL
-    assert outcome.changes.get("keep_target") is True
+    assert outcome.changes.get("keep_target") is (step >= Step.REINDEX_STARTED)
     assert "KeyError" in str(outcome.changes.get("error_message"))
 
 
@@ -159,12 +161,36 @@ def test_after_the_swap_and_on_the_way_back_a_crash_is_tried_for_ever(found: Ope
 
 @pytest.mark.parametrize("goal", [Goal.FAIL, Goal.CANCEL])
 def test_the_operation_ends_with_the_last_entry_of_the_undo_list_only(goal: Goal) -> None:
-    for undone in range(len(UNDO)):
+    way = WAYS[goal]
+    for undone in range(len(way)):
         ended = _ended(operation(goal=goal, undone=undone), Done())
-        last = undone + 1 == len(UNDO)
+        last = undone + 1 == len(way)
         assert ended.changes.get("undone") == undone + 1
         assert ended.changes.get("status") is (ENDS_AS[goal] if last else None)
         assert (ended.changes.get("ended_at") is not None) is last
+
+
+@pytest.mark.parametrize(("goal", "status"), [(Goal.PAUSE, Status.PAUSED), (Goal.PARK, None)])
+def test_an_operation_put_aside_has_not_ended(goal: Goal, status: Status | None) -> None:
+    last = len(WAYS[goal]) - 1
+    ended = _ended(operation(goal=goal, undone=last, last_completed_step=40), Done()).changes
+    assert ended.get("status") is status
+    assert "ended_at" not in ended
+    assert (ended.get("goal"), ended.get("undone"), ended.get("aside")) == (Goal.FINISH, 0, True)
+
+
+@pytest.mark.parametrize(("wish", "goal", "step"), list(product(Wish, Goal, Step)))
+def test_a_wish_never_turns_one_back_from_its_end(wish: Wish, goal: Goal, step: Step) -> None:
+    """None after the swap; on the way back none; on the way aside only a cancel."""
+    changes, _ = granted(operation(requested=wish, goal=goal, last_completed_step=step))
+    turned = changes.get("goal")
+    late = step >= Step.ALIAS_CREATED or goal in (Goal.FAIL, Goal.CANCEL)
+    if late or wish not in (Wish.CANCEL, Wish.PAUSE):
+        assert turned is None
+    elif wish is Wish.CANCEL:
+        assert turned is Goal.CANCEL
+    else:
+        assert turned is (Goal.PAUSE if goal is Goal.FINISH else None)
 
 
 def test_a_finished_step_forgets_earlier_attempts_and_crashes() -> None:

@@ -64,6 +64,8 @@ EVERYTHING = Changes(
     source_seq_nos=[2**41, -1],
     target_uuid="target-uuid",
     leftover_uuid="leftover-uuid",
+    aside=True,
+    unblocked=True,
     proof=PROOF,
     hold_reason="h" * 5_000,
     hold_since=AT,
@@ -92,8 +94,7 @@ def _window(number: int, state: WindowState = WindowState.PLANNED) -> Window:
 
 async def test_an_empty_queue_has_no_head(store: Store) -> None:
     assert await store.operations.head() is None
-    assert await store.operations.queue() == []
-    assert await store.operations.waiting() == 0
+    assert await store.listing.queue() == []
     assert await store.operations.latest(IndexName("a")) is None
 
 
@@ -119,8 +120,7 @@ async def test_a_single_operation_runs_beside_the_batch_queue(store: Store) -> N
     assert await store.operations.singles(2) == [single, later]
     assert await store.operations.singles(1) == [single]
     assert single.batch_id is None
-    assert [operation.index_name for operation in await store.operations.queue()] == ["b"]
-    assert await store.operations.waiting() == 3
+    assert [operation.index_name for operation in await store.listing.queue()] == ["b"]
 
 
 async def test_a_paused_operation_leaves_the_queue_to_the_others(store: Store) -> None:
@@ -128,7 +128,8 @@ async def test_a_paused_operation_leaves_the_queue_to_the_others(store: Store) -
     await saved(store, lease, await started(store, lease, "a"), {"status": Status.PAUSED})
     second = await enqueued(store, "b")
     assert await store.operations.head() == second
-    assert await store.operations.queue() == [second]
+    (queued,) = await store.listing.queue()
+    assert queued.index_name == second.index_name
 
 
 async def test_two_clusters_in_one_database_do_not_see_each_other(open_store: OpenStore) -> None:
@@ -235,6 +236,14 @@ async def test_everything_that_is_saved_is_read_again_as_it_was(store: Store) ->
     cleared = await saved(store, lease, after, {"source": None, "proof": None, "hold_since": None})
     assert cleared == await store.operations.load(operation.id)
     assert (cleared.source, cleared.proof, cleared.hold_since) == (None, None, None)
+
+
+async def test_a_huge_error_message_is_kept_whole(store: Store) -> None:
+    message = "ResponseError: ü {}" * 30_000
+    operation = await ended(
+        store, await lease_of(store), "filebeat-2019", {"error_message": message}
+    )
+    assert (await store.operations.load(operation.id)).error_message == message
 
 
 async def test_a_save_over_a_newer_row_is_refused_whole(store: Store) -> None:

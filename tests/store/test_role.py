@@ -12,7 +12,7 @@ from sqlmodel import col, update
 from app.domain.errors import LeaseLost
 from app.domain.operation import Note, Operation
 from app.domain.windows import Window
-from app.store.role import Lease
+from app.store.role import Lease, owner_name
 from app.store.store import Store
 from app.store.tables import OperationRow
 from app.store.transactions import Transaction, Transactions
@@ -69,6 +69,21 @@ async def test_many_that_ask_at_the_same_time_get_one_role(open_store: OpenStore
         leases = await asyncio.gather(*(store.role.take() for store in stores))
         ((store, lease),) = [(s, le) for s, le in zip(stores, leases, strict=True) if le]
         await store.role.release(lease)
+
+
+async def test_who_has_the_role_can_be_seen_by_everybody(
+    open_store: OpenStore, database_url: str
+) -> None:
+    one, other = await open_store(), await open_store()
+    assert await one.role.holder() is None
+    lease = await lease_of(one)
+    assert await one.role.holder() == await other.role.holder() == owner_name()
+    await one.role.release(lease)
+    assert await other.role.holder() is None
+    if lease.deadline is not None:  # gone without a word
+        await lease_of(one)
+        execute(database_url, "UPDATE cluster_state SET expires_at = '2020-01-01T00:00:00Z'")
+        assert await other.role.holder() is None
 
 
 async def test_a_released_role_is_free_at_once(open_store: OpenStore) -> None:

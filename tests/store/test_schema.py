@@ -85,7 +85,7 @@ async def test_a_second_start_changes_nothing(open_store: OpenStore, database_ur
     with connected(database_url) as connection:
         before = schema(connection)
     again = await open_store()
-    assert [operation.index_name for operation in await again.operations.queue()] == ["index"]
+    assert [operation.index_name for operation in await again.listing.queue()] == ["index"]
     with connected(database_url) as connection:
         assert schema(connection) == before
 
@@ -94,7 +94,7 @@ async def test_first_starts_at_the_same_time_all_succeed(open_store: OpenStore) 
     stores = await asyncio.gather(*(open_store() for _ in range(5)))
     for number, store in enumerate(stores):
         await enqueue(store, f"index-{number}")
-    assert len(await stores[0].operations.queue()) == 5
+    assert len(await stores[0].listing.queue()) == 5
 
 
 async def test_a_new_cluster_may_be_met_by_several_at_the_same_time(

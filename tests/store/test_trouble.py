@@ -123,7 +123,7 @@ async def test_a_removed_folder_is_trouble_and_not_a_crash(tmp_path: Path) -> No
     calls = (
         store.ping,
         store.operations.head,
-        store.operations.waiting,
+        store.listing.queue,
         lambda: store.operations.windows("x"),
         lambda: store.events.after(0),
         store.role.take,

@@ -1,184 +1,106 @@
-"""Steps 40 and 50: the copy, window by window, each its own `_reindex` task."""
+"""Steps 40 and 50: the copy, several windows at once, each its own `_reindex`."""
 
 from __future__ import annotations
 
-import math
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
-from app.domain.errors import Failure
-from app.domain.operation import Again, Done, Hold, Note, Operation, Outcome, Step, Work
-from app.domain.windows import (
-    Window,
-    WindowState,
-    cut,
-    cuts_needed,
-    fraction_done,
-    opaque_id,
-    opaque_prefix,
-)
-from app.elastic.answers import ShardStats
+from app.domain.operation import Again, Changes, Done, Hold, Outcome, Step, Work
+from app.domain.windows import Window, fraction_done
 from app.elastic.cluster import Cluster
-from app.reindex.steps.copy_result import Rerun, judge
+from app.reindex.copying import flight as flights
+from app.reindex.copying.flight import Flight
+from app.reindex.copying.plan import windows_of
 from app.reindex.steps.prove import prove
 
 FIRST_POLL, LAST_POLL, GROWTH = 0.025, 2.0, 0.4
-"""Seconds between two looks at a task: a share of its age, so each pause is 1.4 times the last."""
+"""Seconds between two looks at the tasks: a share of the youngest one's age, so each pause is 1.4
+times the last."""
 SAVE_SECONDS = 1.0
-"""Progress of a running window is saved no more often than that."""
+"""Progress of running windows is saved no more often than that."""
 
 
 async def plan_copy(work: Work, cluster: Cluster) -> Outcome:
-    """Cuts each shard's range of sequence numbers into windows of about the same size.
-
-    The source stands still, so `_seq_no` is a stable coordinate; the windows are saved before the
-    first one is sent.
-    """
+    """Cuts the source into windows, which are saved before the first one is sent."""
     operation = work.operation
     assert operation.source is not None
-    assert operation.source_seq_nos is not None
+    if work.windows:  # of before it was parked; the source has not been written to since
+        return Done({"last_completed_step": Step.REINDEX_STARTED})
     stats = await cluster.shard_stats(operation.index_name)
     if len(stats) < operation.source.shards:
         return Hold(f"not all primaries of {operation.index_name} are active")
-    windows: list[Window] = []
-    for shard in sorted(stats):
-        boundaries = await _boundaries(work, shard, stats[shard], cluster)
-        if stats[shard].documents:
-            windows += cut(shard, len(windows), stats[shard].documents, boundaries)
     return Done(
         {"last_completed_step": Step.REINDEX_STARTED, "reindex_task_perc_complete": 0.0},
-        windows=windows,
+        windows=await windows_of(work, stats, cluster),
     )
-
-
-async def _boundaries(work: Work, shard: int, stats: ShardStats, cluster: Cluster) -> list[int]:
-    cuts = cuts_needed(stats.documents, work.limits.window_documents)
-    if not cuts:
-        return []
-    percents = [100 * (n + 1) / (cuts + 1) for n in range(cuts)]
-    index = work.operation.index_name
-    estimated = await cluster.percentiles_of_seq_no(index, shard, percents)
-    return [math.ceil(value) for value in estimated if math.isfinite(value)]
 
 
 async def copy(work: Work, cluster: Cluster) -> Outcome:
-    """Works off the next window; when all are done, proves the copy."""
-    window = next((w for w in work.windows if w.state is not WindowState.DONE), None)
-    if window is None:
-        return await prove(work, cluster)
-    if window.task_id is None:
-        if work.doubt:
-            window = await _adopt(work, window, cluster)
-        if window.task_id is None:
-            window = await _start(work, window, cluster)
-        return Again({"reindex_task_id": window.task_id}, [window], after=FIRST_POLL)
-    return await _poll(work, window, cluster)
+    """Looks at the windows in flight and starts the next ones; when all are done, proves the copy.
 
-
-async def _adopt(work: Work, window: Window, cluster: Cluster) -> Window:
-    """The window with the task that is running for it already, if there is one."""
-    wanted = opaque_id(work.operation.id, window)
-    for task in await cluster.copies_running(opaque_prefix(work.operation.id)):
-        if task.opaque_id == wanted:
-            return _running(window, task.id)
-    return window
-
-
-async def _start(work: Work, window: Window, cluster: Cluster) -> Window:
-    task_id = await cluster.start_copy(request(work, window), opaque_id(work.operation.id, window))
-    return _running(window, task_id)
-
-
-def _running(window: Window, task_id: str) -> Window:
-    return window.model_copy(
-        update={"state": WindowState.RUNNING, "task_id": task_id, "started_at": datetime.now(UTC)}
-    )
-
-
-def request(work: Work, window: Window) -> dict[str, Any]:
-    """The `_reindex` body of one window.
-
-    External versions keep the documents' versions and make a second run write nothing (its
-    conflicts are counted, not fatal). A slice with as many parts as shards reads one shard.
+    A window that is lost, failed or rejected runs again by itself; the others go on.
     """
-    operation = work.operation
-    assert operation.source is not None
-    bounds = {"gte": window.from_seq_no, "lt": window.to_seq_no}
-    bounds = {key: value for key, value in bounds.items() if value is not None}
-    source: dict[str, Any] = {
-        "index": operation.index_name,
-        "size": work.limits.batch_documents,
-        "query": {"range": {"_seq_no": bounds}} if bounds else {"match_all": {}},
-    }
-    if operation.source.shards > 1:
-        source["slice"] = {"id": window.shard, "max": operation.source.shards}
-    return {
-        "conflicts": "proceed",
-        "source": source,
-        "dest": {
-            "index": operation.new_index_name,
-            "version_type": "external",
-            "pipeline": "_none",
-        },
-    }
+    flight = Flight.of(work)
+    if work.doubt and flight.waiting:
+        await flights.adopt(flight, flight.waiting, cluster)
+    await flights.look(flight, cluster)
+    if small := _small(flight, work):
+        await flights.copy_at_once(flight, small, cluster)
+    else:
+        await flights.start(flight, work.limits.in_flight, cluster)
+    if flight.landed:
+        return await _prove(work, flight, cluster)
+    return _onwards(work, flight)
 
 
-async def _poll(work: Work, window: Window, cluster: Cluster) -> Outcome:
-    assert window.task_id is not None
-    task = await cluster.task(window.task_id)
-    if task is None:
-        return await _vanished(work, window, cluster)
-    if not task.completed:
-        return _progress(work, window.model_copy(update={"seen": task.handled}))
-    verdict = judge(task)
-    if isinstance(verdict, Rerun):
-        return _run_again(work.operation, window, verdict)
-    done = window.model_copy(
-        update={"state": WindowState.DONE, "seen": verdict, "ended_at": datetime.now(UTC)}
+def _small(flight: Flight, work: Work) -> list[Window]:
+    """The next windows that are not worth a task, as many as may be in flight."""
+    most = work.limits.synchronous_documents
+    free = work.limits.in_flight - len(flight.running)
+    waiting = flight.waiting[: max(free, 0)]
+    return [w for w in waiting if w.documents <= min(most, w.batch)]
+
+
+async def _prove(work: Work, flight: Flight, cluster: Cluster) -> Outcome:
+    """The windows that have just ended are saved together with what the proof says."""
+    whole = tuple(flight.windows[number] for number in sorted(flight.windows))
+    outcome = await prove(replace(work, windows=whole), cluster)
+    return replace(
+        outcome,
+        windows=list(flight.changed.values()),
+        notes=[*flight.notes, *outcome.notes],
     )
-    return Again({"reindex_task_perc_complete": _fraction(work, done)}, [done])
 
 
-async def _vanished(work: Work, window: Window, cluster: Cluster) -> Outcome:
-    """Nobody knows the task: its node went away. It is looked for, else the window runs again."""
-    found = await _adopt(work, window.model_copy(update={"task_id": None}), cluster)
-    if found.task_id is not None:
-        return Again({"reindex_task_id": found.task_id}, [found], after=FIRST_POLL)
-    lost = Rerun(f"its task {window.task_id} is gone", hold=False)
-    return _run_again(work.operation, window, lost)
-
-
-def _run_again(operation: Operation, window: Window, verdict: Rerun) -> Outcome:
-    if verdict.most_attempts and window.attempt >= verdict.most_attempts:
-        raise Failure("copy_failed", f"Reindexing failed: {verdict.reason}")
-    again = window.model_copy(
-        update={
-            "state": WindowState.PLANNED,
-            "attempt": window.attempt + 1,
-            "task_id": None,
-            "seen": 0,
-        }
-    )
-    note = Note(
-        what="window runs again",
-        index=operation.index_name,
-        text=f"window {window.number}, attempt {again.attempt}: {verdict.reason}",
-    )
-    if verdict.hold:
-        return Hold(f"a part of the copy runs again: {verdict.reason}", 1, {}, [again], [note])
-    return Again({}, [again], [note])
-
-
-def _progress(work: Work, window: Window) -> Outcome:
-    now = datetime.now(UTC)
-    age = (now - (window.started_at or now)).total_seconds()
-    after = min(max(age * GROWTH, FIRST_POLL), LAST_POLL)
-    if (now - work.operation.updated_at).total_seconds() < SAVE_SECONDS:
+def _onwards(work: Work, flight: Flight) -> Outcome:
+    """What is worth saving, and when to look again."""
+    running, now = flight.running, datetime.now(UTC)
+    changes: Changes = {"reindex_task_perc_complete": _fraction(work, flight)}
+    if running:
+        changes["reindex_task_id"] = max(running, key=_started).task_id
+    if flight.trouble and not running:
+        changed = list(flight.changed.values())
+        return Hold(flight.trouble, 1, changes, changed, flight.notes)
+    ages = [(now - _started(window)).total_seconds() for window in running]
+    after = min(max(min(ages, default=1.0) * GROWTH, FIRST_POLL), LAST_POLL)
+    recent = (now - work.operation.updated_at).total_seconds() < SAVE_SECONDS
+    if not flight.changed and recent:
         return Again(after=after)
-    return Again({"reindex_task_perc_complete": _fraction(work, window)}, [window], after=after)
+    shown = flight.changed | {window.number: window for window in running}
+    after = 0.0 if _has_room(work, flight) else after
+    return Again(changes, list(shown.values()), flight.notes, after=after)
 
 
-def _fraction(work: Work, changed: Window) -> float:
+def _has_room(work: Work, flight: Flight) -> bool:
+    """True where the next window can be sent at once (small ones come in several turns)."""
+    return bool(_small(flight, work)) and not flight.trouble
+
+
+def _started(window: Window) -> datetime:
+    return window.started_at or datetime.now(UTC)
+
+
+def _fraction(work: Work, flight: Flight) -> float:
     """0 to 1 and never less than shown before (a window that runs again starts anew)."""
-    now = fraction_done([changed if w.number == changed.number else w for w in work.windows])
+    now = fraction_done(list(flight.windows.values()))
     return max(now, work.operation.reindex_task_perc_complete or 0.0)

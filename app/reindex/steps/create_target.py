@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.domain.operation import Again, Done, Hold, Outcome, Step, Work
-from app.elastic.answers import IndexState
+from app.elastic.answers import Looked
 from app.elastic.cluster import Cluster
 from app.reindex.steps.guard import remove_target
 from app.reindex.steps.identity import blocked_source_in
@@ -17,10 +17,10 @@ async def create_target(work: Work, cluster: Cluster) -> Outcome:
     empty target is removed, guarded, and made once more.
     """
     operation = work.operation
-    target = await ensure_target(operation, cluster)
-    if not isinstance(target, IndexState):
-        return target
-    source = blocked_source_in(await look(operation, cluster), operation)
+    looked = await ensure_target(operation, await look(operation, cluster), cluster)
+    if not isinstance(looked, Looked):
+        return looked
+    source, target = blocked_source_in(looked, operation), looked[operation.new_index_name]
     if faults := differences(source, target, operation.mode):
         if target.uuid != operation.target_uuid:
             refuse(source, target, faults)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from app.domain.errors import Failure
@@ -11,13 +12,17 @@ from app.elastic.answers import IndexState, Looked
 MARKERS = ".rq-"
 """What every marker alias begins with (`Operation.marker`)."""
 
+_MARKER = re.compile(re.escape(MARKERS) + "[0-9a-f]{32}")
+
 
 def source_in(looked: Looked, operation: Operation) -> IndexState:
     """The source as it is now. Raises `Failure` where it is gone or another index has its name."""
     name = operation.index_name
     state = looked.get(name)
     if state is None:
-        raise Failure("source_missing", f"Index {name} does not exist.")
+        holders = looked.holders(name)
+        now = f" Its name is now an alias of {', '.join(holders)}." if holders else ""
+        raise Failure("source_missing", f"Index {name} does not exist.{now}")
     if operation.source and state.uuid != operation.source.uuid:
         raise Failure(
             "source_replaced",
@@ -72,4 +77,4 @@ def is_swapped(looked: Looked, operation: Operation) -> bool:
 
 def named(aliases: Iterable[str]) -> list[str]:
     """The aliases that are not our markers."""
-    return [alias for alias in aliases if not alias.startswith(MARKERS)]
+    return [alias for alias in aliases if not _MARKER.fullmatch(alias)]

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from app.domain import index_settings, lifecycle
 from app.domain.errors import Failure
 from app.domain.operation import Again, Hold, Note, Operation, Outcome, Source, Work
 from app.elastic.answers import IndexState, Looked
 from app.elastic.cluster import Cluster
 from app.reindex.classifier import mode_refusal, refusal
+from app.reindex.privileges import Need, missing, refuse_restriction
 from app.reindex.steps.identity import source_in
 from app.reindex.steps.target import differences, ensure_target, look, refuse
+
+NO_SEQ_NOS = "index.disable_sequence_numbers"
 
 
 async def prepare(work: Work, cluster: Cluster) -> Outcome:
@@ -20,62 +25,71 @@ async def prepare(work: Work, cluster: Cluster) -> Outcome:
     """
     operation = work.operation
     looked = await look(operation, cluster)
-    source = source_in(looked, operation)
     if operation.source is None:
-        return await _take(operation, looked, source, cluster)
-    target = await ensure_target(operation, cluster)
-    if not isinstance(target, IndexState):
-        return target
-    source = source_in(await look(operation, cluster), operation)
+        return await _take(operation, looked, cluster)
+    if full := flooded(source_in(looked, operation)):
+        return full
+    ensured = await ensure_target(operation, looked, cluster)
+    if not isinstance(ensured, Looked):
+        return ensured
+    source, target = source_in(ensured, operation), ensured[operation.new_index_name]
     if faults := differences(source, target, operation.mode):
         refuse(source, target, faults)
+    if await cluster.security_on():
+        await refuse_restriction(operation.new_index_name, cluster)
     return Again({"target_uuid": target.uuid})
 
 
-async def _take(
-    operation: Operation, looked: Looked, source: IndexState, cluster: Cluster
-) -> Outcome:
-    versions = await cluster.node_versions()
+def flooded(state: IndexState) -> Hold | None:
+    """What is waited for while a disk is full, or None."""
+    if index_settings.FLOOD_STAGE not in state.blocks:
+        return None
+    return Hold(
+        f"{state.name} is read-only because a disk of the cluster is nearly full; "
+        "Elasticsearch lifts that by itself once there is room",
+        retry_after=10,
+    )
+
+
+async def _take(operation: Operation, looked: Looked, cluster: Cluster) -> Outcome:
+    """Looks at everything once more: hours may lie between the POST and the head of the queue."""
+    versions, streams, secured = await asyncio.gather(
+        cluster.node_versions(), cluster.data_streams(), cluster.security_on()
+    )
     if len({version.major for version in versions}) > 1:
         shown = ", ".join(version.number for version in versions)
         return Hold(f"the nodes have different major versions ({shown})", retry_after=10)
-    await _refuse_kind(operation, looked, source, cluster)
-    await _refuse_rights(operation, cluster)
-    notes = await _warnings(source, cluster)
-    return Again({"source": await _record(source, cluster)}, notes=notes)
+    source = _right_kind(operation, looked, streams)
+    if hold := flooded(source):
+        return hold
+    if secured:
+        await _refuse_rights(operation, source, versions[0].major, cluster)
+    notes, found = await asyncio.gather(_warnings(source, cluster), record(source, cluster))
+    return Again({"source": found}, notes=notes)
 
 
-async def _refuse_kind(
-    operation: Operation, looked: Looked, source: IndexState, cluster: Cluster
-) -> None:
-    """The classifier once more: hours may lie between the POST and the head of the queue."""
-    streams = await cluster.data_streams()
+def _right_kind(operation: Operation, looked: Looked, streams: dict[str, list[str]]) -> IndexState:
+    """The source, if it is (still) an index that can be reindexed. Raises `Failure`."""
     fault = refusal(operation.index_name, looked, streams, {})
-    if fault := fault or mode_refusal(operation.mode, source):
+    if fault is None:
+        fault = mode_refusal(operation.mode, looked[operation.index_name])
+    if fault:
         raise Failure(fault.code, fault.message)
+    return looked[operation.index_name]
 
 
-async def _refuse_rights(operation: Operation, cluster: Cluster) -> None:
+async def _refuse_rights(
+    operation: Operation, source: IndexState, major: int, cluster: Cluster
+) -> None:
     """Missing privileges by name, and document- or field-level security of our own user."""
-    if not await cluster.security_on():
-        return
-    names = [operation.index_name, operation.new_index_name]
-    general, by_index = await cluster.missing_privileges(names)
-    missing = [f"{privilege} on the cluster" for privilege in general]
-    missing += [f"{', '.join(lacks)} on {name}" for name, lacks in by_index.items()]
-    if missing:
+    need = Need(operation.index_name, operation.new_index_name, source.aliases)
+    if lacking := await missing(cluster, [need], major):
         raise Failure(
             "missing_privileges",
             f"The service's user may not reindex {operation.index_name}: it lacks "
-            f"{'; '.join(missing)}. Grant these and post the index again.",
+            f"{'; '.join(lacking[operation.index_name])}. Grant these and post the index again.",
         )
-    if limited := await cluster.restricted_on(names):
-        raise Failure(
-            "restricted_reading",
-            f"The service's user sees only a part of {operation.index_name}: document- or "
-            f"field-level security is set on {', '.join(limited)}, and what it does not see would "
-            "be lost. Use a user without it.",
-        )
+    await refuse_restriction(operation.index_name, cluster)
 
 
 async def _warnings(source: IndexState, cluster: Cluster) -> list[Note]:
@@ -93,7 +107,8 @@ async def _warnings(source: IndexState, cluster: Cluster) -> list[Note]:
     return [Note(what="warning", index=source.name, text=text)]
 
 
-async def _record(state: IndexState, cluster: Cluster) -> Source:
+async def record(state: IndexState, cluster: Cluster) -> Source:
+    """The source as it is now, to be put back later. Taken before the first change to it."""
     return Source(
         uuid=state.uuid,
         shards=state.shards,
@@ -105,4 +120,7 @@ async def _record(state: IndexState, cluster: Cluster) -> Source:
         settings=index_settings.to_restore(state.settings),
         lifecycle=lifecycle.after_swap(state.settings, state.rollovers),
         active_copies=await cluster.active_copies(state.index_name),
+        result_window=int(state.settings.get("index.max_result_window", 10_000)),
+        time_series=state.settings.get("index.mode") == "time_series",
+        searchable_seq_nos=str(state.settings.get(NO_SEQ_NOS)) != "true",
     )

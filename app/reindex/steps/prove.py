@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from app.domain.errors import ClusterBusy, DocumentsDiffer, Failure
@@ -9,6 +11,7 @@ from app.domain.operation import Changes, Done, Hold, Note, Operation, Outcome, 
 from app.domain.windows import opaque_prefix
 from app.elastic.answers import IndexState, Looked
 from app.elastic.cluster import Cluster
+from app.reindex.privileges import refuse_restriction
 from app.reindex.steps.identity import blocked_source_in, target_in
 from app.reindex.steps.target import differences
 
@@ -20,9 +23,14 @@ async def prove(work: Work, cluster: Cluster) -> Outcome:
     all counts agree (7.17, 8.19, 9.4): so identity, settings and mappings are compared as well.
     """
     operation = work.operation
-    if await cluster.copies_running(opaque_prefix(operation.id)):
+    running, looked = await asyncio.gather(
+        cluster.copies_running(opaque_prefix(operation.id)),
+        cluster.look(operation.index_name, operation.new_index_name, mappings=True),
+    )
+    if running:
         return Hold("a copy task of this operation is still running", retry_after=0.2)
-    looked = await cluster.look(operation.index_name, operation.new_index_name, mappings=True)
+    if await cluster.security_on():  # fields hidden since the start would be missed by no count
+        await refuse_restriction(operation.index_name, cluster)
     source, target = blocked_source_in(looked, operation), target_in(looked, operation)
     _same_make(source, target, operation)
     proof = await measure(operation, looked, cluster)
@@ -70,37 +78,49 @@ async def measure(operation: Operation, looked: Looked, cluster: Cluster) -> Pro
     `_stats` is not filtered by document-level security and counts nested children; `_count` is
     what users see.
     """
-    sides = [looked[operation.index_name], looked[operation.new_index_name]]
-    counted: list[int] = []
-    lucene: list[int] = []
-    seq_nos: list[list[int]] = []
-    for state in sides:
-        refreshed = await cluster.refresh(state.index_name)
-        documents, shards = await cluster.count(state.index_name)
-        stats = await cluster.shard_stats(state.index_name)
-        whole = shards.successful == shards.total == state.shards == len(stats)
-        if not whole or shards.failed or refreshed.failed or refreshed.successful < state.shards:
-            raise ClusterBusy(f"not every shard of {state.name} answers, so nothing is proven yet")
-        counted.append(documents)
-        lucene.append(sum(stat.documents for stat in stats.values()))
-        seq_nos.append([stats[n].max_seq_no for n in range(state.shards)])
-    if seq_nos[0] != operation.source_seq_nos:  # before the counts, which then differ, too
+    names = (operation.index_name, operation.new_index_name)
+    source, target = await asyncio.gather(*(_count(looked[name], cluster) for name in names))
+    if source.seq_nos != operation.source_seq_nos:  # before the counts, which then differ, too
         raise Failure(
             "source_changed",
-            f"{sides[0].name} was written to during the copy although it was blocked; "
+            f"{names[0]} was written to during the copy although it was blocked; "
             "the copy was dropped. Post the index again.",
         )
-    if counted[0] != counted[1] or lucene[0] != lucene[1]:
+    if (source.documents, source.lucene) != (target.documents, target.lucene):
         raise DocumentsDiffer(
-            f"{sides[0].name} has {counted[0]} documents ({lucene[0]} with nested ones), "
-            f"{sides[1].name} has {counted[1]} ({lucene[1]}). Both indices were kept: "
-            f"{sides[0].name} is as before. Look at both, then post the index again."
+            f"{names[0]} has {source.documents} documents ({source.lucene} with nested ones), "
+            f"{names[1]} has {target.documents} ({target.lucene}). Both indices were kept: "
+            f"{names[0]} is as before. Look at both, then post the index again."
         )
     return Proof(
         level="count",
-        documents=counted[0],
-        lucene_documents=lucene[0],
-        source_seq_nos=seq_nos[0],
-        target_seq_nos=seq_nos[1],
+        documents=source.documents,
+        lucene_documents=source.lucene,
+        source_seq_nos=source.seq_nos,
+        target_seq_nos=target.seq_nos,
         at=datetime.now(UTC),
+    )
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """One side: documents as a search sees them, as Lucene has them, and where each shard ends."""
+
+    documents: int
+    lucene: int
+    seq_nos: list[int]
+
+
+async def _count(state: IndexState, cluster: Cluster) -> _Counted:
+    refreshed = await cluster.refresh(state.index_name)
+    (documents, shards), stats = await asyncio.gather(
+        cluster.count(state.index_name), cluster.shard_stats(state.index_name)
+    )
+    whole = shards.successful == shards.total == state.shards == len(stats)
+    if not whole or shards.failed or refreshed.failed or refreshed.successful < state.shards:
+        raise ClusterBusy(f"not every shard of {state.name} answers, so nothing is proven yet")
+    return _Counted(
+        documents,
+        sum(stat.documents for stat in stats.values()),
+        [stats[n].max_seq_no for n in range(state.shards)],
     )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable
+
 from app.domain import index_settings
-from app.domain.operation import Again, Done, Hold, Outcome, Step, Work
+from app.domain.operation import Again, Done, Hold, Operation, Outcome, Step, Work
 from app.elastic.answers import IndexState
 from app.elastic.cluster import Cluster
 from app.reindex.steps.identity import target_in
@@ -29,11 +32,11 @@ async def restore_settings(work: Work, cluster: Cluster) -> Outcome:
     wanted[index_settings.STAMP] = None
     if operation.source.closed or operation.source.blocks.keys() & index_settings.NO_WRITES:
         wanted["index.blocks.write"] = "true"  # no writable moment between the swap and the finish
-    if differing := _differing(target, wanted):
-        before = {key: target.settings.get(key) for key in differing}
-        await cluster.put_settings(operation.new_index_name, differing, before)
-        await cluster.flush(operation.new_index_name)
-        return Again()
+    if not _is_ready(target, wanted, operation):
+        await _make_ready(target, wanted, operation, cluster)
+        looked = await cluster.look(operation.index_name, operation.new_index_name)
+        if not _is_ready(target_in(looked, operation), wanted, operation):
+            return Again(after=SHOWN_AFTER)
     active = await cluster.active_copies(operation.new_index_name)
     if active < operation.source.active_copies:
         return Hold(
@@ -41,6 +44,25 @@ async def restore_settings(work: Work, cluster: Cluster) -> Outcome:
             retry_after=SHOWN_AFTER,
         )
     return Done({"last_completed_step": Step.INDEX_SETTINGS_RESTORED})
+
+
+def _is_ready(target: IndexState, wanted: dict[str, str | None], operation: Operation) -> bool:
+    marked = operation.keeps_source or operation.marker in target.aliases
+    return marked and not _differing(target, wanted)
+
+
+async def _make_ready(
+    target: IndexState, wanted: dict[str, str | None], operation: Operation, cluster: Cluster
+) -> None:
+    """Settings, flush and the marker of the swap side by side: each takes the master its time."""
+    name, differing = operation.new_index_name, _differing(target, wanted)
+    changes: list[Awaitable[None]] = []
+    if differing:
+        before = {key: target.settings.get(key) for key in differing}
+        changes += [cluster.put_settings(name, differing, before), cluster.flush(name)]
+    if not operation.keeps_source and operation.marker not in target.aliases:
+        changes.append(cluster.put_marker(name, operation.marker))
+    await asyncio.gather(*changes)
 
 
 def _differing(target: IndexState, wanted: dict[str, str | None]) -> dict[str, str | None]:

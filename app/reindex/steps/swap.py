@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from app.domain.errors import ClusterRefused, Failure
@@ -22,7 +23,7 @@ async def swap(work: Work, cluster: Cluster) -> Outcome:
     """Looks where the old name is now, and swaps only if it still is the source we proved.
 
     A hold of hours may lie between proof and swap: UUIDs, block, sequence numbers and aliases are
-    read again, after the marker is on the target, and whatever changed is proven again first.
+    read again, with the marker on the target already, and whatever changed is proven again first.
     """
     operation = work.operation
     looked = await cluster.look(operation.index_name, operation.new_index_name)
@@ -31,12 +32,18 @@ async def swap(work: Work, cluster: Cluster) -> Outcome:
     _both(looked, operation)
     if operation.keeps_source:
         return await _move(operation, cluster)
-    await cluster.put_marker(operation.new_index_name, operation.marker)
-    looked = await cluster.look(operation.index_name, operation.new_index_name)
-    _both(looked, operation)
-    if not await _as_proven(operation, cluster):
+    if operation.marker not in looked[operation.new_index_name].aliases:  # somebody took it off
+        await cluster.put_marker(operation.new_index_name, operation.marker)
+        looked = await cluster.look(operation.index_name, operation.new_index_name)
+        _both(looked, operation)
+    if operation.marker not in looked[operation.new_index_name].aliases:
+        return Hold(f"the marker of {operation.new_index_name} is not in the cluster state yet")
+    proven, aliases = await asyncio.gather(
+        _as_proven(operation, cluster), _aliases(operation, looked, cluster)
+    )
+    if not proven:
         return Again({"last_completed_step": Step.REINDEX_STARTED})
-    return await _swap(operation, await _aliases(operation, looked, cluster), cluster)
+    return await _swap(operation, aliases, cluster)
 
 
 async def _swap(
@@ -84,8 +91,9 @@ def _both(looked: Looked, operation: Operation) -> None:
 
 async def _as_proven(operation: Operation, cluster: Cluster) -> bool:
     assert operation.proof is not None
-    source = await cluster.shard_stats(operation.index_name)
-    target = await cluster.shard_stats(operation.new_index_name)
+    source, target = await asyncio.gather(
+        cluster.shard_stats(operation.index_name), cluster.shard_stats(operation.new_index_name)
+    )
     return [source[n].max_seq_no for n in sorted(source)] == operation.proof.source_seq_nos and [
         target[n].max_seq_no for n in sorted(target)
     ] == operation.proof.target_seq_nos

@@ -21,25 +21,26 @@ async def look(operation: Operation, cluster: Cluster) -> Looked:
     return await cluster.look(operation.index_name, operation.new_index_name, mappings=True)
 
 
-async def ensure_target(operation: Operation, cluster: Cluster) -> IndexState | Outcome:
-    """The operation's own target, made now or found, or what has to be waited for first.
+async def ensure_target(operation: Operation, looked: Looked, cluster: Cluster) -> Looked | Outcome:
+    """Source and target as they are once the target is there, or what has to be waited for first.
+
+    `looked` is how both were just now; the target is the operation's own, made now or found.
 
     Raises `Failure` where the name is taken by somebody else, where the cluster refuses mappings
     or settings for a new index, and where the index does not come out as the source.
     """
-    looked = await look(operation, cluster)
     if operation.new_index_name not in looked:
         await _create(operation, looked, cluster)
         looked = await look(operation, cluster)
     target = looked.get(operation.new_index_name)
     if target is None:
         return Hold(f"the target {operation.new_index_name} is not in the cluster state yet")
-    if target.stamp != operation.id:
+    if operation.id != target.stamp and operation.target_uuid != target.uuid:
         return await _not_ours(operation, target, cluster)
     if target.aliases:  # a template gave it some: a search must not find a half-filled index
         await cluster.take_aliases(target.index_name, target.aliases)
         return Again()
-    return target
+    return looked
 
 
 async def _create(operation: Operation, looked: Looked, cluster: Cluster) -> None:
@@ -80,6 +81,8 @@ async def _send_creation(operation: Operation, source: IndexState, cluster: Clus
         return
     dropped = [*index_settings.deprecated(source.settings), lifecycle.POLICY]
     settings |= {key: None for key in dropped if key in source.settings}
+    left_out = index_settings.NOT_COPIED
+    settings |= {key: source.settings[key] for key in left_out if key in source.settings}
     if oldest.parts >= (9, 2) and await _shows_vectors(operation, cluster):
         settings[VECTORS] = "false"
     await cluster.create_from(operation.index_name, operation.new_index_name, settings)
@@ -121,5 +124,6 @@ def refuse(source: IndexState, target: IndexState, faults: list[str]) -> None:
         "target_differs",
         f"The new index {target.name} does not come out as {source.name}: "
         f"{'; '.join(faults[:_SHOWN])}{more}. An index template that matches {target.name} "
-        "is the usual cause: narrow its pattern, then post the index again.",
+        "is the usual cause (narrow its pattern), or a setting that a new index cannot have (take "
+        "it off the old one); then post the index again.",
     )

@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-from app.domain.operation import Again, Changes, Done, Goal, Hold, Note, Outcome, Step, Work
-from app.domain.windows import opaque_prefix
+from app.domain.errors import ClusterRefused
+from app.domain.operation import (
+    Again,
+    Changes,
+    Done,
+    Goal,
+    Hold,
+    Note,
+    Operation,
+    Outcome,
+    Step,
+    Work,
+)
+from app.domain.windows import Window, WindowState, opaque_prefix
 from app.elastic.cluster import Cluster
 from app.reindex.steps.guard import kept_note, remove_target
 from app.reindex.steps.identity import is_swapped
@@ -16,6 +28,8 @@ async def end_tasks(work: Work, cluster: Cluster) -> Outcome:
     there is nothing to undo: the operation goes on to its end.
     """
     operation = work.operation
+    if operation.source is None:  # nothing was sent; also for a user who may not even look
+        return Done()
     looked = await cluster.look(operation.index_name, operation.new_index_name)
     if is_swapped(looked, operation):
         forward: Changes = {"goal": Goal.FINISH, "last_completed_step": Step.ALIAS_CREATED}
@@ -25,14 +39,22 @@ async def end_tasks(work: Work, cluster: Cluster) -> Outcome:
         await cluster.cancel_task(task.id)
     if running:
         return Again(after=0.1)
-    return Done()
+    return Done(windows=[_to_run_again(w) for w in work.windows if w.state is WindowState.RUNNING])
+
+
+def _to_run_again(window: Window) -> Window:
+    """A window whose task was ended by us; what it has copied already is not written twice."""
+    changes = {"state": WindowState.PLANNED, "attempt": window.attempt + 1, "task_id": None}
+    return window.model_copy(update={**changes, "seen": 0, "ended_at": None})
 
 
 async def drop_target(work: Work, cluster: Cluster) -> Outcome:
     """Removes the target, guarded by the intact source; kept where a person is to look at it."""
     operation = work.operation
-    if operation.keep_target or operation.source is None:
+    if operation.source is None:
         return Done()
+    if operation.keep_target:
+        return await _leave(operation, cluster)
     if hold := await remove_target(operation, operation.target_uuid, cluster):
         return hold
     looked = await cluster.look(operation.index_name, operation.new_index_name)
@@ -43,4 +65,18 @@ async def drop_target(work: Work, cluster: Cluster) -> Outcome:
     source = looked.get(operation.index_name)
     if source is not None and source.uuid == operation.source.uuid:
         return Hold(f"the target {target.name} is still there")
-    return Done(notes=[kept_note(operation)])
+    left = await _leave(operation, cluster)
+    return Done(notes=[*left.notes, kept_note(operation)]) if isinstance(left, Done) else left
+
+
+async def _leave(operation: Operation, cluster: Cluster) -> Outcome:
+    """A target that stays goes without our marker, which a swap that came to nothing put on."""
+    looked = await cluster.look(operation.new_index_name)
+    target = looked.get(operation.new_index_name)
+    if target is None or operation.marker not in target.aliases:
+        return Done()
+    try:
+        await cluster.take_aliases(operation.new_index_name, [operation.marker])
+    except ClusterRefused as error:  # somebody blocked it: no reason to wait
+        return Done(notes=[Note(what="marker left", index=target.name, text=error.message)])
+    return Again()

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from app.domain import index_settings
-from app.domain.operation import Again, Done, Hold, Outcome, Step, Work
+from app.domain.operation import Again, Done, Hold, Operation, Outcome, Step, Work
 from app.elastic.answers import IndexState
 from app.elastic.cluster import Cluster
+from app.reindex.steps.anew import begin_anew
 from app.reindex.steps.identity import source_in
-from app.reindex.steps.prepare import prepare
+from app.reindex.steps.prepare import flooded, prepare, record
 from app.reindex.steps.source import block_source
 
 
 async def write_block(work: Work, cluster: Cluster) -> Outcome:
     """Blocks writes without a writable gap, opens a closed source, and reads how far it goes."""
     operation = work.operation
-    state = source_in(await cluster.look(operation.index_name), operation)
-    if index_settings.FLOOD_STAGE in state.blocks:
-        return Hold(
-            f"{state.name} is read-only because a disk of the cluster is nearly full; "
-            "Elasticsearch lifts that by itself once there is room",
-            retry_after=10,
-        )
     if operation.source is None or operation.target_uuid is None:
         return await prepare(work, cluster)
+    state = source_in(await cluster.look(operation.index_name), operation)
+    if hold := flooded(state):
+        return hold
+    if operation.unblocked:  # it was in use while the operation was parked
+        return Again({"source": await record(state, cluster), "unblocked": False})
     await block_source(state, operation.source, cluster)
     state = source_in(await cluster.look(operation.index_name), operation)
     if state.closed:
@@ -30,19 +28,17 @@ async def write_block(work: Work, cluster: Cluster) -> Outcome:
         return Again(after=0.05)
     if not state.write_blocked or set(state.blocks) - {"index.blocks.write"}:
         return Hold(f"the write block of {state.name} is not in force yet")
-    return await _stand_still(state, cluster)
+    return await _stand_still(operation, state, cluster)
 
 
-async def _stand_still(state: IndexState, cluster: Cluster) -> Outcome:
+async def _stand_still(operation: Operation, state: IndexState, cluster: Cluster) -> Outcome:
     """Refreshes, for a source with refresh -1 would copy nothing, and notes where it ends."""
     refreshed = await cluster.refresh(state.index_name)
     primaries = await cluster.shard_stats(state.index_name)
     missing = [n for n in range(state.shards) if n not in primaries]
     if missing or refreshed.failed or refreshed.successful < state.shards:
         return Hold(f"shard {missing or 'copies'} of {state.name} is not active", retry_after=0.2)
-    return Done(
-        {
-            "last_completed_step": Step.READONLY,
-            "source_seq_nos": [primaries[n].max_seq_no for n in range(state.shards)],
-        }
-    )
+    ends = [primaries[n].max_seq_no for n in range(state.shards)]
+    if operation.source_seq_nos not in (None, ends):
+        return await begin_anew(operation, f"{state.name} was written to while parked", cluster)
+    return Done({"last_completed_step": Step.READONLY, "source_seq_nos": ends})

@@ -8,7 +8,7 @@ import pytest
 
 from app.domain.errors import Failure, TaskCancelled
 from app.elastic.answers import TaskState
-from app.reindex.steps.copy_result import Rerun, judge
+from app.reindex.copying.result import Rerun, judge
 
 GOOD: dict[str, Any] = {
     "took": 20,

@@ -13,16 +13,23 @@ from app.elastic.translation import passes_by_itself
 BY_A_PERSON = "by user request"
 """How a task says that it was cancelled through the task API; other reasons are Elasticsearch's."""
 
+_TOO_MUCH = {"circuit_breaking_exception", "es_rejected_execution_exception"}
+"""What a node says that has no room for a batch of this size now, or ever."""
+
 _PARTS = ("created", "updated", "deleted", "noops", "version_conflicts")
 
 
 @dataclass(frozen=True)
 class Rerun:
-    """The window has to run again; `hold`: after a pause; at most so many attempts, 0: no limit."""
+    """The window has to run again.
+
+    `hold`: after a pause; at most so many attempts, 0: no limit; `too_much`: with smaller batches.
+    """
 
     reason: str
     hold: bool = True
     most_attempts: int = 0
+    too_much: bool = False
 
 
 def judge(task: TaskState) -> int | Rerun:
@@ -35,7 +42,8 @@ def judge(task: TaskState) -> int | Rerun:
     if task.error is not None:
         kind = str(task.error.get("type"))
         limit = 0 if passes_by_itself(kind) else 3
-        return Rerun(f"{kind}: {task.error.get('reason')}", most_attempts=limit)
+        reason = f"{kind}: {task.error.get('reason')}"
+        return Rerun(reason, most_attempts=limit, too_much=kind in _TOO_MUCH)
     if response.get("canceled") == BY_A_PERSON:
         raise TaskCancelled
     if response.get("canceled"):
@@ -57,7 +65,7 @@ def _of_failures(failures: Sequence[Mapping[str, Any]]) -> Rerun:
     cause = _cause(first)
     what = f"{cause.get('type')}: {str(cause.get('reason'))[:500]}"
     if all(passes_by_itself(kind) for kind in kinds):
-        return Rerun(what)
+        return Rerun(what, too_much=bool(kinds & _TOO_MUCH))
     raise Failure(
         "copy_failed",
         f"Reindexing failed: {len(failures)} documents or searches were refused, the first "

@@ -1,0 +1,73 @@
+"""Who may call: Basic with one name and password, or one key as `ApiKey` or `Bearer`."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import secrets
+from dataclasses import dataclass, field
+
+from fastapi import Request
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.api.errors import answer
+
+OPEN = ("/healthz", "/readyz")
+"""Probes of an orchestrator have no login."""
+CALLER = "reindex_queue_caller"
+_REFUSED = (
+    "Log in: with SERVER_USERNAME and SERVER_PASSWORD of the service as Basic authorization, or "
+    "with its SERVER_APIKEY as “Authorization: ApiKey …”."
+)
+
+
+@dataclass(frozen=True)
+class Logins:
+    """What is accepted; None: that way is closed."""
+
+    username: str | None
+    password: str | None = field(repr=False)
+    api_key: str | None = field(repr=False)
+
+    def caller(self, authorization: str) -> str | None:
+        """The name under which the caller's doings are noted, or None: not let in.
+
+        Compared in constant time, so that an answer's time tells nothing of a secret.
+        """
+        scheme, _, given = authorization.partition(" ")
+        given = given.strip()
+        if scheme.lower() in ("apikey", "bearer") and self.api_key:
+            return "key" if _same(given, self.api_key) else None
+        if scheme.lower() != "basic" or self.username is None or self.password is None:
+            return None
+        try:
+            name, _, password = base64.b64decode(given, validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            return None
+        right = _same(name, self.username) & _same(password, self.password)
+        return self.username if right else None
+
+
+class Access:
+    """Answers 401 to everybody who does not log in, but for the probes."""
+
+    def __init__(self, app: ASGIApp, logins: Logins) -> None:
+        self._app = app
+        self._logins = logins
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in OPEN:
+            await self._app(scope, receive, send)
+            return
+        caller = self._logins.caller(Headers(scope=scope).get("authorization", ""))
+        if caller is None:
+            refusal = answer(Request(scope), 401, _REFUSED, "unauthorized")
+            refusal.headers["www-authenticate"] = 'Basic realm="Reindex Queue", ApiKey'
+            await refusal(scope, receive, send)
+            return
+        await self._app({**scope, CALLER: caller}, receive, send)
+
+
+def _same(left: str, right: str) -> bool:
+    return secrets.compare_digest(left.encode(), right.encode())

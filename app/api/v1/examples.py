@@ -1,0 +1,146 @@
+"""Examples of `/api/v1` for the API's document, in the story of `app.api.examples`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi.openapi.models import Example
+
+from app.api.examples import example
+
+_RUNNING: dict[str, Any] = {
+    "id": "0b9d2f7c6e5a4d3c8b1a0f9e8d7c6b5a",
+    "indexName": "logs-2019",
+    "newIndexName": "reindexed-v8-logs-2019",
+    "state": "running",
+    "step": "reindexStarted",
+    "queued": True,
+    "batchId": "5f0c1b2a3d4e5f60718293a4b5c6d7e8",
+    "caller": "api:127.0.0.1",
+    "keepsOldIndex": False,
+    "mode": None,
+    "cancelRequested": False,
+    "hold": None,
+    "error": None,
+    "progress": {
+        "fraction": 0.41,
+        "documentsDone": 411_200,
+        "documentsTotal": 1_002_000,
+        "windowsDone": 0,
+        "windowsTotal": 3,
+        "speed": 24_100.0,
+        "overallSpeed": 23_800.0,
+        "etaSeconds": 24.5,
+    },
+    "queuedAt": "2026-11-24T10:00:00.123Z",
+    "createdAt": "2026-11-24T10:00:00.123Z",
+    "startedAt": "2026-11-24T10:00:00.151Z",
+    "updatedAt": "2026-11-24T10:00:18.020Z",
+    "endedAt": None,
+}
+_HOLDING: dict[str, Any] = {
+    **_RUNNING,
+    "id": "7a6b5c4d3e2f10897a6b5c4d3e2f1089",
+    "indexName": "logs-2020",
+    "newIndexName": "reindexed-v8-logs-2020",
+    "state": "holding",
+    "step": "indexSettingsRestored",
+    "hold": {
+        "reason": "Elasticsearch cannot do it now (400 snapshot_in_progress_exception): …",
+        "since": "2026-11-24T10:02:00.000Z",
+        "attempts": 7,
+        "nextAttemptAt": "2026-11-24T10:04:12.500Z",
+    },
+    "progress": {
+        **_RUNNING["progress"],
+        "fraction": 1.0,
+        "documentsDone": 1_002_000,
+        "windowsDone": 3,
+        "speed": None,
+        "etaSeconds": None,
+    },
+}
+_COUNTS = {
+    "waiting": 16,
+    "running": 1,
+    "holding": 0,
+    "undoing": 0,
+    "paused": 0,
+    "completed": 3,
+    "failed": 1,
+    "cancelled": 0,
+}
+
+_DETAILS: dict[str, Any] = {
+    **_RUNNING,
+    "proof": None,
+    "windows": [
+        {
+            "number": 0,
+            "shard": 0,
+            "fromSeqNo": None,
+            "toSeqNo": 334_001,
+            "state": "running",
+            "documents": 334_000,
+            "seen": 120_000,
+            "batch": 2_000,
+            "attempt": 1,
+            "taskId": "D9V7-BJFSJCEU_fm3piclQ:137",
+            "startedAt": "2026-11-24T10:00:01.000Z",
+            "endedAt": None,
+        }
+    ],
+    "events": [
+        {
+            "number": 41,
+            "at": "2026-11-24T10:00:00.151Z",
+            "who": "worker:host:7",
+            "what": "started",
+            "indexName": "logs-2019",
+            "text": "",
+            "before": None,
+            "after": None,
+        }
+    ],
+}
+_WORKER: dict[str, Any] = {
+    "state": "working",
+    "error": None,
+    "role": {"holder": "host:7", "mine": True},
+    "waitsFor": None,
+    "queueLength": 17,
+    "counts": _COUNTS,
+    "head": _RUNNING,
+    "inHand": [_RUNNING],
+    "elasticsearch": {"reachable": True, "versions": ["8.19.8"], "error": None},
+    "database": "sqlite",
+    "version": "0.1.0",
+}
+_WRONG: dict[str, Any] = {
+    "healthy": False,
+    "version": "0.1.0",
+    "checks": [
+        {
+            "name": "elasticsearch",
+            "verdict": "wrong",
+            "finding": "Elasticsearch cannot be reached: Cannot connect to host localhost:9200. "
+            "Check that it runs and that ELASTICSEARCH_HOSTS names it.",
+            "remedy": "Queued operations wait for it and go on by themselves.",
+        },
+        {"name": "database", "verdict": "ok", "finding": "sqlite answers", "remedy": None},
+    ],
+}
+
+ANSWERS: dict[str, Example] = {
+    "v1_operations": example(
+        "A page of many",
+        {"operations": [_RUNNING, _HOLDING], "next": "1795514400124", "counts": _COUNTS},
+    ),
+    "v1_operation": example("While it is copied", _DETAILS),
+    "v1_running": example("While it is copied", _RUNNING),
+    "v1_holding": example("While it waits for a snapshot to end", _HOLDING),
+    "v1_cancelling": example("Taken: it goes back", {**_RUNNING, "cancelRequested": True}),
+    "v1_paused": example("Put aside", {**_RUNNING, "state": "paused"}),
+    "v1_worker": example("At work", _WORKER),
+    "v1_doctor": example("Elasticsearch is away", _WRONG),
+}

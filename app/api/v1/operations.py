@@ -1,0 +1,44 @@
+"""`/api/v1/operations`: what Kibana's answers cannot say of them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from app.api.service import Current, OperationPath
+from app.api.v1 import documented
+from app.api.v1.schemas import OperationDetails, OperationList, OperationQuery
+from app.api.v1.showing import details_of, summary_of
+from app.store.listing import Filter
+
+router = APIRouter(prefix="/api/v1/operations", tags=["Operations"])
+
+
+@router.get("", summary="List operations", responses=documented.LIST)
+async def list_operations(
+    query: Annotated[OperationQuery, Query()], service: Current
+) -> OperationList:
+    """All operations, also those that have ended, by the page.
+
+    The order is that of the queue, and stable: a page begins where `after` says, whatever has
+    happened to the operations of the page before.
+    """
+    page = await service.overview.page(
+        Filter(query.state, query.index, query.batch),
+        query.limit,
+        None if query.after is None else int(query.after),
+        newest_first=query.order == "desc",
+        counted=query.counts,
+    )
+    return OperationList(
+        operations=[summary_of(sight) for sight in page.operations],
+        next=None if page.next is None else str(page.next),
+        counts=page.counts,
+    )
+
+
+@router.get("/{operationId}", summary="Get an operation", responses=documented.OPERATION)
+async def get_operation(operationId: OperationPath, service: Current) -> OperationDetails:
+    """One operation with its windows, its proof and its events."""
+    return details_of(await service.overview.whole(operationId))

@@ -1,0 +1,236 @@
+"""The wire models of `/api/v1`: camelCase, string states, every key always there."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic.alias_generators import to_camel
+
+from app.domain.state import State
+
+MOST_A_PAGE = 500
+
+
+def _iso(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+Time = Annotated[
+    datetime,
+    PlainSerializer(_iso, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+"""ISO 8601 in UTC, with milliseconds and `Z`."""
+
+StepName = Literal[
+    "created",
+    "readonly",
+    "newIndexCreated",
+    "reindexStarted",
+    "reindexCompleted",
+    "indexSettingsRestored",
+    "aliasCreated",
+]
+
+
+class Wire(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+
+
+class OperationQuery(BaseModel):
+    """The parameters of the list."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
+
+    state: list[State] = Field(default=[], description="Only these states; may be repeated")
+    index: str | None = Field(default=None, description="Only operations of this index")
+    batch: str | None = Field(default=None, description="Only operations of this batch")
+    order: Literal["asc", "desc"] = Field(
+        default="asc", description="asc: in the order of the queue; desc: the newest first"
+    )
+    limit: int = Field(default=100, ge=1, le=MOST_A_PAGE)
+    after: str | None = Field(
+        default=None, pattern="^[0-9]{1,15}$", description="`next` of the page before"
+    )
+    counts: bool = Field(
+        default=False,
+        description="With how many are in each state; `index` and `batch` apply, `state` does not",
+    )
+
+
+class Held(Wire):
+    """What the operation waits for; it tries again by itself."""
+
+    reason: str
+    since: Time | None
+    attempts: int
+    next_attempt_at: Time | None
+
+
+class Fault(Wire):
+    """`code` is for programs, `message` for people."""
+
+    code: str | None
+    message: str
+
+
+class ProgressReport(Wire):
+    """Of the copy. `fraction`: 0 to 1, never back. Speeds are in documents a second.
+
+    `speed`: of the last ten seconds; `overallSpeed`: since the start, pauses included.
+    `etaSeconds`: until the copy is done; null below 1 % and while it does not move.
+    """
+
+    fraction: float
+    documents_done: int
+    documents_total: int
+    windows_done: int
+    windows_total: int
+    speed: float | None
+    overall_speed: float | None
+    eta_seconds: float | None
+
+
+class OperationSummary(Wire):
+    """One index on its way.
+
+    `step`: the last one that is finished. `state`: `waiting` was not started, `holding` waits for
+    something outside, `undoing` goes back. `queued`: in the batch queue, else it was started by
+    name and runs beside it. `error`: why it failed, or turned back. `progress`: null before the
+    copy is planned.
+    """
+
+    id: str
+    index_name: str
+    new_index_name: str
+    state: State
+    step: StepName
+    queued: bool
+    batch_id: str | None
+    caller: str
+    keeps_old_index: bool
+    mode: str | None
+    cancel_requested: bool
+    hold: Held | None
+    error: Fault | None
+    progress: ProgressReport | None
+    queued_at: Time
+    created_at: Time
+    started_at: Time | None
+    updated_at: Time
+    ended_at: Time | None
+
+
+class OperationList(Wire):
+    """`next`: the `after` of the page that follows; null on the last one."""
+
+    operations: list[OperationSummary]
+    next: str | None
+    counts: dict[State, int] | None
+
+
+class CopyWindow(Wire):
+    """A part of the copy: the sequence numbers from `fromSeqNo` up to `toSeqNo` of one shard.
+
+    null is an open end. `documents`: expected in it; `seen`: handled so far; `batch`: documents
+    that are taken at a time. `taskId`: null where the window was small enough to do without a task.
+    """
+
+    number: int
+    shard: int
+    from_seq_no: int | None
+    to_seq_no: int | None
+    state: Literal["planned", "running", "done"]
+    documents: int
+    seen: int
+    batch: int
+    attempt: int
+    task_id: str | None
+    started_at: Time | None
+    ended_at: Time | None
+
+
+class ProofReport(Wire):
+    """What was seen on both sides when the copy was proven complete."""
+
+    level: str
+    documents: int
+    lucene_documents: int
+    source_seq_nos: list[int]
+    target_seq_nos: list[int]
+    at: Time
+
+
+class EventReport(Wire):
+    """`before` and `after`: what a change to the cluster changed."""
+
+    number: int
+    at: Time
+    who: str
+    what: str
+    index_name: str | None
+    text: str
+    before: Any
+    after: Any
+
+
+class OperationDetails(OperationSummary):
+    """`events`: the newest 500, oldest first."""
+
+    proof: ProofReport | None
+    windows: list[CopyWindow]
+    events: list[EventReport]
+
+
+class RoleReport(Wire):
+    """`holder`: host and process of the service that works; `mine`: it is this one."""
+
+    holder: str | None
+    mine: bool
+
+
+class ElasticsearchReport(Wire):
+    """`versions`: of the nodes, oldest first; `error` where it cannot be reached."""
+
+    reachable: bool
+    versions: list[str]
+    error: str | None
+
+
+class WorkerAnswer(Wire):
+    """`state` and `error` are of this service's worker; the rest is the same on every service.
+
+    `waitsFor`: why nothing moves, in a sentence. `queueLength`: all that is in progress. `head`:
+    the first of the batch queue. `inHand`: what is started and has not ended.
+    """
+
+    state: Literal["starting", "standby", "idle", "working", "restarting", "stopped"]
+    error: str | None
+    role: RoleReport
+    waits_for: str | None
+    queue_length: int
+    counts: dict[State, int]
+    head: OperationSummary | None
+    in_hand: list[OperationSummary]
+    elasticsearch: ElasticsearchReport
+    database: Literal["sqlite", "postgresql"]
+    version: str
+
+
+class CheckReport(Wire):
+    """`verdict` unknown: it could not be looked at. `remedy`: what to do, in words."""
+
+    name: str
+    verdict: Literal["ok", "warning", "wrong", "unknown"]
+    finding: str
+    remedy: str | None
+
+
+class DoctorAnswer(Wire):
+    """`healthy`: no check is wrong."""
+
+    healthy: bool
+    version: str
+    checks: list[CheckReport]

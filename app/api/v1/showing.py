@@ -1,0 +1,101 @@
+"""From the read model to the wire models."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from pydantic.alias_generators import to_camel
+
+from app.api.v1.schemas import (
+    CopyWindow,
+    EventReport,
+    Fault,
+    Held,
+    OperationDetails,
+    OperationSummary,
+    ProgressReport,
+    ProofReport,
+    StepName,
+)
+from app.domain.brief import Brief
+from app.domain.operation import Wish
+from app.domain.progress import Progress
+from app.reindex.overview import Sight, Whole
+
+
+def summary_of(sight: Sight) -> OperationSummary:
+    return OperationSummary(**_fields(sight))
+
+
+def details_of(whole: Whole) -> OperationDetails:
+    return OperationDetails(
+        **_fields(whole.sight),
+        proof=ProofReport.model_validate(whole.proof.model_dump()) if whole.proof else None,
+        windows=[CopyWindow.model_validate(window.model_dump()) for window in whole.windows],
+        events=[EventReport.model_validate(event.model_dump()) for event in whole.events],
+    )
+
+
+def _fields(sight: Sight) -> dict[str, Any]:
+    """What a summary and the details have in common, by the names of the fields."""
+    brief = sight.brief
+    return {
+        "id": brief.id,
+        "index_name": brief.index_name,
+        "new_index_name": brief.new_index_name,
+        "state": brief.state,
+        "step": cast(StepName, to_camel(brief.last_completed_step.name.lower())),
+        "queued": not brief.single,
+        "batch_id": brief.batch_id,
+        "caller": brief.caller,
+        "keeps_old_index": brief.keeps_source,
+        "mode": brief.mode,
+        "cancel_requested": brief.requested is Wish.CANCEL and not brief.state.ended,
+        "hold": _hold(brief),
+        "error": _fault(brief),
+        "progress": _progress(sight.progress) if sight.progress else None,
+        "queued_at": _at(brief.queued_at),
+        "created_at": brief.created_at,
+        "started_at": None if brief.started_at is None else _at(brief.started_at),
+        "updated_at": brief.updated_at,
+        "ended_at": brief.ended_at,
+    }
+
+
+def _hold(brief: Brief) -> Held | None:
+    if brief.hold_reason is None:
+        return None
+    return Held(
+        reason=brief.hold_reason,
+        since=brief.hold_since,
+        attempts=brief.attempts,
+        next_attempt_at=brief.next_attempt_at,
+    )
+
+
+def _fault(brief: Brief) -> Fault | None:
+    if brief.error_message is None:
+        return None
+    return Fault(code=brief.error_code, message=brief.error_message)
+
+
+def _progress(progress: Progress) -> ProgressReport:
+    return ProgressReport(
+        fraction=progress.fraction,
+        documents_done=progress.documents_done,
+        documents_total=progress.documents_total,
+        windows_done=progress.windows_done,
+        windows_total=progress.windows_total,
+        speed=_rounded(progress.speed),
+        overall_speed=_rounded(progress.overall_speed),
+        eta_seconds=_rounded(progress.remaining_seconds),
+    )
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 1)
+
+
+def _at(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)

@@ -1,0 +1,72 @@
+"""`/api/v1/worker` and `/api/v1/doctor`: is it at work, and what is wrong if not."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from fastapi import APIRouter
+
+from app.api.service import Current
+from app.api.v1 import documented
+from app.api.v1.schemas import (
+    CheckReport,
+    DoctorAnswer,
+    ElasticsearchReport,
+    RoleReport,
+    WorkerAnswer,
+)
+from app.api.v1.showing import summary_of
+from app.domain.state import LIVE, State
+from app.reindex.doctor import Verdict
+
+router = APIRouter(prefix="/api/v1", tags=["Worker"])
+VERSION = version("reindex-queue")
+
+
+@router.get("/worker", summary="Get the worker", responses=documented.WORKER)
+async def get_worker(service: Current) -> WorkerAnswer:
+    """Who works, at what, how much waits, and why nothing moves if nothing does.
+
+    Elasticsearch is asked at most once in five seconds, however often this is.
+    """
+    situation = await service.checkup.situation()
+    cluster = situation.cluster
+    return WorkerAnswer(
+        state=situation.worker.state.value,
+        error=situation.worker.error,
+        role=RoleReport(holder=situation.holder, mine=situation.worker.at_work),
+        waits_for=situation.waits_for,
+        queue_length=sum(situation.counts[state] for state in LIVE if state is not State.PAUSED),
+        counts=situation.counts,
+        head=summary_of(situation.head) if situation.head else None,
+        in_hand=[summary_of(sight) for sight in situation.in_hand],
+        elasticsearch=ElasticsearchReport(
+            reachable=cluster.error is None,
+            versions=[found.number for found in cluster.versions],
+            error=cluster.error,
+        ),
+        database=situation.database,
+        version=VERSION,
+    )
+
+
+@router.get("/doctor", summary="Find out what is wrong", responses=documented.DOCTOR)
+async def get_doctor(service: Current) -> DoctorAnswer:
+    """Looks at everything the queue needs, and says in words how to mend what is wrong.
+
+    200 also where something is; `healthy` tells.
+    """
+    checks = await service.doctor.examine()
+    return DoctorAnswer(
+        healthy=all(check.verdict is not Verdict.WRONG for check in checks),
+        version=VERSION,
+        checks=[
+            CheckReport(
+                name=check.name,
+                verdict=check.verdict.value,
+                finding=check.finding,
+                remedy=check.remedy,
+            )
+            for check in checks
+        ],
+    )

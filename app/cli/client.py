@@ -1,0 +1,131 @@
+"""The command line's side of the HTTP API."""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+from http import HTTPStatus
+from typing import Any, TypeVar, cast
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from app.cli.login import Login
+from app.cli.requests import HEADERS, Request
+from app.cli.troubles import Misuse, Refusal, ServiceAway, Trouble
+
+CONNECT_SECONDS = 5.0
+ANSWER_SECONDS = 60.0
+_ERRNO = re.compile(r"\[Errno -?\d+\] ")
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+_TRUST = "Name the file of the authority to trust with SSL_CERT_FILE."
+_LOG_IN = (
+    "The service asks for a login. Set REINDEX_QUEUE_APIKEY, or REINDEX_QUEUE_USERNAME and "
+    "REINDEX_QUEUE_PASSWORD, in the environment."
+)
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def default_url() -> str:
+    """Where `reindex-queue serve` would listen in this environment."""
+    scheme = "https" if os.environ.get("SERVER_SSL_CERTIFICATE") else "http"
+    host = os.environ.get("SERVER_HOST") or "127.0.0.1"
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - it is not bound here
+    shown = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{shown}:{os.environ.get('SERVER_PORT') or '5602'}"
+
+
+class Client:
+    """Speaks to one service. Raises `Trouble` for everything that is not an answer to the request.
+
+    A loopback address is never asked for by way of a proxy. `SSL_CERT_FILE` may name whom to trust.
+    """
+
+    def __init__(self, url: str, login: Login) -> None:
+        self.url = _checked(url)
+        self._http = httpx.Client(
+            base_url=self.url,
+            timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+            trust_env=self.url.host not in _LOOPBACK,
+            headers=_headers(login),
+            verify=ssl.create_default_context() if self.url.scheme == "https" else False,
+        )
+
+    @property
+    def shown(self) -> str:
+        """The address without user and password."""
+        return str(self.url.copy_with(username=None, password=None)).rstrip("/")
+
+    def send(self, request: Request) -> Any:
+        """The JSON of the answer."""
+        try:
+            answer = self._http.request(request.method, request.target, json=request.body)
+        except httpx.TimeoutException:
+            raise ServiceAway(f"{self.shown} does not answer in time. {self._remedy}") from None
+        except httpx.TransportError as error:
+            reason = _ERRNO.sub("", str(error)) or type(error).__name__
+            remedy = _TRUST if "CERTIFICATE_VERIFY" in reason else self._remedy
+            raise ServiceAway(
+                f"Reindex Queue cannot be reached at {self.shown}: {reason}. {remedy}"
+            ) from None
+        return self._content(answer)
+
+    def ask(self, request: Request, model: type[M]) -> M:
+        """The answer as its model."""
+        return self.understood(self.send(request), model)
+
+    def understood(self, answer: Any, model: type[M]) -> M:
+        try:
+            return model.model_validate(answer)
+        except ValidationError:
+            raise self._stranger() from None
+
+    def _content(self, answer: httpx.Response) -> Any:
+        body = _json_of(answer)
+        if answer.is_success and body is not None:
+            return body
+        envelope = cast(dict[str, Any], body) if isinstance(body, dict) else {}
+        if "statusCode" not in envelope or "message" not in envelope:
+            raise self._stranger()
+        message = str(envelope["message"])
+        if answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
+            raise ServiceAway(message)
+        if answer.status_code == HTTPStatus.UNAUTHORIZED:
+            raise Refusal(answer.status_code, _LOG_IN)
+        raise Refusal(answer.status_code, message)
+
+    def _stranger(self) -> Trouble:
+        return Trouble(
+            f"{self.shown} answers, but not as this release of Reindex Queue does. {self._where}"
+        )
+
+    @property
+    def _remedy(self) -> str:
+        return f"Start it with: reindex-queue serve. {self._where}"
+
+    _where = "If it is elsewhere, name it with --url or REINDEX_QUEUE_URL."
+
+
+def _headers(login: Login) -> httpx.Headers:
+    given = {"authorization": login.header} if login.header else {}
+    return httpx.Headers(HEADERS | given, encoding="utf-8")
+
+
+def _json_of(answer: httpx.Response) -> Any:
+    try:
+        return answer.json()
+    except ValueError:
+        return None
+
+
+def _checked(url: str) -> httpx.URL:
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise Misuse(f"--url {url}: {error}") from None
+    if parsed.scheme not in ("http", "https") or not parsed.host or parsed.query:
+        raise Misuse(f"--url {url}: name it as http://host:port")
+    return parsed

@@ -1,0 +1,99 @@
+"""The requests behind the commands, and how they are written with curl."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit, urlunsplit
+
+from app.domain.state import State
+
+KIBANA = "/api/upgrade_assistant/reindex"
+HEADERS = {"kbn-xsrf": "true"}
+"""Services may be set to demand it of changing requests; it does no harm to others."""
+MOST_AN_ARGUMENT = 100_000
+"""Characters; a single argument of a command may have 131,072 bytes on Linux."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request to the service. `body` is sent as JSON."""
+
+    method: str
+    path: str
+    query: Sequence[tuple[str, str]] = ()
+    body: Any = None
+
+    @property
+    def target(self) -> str:
+        """Path and query, quoted."""
+        return self.path + (f"?{urlencode(self.query)}" if self.query else "")
+
+
+def batch(names: Sequence[str]) -> Request:
+    return Request("POST", f"{KIBANA}/batch", body={"indexNames": list(names)})
+
+
+def cancel(index: str) -> Request:
+    return Request("POST", f"{KIBANA}/{quote(index, safe='')}/cancel")
+
+
+def operations(
+    states: Iterable[State] = (),
+    *,
+    limit: int,
+    index: str | None = None,
+    batch_id: str | None = None,
+    after: str | None = None,
+    newest_first: bool = False,
+    counts: bool = False,
+) -> Request:
+    query = [("state", state.value) for state in states]
+    query += [("index", index)] if index is not None else []
+    query += [("batch", batch_id)] if batch_id is not None else []
+    query += [("order", "desc")] if newest_first else []
+    query += [("counts", "true")] if counts else []
+    query += [("limit", str(limit))]
+    query += [("after", after)] if after is not None else []
+    return Request("GET", "/api/v1/operations", query)
+
+
+def newest_of(index: str) -> Request:
+    return operations(index=index, limit=1, newest_first=True)
+
+
+def operation(operation_id: str) -> Request:
+    return Request("GET", f"/api/v1/operations/{quote(operation_id, safe='')}")
+
+
+def worker() -> Request:
+    return Request("GET", "/api/v1/worker")
+
+
+def doctor() -> Request:
+    return Request("GET", "/api/v1/doctor")
+
+
+def curl(url: str, request: Request, login: str = "") -> str:
+    """The same request as a line for a shell; a long body comes as a here-document.
+
+    `login`: words for the shell that log in. A password in `url` is left out: curl asks for it.
+    """
+    parts = urlsplit(url)
+    plain = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    words = ["-u", parts.username] if parts.username else []
+    if request.method != "GET":
+        words += ["-X", request.method]
+        words += [w for key, value in HEADERS.items() for w in ("-H", f"{key}: {value}")]
+    words.append(plain.rstrip("/") + request.target)
+    start = " ".join(["curl", "-sS", *([login] if login and not parts.username else [])])
+    if request.body is None:
+        return f"{start} {shlex.join(words)}"
+    body = json.dumps(request.body, ensure_ascii=False)
+    words += ["-H", "content-type: application/json"]
+    if len(body) <= MOST_AN_ARGUMENT:
+        return f"{start} {shlex.join([*words, '-d', body])}"
+    return f"{start} {shlex.join(words)} --data-binary @- <<'END'\n{body}\nEND"

@@ -1,0 +1,107 @@
+"""`reindex-queue serve`: the service as a process."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import signal
+import socket
+
+import typer
+import uvicorn
+from pydantic import ValidationError
+
+from app import telemetry
+from app.domain.errors import StoreTrouble
+from app.main import create_app
+from app.settings import Settings
+
+log = telemetry.logger(__name__)
+
+STOP_SECONDS = 5
+"""So long may open requests take to end at a stop; the worker has its own time after it."""
+
+
+def serve(host: str | None, port: int | None) -> None:
+    """Runs until a signal. `host` and `port` win over the settings."""
+    settings = _settings()
+    telemetry.configure(json=settings.reindex_log_json, level=settings.reindex_log_level)
+    host = host or settings.server_host
+    port = settings.server_port if port is None else port
+    with _listener(host, port) as listener:
+        _refuse_open_door(settings, listener)
+        try:
+            asyncio.run(_serve(settings, listener))
+        except StoreTrouble as error:
+            line = " ".join(error.message.split()).removeprefix("DATABASE_URL ")
+            typer.echo(f"DATABASE_URL: {line}", err=True)
+            raise typer.Exit(1) from None
+
+
+async def _serve(settings: Settings, listener: socket.socket) -> None:
+    """The lifespan is run here and not by uvicorn, which makes a traceback of every trouble in it.
+
+    uvicorn also raises every signal it took once more when it is done, so its own handler is put
+    in place for that: a stop that was asked for ends with exit code 0.
+    """
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=STOP_SECONDS,
+        ssl_certfile=settings.server_ssl_certificate,
+        ssl_keyfile=settings.server_ssl_key,
+    )
+    server = uvicorn.Server(config)
+    async with app.router.lifespan_context(app):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, server.handle_exit)
+        host, port, *_ = listener.getsockname()
+        log.info("listening", host=host, port=port)
+        await server.serve(sockets=[listener])
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C does not wait any more
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    """Bound before anything else: a service nobody can reach must not take the worker role."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address, family=family, backlog=2048)
+    except OSError as error:
+        typer.echo(
+            f"SERVER_HOST, SERVER_PORT: cannot listen on {host}:{port}: {error.strerror}. "
+            "Is another service running there?",
+            err=True,
+        )
+        raise typer.Exit(1) from None
+
+
+def _refuse_open_door(settings: Settings, listener: socket.socket) -> None:
+    """Beyond this machine nobody is let in without a login, unless somebody has said so."""
+    address = listener.getsockname()[0].partition("%")[0]
+    if ipaddress.ip_address(address).is_loopback or settings.guarded:
+        return
+    if not settings.server_allow_anonymous:
+        typer.echo(
+            f"SERVER_HOST: {address} can be reached from other machines, and anybody there could "
+            "reindex and cancel. Set SERVER_USERNAME and SERVER_PASSWORD, or SERVER_APIKEY; or, "
+            "behind a proxy that asks for a login, SERVER_ALLOW_ANONYMOUS=true.",
+            err=True,
+        )
+        raise typer.Exit(2)
+    log.warning("anonymous_access", host=address)
+
+
+def _settings() -> Settings:
+    try:
+        return Settings()
+    except ValueError as error:
+        if not isinstance(error, ValidationError):
+            typer.echo(str(error), err=True)
+            raise typer.Exit(2) from None
+        for fault in error.errors():
+            name = ".".join(str(part) for part in fault["loc"]).upper() or "settings"
+            typer.echo(f"{name}: {fault['msg'].removeprefix('Value error, ')}", err=True)
+        raise typer.Exit(2) from None

@@ -1,0 +1,153 @@
+"""What the commands show of operations, the worker and the doctor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from app.api.v1.schemas import (
+    DoctorAnswer,
+    Held,
+    OperationDetails,
+    OperationSummary,
+    ProgressReport,
+    WorkerAnswer,
+)
+from app.cli.tables import Row, Table, say, show, show_grid, styled
+from app.cli.words import compact, count, doing, percent, speed
+from app.domain.durations import spoken
+from app.domain.state import State
+
+COLUMNS = ("index", "state", "documents", "done", "speed", "eta")
+NUMBERS = frozenset({"documents", "done", "speed", "eta"})
+MOST_EVENTS = 12
+
+
+def operations(shown: Sequence[OperationSummary]) -> None:
+    rows = [Row([o.index_name, doing(o), *_progress(o.progress)], why(o)) for o in shown]
+    show(Table(COLUMNS, rows, NUMBERS))
+
+
+def ended(shown: Sequence[OperationSummary]) -> None:
+    rows = [Row([o.index_name, o.state.value, _clock(o.ended_at), took(o)], why(o)) for o in shown]
+    show(Table(("index", "state", "ended", "took"), rows, frozenset({"took"})))
+
+
+def why(operation: OperationSummary) -> str:
+    """Why it waits, goes back or has failed; empty where it simply goes on."""
+    parts: list[str] = []
+    if operation.error:
+        parts.append(operation.error.message)
+    if operation.hold and not operation.state.ended:
+        parts.append(held(operation.hold))
+    if operation.cancel_requested and operation.state is not State.UNDOING:
+        parts.append("is being cancelled")
+    return "; ".join(parts)
+
+
+def held(hold: Held) -> str:
+    """How long it waits, when it tries again, and for what it waits."""
+    now = datetime.now(UTC)
+    since = f"waits for {spoken((now - hold.since).total_seconds())}" if hold.since else "waits"
+    left = (hold.next_attempt_at - now).total_seconds() if hold.next_attempt_at else 0.0
+    again = f", next try in {spoken(left)}" if left >= 1 else ""
+    return f"{since}{again}: {hold.reason}"
+
+
+def took(operation: OperationSummary) -> str:
+    if operation.started_at is None or operation.ended_at is None:
+        return ""
+    return spoken((operation.ended_at - operation.started_at).total_seconds())
+
+
+def _progress(progress: ProgressReport | None) -> list[str]:
+    if progress is None:
+        return ["", "", "", ""]
+    eta = progress.eta_seconds
+    return [
+        f"{compact(progress.documents_done)}/{compact(progress.documents_total)}",
+        percent(progress.fraction),
+        speed(progress.speed),
+        "" if eta is None else spoken(eta),
+    ]
+
+
+def _clock(at: datetime | None) -> str:
+    """Local time; with the day where it is not today."""
+    if at is None:
+        return ""
+    here = at.astimezone()
+    today = here.date() == datetime.now().astimezone().date()
+    return here.strftime("%H:%M:%S" if today else "%Y-%m-%d %H:%M")
+
+
+def worker(answer: WorkerAnswer) -> None:
+    """Who works with what, and how much there is to do."""
+    cluster = answer.elasticsearch
+    reached = f"Elasticsearch {', '.join(cluster.versions)}" if cluster.reachable else cluster.error
+    holder = "" if answer.role.mine else f" ({answer.role.holder or 'nobody'} has the role)"
+    rows = [
+        ("worker", f"{answer.state}{holder}; {answer.database}; {reached}"),
+        ("queue", counted(answer.counts)),
+    ]
+    if answer.waits_for and not any(operation.hold for operation in answer.in_hand):
+        rows.append(("waits for", answer.waits_for))
+    show_grid(rows)
+
+
+def counted(counts: dict[State, int]) -> str:
+    """`1 running, 16 waiting, 3 completed`; the states without any are left out."""
+    found = [f"{number:,} {state.value}" for state, number in counts.items() if number]
+    return ", ".join(found) or "nothing was queued yet"
+
+
+def details(operation: OperationDetails) -> None:
+    """Everything that a person wants to know of one operation."""
+    facts = [
+        ("index", operation.index_name),
+        ("new index", operation.new_index_name),
+        ("state", doing(operation)),
+        ("why", why(operation)),
+        ("progress", _sentence(operation.progress)),
+        ("queued", f"{_clock(operation.queued_at)} by {operation.caller}"),
+        ("started", _clock(operation.started_at)),
+        (
+            "ended",
+            f"{_clock(operation.ended_at)}, took {took(operation)}" if took(operation) else "",
+        ),
+        ("proof", _proof(operation)),
+        ("id", operation.id),
+    ]
+    show_grid([(label, value) for label, value in facts if value])
+    events = operation.events[-MOST_EVENTS:]
+    say()
+    show_grid(
+        [(_clock(e.at), f"{e.what}: {e.text}" if e.text else e.what) for e in events],
+        ["dim"] * len(events),
+    )
+
+
+def _sentence(progress: ProgressReport | None) -> str:
+    if progress is None:
+        return ""
+    done, percents, now, eta = _progress(progress)
+    rate = now or speed(progress.overall_speed)
+    words = [f"{done} documents", percents, rate, f"ETA {eta}" if eta else ""]
+    windows = count(progress.windows_total, "window")
+    return ", ".join(word for word in words if word) + f" ({windows})"
+
+
+def _proof(operation: OperationDetails) -> str:
+    proof = operation.proof
+    return f"{proof.documents:,} documents on both sides ({proof.level})" if proof else ""
+
+
+def doctor(answer: DoctorAnswer) -> None:
+    """A line a check, its remedy below."""
+    rows: list[tuple[str, str, str]] = []
+    styles: list[str] = []
+    for check in answer.checks:
+        rows.append((check.verdict, check.name, check.finding))
+        rows += [("", "", f"-> {check.remedy}")] if check.remedy else []
+        styles += [styled(check.verdict)] * (2 if check.remedy else 1)
+    show_grid(rows, styles)

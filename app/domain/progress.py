@@ -1,0 +1,105 @@
+"""How far a copy is, how fast it goes, and when it will be done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+FRESH_SECONDS = 5.0
+"""Progress is saved at least this often while a copy runs; an older one has come to a stop."""
+RECENT_SECONDS = 10.0
+"""The speed of now is that of these last seconds."""
+LEAST_FRACTION = 0.01
+"""Below it there is no estimate: it would be a guess."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A window that is being copied (`ended_at` None), or was a moment ago."""
+
+    seen: int
+    started_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True)
+class CopyFigures:
+    """The windows of one operation, added up.
+
+    `documents` and `done` count as the plan does (nested children too), `seen` counts what tasks
+    have handled. `ended_at`: of the last window, None while one is not done.
+    """
+
+    windows: int
+    windows_done: int
+    documents: int
+    done: int
+    seen: int
+    started_at: datetime | None
+    ended_at: datetime | None
+    recent: Sequence[Stretch] = ()
+
+
+@dataclass(frozen=True)
+class Progress:
+    """`fraction`: 0 to 1. Speeds in documents a second, None where nothing is measured (yet)."""
+
+    fraction: float
+    documents_done: int
+    documents_total: int
+    windows_done: int
+    windows_total: int
+    speed: float | None
+    overall_speed: float | None
+    remaining_seconds: float | None
+
+
+def progress_of(
+    figures: CopyFigures, fraction: float, saved_at: datetime, now: datetime, *, moving: bool
+) -> Progress:
+    """What `figures`, as they were at `saved_at`, say at `now`.
+
+    `overall_speed` includes all pauses. `fraction` is what was shown before: it never goes back.
+    Where the copy does not move (`moving`: it waits, or has ended) there is neither a speed now
+    nor an estimate.
+    """
+    measured_at = saved_at if (now - saved_at).total_seconds() < FRESH_SECONDS else now
+    overall = _rate(figures.seen, figures.started_at, figures.ended_at or measured_at)
+    speed = _recent_rate(figures.recent, measured_at) if moving else None
+    left = max(figures.documents - figures.done, 0)
+    return Progress(
+        fraction=fraction,
+        documents_done=figures.done,
+        documents_total=figures.documents,
+        windows_done=figures.windows_done,
+        windows_total=figures.windows,
+        speed=speed,
+        overall_speed=overall,
+        remaining_seconds=_remaining(left, speed or overall, fraction) if moving else None,
+    )
+
+
+def _rate(documents: float, since: datetime | None, until: datetime) -> float | None:
+    seconds = (until - since).total_seconds() if since else 0.0
+    return documents / seconds if seconds > 0 else None
+
+
+def _recent_rate(stretches: Sequence[Stretch], until: datetime) -> float | None:
+    """Over the last `RECENT_SECONDS`, as if each window had been copied at an even speed."""
+    since = until - timedelta(seconds=RECENT_SECONDS)
+    documents = 0.0
+    for stretch in stretches:
+        end = stretch.ended_at or until
+        whole = (end - stretch.started_at).total_seconds()
+        inside = (min(end, until) - max(stretch.started_at, since)).total_seconds()
+        if whole > 0 and inside > 0:
+            documents += stretch.seen * inside / whole
+    started = min((stretch.started_at for stretch in stretches), default=None)
+    return _rate(documents, max(started, since) if started else None, until)
+
+
+def _remaining(left: int, speed: float | None, fraction: float) -> float | None:
+    if not speed or fraction < LEAST_FRACTION:
+        return None
+    return left / speed

@@ -1,0 +1,49 @@
+"""Cutting a source into windows."""
+
+from __future__ import annotations
+
+import math
+
+from app.domain.operation import Operation, Work
+from app.domain.windows import Window, batch_for, cut, cuts_needed
+from app.elastic.answers import ShardStats
+from app.elastic.cluster import Cluster
+
+
+async def windows_of(work: Work, stats: dict[int, ShardStats], cluster: Cluster) -> list[Window]:
+    """Divides each shard's range of sequence numbers into windows of about the same size.
+
+    The source stands still, so `_seq_no` is a stable coordinate. A shard without documents has no
+    window.
+    """
+    operation, limits = work.operation, work.limits
+    most = min(limits.batch_documents, _result_window(operation))
+    windows: list[Window] = []
+    for number in sorted(stats):
+        shard = stats[number]
+        if not shard.documents:
+            continue
+        boundaries = await _boundaries(work, number, shard, cluster)
+        batch = batch_for(shard.documents, shard.size, most)
+        windows += cut(number, len(windows), shard.documents, boundaries, batch)
+    return windows
+
+
+def _result_window(operation: Operation) -> int:
+    """`source.size` must not be above the source's `index.max_result_window` (400 otherwise)."""
+    assert operation.source is not None
+    return operation.source.result_window
+
+
+async def _boundaries(work: Work, shard: int, stats: ShardStats, cluster: Cluster) -> list[int]:
+    limits = work.limits
+    source = work.operation.source
+    assert source is not None
+    least = -(-limits.in_flight // source.shards)
+    cuts = cuts_needed(stats.documents, limits.window_documents, least)
+    if not cuts or not source.searchable_seq_nos:
+        return []
+    percents = [100 * (n + 1) / (cuts + 1) for n in range(cuts)]
+    index = work.operation.index_name
+    estimated = await cluster.percentiles_of_seq_no(index, shard, percents)
+    return [math.ceil(value) for value in estimated if math.isfinite(value)]

@@ -1,0 +1,176 @@
+"""The doctor: what is wrong with everything the queue needs, and how to mend it, in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from app.domain.brief import Brief
+from app.domain.durations import spoken
+from app.domain.errors import ReindexQueueError, StoreTrouble
+from app.domain.names import IndexName
+from app.domain.state import LIVE
+from app.elastic.answers import Version
+from app.elastic.view import ClusterView
+from app.reindex.checkup import IN_HAND, Checkup
+from app.reindex.privileges import Need, missing
+from app.reindex.worker import Worker
+from app.store.listing import Filter
+from app.store.store import Store
+
+OLDEST = (7, 17)
+NEWEST_MAJOR = 9
+LONG_SECONDS = 60.0
+"""A hold shorter than this passes by itself more often than not."""
+MOST_HELD = 10
+NAMES_A_QUESTION = 500
+ANY = Need(IndexName("reindex-queue-any"), IndexName("reindexed-reindex-queue-any"))
+"""Asked for where no operation is there: who may reindex one index may usually reindex all."""
+
+
+class Verdict(StrEnum):
+    """`UNKNOWN`: it could not be looked at."""
+
+    OK = "ok"
+    WARNING = "warning"
+    WRONG = "wrong"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Check:
+    """`remedy`: what to do about it, None where nothing has to be done."""
+
+    name: str
+    verdict: Verdict
+    finding: str
+    remedy: str | None = None
+
+
+class Doctor:
+    """Looks at everything; one trouble does not hide another."""
+
+    def __init__(
+        self, store: Store, cluster: ClusterView, checkup: Checkup, worker: Worker
+    ) -> None:
+        self._store = store
+        self._cluster = cluster
+        self._checkup = checkup
+        self._worker = worker
+
+    async def examine(self) -> list[Check]:
+        checks = [await self._database()]
+        stored = checks[0].verdict is Verdict.OK
+        checks += [await self._role() if stored else _unknown("worker", "the database")]
+        held = await self._holds() if stored else [_unknown("queue", "the database")]
+        return [*await self._elasticsearch(stored=stored), *checks, *held]
+
+    async def _database(self) -> Check:
+        try:
+            await self._store.ping()
+        except StoreTrouble as error:
+            remedy = "Start the database, or correct DATABASE_URL and start the service again."
+            return Check("database", Verdict.WRONG, error.message, remedy)
+        return Check("database", Verdict.OK, f"{self._store.kind} answers")
+
+    async def _elasticsearch(self, *, stored: bool) -> list[Check]:
+        report = await self._checkup.cluster()
+        names = ("versions", "privileges")
+        if report.error:
+            remedy = "Queued operations wait for it and go on by themselves."
+            away = Check("elasticsearch", Verdict.WRONG, report.error, remedy)
+            return [away, *(_unknown(name, "Elasticsearch") for name in names)]
+        shown = ", ".join(version.number for version in report.versions)
+        reached = Check("elasticsearch", Verdict.OK, f"answers, version {shown}")
+        rights = await self._privileges() if stored else _unknown("privileges", "the database")
+        return [reached, of_versions(report.versions), rights]
+
+    async def _privileges(self) -> Check:
+        try:
+            if not await self._cluster.security_on():
+                return Check("privileges", Verdict.OK, "the cluster has no security to ask")
+            return await self._lacking()
+        except ReindexQueueError as error:
+            return Check("privileges", Verdict.UNKNOWN, error.message)
+
+    async def _lacking(self) -> Check:
+        """For the first live operations; without any, what every operation needs."""
+        live = await self._store.listing.page(Filter(LIVE), NAMES_A_QUESTION // 2)
+        needs = [Need(IndexName(b.index_name), IndexName(b.new_index_name)) for b in live]
+        versions = await self._cluster.node_versions()
+        lacking = await missing(self._cluster, needs or [ANY], versions[0].major)
+        faults = list(dict.fromkeys(word for words in lacking.values() for word in words))
+        for need in needs[:MOST_HELD]:
+            if await self._cluster.restriction_on(need.index):
+                faults.append(f"all documents and fields of {need.index}")
+        if not faults:
+            return Check("privileges", Verdict.OK, "the service's user has all it needs")
+        more = f" and {len(faults) - 5} more" if len(faults) > 5 else ""
+        return Check(
+            "privileges",
+            Verdict.WRONG,
+            f"the service's user lacks {'; '.join(faults[:5])}{more}",
+            "Grant these to the user of ELASTICSEARCH_USERNAME or ELASTICSEARCH_APIKEY.",
+        )
+
+    async def _role(self) -> Check:
+        report = self._worker.report
+        if not report.alive:
+            said = f"the worker is {report.state}" + (f": {report.error}" if report.error else "")
+            remedy = "See the service's log; a worker that was stopped needs a new start."
+            return Check("worker", Verdict.WRONG, said, remedy)
+        if report.at_work:
+            return Check("worker", Verdict.OK, f"{report.state}; this service has the worker role")
+        try:
+            holder = await self._store.role.holder()
+        except StoreTrouble as error:
+            return Check("worker", Verdict.UNKNOWN, error.message)
+        if holder:
+            return Check("worker", Verdict.OK, f"{report.state}; {holder} has the worker role")
+        finding = f"{report.state}; nobody has the worker role at this moment"
+        return Check("worker", Verdict.WARNING, finding, "Ask again in some seconds.")
+
+    async def _holds(self) -> list[Check]:
+        try:
+            in_hand = await self._store.listing.page(Filter(IN_HAND), MOST_HELD)
+        except StoreTrouble as error:
+            return [Check("queue", Verdict.UNKNOWN, error.message)]
+        held = [_of_hold(brief) for brief in in_hand if brief.hold_reason]
+        return held or [Check("queue", Verdict.OK, "nothing is held up")]
+
+
+def _unknown(name: str, because: str) -> Check:
+    return Check(name, Verdict.UNKNOWN, f"not looked at, since {because} is away")
+
+
+def of_versions(versions: list[Version]) -> Check:
+    """One supported major, or what is wrong with it. `versions`: oldest first, at least one."""
+    shown = ", ".join(version.number for version in versions)
+    if versions[0].major != versions[-1].major:
+        return Check(
+            "versions",
+            Verdict.WRONG,
+            f"the nodes have different major versions: {shown}",
+            "Finish the upgrade of all nodes; operations wait until then.",
+        )
+    if versions[0].parts < OLDEST:
+        remedy = "Upgrade the cluster to 7.17 first."
+        return Check("versions", Verdict.WRONG, f"{shown} is older than 7.17", remedy)
+    if versions[-1].major > NEWEST_MAJOR:
+        remedy = "Use a newer release of Reindex Queue."
+        return Check("versions", Verdict.WARNING, f"{shown} is newer than this release", remedy)
+    return Check("versions", Verdict.OK, "one major, and a supported one")
+
+
+def _of_hold(brief: Brief) -> Check:
+    assert brief.hold_since is not None
+    seconds = (datetime.now(UTC) - brief.hold_since).total_seconds()
+    tried = f"tried {brief.attempts} times" if brief.attempts > 1 else "tried once"
+    return Check(
+        "queue",
+        Verdict.WRONG if seconds >= LONG_SECONDS else Verdict.WARNING,
+        f"{brief.index_name} has waited for {spoken(seconds)} ({tried}): {brief.hold_reason}",
+        "It goes on by itself once that is over. To take it out of the queue: "
+        f"reindex-queue cancel {brief.index_name}",
+    )

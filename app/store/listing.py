@@ -1,0 +1,199 @@
+"""Operations by the page: filtered, in order, and only the columns that a list shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Executable,
+    SQLColumnExpression,
+    TextClause,
+    and_,
+    case,
+    cast,
+    func,
+    or_,
+    select,
+    union_all,
+)
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import col
+
+from app.domain.brief import Brief
+from app.domain.operation import BACK, Source, Status
+from app.domain.progress import CopyFigures, Stretch
+from app.domain.queue_entry import QueueEntry
+from app.domain.state import BY_STATUS, State
+from app.domain.windows import WindowState
+from app.store.rows import read_rows, read_tuples
+from app.store.tables import ENDED_ROWS, LIVE_ROWS, OperationRow, WindowRow
+
+_BRIEF = tuple(getattr(OperationRow, name) for name in Brief.model_fields)
+_BRIEFS = TypeAdapter(list[Brief])
+_QUEUE_ENTRY: Any = [
+    case((col(OperationRow.started_at).is_not(None), OperationRow.updated_at))
+    if name == "updated_at"  # parsing the times of ten thousand that wait would be felt
+    else getattr(OperationRow, name)
+    for name in QueueEntry._fields
+]
+_status = col(OperationRow.status)
+_told = [(_status == status.value, state.value) for status, state in BY_STATUS.items()]
+_ended_state = case(*_told).label("state")
+_state = case(
+    *_told,
+    (col(OperationRow.goal).in_([goal.value for goal in BACK]), State.UNDOING.value),
+    (col(OperationRow.started_at).is_(None), State.WAITING.value),
+    (col(OperationRow.hold_reason).is_not(None), State.HOLDING.value),
+    else_=State.RUNNING.value,
+).label("state")
+"""`domain.state.state_of` in SQL."""
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which operations; an empty field does not divide them."""
+
+    states: Sequence[State] = ()
+    index: str | None = None
+    batch: str | None = None
+
+
+class Listing:
+    def __init__(self, reader: AsyncEngine, cluster_id: str) -> None:
+        self._reader = reader
+        self._cluster_id = cluster_id
+
+    async def queue(self) -> list[QueueEntry]:
+        """The batch queue: everything in progress that was not started singly, in order."""
+        query = (
+            select(*_QUEUE_ENTRY)
+            .where(
+                *self._conditions(Filter()),
+                _status == int(Status.IN_PROGRESS),
+                col(OperationRow.single).is_(False),
+            )
+            .order_by(col(OperationRow.queued_at))
+        )
+        return [_entry(row) for row in await read_tuples(self._reader, query)]
+
+    async def page(
+        self, wanted: Filter, limit: int, after: int | None = None, *, newest_first: bool = False
+    ) -> list[Brief]:
+        """At most `limit`, by `queued_at`, those beyond `after` only (also a `queued_at`)."""
+        place = col(OperationRow.queued_at)
+        query = select(*_BRIEF).where(*self._conditions(wanted), *_in_states(wanted.states))
+        if after is not None:
+            query = query.where(place < after if newest_first else place > after)
+        query = query.order_by(place.desc() if newest_first else place).limit(limit)
+        return _BRIEFS.validate_python(await read_rows(self._reader, query))
+
+    async def by_id(self, *operation_ids: str) -> list[Brief]:
+        """Those that are there, by `queued_at`."""
+        query = (
+            select(*_BRIEF)
+            .where(*self._conditions(Filter()), col(OperationRow.id).in_(operation_ids))
+            .order_by(col(OperationRow.queued_at))
+        )
+        return _BRIEFS.validate_python(await read_rows(self._reader, query))
+
+    async def counts(self, wanted: Filter) -> dict[State, int]:
+        """How many operations are in each state, whatever `wanted.states` says."""
+        where, number = self._conditions(wanted), func.count().label("number")
+        ended = select(_ended_state, number).where(*where, ENDED_ROWS).group_by(_status)
+        live = select(_state, number).where(*where, LIVE_ROWS).group_by(_state)
+        rows = await read_rows(self._reader, union_all(ended, live))  # at one moment
+        found = {row["state"]: row["number"] for row in rows}
+        return {state: found.get(state.value, 0) for state in State}
+
+    async def copies(self, operation_ids: Sequence[str], since: datetime) -> dict[str, CopyFigures]:
+        """The windows of these operations, added up; who has none is not a key.
+
+        Windows that are copied now, or ended after `since`, are there one by one as well.
+        """
+        if not operation_ids:
+            return {}
+        recent: dict[str, list[Stretch]] = {}
+        for row in await read_rows(self._reader, _recent(operation_ids, since)):
+            recent.setdefault(row.pop("operation_id"), []).append(Stretch(**row))
+        sums = await read_rows(self._reader, _sums(operation_ids))
+        by_owner = {row.pop("operation_id"): row for row in sums}
+        return {
+            owner: CopyFigures(**figures, recent=recent.get(owner, ()))
+            for owner, figures in by_owner.items()
+        }
+
+    def _conditions(self, wanted: Filter) -> list[ColumnElement[bool]]:
+        conditions = [col(OperationRow.cluster_id) == self._cluster_id]
+        if wanted.index is not None:
+            conditions.append(col(OperationRow.index_name) == wanted.index)
+        if wanted.batch is not None:
+            conditions.append(col(OperationRow.batch_id) == wanted.batch)
+        return conditions
+
+
+def _entry(row: Sequence[Any]) -> QueueEntry:
+    entry = QueueEntry._make(row)
+    source: Any = entry.source
+    return entry if source is None else entry._replace(source=Source.model_validate(source))
+
+
+def _in_states(states: Sequence[State]) -> list[ColumnElement[bool] | TextClause]:
+    """With what lets the database take an index: most operations have ended."""
+    if not states:
+        return []
+    conditions: list[ColumnElement[bool] | TextClause] = [
+        _state.in_([state.value for state in states])
+    ]
+    ended = {status.value for status, state in BY_STATUS.items() if state in states and state.ended}
+    if all(state.ended for state in states):
+        conditions += [ENDED_ROWS, _status.in_(sorted(ended))]
+    elif not ended:
+        conditions.append(LIVE_ROWS)
+    return conditions
+
+
+def _sums(operation_ids: Sequence[str]) -> Executable:
+    """One row an operation, named as the fields of `CopyFigures`."""
+    documents, seen = col(WindowRow.documents), col(WindowRow.seen)
+    is_done = col(WindowRow.state) == WindowState.DONE.value
+    windows, windows_done = func.count(), func.count(case((is_done, 1)))
+    done = case((is_done, documents), (seen < documents, seen), else_=documents)
+    return (
+        select(
+            col(WindowRow.operation_id),
+            windows.label("windows"),
+            windows_done.label("windows_done"),
+            _total(documents).label("documents"),
+            _total(done).label("done"),
+            _total(seen).label("seen"),
+            func.min(WindowRow.started_at).label("started_at"),
+            case((windows == windows_done, func.max(WindowRow.ended_at))).label("ended_at"),
+        )
+        .where(col(WindowRow.operation_id).in_(operation_ids))
+        .group_by(col(WindowRow.operation_id))
+    )
+
+
+def _total(column: SQLColumnExpression[Any]) -> ColumnElement[int]:
+    """PostgreSQL would answer with a decimal number."""
+    return cast(func.sum(column), BigInteger)
+
+
+def _recent(operation_ids: Sequence[str], since: datetime) -> Executable:
+    state, ended_at = col(WindowRow.state), col(WindowRow.ended_at)
+    return select(
+        col(WindowRow.operation_id), col(WindowRow.seen), col(WindowRow.started_at), ended_at
+    ).where(
+        col(WindowRow.operation_id).in_(operation_ids),
+        col(WindowRow.started_at).is_not(None),
+        or_(
+            state == WindowState.RUNNING.value,
+            and_(state == WindowState.DONE.value, ended_at > since),
+        ),
+    )

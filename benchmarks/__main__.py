@@ -1,0 +1,70 @@
+"""`python -m benchmarks [PART …]`: measures, prints a table, writes CSV to benchmarks/results."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from app import telemetry
+from benchmarks import copying, history, overhead, queueing, small_indices
+from benchmarks.report import Line, show, write
+from testbed.elasticsearch import ElasticsearchServer
+from tests.elasticsearch import Elastic
+
+RESULTS = Path(__file__).parent / "results"
+Part = Callable[[Elastic, Path, argparse.Namespace], Awaitable[list[Line]]]
+
+PARTS: dict[str, Part] = {
+    "small": lambda es, _, a: small_indices.measure(es, a.pairs, a.indices),
+    "overhead": lambda es, folder, _: overhead.measure(es, f"sqlite:///{folder}/own.db", 60),
+    "queueing": lambda es, folder, a: queueing.measure(es, folder, a.pairs),
+    "history": lambda es, folder, a: history.measure(es, folder, a.pairs, 20),
+    "copying": lambda es, _, a: copying.measure(es, a.pairs, a.documents),
+}
+
+
+def main() -> int:
+    arguments = _parser().parse_args()
+    telemetry.configure(json=False, level="ERROR")
+    RESULTS.mkdir(exist_ok=True)
+    print(
+        f"{os.cpu_count()} cores, Python {platform.python_version()}, load {os.getloadavg()[0]:.1f}"
+    )
+    for name in arguments.parts or PARTS:
+        print(f"\n{name}", file=sys.stderr, flush=True)
+        lines = asyncio.run(_measure(PARTS[name], arguments))
+        show(lines)
+        write(lines, RESULTS / f"{name}.csv")
+    return 0
+
+
+async def _measure(part: Part, arguments: argparse.Namespace) -> list[Line]:
+    """Every part has a server of its own, so that none pays for the litter of another."""
+    with (
+        ElasticsearchServer("8.19", full_speed=True) as server,
+        Elastic(server.url) as es,
+        tempfile.TemporaryDirectory(prefix="rq-bench-") as folder,
+    ):
+        es.put("/_cluster/settings", {"persistent": {"cluster.max_shards_per_node": 20_000}})
+        return await part(es, Path(folder), arguments)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=[[], *PARTS], default=[], metavar="PART")
+    parser.add_argument("--pairs", type=int, default=5, help="runs of each side (default 5)")
+    parser.add_argument("--indices", type=int, default=100, help="small indices (default 100)")
+    parser.add_argument(
+        "--documents", type=int, default=1_000_000, help="documents to copy (default a million)"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

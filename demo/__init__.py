@@ -1,0 +1,1 @@
+"""The whole upgrade on real servers, for somebody who watches: `make demo`."""

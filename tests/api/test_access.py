@@ -1,0 +1,68 @@
+"""Logging in to the service, and that nothing of a secret comes out."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from tests.e2e.process import ServiceProcess
+from tests.elasticsearch import Elastic
+from tests.service import BASE, running_service
+
+SECRETS = {"server_username": "ops", "server_password": "s3cret-ä", "server_apikey": "k-123"}
+
+
+async def test_without_a_login_only_the_probes_answer(
+    elasticsearch_url: str, sqlite_url: str, es: Elastic, caplog: pytest.LogCaptureFixture
+) -> None:
+    es.put("/plain")
+    caplog.set_level(logging.INFO)
+    async with running_service(elasticsearch_url, sqlite_url, **SECRETS) as service:
+        client = service.client
+        for path in ("/healthz", "/readyz"):
+            assert (await client.get(path)).status_code == 200
+        wrong = [
+            {},
+            {"authorization": "Basic"},
+            {"authorization": "Basic !!!"},
+            {"authorization": "Basic b3BzOndyb25n"},
+            {"authorization": "ApiKey k-124"},
+            {"authorization": "Digest k-123"},
+        ]
+        for headers in wrong:
+            answer = await client.get(f"{BASE}/batch/queue", headers=headers)
+            assert answer.status_code == 401
+            assert answer.json()["error"] == "Unauthorized"
+            assert "Basic realm=" in answer.headers["www-authenticate"]
+        body = {"indexNames": ["plain"]}
+        assert (await client.post(f"{BASE}/batch", json=body)).status_code == 401
+        assert (await client.get("/docs")).status_code == 401
+
+        for scheme in ("ApiKey", "Bearer"):
+            headers = {"authorization": f"{scheme} k-123"}
+            assert (await client.get(f"{BASE}/batch/queue", headers=headers)).status_code == 200
+        posted = await client.post(f"{BASE}/batch", json=body, auth=("ops", "s3cret-ä"))
+        assert posted.status_code == 200
+        operation = await service.parts.reading.operation("plain")
+        assert operation.caller.startswith("api:ops@")
+    for secret in ("s3cret-ä", "k-123"):
+        assert secret not in caplog.text
+
+
+async def test_beyond_loopback_nobody_is_let_in_without_a_login_unless_it_is_said(
+    es: Elastic,
+) -> None:
+    service = ServiceProcess({"ELASTICSEARCH_HOSTS": es.url, "SERVER_HOST": "0.0.0.0"})
+    try:
+        service.spawn()
+        assert await service.ended() == 2
+        assert "SERVER_ALLOW_ANONYMOUS=true" in service.log
+        await service.start(SERVER_ALLOW_ANONYMOUS="true")
+        assert await service.terminate() == 0
+        assert "anonymous_access" in service.log
+        await service.start(SERVER_APIKEY="k-123")
+        assert (await service.client.get(f"{BASE}/batch/queue")).status_code == 401
+        assert "k-123" not in service.log
+    finally:
+        await service.close()

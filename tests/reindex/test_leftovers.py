@@ -1,0 +1,97 @@
+"""What a failed operation leaves in the cluster: nothing of ours that somebody has to tidy up."""
+
+from __future__ import annotations
+
+import json
+
+from aiohttp import web
+
+from testbed.relay import Relay, Seen
+from tests.elasticsearch import Elastic
+from tests.reindex.midway import POLL, all_copied, filled
+from tests.reindex.portrait import as_found, contents
+from tests.service import Service
+
+TARGET = "reindexed-v8-plain"
+
+
+async def test_a_crash_before_the_target_was_recorded_leaves_no_target(
+    relayed: Service, relay: Relay, es: Elastic
+) -> None:
+    """An answer that no code expects, three times, between the creation and its save."""
+    filled(es, "plain")
+    before = as_found(es, "plain")
+
+    async def with_odd_mappings(request: Seen) -> web.Response:
+        answer = await relay.forward(request)
+        assert isinstance(answer.body, bytes)
+        state = json.loads(answer.body)
+        if target := state["metadata"]["indices"].get(TARGET):
+            target["mappings"] = {"_doc": 5}
+        return web.json_response(state, headers={"X-Elastic-Product": "Elasticsearch"})
+
+    relay.when("GET", "^/_cluster/state/metadata/plain,.*mappings$", with_odd_mappings, None)
+    await relayed.post_batch("plain")
+    operation = await relayed.ended("plain")
+    assert operation["status"] == 2
+    assert "fault of Reindex Queue" in operation["errorMessage"]
+    assert es.indices() == {"plain"}
+    assert as_found(es, "plain") == before
+
+    relay.clear()
+    assert (await relayed.post_batch("plain"))["errors"] == []
+    await relayed.completed("plain")
+
+
+async def test_a_target_kept_after_a_failed_second_proof_has_no_marker(
+    relayed: Service, relay: Relay, es: Elastic
+) -> None:
+    filled(es, "plain")
+    released = relay.hold("POST", "^/_aliases")
+    await relayed.post_batch("plain")
+    await relay.wait_for("POST", "^/_aliases")
+    es.put(f"/{TARGET}/_doc/stranger", {"n": 1})
+    released.set()
+    assert (await relayed.ended("plain"))["status"] == 2
+    assert es.indices() == {"plain", TARGET}
+    assert es.aliases(TARGET) == {}
+    assert es.aliases("plain") == {}
+
+
+async def test_the_only_copy_of_a_deleted_source_stays_without_a_marker(
+    relayed: Service, relay: Relay, es: Elastic
+) -> None:
+    filled(es, "plain")
+    documents = contents(es, "plain")
+    released = relay.hold("POST", "^/_aliases")
+    await relayed.post_batch("plain")
+    await relay.wait_for("POST", "^/_aliases")
+    es.delete("/plain")
+    released.set()
+    assert (await relayed.ended("plain"))["status"] == 2
+    assert es.indices() == {TARGET}
+    assert es.aliases(TARGET) == {}
+    assert contents(es, TARGET) == documents
+
+
+async def test_a_kept_target_that_somebody_blocked_does_not_hold_the_queue(
+    relayed: Service, relay: Relay, es: Elastic
+) -> None:
+    filled(es, "plain")
+    filled(es, "next", 3)
+    released = relay.hold("GET", POLL)
+    await relayed.post_batch("plain", "next")
+    await relay.wait_for("GET", POLL)
+    await all_copied(es)
+    swap = relay.hold("POST", "^/_aliases")
+    released.set()
+    await relay.wait_for("POST", "^/_aliases")
+    es.delete("/plain")
+    block = relay.hold("GET", f"^/_cluster/state/metadata/{TARGET}[?]")
+    swap.set()
+    await relay.wait_for("GET", f"^/_cluster/state/metadata/{TARGET}[?]")
+    es.put(f"/{TARGET}/_settings", {"index.blocks.metadata": True})
+    block.set()
+    assert (await relayed.ended("plain"))["status"] == 2
+    await relayed.completed("next")
+    assert "marker left" in [event.what for event in await relayed.events("plain")]
