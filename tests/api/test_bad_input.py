@@ -229,6 +229,17 @@ async def test_an_unknown_route_or_method_is_told_where_the_routes_are(
     assert len(lines) == 1
 
 
+async def test_a_405_names_every_method_of_the_path(service: Service) -> None:
+    for method, path, allowed in (
+        ("OPTIONS", f"{BASE}/a", "GET, POST"),
+        ("DELETE", "/s/space" + BASE + "/a", "GET, POST"),
+        ("PUT", f"{BASE}/batch/queue", "GET"),
+        ("POST", "/docs", "GET"),
+    ):
+        answer = await service.client.request(method, path)
+        assert (answer.status_code, answer.headers["allow"]) == (405, allowed), path
+
+
 async def test_a_repeated_name_is_queued_once_and_told_once(service: Service, es: Elastic) -> None:
     es.put("/a")
     es.put("/b")
