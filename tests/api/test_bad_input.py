@@ -97,7 +97,8 @@ def check_envelope(answer: httpx.Response, status: int, said: str) -> None:
     body = answer.json()
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/json"
-    assert set(body) == {"statusCode", "error", "message"}
+    assert set(body) - {"attributes"} == {"statusCode", "error", "message"}
+    assert ("attributes" in body) == (status == 403)
     assert body["statusCode"] == status
     assert body["error"] == httpx.codes(status).name.replace("_", " ").title()
     assert said in body["message"], body["message"]

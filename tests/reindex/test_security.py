@@ -82,7 +82,11 @@ class Login:
 
     @asynccontextmanager
     async def as_user(self, user: str, password: str = WORD) -> AsyncGenerator[Service]:
-        settings = {"elasticsearch_username": user, "elasticsearch_password": password}
+        settings: dict[str, Any] = {
+            "elasticsearch_username": user,
+            "elasticsearch_password": password,
+            "reindex_synchronous_documents": 0,  # by tasks, so that a test can stop it
+        }
         async with running_service(self._relay.url, self._database(), **settings) as service:
             yield service
 

@@ -70,27 +70,27 @@ def limit_shards(es: Elastic, number: int | None) -> None:
 
 
 async def test_a_cluster_that_is_full_of_shards_is_waited_for_at_every_step_that_adds_some(
-    service: Service, es: Elastic
+    relayed: Service, es: Elastic
 ) -> None:
     """Making the target, opening a closed source, putting the replicas back."""
     filled(es, "first", 1, settings=ALONE)
-    await service.post_batch("first")  # its task's result makes .tasks
-    await service.completed("first")
+    await relayed.post_batch("first")  # its task's result makes .tasks
+    await relayed.completed("first")
     filled(es, "shut", 5, settings={"number_of_replicas": 1})
     documents, make = contents(es, "shut"), made_anew(es, "shut")
     es.post("/shut/_close")
 
     limit_shards(es, 2)
-    await service.post_batch("shut")
-    await service.holds("shut", "this action would add [1]")
+    await relayed.post_batch("shut")
+    await relayed.holds("shut", "this action would add [1]")
     assert es.blocks("shut") == {}
     limit_shards(es, 3)
-    await service.holds("shut", "this action would add [2]")
+    await relayed.holds("shut", "this action would add [2]")
     limit_shards(es, 5)
-    await service.holds("shut", "this action would add [1]")
-    assert (await service.operation("shut"))["lastCompletedStep"] == 50
+    await relayed.holds("shut", "this action would add [1]")
+    assert (await relayed.operation("shut"))["lastCompletedStep"] == 50
     limit_shards(es, 6)
-    await service.completed("shut")
+    await relayed.completed("shut")
     es.post("/shut/_open?wait_for_active_shards=1")
     assert contents(es, "shut") == documents
     assert made_anew(es, "reindexed-v8-shut") == make
