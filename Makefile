@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LOCK_FLAGS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet
 
-.PHONY: setup check test serve lock kill bench demo
+.PHONY: setup check test serve lock kill fuzz bench demo
 
 setup: $(STAMP)
 
@@ -38,6 +38,11 @@ serve: setup
 kill: setup
 	@$(BIN)/python -m testbed fetch 8.19
 	$(BIN)/python -m tests.e2e.crash_run $(KILL_ARGS)
+
+# Other requests made up from the API's document than the suite's. make fuzz FUZZ_EXAMPLES=1000
+fuzz: setup
+	@$(BIN)/python -m testbed fetch 8.19
+	FUZZ_EXAMPLES=$(or $(FUZZ_EXAMPLES),300) $(BIN)/pytest -n 0 tests/api/test_schemathesis.py
 
 # 7.17 writes, 9.4 refuses, the queue rewrites on 8.19, 9.4 boots. make demo DEMO_ARGS=--keep
 demo: setup

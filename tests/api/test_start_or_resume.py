@@ -240,6 +240,11 @@ async def test_missing_privileges_are_refused_in_kibanas_words(
     answer = await family.start(relayed)
     to = ' to "a-2"' if family.named else ""
     said = f'You do not have adequate privileges to reindex "a"{to}.'
-    check_envelope(answer, 403, said)
-    assert answer.json()["message"] == said
+    assert answer.status_code == 403
+    assert answer.json() == {
+        "statusCode": 403,
+        "error": "Forbidden",
+        "message": said,
+        "attributes": {"missingPrivileges": ["all on a"]},
+    }
     assert await relayed.parts.store.events.after(0) == []

@@ -63,7 +63,7 @@ def _rests_until(window: Window) -> datetime:
     """A window that has to run again rests 1, 2, 4 … seconds after its last attempt."""
     if window.ended_at is None or window.attempt == 1:
         return datetime.min.replace(tzinfo=UTC)
-    seconds = min(LONGEST_PAUSE, 2.0 ** (window.attempt - 2))
+    seconds = min(LONGEST_PAUSE, 2.0 ** min(window.attempt - 2, 5))
     return window.ended_at + timedelta(seconds=seconds)
 
 

@@ -1,0 +1,37 @@
+"""Windows in flight: how long one rests that has to run again."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from app.domain.windows import Window, WindowState
+from app.reindex.copying.flight import (
+    LONGEST_PAUSE,
+    _rests_until,  # pyright: ignore[reportPrivateUsage]
+)
+
+ENDED = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("attempt", "seconds"),
+    [(2, 1), (3, 2), (6, 16), (7, LONGEST_PAUSE), (100, LONGEST_PAUSE), (5000, LONGEST_PAUSE)],
+)
+def test_a_window_rests_for_longer_each_time_and_never_beyond_half_a_minute(
+    attempt: int, seconds: float
+) -> None:
+    """After a night of rejections it has run a thousand times."""
+    window = Window(
+        number=0,
+        shard=0,
+        from_seq_no=None,
+        to_seq_no=None,
+        documents=1,
+        batch=1,
+        state=WindowState.PLANNED,
+        attempt=attempt,
+        ended_at=ENDED,
+    )
+    assert (_rests_until(window) - ENDED).total_seconds() == seconds
