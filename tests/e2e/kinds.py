@@ -60,7 +60,7 @@ class Subject:
         holder = self.target if swapped else self.name
         if self.kind.back:
             holder = next(iter(copies), self.target)
-        expected = {holder} | (copies if self.kind.copy else set())
+        expected = {holder, *(copies if self.kind.copy else ())}
         if indices != expected or len(copies) != (self.kind.copy or self.kind.back):
             return [f"the indices are {sorted(indices)}"]
         faults = [*self._changes(holder, swapped), *self._litter()]
