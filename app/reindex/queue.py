@@ -97,7 +97,7 @@ class Queue:
         key: BatchKey | None = None,
     ) -> tuple[Enqueued, list[RefusedName]]:
         good, refused = await self._admission.admit(requests)
-        earlier = [refusal_entry(name.name, name.error) for name in refused]
+        earlier = [refusal_entry(name.name, name.error) for name in _in_order(requests, refused)]
         queued = await self._operations.enqueue(good, caller, earlier, single=single, key=key)
         refused += [RefusedName(name, error) for name, error in queued.refused.items()]
         self._bell.ring()

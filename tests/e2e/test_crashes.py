@@ -13,6 +13,9 @@ from tests.elasticsearch import Elastic
 SEED = 20
 SWAP = r"_aliases.*remove_index"
 """The request that removes the source and gives its name to the target."""
+CLONE = "/_clone/"
+SWAP_BACK = r"_aliases.*remove_index...\{.index.:.reindexed-v8-"
+"""The request that removes the target and gives its names to the kept copy."""
 
 
 @pytest.fixture
@@ -57,6 +60,25 @@ async def test_a_crash_on_the_way_back_leaves_the_source_as_it_was_found(
     crashes: Crashes, name: str
 ) -> None:
     ending = await crashes.at(KINDS[name], Boundary("request", "after", 1, only=SWAP))
+    assert ending.died
+    assert ending.good, ending
+
+
+@pytest.mark.parametrize(
+    ("name", "side", "only"),
+    [
+        ("kept", "after", CLONE),
+        ("kept", "before", SWAP),
+        ("expired", "after", f"{SWAP}.*kept-"),
+        ("rolled-back", "before", SWAP_BACK),
+        ("rolled-back", "after", SWAP_BACK),
+        ("rolled-back", "after", "PUT /reindexed-v8-[^/]*/_block"),
+    ],
+)
+async def test_a_crash_around_a_kept_copy_neither_loses_it_nor_leaves_it_behind(
+    crashes: Crashes, name: str, side: str, only: str
+) -> None:
+    ending = await crashes.at(KINDS[name], Boundary("request", side, 1, only=only))
     assert ending.died
     assert ending.good, ending
 

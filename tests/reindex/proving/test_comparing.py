@@ -1,0 +1,61 @@
+"""Documents that are the same, and what is said of those that are not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from app.elastic.answers import Document
+from app.reindex.proving.comparing import differences
+
+
+def document(identity: str = "1", source: Any = None, **more: Any) -> Document:
+    return Document(identity, more.get("routing"), more.get("version", 1), source or {"n": 1})
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"a": 1, "b": [1, {"c": None}]},
+        {"half": "\ud800"},
+        {"huge": 123456789012345678901234567890},
+    ],
+)
+def test_the_same_documents_do_not_differ_whatever_their_order(source: dict[str, Any]) -> None:
+    turned = dict(reversed(source.items()))
+    left = [document("1", source), document("2")]
+    assert differences(left, [document("2"), document("1", turned)], versions=True) == []
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ({"n": 1}, {"n": 1.0}),
+        ({"n": 1}, {"n": True}),
+        ({"n": 0}, {"n": False}),
+        ({"n": [1, 2]}, {"n": [2, 1]}),
+        ({"n": None}, {"m": None}),
+        ({"n": "\ud800"}, {"n": "\ud801"}),
+        ({"n": 123456789012345678901234567890}, {"n": 123456789012345678901234567891}),
+    ],
+)
+def test_what_python_takes_for_equal_is_not(left: Any, right: Any) -> None:
+    faults = differences([document("1", left)], [document("1", right)], versions=True)
+    assert faults == ["1 (_source)"]
+
+
+def test_what_differs_is_said() -> None:
+    left = [
+        document("a", routing="x"),
+        document("b", version=3),
+        document("c"),
+        document("d" * 100),
+    ]
+    right = [document("a", routing="y"), document("b", version=4, source={"n": 2}), document("c")]
+    assert differences(left, right, versions=True) == [
+        "a with routing x (missing)",
+        "b (_version 3 → 4, _source)",
+        f"{'d' * 60}… (missing)",
+    ]
+    assert "b (_source)" in differences(left, right, versions=False)
