@@ -53,6 +53,10 @@ TAGS = [
         "otherwise, the old index is kept. An index that has an operation already is 409 here.",
     },
     {
+        "name": "Batches",
+        "description": "Many indices at once, each with its own options, and safe to send again.",
+    },
+    {
         "name": "Operations",
         "description": "Our own view of the same operations: every state in words, why one waits, "
         "how far it is and how fast it goes.",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter, Body, Header
 
 from app.api.service import Caller, Current
 from app.api.v1 import documented
 from app.api.v1.bodies import NewBatch
+from app.api.v1.examples import BATCH_BODIES
 from app.api.v1.schemas import BatchReport, NewBatchAnswer, RefusedIndex
 from app.api.v1.showing import summary_of
 from app.store.enqueueing import BatchKey
@@ -23,7 +24,10 @@ Key = Annotated[
 
 @router.post("", summary="Post a batch", responses=documented.NEW_BATCH)
 async def post_batch(
-    body: NewBatch, service: Current, caller: Caller, key: Key = None
+    body: Annotated[NewBatch, Body(openapi_examples=BATCH_BODIES)],
+    service: Current,
+    caller: Caller,
+    key: Key = None,
 ) -> NewBatchAnswer:
     """Queues the indices in the order given.
 

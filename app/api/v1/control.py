@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Body
 
 from app.api.service import Caller, Current, OperationPath, Service
 from app.api.v1 import documented
 from app.api.v1.bodies import RollbackBody
+from app.api.v1.examples import ROLLBACK_BODIES
 from app.api.v1.schemas import OperationSummary
 from app.api.v1.showing import summary_of
 from app.domain.brief import Brief
 from app.domain.operation import Operation
+
+NOT_FORCED = RollbackBody()
 
 router = APIRouter(prefix="/api/v1/operations/{operationId}", tags=["Operations"])
 
@@ -53,7 +58,10 @@ async def retry(operationId: OperationPath, service: Current, caller: Caller) ->
 
 @router.post("/rollback", summary="Roll an operation back", responses=documented.ROLLED_BACK)
 async def roll_back(
-    operationId: str, service: Current, caller: Caller, body: RollbackBody | None = None
+    operationId: str,
+    service: Current,
+    caller: Caller,
+    body: Annotated[RollbackBody, Body(openapi_examples=ROLLBACK_BODIES)] = NOT_FORCED,
 ) -> OperationSummary:
     """Gives the old name and every alias back to the kept copy of the old index, and removes the
     new index, in one step.
@@ -63,7 +71,7 @@ async def roll_back(
     queue; `state` is `rolledBack` in the end. Until it takes hold of the new index it can be
     cancelled.
     """
-    forced = body is not None and body.force
+    forced = body.force
     return await _shown(service, await service.rollback.request(operationId, caller, forced=forced))
 
 

@@ -157,6 +157,21 @@ _WRONG: dict[str, Any] = {
     ],
 }
 
+BATCH_BODIES: dict[str, Example] = {
+    "names": example("As the settings say", {"indices": [{"index": "logs-2019"}]}),
+    "kept": example(
+        "Kept for a rollback, one of them proven to the last document",
+        {
+            "indices": [{"index": "logs-2019"}, {"index": "logs-2021", "proof": "full"}],
+            "keepOldIndex": True,
+        },
+    ),
+}
+ROLLBACK_BODIES: dict[str, Example] = {
+    "careful": example("Unless documents were written since", {"force": False}),
+    "forced": example("Whatever was written since", {"force": True}),
+}
+
 ANSWERS: dict[str, Example] = {
     "v1_operations": example(
         "A page of many",
