@@ -68,7 +68,7 @@ def isobject(value: Any) -> TypeGuard[Json]:
 
 
 def named(key: str, value: Any) -> Any:
-    if key == "indexName":
+    if key in ("index", "indexName"):
         return known(value)
     if key in ("indexNames", "indices") and isinstance(value, list):
         entries = cast(list[Any], value)
@@ -169,8 +169,9 @@ def queued_by(response: Any) -> list[str]:
     if response.status_code != 200 or not response.content:
         return []
     body = response.json()
-    if "enqueued" in body:
-        return [operation["indexName"] for operation in body["enqueued"]]
+    for key in ("enqueued", "operations"):
+        if key in body:
+            return [operation["indexName"] for operation in body[key]]
     return [body["indexName"]] if "indexName" in body else []
 
 

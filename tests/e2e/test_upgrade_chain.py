@@ -66,11 +66,39 @@ async def refused_and_as_they_were(
         assert (await service.client.post(path, json=body)).status_code == 200
 
 
+async def back_on_9(service: ServiceProcess, es: Elastic, operation: dict[str, Any]) -> None:
+    """A copy of 7.x that was kept on 8 came along, but 9 never takes writes to it."""
+    copy, documents = operation["keptCopy"]["index"], contents(es, "way-back")
+    assert len(documents) == 30
+    assert contents(es, copy) == documents
+    answer = await service.api.roll_back(operation["id"])
+    assert answer.status_code == 409
+    assert "was made by Elasticsearch 7" in answer.json()["message"]
+    assert (await service.api.roll_back(operation["id"], force=True)).status_code == 200
+    await service.api.state_of(operation["id"], "rolledBack")
+    assert es.aliases(copy).keys() == {"way-back", "also"}
+    assert es.blocks(copy).keys() == {"index.blocks.write"}
+    assert contents(es, "way-back") == documents
+    whats = [event["what"] for event in (await service.api.shown(operation["id"]))["events"]]
+    assert "write block kept" in whats
+
+    body = {"indices": [{"index": "way-back", "keepOldIndex": True}]}
+    refused = (await service.client.post("/api/v1/batches", json=body)).json()["refused"]
+    assert [(r["index"], r["code"]) for r in refused] == [("way-back", "cannot_keep")]
+    await service.api.post_batch("way-back")
+    await service.api.completed("way-back")
+    assert es.aliases("reindexed-v9-way-back").keys() == {"way-back", "also"}
+    assert contents(es, "way-back") == documents
+    assert copy not in es.indices()
+
+
 @pytest.mark.timeout(420)
 async def test_indices_of_7_boot_on_9_after_their_batch_on_8(data: Path) -> None:
     with ElasticsearchServer("7.17", data=data) as seven, Elastic(seven.url) as es:
         names, retired = make_all(es), make_dropped(es)
         refused = make_refused(es)
+        es.put("/way-back", {"aliases": {"also": {}}})
+        es.bulk("way-back", [{"n": n} for n in range(30)])
     with ElasticsearchServer("8.19", data=data) as eight, Elastic(eight.url) as es:
         ready(es)
         before = {name: seen(es, name) for name in [*names, retired]}
@@ -87,9 +115,12 @@ async def test_indices_of_7_boot_on_9_after_their_batch_on_8(data: Path) -> None
 
     with ElasticsearchServer("8.19", data=data) as eight, Elastic(eight.url) as es:
         ready(es)
-        async with ServiceProcess({"ELASTICSEARCH_HOSTS": eight.url}) as service:
+        database = {"DATABASE_URL": f"sqlite:///{data.with_name('queue.db')}"}
+        async with ServiceProcess({"ELASTICSEARCH_HOSTS": eight.url, **database}) as service:
             answer = await service.api.post_batch(*refused, retired, *names)
             assert answer["errors"] == []
+            posted = await service.api.post_options({"index": "way-back"}, keepOldIndex=True)
+            await service.api.completed("way-back", seconds=200)
             await service.api.completed(retired, *names, seconds=200)
             await refused_and_as_they_were(service, es, refused, found)
             assert await service.terminate() == 0
@@ -108,6 +139,8 @@ async def test_indices_of_7_boot_on_9_after_their_batch_on_8(data: Path) -> None
             assert seen(es, name)["properties"] == before[name]["properties"]
         for name in refused:
             assert es.get(f"/{name}/_count")["count"] == 5
+        async with ServiceProcess({"ELASTICSEARCH_HOSTS": nine.url, **database}) as service:
+            await back_on_9(service, es, posted["operations"][0])
     assert len(LONG) == 242
 
 

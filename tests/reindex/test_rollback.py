@@ -80,7 +80,7 @@ async def test_the_old_index_has_its_name_and_every_alias_again_and_can_be_reind
     assert whats.index("rollback requested") < whats.index("name given back")
     assert whats[-1] == "rolled back"
     assert (await service.operation("old"))["status"] == 4
-    again = await service.roll_back(operation["id"])
+    again = await service.client.post(f"/api/v1/operations/{operation['id']}/rollback")
     assert (again.status_code, again.json()["state"]) == (200, "rolledBack")
 
     documents = contents(es, "old")
