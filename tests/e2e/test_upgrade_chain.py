@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import tempfile
 from collections.abc import Generator
@@ -144,6 +145,31 @@ async def test_indices_of_7_boot_on_9_after_their_batch_on_8(data: Path) -> None
     assert len(LONG) == 242
 
 
+async def compared(service: ServiceProcess, es: Elastic) -> None:
+    """Thousands of documents one by one: with vectors, which each copy rounds anew, and without
+    sequence numbers, by which they could be gone through."""
+    chance = random.Random(1)
+    vector = {"v": {"type": "dense_vector", "dims": 4}}
+    es.put("/rounded", {"mappings": {"properties": vector}})
+    es.bulk("rounded", [{"v": [chance.uniform(-3, 3) for _ in range(4)]} for _ in range(1_500)])
+    (operation,) = (await service.api.post_options({"index": "rounded"}, proof="full"))[
+        "operations"
+    ]
+    await service.api.completed("rounded")
+    assert (await service.api.shown(operation["id"]))["proof"]["compared"] == 1_500
+
+    settings = {"index.disable_sequence_numbers": True, "number_of_shards": 3}
+    es.put("/many", {"settings": settings})
+    es.bulk("many", [{"n": n} for n in range(1_500)])
+    es.bulk("many", [{"n": -n} for n in range(300)], routing="r")
+    body = {"indices": [{"index": "many", "proof": "full"}]}
+    refused = (await service.client.post("/api/v1/batches", json=body)).json()["refused"]
+    assert [(r["index"], r["code"]) for r in refused] == [("many", "proof")]
+    (operation,) = (await service.api.post_options({"index": "many"}))["operations"]
+    await service.api.completed("many")
+    assert (await service.api.shown(operation["id"]))["proof"]["compared"] > 100
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(("series", "major"), [("7.17", 7), ("9.4", 9)])
 async def test_the_same_batch_on_the_majors_beside(series: str, major: int) -> None:
@@ -160,6 +186,8 @@ async def test_the_same_batch_on_the_majors_beside(series: str, major: int) -> N
             assert answer["errors"] == []
             assert answer["enqueued"][-1]["newIndexName"].startswith(f"reindexed-v{major}-")
             await service.api.completed(*names, seconds=150)
+            if major == 9:
+                await compared(service, es)
         assert {name: seen(es, name) for name in names} == before
         assert {name: vectors(es, name) for name in with_vectors} == with_vectors
-        assert len(es.indices()) == len(names)
+        assert len(es.indices()) == len(names) + (2 if major == 9 else 0)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Sequence
-from typing import Any
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Any, cast
 
 import orjson
 
@@ -12,23 +15,34 @@ from app.domain.errors import DocumentsDiffer
 from app.domain.operation import Operation
 from app.elastic.answers import Document
 
+ROUNDING = 1e-6
+"""A few of the smallest steps of a 32-bit floating-point number."""
 SHOWN = 10
 """Differing documents that an error names."""
 _SHOWN_CHARACTERS = 60
 
 
-def differences(
-    source: Sequence[Document], target: Sequence[Document], *, versions: bool
-) -> list[str]:
-    """The documents of `source` that `target` lacks or has otherwise, in words.
+@dataclass(frozen=True)
+class Measure:
+    """What must be the same. `versions` False: Elasticsearch counts them itself (a time series).
 
-    `versions` False: Elasticsearch counts them itself (a time series).
+    `vectors`: they are kept apart from `_source` and put into it again (9.2 and newer). Those of
+    similarity `cosine` are kept at length 1, so that each copy may round them differently (9.4).
     """
+
+    versions: bool
+    vectors: bool
+
+
+def differences(
+    source: Sequence[Document], target: Sequence[Document], measure: Measure
+) -> list[str]:
+    """The documents of `source` that `target` lacks or has otherwise, in words."""
     found = {(document.id, document.routing): document for document in target}
     faults: list[str] = []
     for document in source:
         other = found.get((document.id, document.routing))
-        words = ["missing"] if other is None else list(_differing(document, other, versions))
+        words = ["missing"] if other is None else list(_differing(document, other, measure))
         if words:
             faults.append(f"{_shown(document)} ({', '.join(words)})")
     return faults
@@ -46,10 +60,11 @@ def refuse(operation: Operation, faults: Sequence[str]) -> None:
     )
 
 
-def _differing(left: Document, right: Document, versions: bool) -> Iterator[str]:
-    if versions and left.version != right.version:
+def _differing(left: Document, right: Document, measure: Measure) -> Iterator[str]:
+    if measure.versions and left.version != right.version:
         yield f"_version {left.version} → {right.version}"
-    if _canonical(left.source) != _canonical(right.source):
+    same = _canonical(left.source) == _canonical(right.source)
+    if not same and not (measure.vectors and _alike(left.source, right.source)):
         yield "_source"
 
 
@@ -59,6 +74,19 @@ def _canonical(source: Any) -> bytes:
         return orjson.dumps(source, option=orjson.OPT_SORT_KEYS)
     except TypeError:  # half a surrogate pair, a number of more than 64 bits
         return json.dumps(source, sort_keys=True).encode()
+
+
+def _alike(left: Any, right: Any) -> bool:
+    """The same but for the rounding of vectors: lists of floating-point numbers."""
+    if isinstance(left, dict) and isinstance(right, dict):
+        one, other = cast(dict[str, Any], left), cast(dict[str, Any], right)
+        return one.keys() == other.keys() and all(_alike(one[key], other[key]) for key in one)
+    if isinstance(left, list) and isinstance(right, list):
+        pairs = list(zip_longest(cast(list[Any], left), cast(list[Any], right)))
+        if all(isinstance(a, float) and isinstance(b, float) for a, b in pairs):
+            return all(math.isclose(a, b, rel_tol=ROUNDING) for a, b in pairs)
+        return all(_alike(a, b) for a, b in pairs)
+    return _canonical(left) == _canonical(right)
 
 
 def _shown(document: Document) -> str:

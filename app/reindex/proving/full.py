@@ -30,8 +30,6 @@ async def compare_on(work: Work, proving: Proving, pages: Pages) -> Proving:
 
     While the target is asked for one page, the source is for the next one.
     """
-    source = work.operation.source
-    assert source is not None
     walk = _Walk(work, pages)
     until = time.monotonic() + TURN_SECONDS
     page = await walk.read(Place(proving.shard, proving.from_seq_no))
@@ -40,10 +38,7 @@ async def compare_on(work: Work, proving: Proving, pages: Pages) -> Proving:
         other, following = await asyncio.gather(
             pages.of_target(page.documents, page.shard), walk.read(page.behind) if on else _none()
         )
-        refuse(
-            work.operation,
-            differences(page.documents, other, versions=not source.time_series),
-        )
+        refuse(work.operation, differences(page.documents, other, pages.measure))
         proving = _past(proving, page)
         if following is None:
             return proving

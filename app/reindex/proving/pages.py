@@ -15,6 +15,7 @@ from app.domain.operation import Operation, Work
 from app.elastic.answers import Document, IndexState
 from app.elastic.cluster import Cluster
 from app.elastic.documents import EVERYTHING
+from app.reindex.proving.comparing import Measure
 
 PAGE_DOCUMENTS = 1_000
 _VECTORS = frozenset({"dense_vector", "rank_vectors", "semantic_text", "sparse_vector"})
@@ -38,6 +39,12 @@ class Pages:
         self._sizes = _sizes(work)
         assert work.operation.source is not None
         self._shards = work.operation.source.shards
+
+    @property
+    def measure(self) -> Measure:
+        """What must be the same of the documents of both sides."""
+        assert self._operation.source is not None
+        return Measure(versions=not self._operation.source.time_series, vectors=self._vectors)
 
     def size(self, shard: int) -> int:
         """Documents of a page: as many as the copy takes at a time, and fewer after trouble."""

@@ -33,7 +33,7 @@ async def compare_sample(work: Work, shards: dict[int, ShardStats], pages: Pages
             places = [None] * AT_ONCE
         found = await asyncio.gather(*(_page(place, shards, pages) for place in places))
         for page, other in found:
-            refuse(work.operation, differences(page, other, versions=not source.time_series))
+            refuse(work.operation, differences(page, other, pages.measure))
             compared += len(page)
     return compared
 

@@ -57,10 +57,8 @@ async def prove(work: Work, cluster: Cluster) -> Outcome:
         return await _go_on(work, looked, pages, cluster)
     measured = await _measure(work, looked, cluster, most, vectors)
     if most:
-        faults = differing_documents(
-            measured.source.page, measured.target.page, versions=_versions(operation)
-        )
-        refuse(operation, faults)
+        both = measured.source.page, measured.target.page
+        refuse(operation, differing_documents(*both, pages.measure))
         return _proven(operation, measured.proof, level, measured.proof.documents)
     compared = 0
     if level is ProofLevel.SAMPLE and measured.proof.documents:
@@ -115,11 +113,6 @@ def _all_at_once(work: Work) -> int:
     size = sum(window.documents * BATCH_BYTES // window.batch for window in work.windows)
     small = documents <= min(PAGE_DOCUMENTS, source.result_window) and size <= 2 * BATCH_BYTES
     return documents if small else 0
-
-
-def _versions(operation: Operation) -> bool:
-    """Elasticsearch makes the ids of a time series itself, and their versions with them."""
-    return operation.source is not None and not operation.source.time_series
 
 
 def _proven(operation: Operation, counted: Proof, level: ProofLevel, compared: int) -> Done:

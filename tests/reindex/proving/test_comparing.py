@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from app.elastic.answers import Document
-from app.reindex.proving.comparing import differences
+from app.reindex.proving.comparing import Measure, differences
+
+EXACTLY = Measure(versions=True, vectors=False)
 
 
 def document(identity: str = "1", source: Any = None, **more: Any) -> Document:
@@ -25,7 +27,7 @@ def document(identity: str = "1", source: Any = None, **more: Any) -> Document:
 def test_the_same_documents_do_not_differ_whatever_their_order(source: dict[str, Any]) -> None:
     turned = dict(reversed(source.items()))
     left = [document("1", source), document("2")]
-    assert differences(left, [document("2"), document("1", turned)], versions=True) == []
+    assert differences(left, [document("2"), document("1", turned)], EXACTLY) == []
 
 
 @pytest.mark.parametrize(
@@ -41,7 +43,7 @@ def test_the_same_documents_do_not_differ_whatever_their_order(source: dict[str,
     ],
 )
 def test_what_python_takes_for_equal_is_not(left: Any, right: Any) -> None:
-    faults = differences([document("1", left)], [document("1", right)], versions=True)
+    faults = differences([document("1", left)], [document("1", right)], EXACTLY)
     assert faults == ["1 (_source)"]
 
 
@@ -53,9 +55,27 @@ def test_what_differs_is_said() -> None:
         document("d" * 100),
     ]
     right = [document("a", routing="y"), document("b", version=4, source={"n": 2}), document("c")]
-    assert differences(left, right, versions=True) == [
+    assert differences(left, right, EXACTLY) == [
         "a with routing x (missing)",
         "b (_version 3 → 4, _source)",
         f"{'d' * 60}… (missing)",
     ]
-    assert "b (_source)" in differences(left, right, versions=False)
+    assert "b (_source)" in differences(left, right, Measure(versions=False, vectors=False))
+
+
+def test_vectors_that_are_kept_apart_may_be_rounded_and_nothing_else() -> None:
+    with_vectors = Measure(versions=True, vectors=True)
+    left = {"n": 1, "f": 1.5, "deep": [{"v": [1.5000001, 1.0, 2.0]}]}
+    rounded = {"n": 1, "f": 1.5, "deep": [{"v": [1.5, 1.0, 2.0]}]}
+    others: list[Any] = [
+        {"n": 1, "f": 1.5000001, "deep": [{"v": [1.5, 1.0, 2.0]}]},
+        {"n": 1, "f": 1.5, "deep": [{"v": [1.5, 1.0, 2.001]}]},
+        {"n": 1, "f": 1.5, "deep": [{"v": [1.5, 1.0]}]},
+        {"n": 1, "f": 1.5, "deep": [{"v": [1.5, 1.0, 2]}]},
+        {"n": 1, "f": 1.5, "deep": []},
+        {"n": 1, "f": 1.5},
+    ]
+    assert differences([document("1", left)], [document("1", rounded)], with_vectors) == []
+    assert differences([document("1", left)], [document("1", rounded)], EXACTLY) != []
+    for other in others:
+        assert differences([document("1", left)], [document("1", other)], with_vectors) != []
