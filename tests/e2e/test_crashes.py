@@ -14,7 +14,8 @@ SEED = 20
 SWAP = r"_aliases.*remove_index"
 """The request that removes the source and gives its name to the target."""
 CLONE = "/_clone/"
-SWAP_BACK = r"_aliases.*remove_index...\{.index.:.reindexed-v8-"
+EXPIRY = r"remove_index\W+index\W+kept-"
+SWAP_BACK = r"remove_index\W+index\W+reindexed-v8-"
 """The request that removes the target and gives its names to the kept copy."""
 
 
@@ -69,7 +70,7 @@ async def test_a_crash_on_the_way_back_leaves_the_source_as_it_was_found(
     [
         ("kept", "after", CLONE),
         ("kept", "before", SWAP),
-        ("expired", "after", f"{SWAP}.*kept-"),
+        ("expired", "after", EXPIRY),
         ("rolled-back", "before", SWAP_BACK),
         ("rolled-back", "after", SWAP_BACK),
         ("rolled-back", "after", "PUT /reindexed-v8-[^/]*/_block"),
