@@ -22,6 +22,7 @@ STYLES = {
     "completed": "green",
     "failed": "red",
     "cancelled": "dim",
+    "rolledBack": "dim",
     "ok": "green",
     "warning": "yellow",
     "wrong": "red",

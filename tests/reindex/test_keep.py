@@ -17,6 +17,7 @@ from tests.service import Service, running_service
 from tests.store.database import execute
 
 CLONE = "/_clone/"
+PRODUCT = {"x-elastic-product": "Elasticsearch"}
 
 
 async def kept(service: Service, index: str, **options: Any) -> dict[str, Any]:
@@ -126,6 +127,39 @@ async def test_a_cancelled_operation_leaves_no_copy(
     removals = [s.body for s in relay.seen if b"remove_index" in s.body]
     assert len(removals) == 2
     assert all(b"must_exist" in body for body in removals)
+
+
+async def test_one_that_makes_room_gives_up_its_copy_for_the_source_takes_writes_again(
+    relay: Relay, es: Elastic, sqlite_url: str
+) -> None:
+    filled(es, "old")
+    filled(es, "next")
+    busy = {"error": {"type": "snapshot_in_progress_exception", "reason": "busy"}, "status": 400}
+    settings = {"reindex_hold_policy": "skip", "reindex_hold_skip_seconds": 0.0}
+
+    async def in_the_way(request: Seen) -> web.Response:
+        """Nothing removes the old index; what makes room for others may be removed."""
+        if b'"remove_index":{"index":"old"}' in request.body:
+            return web.json_response(busy, status=400, headers=PRODUCT)
+        return await relay.forward(request)
+
+    relay.when("POST", "^/_aliases", in_the_way, times=None)
+    async with running_service(relay.url, sqlite_url, **settings) as service:
+        await service.post_options({"index": "old", "keepOldIndex": True}, {"index": "next"})
+        await service.completed("next")
+        copies = {index for index in es.indices() if index.startswith("kept-")}
+        assert copies == set()
+        assert es.blocks("old") == {}
+        es.put("/old/_doc/late?refresh=true", {"n": -1})
+        relay.clear()
+        operation = await service.parts.reading.operation("old")
+        await service.client.post(f"/api/v1/operations/{operation.id}/retry")
+        await service.completed("old")
+        shown = await service.shown(operation.id)
+    whats = [event["what"] for event in shown["events"]]
+    assert whats.count("old index cloned") == whats.count("old index kept") == 2
+    assert whats.index("old index kept") < whats.index("parked")
+    assert len(contents(es, shown["keptCopy"]["index"])) == len(contents(es, "old")) == 21
 
 
 async def test_a_lost_answer_and_a_lost_copy_are_looked_for(

@@ -159,6 +159,30 @@ async def test_missing_privileges_are_refused_when_posted_and_the_asked_ones_suf
     assert {name: as_found(es, name) for name in before} == before
 
 
+async def test_to_keep_an_index_the_kept_copy_must_be_ours_to_make_and_to_roll_back_to(
+    login: Login, es: Elastic
+) -> None:
+    filled(es, "precious", aliases={"jewel": {}})
+    documents = contents(es, "precious")
+    exact = ["precious", "reindexed-v8-precious"]
+    login.may("keeper", all_on(*exact), manage_on(".rq-*", "jewel"), TASKS)
+    async with login.as_user("keeper") as service:
+        body = {"indices": [{"index": "precious"}], "keepOldIndex": True}
+        answer = await service.client.post("/api/v1/batches", json=body)
+        assert [r["code"] for r in answer.json()["refused"]] == ["missing_privileges"]
+        login.may("keeper", all_on(*exact, "kept-precious-*"), manage_on(".rq-*", "jewel"), TASKS)
+        answer = await service.client.post("/api/v1/batches", json=body)
+        (operation,) = answer.json()["operations"]
+        await service.completed("precious")
+        assert (await service.roll_back(operation["id"])).status_code == 200
+        assert await service.state_of(operation["id"], "rolledBack", "completed") == "rolledBack"
+        assert contents(es, "precious") == documents
+        await service.post_batch("precious")
+        await service.completed("precious")
+    assert es.aliases("reindexed-v8-precious").keys() == {"precious", "jewel"}
+    assert contents(es, "precious") == documents
+
+
 async def test_the_status_says_whether_our_user_has_the_privileges(
     login: Login, es: Elastic
 ) -> None:
