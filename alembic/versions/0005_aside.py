@@ -15,11 +15,9 @@ COLUMNS = ("aside", "unblocked")
 
 
 def upgrade() -> None:
-    with op.batch_alter_table("operation", schema=None) as batch_op:
-        for name in COLUMNS:
-            batch_op.add_column(
-                sa.Column(name, sa.Boolean(), nullable=False, server_default="false")
-            )
+    for name in COLUMNS:  # a text "false" would be true on SQLite
+        column = sa.Column(name, sa.Boolean(), nullable=False, server_default=sa.false())
+        op.add_column("operation", column)
     op.create_index(
         "ix_operation_in_hand",
         "operation",
@@ -31,6 +29,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_index("ix_operation_in_hand", table_name="operation")
-    with op.batch_alter_table("operation", schema=None) as batch_op:
-        for name in COLUMNS:
-            batch_op.drop_column(name)
+    for name in COLUMNS:
+        op.drop_column("operation", name)

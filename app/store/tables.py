@@ -13,6 +13,7 @@ from sqlalchemy import (
     Integer,
     MetaData,
     Text,
+    false,
     text,
 )
 from sqlmodel import Field, SQLModel
@@ -156,8 +157,8 @@ class OperationRow(Table, table=True):
     source_seq_nos: list[int] | None = Field(default=None, sa_type=JSON_OR_NULL)
     target_uuid: str | None = Field(default=None, max_length=64)
     leftover_uuid: str | None = Field(default=None, max_length=64)
-    aside: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
-    unblocked: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
+    aside: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    unblocked: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     proof: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
     hold_reason: str | None = Field(default=None, sa_type=Text)
     hold_since: datetime | None = None

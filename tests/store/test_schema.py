@@ -7,6 +7,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.script import ScriptDirectory
 
 from app.domain.errors import SchemaTooNew
@@ -88,6 +89,22 @@ async def test_a_second_start_changes_nothing(open_store: OpenStore, database_ur
     assert [operation.index_name for operation in await again.listing.queue()] == ["index"]
     with connected(database_url) as connection:
         assert schema(connection) == before
+
+
+async def test_operations_of_an_earlier_release_are_taken_up_by_this_one(
+    open_store: OpenStore, database_url: str
+) -> None:
+    store = await open_store()
+    await enqueue(store, "index")
+    await store.close()
+    with connected(database_url) as connection:
+        command.downgrade(configuration(connection), "0003")
+    again = await open_store()
+    operation = await again.operations.head()
+    assert operation is not None
+    assert operation.index_name == "index"
+    assert operation.aside is operation.unblocked is False
+    assert await again.operations.others_wait(operation.model_copy(update={"id": "another"}))
 
 
 async def test_first_starts_at_the_same_time_all_succeed(open_store: OpenStore) -> None:
