@@ -40,7 +40,7 @@ async def held_and_went_on(service: Service, es: Elastic, why: str) -> None:
         ("POST", "^/_create_from", 200, LOGIN, "not as Elasticsearch does"),
         ("POST", "^/_reindex", 429, BUSY, "429 es_rejected_execution_exception"),
         ("GET", POLL, 502, LOGIN, "502"),
-        ("GET", "^/reindexed-v8-plain/_count", 503, BUSY, "503 es_rejected_execution_exception"),
+        ("POST", "^/reindexed-v8-plain/_search", 503, BUSY, "503 es_rejected_execution_exception"),
         ("POST", "^/_aliases", 503, NO_MASTER, "503 master_not_discovered_exception"),
         ("GET", "^/_cluster/state/metadata/reindexed-v8-plain", 404, LOGIN, "answered with 404"),
     ],

@@ -23,6 +23,7 @@ from app.domain.operation import (
     Step,
     Wish,
 )
+from app.domain.proof import ProofLevel
 from app.reindex.goals import granted
 from app.reindex.machine import (
     MOST_CRASHES,
@@ -62,6 +63,8 @@ def operation(**changed: Any) -> Operation:
         "keep_target": False,
         "aside": False,
         "unblocked": False,
+        "proof_level": ProofLevel.SAMPLE,
+        "forced": False,
         "attempts": 0,
         "crashes": 0,
         "created_at": NOW,
@@ -179,7 +182,23 @@ def test_an_operation_put_aside_has_not_ended(goal: Goal, status: Status | None)
     assert (ended.get("goal"), ended.get("undone"), ended.get("aside")) == (Goal.FINISH, 0, True)
 
 
-@pytest.mark.parametrize(("wish", "goal", "step"), list(product(Wish, Goal, Step)))
+@pytest.mark.parametrize("undone", range(3))
+def test_a_rollback_is_cancelled_only_before_it_takes_hold_of_the_new_index(undone: int) -> None:
+    rolling = operation(
+        requested=Wish.CANCEL,
+        goal=Goal.ROLL_BACK,
+        last_completed_step=Step.ALIAS_CREATED,
+        undone=undone,
+    )
+    changes, _ = granted(rolling)
+    assert changes.get("status") is (Status.COMPLETED if undone == 0 else None)
+    assert changes.get("goal") is (Goal.FINISH if undone == 0 else None)
+
+
+FORTH = [goal for goal in Goal if goal is not Goal.ROLL_BACK]
+
+
+@pytest.mark.parametrize(("wish", "goal", "step"), list(product(Wish, FORTH, Step)))
 def test_a_wish_never_turns_one_back_from_its_end(wish: Wish, goal: Goal, step: Step) -> None:
     """None after the swap; on the way back none; on the way aside only a cancel."""
     changes, _ = granted(operation(requested=wish, goal=goal, last_completed_step=step))

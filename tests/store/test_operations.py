@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from app.domain.errors import Outdated
+from app.domain.kept import Kept
 from app.domain.names import IndexName
 from app.domain.operation import (
     Changes,
@@ -21,7 +22,7 @@ from app.domain.operation import (
     Step,
     Wish,
 )
-from app.domain.proof import ProofLevel
+from app.domain.proof import ProofLevel, Proving
 from app.domain.windows import Window, WindowState
 from app.store.store import Store
 from tests.store.conftest import OpenStore
@@ -67,6 +68,9 @@ EVERYTHING = Changes(
     leftover_uuid="leftover-uuid",
     aside=True,
     unblocked=True,
+    proving=Proving(documents=3, compared=2, shard=1, from_seq_no=4, target_seq_nos=[5]),
+    kept=Kept(name=IndexName("kept-a"), uuid="kept-uuid", seq_nos=[1]),
+    kept_until=AT,
     proof=PROOF,
     hold_reason="h" * 5_000,
     hold_since=AT,

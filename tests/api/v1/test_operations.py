@@ -50,7 +50,7 @@ async def test_a_completed_operation_is_known_whole(service: Service, es: Elasti
     await service.completed("a")
     operation = await whole(service, "a")
     summary = await one(service, "a")
-    extra = {"proof", "windows", "events"}
+    extra = {"proof", "proving", "windows", "events"}
     assert {key: value for key, value in operation.items() if key not in extra} == summary
     assert (summary["state"], summary["step"], summary["queued"]) == (
         "completed",
