@@ -13,7 +13,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from app import telemetry
-from benchmarks import copying, history, memory, overhead, proving, queueing, small_indices
+from benchmarks import (
+    copying,
+    history,
+    memory,
+    overhead,
+    proving,
+    queueing,
+    searching,
+    small_indices,
+)
 from benchmarks.publishing import publish
 from benchmarks.report import Line, show, write
 from testbed.elasticsearch import ElasticsearchServer
@@ -29,6 +38,7 @@ PARTS: dict[str, Part] = {
     "history": lambda es, folder, a: history.measure(es, folder, a.pairs, 20),
     "copying": lambda es, _, a: copying.measure(es, a.pairs, a.documents),
     "proving": lambda es, _, a: proving.measure(es, a.pairs, a.documents),
+    "searching": lambda es, _, a: searching.measure(es, a.pairs, a.documents),
     "memory": lambda es, _, a: memory.measure(es),  # noqa: ARG005
 }
 

@@ -33,7 +33,7 @@ async def _compare(
     kibana: list[float] = []
     async with ServiceProcess({"ELASTICSEARCH_HOSTS": es.url}) as service:
         for _ in range(pairs):
-            raw.append(_by_hand(es, source))
+            raw.append(by_hand(es, source))
             name = clone(es, source, "for-kibana")
             began = time.perf_counter()
             five_calls(es, name, task=True)
@@ -58,7 +58,7 @@ async def _compare(
     ]
 
 
-def _by_hand(es: Elastic, source: str) -> float:
+def by_hand(es: Elastic, source: str) -> float:
     """One `_reindex?slices=auto` into a target with the settings that ours has."""
     es.put(f"/{source}/_settings", {"index.blocks.write": True})
     override = {"index.number_of_replicas": 0, "index.refresh_interval": -1}

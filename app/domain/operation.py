@@ -300,7 +300,8 @@ class Limits:
     """How the copy is cut and how much of it runs at once.
 
     `window_documents` documents a window, at most `batch_documents` a batch (`source.size`),
-    `in_flight` windows at once. A window of at most `synchronous_documents` that fits into one
+    `in_flight` windows at once; one that would take more than `window_seconds` is cut again before
+    it starts. A window of at most `synchronous_documents` that fits into one
     batch is copied by one request that waits for its end, without a task. A kept copy stays for
     `keep_days`.
     """
@@ -308,5 +309,6 @@ class Limits:
     window_documents: int = 500_000
     batch_documents: int = 2_000
     in_flight: int = 3
+    window_seconds: float = 60.0
     synchronous_documents: int = 1_000
     keep_days: float = 7.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from app.domain.operation import Operation, Work
-from app.domain.windows import Window, batch_for, cut, cuts_needed
+from app.domain.windows import Window, batch_for, cut, cuts_needed, window_for
 from app.elastic.answers import ShardStats
 from app.elastic.cluster import Cluster
 
@@ -40,7 +40,8 @@ async def _boundaries(work: Work, shard: int, stats: ShardStats, cluster: Cluste
     source = work.operation.source
     assert source is not None
     least = -(-limits.in_flight // source.shards)
-    cuts = cuts_needed(stats.documents, limits.window_documents, least)
+    most = window_for(stats.documents, stats.size, limits.window_documents)
+    cuts = cuts_needed(stats.documents, most, least)
     if not cuts or not source.searchable_seq_nos:
         return []
     percents = [100 * (n + 1) / (cuts + 1) for n in range(cuts)]

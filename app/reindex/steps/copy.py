@@ -11,6 +11,7 @@ from app.elastic.cluster import Cluster
 from app.reindex.copying import flight as flights
 from app.reindex.copying.flight import Flight
 from app.reindex.copying.plan import windows_of
+from app.reindex.copying.splitting import split_long
 from app.reindex.steps.prove import prove
 
 FIRST_POLL, LAST_POLL, GROWTH = 0.025, 2.0, 0.4
@@ -44,6 +45,8 @@ async def copy(work: Work, cluster: Cluster) -> Outcome:
     if work.doubt and flight.waiting:
         await flights.adopt(flight, flight.waiting, cluster)
     await flights.look(flight, cluster)
+    if split_long(flight, _next(flight, work), work.limits.window_seconds):
+        return Again({}, list(flight.changed.values()), flight.notes)
     if small := _small(flight, work):
         await flights.copy_at_once(flight, small, cluster)
     else:
@@ -53,12 +56,16 @@ async def copy(work: Work, cluster: Cluster) -> Outcome:
     return _onwards(work, flight)
 
 
-def _small(flight: Flight, work: Work) -> list[Window]:
-    """The next windows that are not worth a task, as many as may be in flight."""
-    most = work.limits.synchronous_documents
+def _next(flight: Flight, work: Work) -> list[Window]:
+    """The windows to be started next, as many as may be in flight."""
     free = work.limits.in_flight - len(flight.running)
-    waiting = flight.waiting[: max(free, 0)]
-    return [w for w in waiting if w.documents <= min(most, w.batch)]
+    return flight.waiting[: max(free, 0)]
+
+
+def _small(flight: Flight, work: Work) -> list[Window]:
+    """Those of them that are not worth a task."""
+    most = work.limits.synchronous_documents
+    return [w for w in _next(flight, work) if w.documents <= min(most, w.batch)]
 
 
 async def _prove(work: Work, flight: Flight, cluster: Cluster) -> Outcome:
