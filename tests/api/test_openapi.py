@@ -56,6 +56,8 @@ def test_all_routes_are_documented_with_a_summary(document: dict[str, Any]) -> N
         "GET /api/v1/operations",
         "GET /api/v1/operations/{operationId}",
         *(f"POST /api/v1/operations/{{operationId}}/{wish}" for wish in steering),
+        "GET /api/v1/indices",
+        "POST /api/v1/plan",
         "GET /api/v1/worker",
         "GET /api/v1/doctor",
     }
