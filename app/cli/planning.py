@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import typer
@@ -17,6 +18,7 @@ from app.domain.sizes import spoken as size
 
 COLUMNS = ("index", "verdict", "documents", "size", "takes", "no writes")
 NUMBERS = frozenset({"documents", "size", "takes", "no writes"})
+VERDICTS = ("ready", "would wait", "would fail", "blocked")
 UNKNOWN = "?"
 MOST_IN_FULL = 10
 """Of so many indices everything is told; of more only what a person must know."""
@@ -46,7 +48,7 @@ def plan(session: Session, given: Sequence[str], *, outdated: bool, trial: bool)
 
 def _show(answer: PlanReport) -> None:
     in_full = len(answer.indices) <= MOST_IN_FULL
-    rows = [Row(_cells(one), "; ".join(_notes(one, in_full=in_full))) for one in answer.indices]
+    rows = [Row(_cells(one), _note(one, in_full=in_full)) for one in answer.indices]
     show(Table(COLUMNS, rows, NUMBERS, note="what to know"))
     say()
     show_grid([(label, text) for label, text in _whole(answer) if text])
@@ -71,6 +73,10 @@ def _verdict(one: PlannedIndexReport) -> str:
     return "would wait" if one.disk_shortage else "ready"
 
 
+def _note(one: PlannedIndexReport, *, in_full: bool) -> str:
+    return "; ".join(note.removesuffix(".") for note in _notes(one, in_full=in_full))
+
+
 def _notes(one: PlannedIndexReport, *, in_full: bool) -> Iterator[str]:
     """What stands in its way first; then what a person may want to do before."""
     yield from (blocker.message for blocker in one.blockers)
@@ -87,7 +93,7 @@ def _notes(one: PlannedIndexReport, *, in_full: bool) -> Iterator[str]:
         yield from ([one.why] if one.why else [])
     if one.dropped_settings:
         yield f"settings that no new index can have: {', '.join(one.dropped_settings)}"
-    for reference in one.references:
+    for reference in sorted(one.references, key=lambda ref: "writes" not in ref.effect):
         if in_full or "writes" in reference.effect:
             yield f"{reference.kind} {reference.name} {reference.effect}"
 
@@ -97,10 +103,10 @@ def _fits(one: PlannedIndexReport) -> bool:
 
 
 def _whole(answer: PlanReport) -> Iterator[tuple[str, str]]:
-    ready = f"{count(answer.ready, 'index is', 'indices are')} ready"
-    blocked = f", {count(answer.blocked, 'is', 'are')} blocked" if answer.blocked else ""
+    verdicts = Counter(map(_verdict, answer.indices))
+    words = ", ".join(f"{verdicts[word]:,} {word}" for word in VERDICTS if verdicts[word])
     amount = f"{compact(answer.documents)} documents, {size(answer.primary_bytes)} without replicas"
-    yield "plan", f"{ready}{blocked}; {amount}"
+    yield "plan", f"{words}; {amount}"
     yield "takes", _takes(answer)
     if disk := answer.disk:
         stays = f", {size(disk.staying_bytes)} in the end" if disk.staying_bytes else ""

@@ -33,7 +33,9 @@ async def no_room_for(
     if not demand.primary_bytes:
         return None
     try:
-        return shortage(demand, await cluster.capacity(REMEMBERED_SECONDS))
+        if shortage(demand, await cluster.capacity(REMEMBERED_SECONDS)) is None:
+            return None
+        return shortage(demand, await cluster.capacity())  # there may be room again
     except NOT_TOLD:
         return None
 

@@ -84,7 +84,7 @@ async def _aliases(states: Iterable[IndexState], cluster: ClusterView) -> Mappin
 
 def _of_alias(properties: Mapping[str, Any]) -> str:
     if properties.get("is_write_index"):
-        return "moves along; the write index of it: writes stop for the whole copy"
+        return "moves along; it is its write index, so writes stop for the whole copy"
     kept = [word for word in ("filter", "routing") if any(word in key for key in properties)]
     return "moves along" + (f" with its {' and '.join(kept)}" if kept else "")
 
