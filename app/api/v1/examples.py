@@ -226,7 +226,8 @@ _PLAN: dict[str, Any] = {
                 {
                     "kind": "alias",
                     "name": "logs",
-                    "effect": "moves along; it is its write index, so writes stop for the whole copy",
+                    "effect": "moves along; it is its write index, so writes stop for the whole "
+                    "copy",
                 }
             ],
             "droppedSettings": ["index.soft_deletes.enabled"],
