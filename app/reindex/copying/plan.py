@@ -5,9 +5,14 @@ from __future__ import annotations
 import math
 
 from app.domain.operation import Operation, Work
+from app.domain.pace import Limit
 from app.domain.windows import Window, batch_for, cut, cuts_needed
 from app.elastic.answers import ShardStats
 from app.elastic.cluster import Cluster
+
+PACED_SECONDS = 60.0
+LEAST_PACED = 2_000
+"""Documents below which a window is not made smaller for the sake of a low limit."""
 
 
 async def windows_of(work: Work, stats: dict[int, ShardStats], cluster: Cluster) -> list[Window]:
@@ -35,12 +40,18 @@ def _result_window(operation: Operation) -> int:
     return operation.source.result_window
 
 
+def _documents(most: int, limit: Limit) -> int:
+    """Of a window. A limited one takes about `PACED_SECONDS`: what is stopped then loses little."""
+    share = limit.share(limit.windows_planned)
+    return most if share is None else min(most, max(LEAST_PACED, int(share * PACED_SECONDS)))
+
+
 async def _boundaries(work: Work, shard: int, stats: ShardStats, cluster: Cluster) -> list[int]:
     limits = work.limits
     source = work.operation.source
     assert source is not None
-    least = -(-limits.in_flight // source.shards)
-    cuts = cuts_needed(stats.documents, limits.window_documents, least)
+    least = -(-work.limit.windows_planned // source.shards)
+    cuts = cuts_needed(stats.documents, _documents(limits.window_documents, work.limit), least)
     if not cuts or not source.searchable_seq_nos:
         return []
     percents = [100 * (n + 1) / (cuts + 1) for n in range(cuts)]

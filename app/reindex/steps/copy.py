@@ -10,7 +10,9 @@ from app.domain.windows import Window, fraction_done
 from app.elastic.cluster import Cluster
 from app.reindex.copying import flight as flights
 from app.reindex.copying.flight import Flight
+from app.reindex.copying.halting import halt, halts
 from app.reindex.copying.plan import windows_of
+from app.reindex.copying.throttling import paced
 from app.reindex.steps.prove import prove
 
 FIRST_POLL, LAST_POLL, GROWTH = 0.025, 2.0, 0.4
@@ -38,16 +40,21 @@ async def plan_copy(work: Work, cluster: Cluster) -> Outcome:
 async def copy(work: Work, cluster: Cluster) -> Outcome:
     """Looks at the windows in flight and starts the next ones; when all are done, proves the copy.
 
-    A window that is lost, failed or rejected runs again by itself; the others go on.
+    A window that is lost, failed or rejected runs again by itself; the others go on. Nothing is
+    done outside of the hours for copies, or while everything is stopped.
     """
     flight = Flight.of(work)
     if work.doubt and flight.waiting:
         await flights.adopt(flight, flight.waiting, cluster)
     await flights.look(flight, cluster)
+    if halts(work.operation, flight, work.limit):
+        return await halt(flight, work.limit, cluster)
+    if await flights.throttle(flight, work, cluster):
+        return Again({}, list(flight.changed.values()), flight.notes)
     if small := _small(flight, work):
-        await flights.copy_at_once(flight, small, cluster)
+        await flights.copy_at_once(flight, small, work, cluster)
     else:
-        await flights.start(flight, work.limits.in_flight, cluster)
+        await flights.start(flight, work, cluster)
     if flight.landed:
         return await _prove(work, flight, cluster)
     return _onwards(work, flight)
@@ -55,10 +62,13 @@ async def copy(work: Work, cluster: Cluster) -> Outcome:
 
 def _small(flight: Flight, work: Work) -> list[Window]:
     """The next windows that are not worth a task, as many as may be in flight."""
-    most = work.limits.synchronous_documents
-    free = work.limits.in_flight - len(flight.running)
+    if work.limit.requests_per_second and work.allowance.due():
+        return []
+    free = work.limit.windows_in_flight - len(flight.running)
     waiting = flight.waiting[: max(free, 0)]
-    return [w for w in waiting if w.documents <= min(most, w.batch)]
+    share = work.limit.share(len(waiting))
+    most = work.limits.synchronous_documents
+    return [w for w in waiting if w.documents <= min(most, paced(w, share).size)]
 
 
 async def _prove(work: Work, flight: Flight, cluster: Cluster) -> Outcome:
@@ -78,11 +88,16 @@ def _onwards(work: Work, flight: Flight) -> Outcome:
     changes: Changes = {"reindex_task_perc_complete": _fraction(work, flight)}
     if running:
         changes["reindex_task_id"] = max(running, key=_started).task_id
+    changed = list(flight.changed.values())
+    if work.limit.ill is not None:
+        reason = f"the health gate lets nothing start: {work.limit.ill}"
+        return Hold(reason, LAST_POLL, changes, changed, flight.notes, patient=True)
     if flight.trouble and not running:
-        changed = list(flight.changed.values())
         return Hold(flight.trouble, 1, changes, changed, flight.notes)
     ages = [(now - _started(window)).total_seconds() for window in running]
     after = min(max(min(ages, default=1.0) * GROWTH, FIRST_POLL), LAST_POLL)
+    if work.limit.requests_per_second and flight.waiting:
+        after = min(after, max(work.allowance.due(), FIRST_POLL))
     recent = (now - work.operation.updated_at).total_seconds() < SAVE_SECONDS
     if not flight.changed and recent:
         return Again(after=after)
