@@ -177,10 +177,13 @@ class Machine:
         doubt, turn.doubt = turn.doubt, True
         if not lease.held:
             return Hold("the worker role is being renewed", 0.2)
-        await self._governor.look_after(operation, turn.cluster, lease.token)
         turn.limit = await self._governor.limit(operation)
         if hold := halt_before(operation, turn.limit):
             return hold
+        if turn.limit.closed is None and await self._governor.look_after(
+            operation, turn.cluster, lease.token
+        ):
+            turn.limit = await self._governor.limit(operation)
         allowance = self._governor.allowance(operation, turn.limit)
         work = Work(operation, turn.windows, self._limits, doubt, turn.limit, allowance)
         outcome = await self._call(work, turn.cluster)

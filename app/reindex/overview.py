@@ -26,7 +26,7 @@ _NOTHING_TO_COPY = CopyFigures(0, 0, 0, 0, 0, None, None)
 
 @dataclass(frozen=True)
 class Sight:
-    """An operation as lists show it; no progress before its copy is planned, no limit once ended."""
+    """An operation in lists; no progress before its copy is planned, no limit once it has ended."""
 
     brief: Brief
     progress: Progress | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StrictFloat, StrictInt
+from pydantic import Field, StrictInt
 
 from app.api.schemas import Body, GivenName
 from app.api.v1.schemas import LimitReport, Time, Wire
@@ -36,7 +36,7 @@ class PaceBody(Body):
     """How fast copies may go. The tightest of service, batch and operation is in force."""
 
     requests_per_second: (
-        Annotated[StrictFloat | StrictInt, Field(ge=LEAST_RATE, le=MOST_RATE, allow_inf_nan=False)]
+        Annotated[float, Field(strict=True, ge=LEAST_RATE, le=MOST_RATE, allow_inf_nan=False)]
         | None
     ) = None
     """Documents a second, as Elasticsearch means it; that of the service is for all copies

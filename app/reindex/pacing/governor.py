@@ -92,14 +92,14 @@ class Governor:
 
     # --- the health gate
 
-    async def look_after(self, operation: Operation, cluster: ClusterView, token: str) -> None:
-        """Asks the cluster how it does, if it is time, and saves what that changes.
+    async def look_after(self, operation: Operation, cluster: ClusterView, token: str) -> bool:
+        """Asks the cluster how it does, if it is time, and saves what that changes; True then.
 
         Whatever goes wrong with the question, the copy goes on with what is known. Raises
         `StoreTrouble`.
         """
         if not _copies(operation) or time.monotonic() < self._next_look:
-            return
+            return False
         pause = self.watch_seconds if self.watch_seconds is not None else math.inf
         self._next_look = time.monotonic() + pause  # before the question: others do not ask too
         gate = self._gate or Gate((await self.paces.of_service()).health)
@@ -108,7 +108,7 @@ class Governor:
         gate = await self._ask(gate, operation, cluster) if on else Gate()
         self._gate = gate
         if before == gate.health:
-            return
+            return False
         text = "; ".join(said(before, gate.health)) if on else "it is switched off"
         note = Note(
             what="health gate",
@@ -118,6 +118,7 @@ class Governor:
         )
         log.info("health_gate", change=text)
         await self.paces.save_health(token, gate.health, note, operation.id, self.who)
+        return True
 
     async def _ask(self, gate: Gate, operation: Operation, cluster: ClusterView) -> Gate:
         most = _asked(await self._said(operation))
