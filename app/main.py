@@ -118,6 +118,7 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Servi
     limits = Limits(
         window_documents=settings.reindex_window_documents,
         batch_documents=settings.reindex_batch_documents,
+        window_seconds=settings.reindex_window_seconds,
         synchronous_documents=settings.reindex_synchronous_documents,
         keep_days=settings.reindex_keep_days,
     )

@@ -56,6 +56,7 @@ class Settings(BaseSettings):
     reindex_max_singles: int = Field(default=2, ge=1, le=20)
     reindex_window_documents: int = Field(default=500_000, ge=1)
     reindex_batch_documents: int = Field(default=2_000, ge=1, le=10_000)
+    reindex_window_seconds: float = Field(default=60.0, gt=0, allow_inf_nan=False)
     reindex_windows_in_flight: int = Field(default=3, ge=1, le=MOST_WINDOWS)
     reindex_requests_per_second: float | None = Field(
         default=None, ge=LEAST_RATE, le=MOST_RATE, allow_inf_nan=False

@@ -307,12 +307,14 @@ class Limits:
     """How the copy is cut and how much of it runs at once.
 
     `window_documents` documents a window, at most `batch_documents` a batch (`source.size`); how
-    many windows there are at once is a matter of the pace. A window of at most
-    `synchronous_documents` that fits into one batch is copied by one request that waits for its
-    end, without a task. A kept copy stays for `keep_days`.
+    many windows there are at once is a matter of the pace. A window that would take more than
+    `window_seconds` is cut again before it starts; one of at most `synchronous_documents` that fits
+    into one batch is copied by one request that waits for its end, without a task. A kept copy
+    stays for `keep_days`.
     """
 
     window_documents: int = 500_000
     batch_documents: int = 2_000
+    window_seconds: float = 60.0
     synchronous_documents: int = 1_000
     keep_days: float = 7.0

@@ -81,9 +81,22 @@ def batch_for(documents: int, size_in_bytes: int, most: int) -> int:
 
     The size on disk is compressed, the documents on their way are not: half of what it suggests.
     """
+    return _filling(BATCH_BYTES, documents, size_in_bytes, most)
+
+
+WINDOW_BYTES = 500_000_000
+"""The most that a window has, about, before the speed of the copy is known."""
+
+
+def window_for(documents: int, size_in_bytes: int, most: int) -> int:
+    """How many documents of a shard of that size make a window of at most `WINDOW_BYTES`."""
+    return _filling(WINDOW_BYTES, documents, size_in_bytes, most)
+
+
+def _filling(wanted: int, documents: int, size_in_bytes: int, most: int) -> int:
     if not documents or not size_in_bytes:
         return most
-    return max(1, min(most, BATCH_BYTES * documents // (2 * size_in_bytes)))
+    return max(1, min(most, wanted * documents // (2 * size_in_bytes)))
 
 
 def cuts_needed(documents: int, per_window: int, least_windows: int = 1) -> int:

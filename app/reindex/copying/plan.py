@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 
 from app.domain.operation import Operation, Work
-from app.domain.pace import Limit
-from app.domain.windows import Window, batch_for, cut, cuts_needed
+from app.domain.windows import Window, batch_for, cut, cuts_needed, window_for
 from app.elastic.answers import ShardStats
 from app.elastic.cluster import Cluster
 
-PACED_SECONDS = 60.0
-LEAST_PACED = 2_000
-"""Documents below which a window is not made smaller for the sake of a low limit."""
+LEAST_DOCUMENTS = 2_000
+"""Below which a window is not made smaller for the sake of a low limit."""
 
 
 async def windows_of(work: Work, stats: dict[int, ShardStats], cluster: Cluster) -> list[Window]:
@@ -40,10 +38,12 @@ def _result_window(operation: Operation) -> int:
     return operation.source.result_window
 
 
-def _documents(most: int, limit: Limit) -> int:
-    """Of a window. A limited one takes about `PACED_SECONDS`: what is stopped then loses little."""
-    share = limit.share(limit.windows_planned)
-    return most if share is None else min(most, max(LEAST_PACED, int(share * PACED_SECONDS)))
+def _documents(most: int, work: Work) -> int:
+    """Of a window. A limited one is as long as others: what is stopped then loses little."""
+    share = work.limit.share(work.limit.windows_planned)
+    if share is None:
+        return most
+    return min(most, max(LEAST_DOCUMENTS, int(share * work.limits.window_seconds)))
 
 
 async def _boundaries(work: Work, shard: int, stats: ShardStats, cluster: Cluster) -> list[int]:
@@ -51,7 +51,8 @@ async def _boundaries(work: Work, shard: int, stats: ShardStats, cluster: Cluste
     source = work.operation.source
     assert source is not None
     least = -(-work.limit.windows_planned // source.shards)
-    cuts = cuts_needed(stats.documents, _documents(limits.window_documents, work.limit), least)
+    most = window_for(stats.documents, stats.size, limits.window_documents)
+    cuts = cuts_needed(stats.documents, _documents(most, work), least)
     if not cuts or not source.searchable_seq_nos:
         return []
     percents = [100 * (n + 1) / (cuts + 1) for n in range(cuts)]

@@ -12,6 +12,7 @@ from app.reindex.copying import flight as flights
 from app.reindex.copying.flight import Flight
 from app.reindex.copying.halting import halt, halts
 from app.reindex.copying.plan import windows_of
+from app.reindex.copying.splitting import split_long
 from app.reindex.copying.throttling import paced
 from app.reindex.steps.prove import prove
 
@@ -49,7 +50,8 @@ async def copy(work: Work, cluster: Cluster) -> Outcome:
     await flights.look(flight, cluster)
     if halts(work.operation, flight, work.limit):
         return await halt(flight, work.limit, cluster)
-    if await flights.throttle(flight, work, cluster):
+    anew = await flights.throttle(flight, work, cluster)
+    if split_long(flight, flight.next_ones(work.limit), work.limits.window_seconds) or anew:
         return Again({}, list(flight.changed.values()), flight.notes)
     if small := _small(flight, work):
         await flights.copy_at_once(flight, small, work, cluster)
@@ -64,8 +66,7 @@ def _small(flight: Flight, work: Work) -> list[Window]:
     """The next windows that are not worth a task, as many as may be in flight."""
     if work.limit.requests_per_second and work.allowance.due():
         return []
-    free = work.limit.windows_in_flight - len(flight.running)
-    waiting = flight.waiting[: max(free, 0)]
+    waiting = flight.next_ones(work.limit)
     share = work.limit.share(len(waiting))
     most = work.limits.synchronous_documents
     return [w for w in waiting if w.documents <= min(most, paced(w, share).size)]
