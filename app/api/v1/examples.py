@@ -175,6 +175,10 @@ BATCH_BODIES: dict[str, Example] = {
             "keepOldIndex": True,
         },
     ),
+    "slow": example(
+        "Slowly",
+        {"indices": [{"index": "logs-2019"}], "pace": {"requestsPerSecond": 500}},
+    ),
 }
 ROLLBACK_BODIES: dict[str, Example] = {
     "careful": example("Unless documents were written since", {"force": False}),

@@ -70,8 +70,7 @@ async def test_the_settings_hold_until_something_is_set_and_again_when_it_is_for
 
 
 async def test_batches_and_operations_have_one_of_their_own(service: Service, es: Elastic) -> None:
-    operation, batch = await a_waiting_one(service, es)
-    await pace(service, "PUT", f"/batches/{batch}", {"requestsPerSecond": 700})
+    operation, batch = await a_waiting_one(service, es, pace={"requestsPerSecond": 700})
     own = await pace(service, "PUT", f"/operations/{operation}", {"windowsInFlight": 1})
     assert own["scope"] == "operation"
     assert (own["requestsPerSecond"], own["windowsInFlight"]) == (None, 1)
@@ -137,6 +136,8 @@ async def test_what_cannot_be_is_refused_and_changes_nothing(service: Service, e
                 )
                 check_envelope(answer, 400, said)
         assert await pace(service, "GET", place) == before
+    refused = {"indices": [{"index": "waits"}], "pace": {"hours": [{**NIGHT, "to": "22:00"}]}}
+    check_envelope(await service.client.post("/api/v1/batches", json=refused), 400, "never open")
     answer = await service.client.post("/api/v1/pace/stop", json={"reason": 5})
     check_envelope(answer, 400, "reason")
 
