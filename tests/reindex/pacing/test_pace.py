@@ -186,7 +186,7 @@ async def test_nothing_begins_outside_of_the_hours_and_a_copy_stops_when_they_en
 
         await set_pace(service, hours=hours(-60, 60))
         await keep_to(es, 20, 20, 20)
-        await set_pace(service, f"/operations/{operation}", hours=hours(120, 180))
+        await set_pace(service, f"/operations/{operation}", hours=hours(30, 180))
         await service.holds("big", "writes to big stay blocked")
         await no_task_runs(es)
         assert (await service.shown(operation))["state"] == "holding"
