@@ -52,7 +52,7 @@ async def test_a_slow_copy_is_cut_finer_while_it_runs(es: Elastic, sqlite_url: s
     es.bulk("old", ({"n": n} for n in range(9_000)))
     before = es.documents("old")
     settings = {
-        "reindex_window_documents": 2_000,
+        "reindex_window_documents": 3_000,
         "reindex_windows_in_flight": 1,
         "reindex_window_seconds": 0.001,
         "reindex_batch_documents": 500,
