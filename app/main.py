@@ -17,6 +17,7 @@ from app.api.kibana_host import KibanaHost
 from app.api.service import Service
 from app.api.v1.routes import ROUTERS
 from app.domain.operation import Limits
+from app.domain.pace import Pace
 from app.domain.request import Defaults
 from app.elastic.cluster import Cluster
 from app.elastic.connection import Connection, Credentials
@@ -31,6 +32,8 @@ from app.reindex.doctor import Doctor
 from app.reindex.errands import ErrandDesk
 from app.reindex.machine import Machine
 from app.reindex.overview import Overview
+from app.reindex.pacing.governor import Governor
+from app.reindex.pacing.pacing import Pacing
 from app.reindex.queue import Queue
 from app.reindex.reading import Reading
 from app.reindex.rollback import Rollback
@@ -115,17 +118,20 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Servi
     limits = Limits(
         window_documents=settings.reindex_window_documents,
         batch_documents=settings.reindex_batch_documents,
-        in_flight=settings.reindex_windows_in_flight,
         window_seconds=settings.reindex_window_seconds,
         synchronous_documents=settings.reindex_synchronous_documents,
         keep_days=settings.reindex_keep_days,
     )
+    pacing = Pacing(store, _pace(settings), bell)
+    watch = settings.reindex_health_seconds if settings.reindex_health_gate else None
+    governor = Governor(pacing, store.paces, f"worker:{who}", watch)
     skips = settings.reindex_hold_policy == "skip"
     machine = Machine(
         store.operations,
         lambda: Cluster(connection),
         bell,
         limits,
+        governor,
         f"worker:{who}",
         settings.reindex_hold_skip_seconds if skips else None,
     )
@@ -138,11 +144,12 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Servi
         store,
         machine,
         bell,
+        governor,
         f"worker:{who}",
         settings.reindex_max_singles,
     )
-    overview = Overview(store)
-    checkup = Checkup(store, overview, surroundings, worker)
+    overview = Overview(store, pacing)
+    checkup = Checkup(store, overview, surroundings, worker, pacing)
     return Service(
         store=store,
         cluster=view,
@@ -150,6 +157,7 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Servi
         queue=queue,
         batches=BatchDesk(store, queue),
         control=Control(store.operations, queue, bell),
+        pacing=pacing,
         rollback=Rollback(store, view, surroundings, bell),
         errands=ErrandDesk(store.errands, bell),
         reading=Reading(store.operations, store.listing, view, surroundings, queue),
@@ -157,6 +165,15 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Servi
         checkup=checkup,
         doctor=Doctor(store, view, checkup, worker),
         worker=worker,
+    )
+
+
+def _pace(settings: Settings) -> Pace:
+    """What holds for as long as nobody has said otherwise."""
+    return Pace(
+        requests_per_second=settings.reindex_requests_per_second,
+        windows_in_flight=settings.reindex_windows_in_flight,
+        hours=settings.reindex_hours,
     )
 
 

@@ -10,7 +10,9 @@ from tests.e2e.process import ServiceProcess
 
 async def told(service: ServiceProcess, index: str) -> dict[str, Any]:
     """The newest operation of `index` with its windows and events."""
-    listed = await service.client.get("/api/v1/operations", params={"index": index, "limit": 1, "order": "desc"})
+    listed = await service.client.get(
+        "/api/v1/operations", params={"index": index, "limit": 1, "order": "desc"}
+    )
     operation_id = listed.json()["operations"][0]["id"]
     return (await service.client.get(f"/api/v1/operations/{operation_id}")).json()
 

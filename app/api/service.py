@@ -15,6 +15,7 @@ from app.reindex.control import Control
 from app.reindex.doctor import Doctor
 from app.reindex.errands import ErrandDesk
 from app.reindex.overview import Overview
+from app.reindex.pacing.pacing import Pacing
 from app.reindex.queue import Queue
 from app.reindex.reading import Reading
 from app.reindex.rollback import Rollback
@@ -31,6 +32,7 @@ class Service:
     queue: Queue
     batches: BatchDesk
     control: Control
+    pacing: Pacing
     rollback: Rollback
     errands: ErrandDesk
     reading: Reading

@@ -17,9 +17,9 @@ from app.elastic.answers import (
     Version,
 )
 from app.elastic.connection import is_missing
-from app.elastic.documents import DocumentView
 from app.elastic.paths import chunks, in_path
 from app.elastic.translation import understanding
+from app.elastic.vitals import VitalsView
 
 _NO_ALIAS = (
     "invalid_alias_name_exception",
@@ -39,7 +39,7 @@ _STATE_FIELDS = (
 )
 
 
-class ClusterView(DocumentView):
+class ClusterView(VitalsView):
     """Reads one cluster. Every method raises `ClusterTrouble` where waiting may help."""
 
     async def version(self) -> Version:

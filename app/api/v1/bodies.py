@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StrictBool
 
 from app.api.schemas import MOST_CHARACTERS, MOST_NAMES, Body, GivenName
+from app.api.v1.pace_schemas import PaceBody
 from app.domain.proof import ProofLevel
 from app.domain.request import ReindexRequest
 
@@ -41,6 +42,9 @@ class NewBatch(Body):
     `sample`: documents taken at random are compared, all of them where there are few; `full`: every
     document is. Absent: `REINDEX_PROOF`.
     """
+
+    pace: PaceBody | None = None
+    """How fast they may be copied, and when. It can be changed later."""
 
     def requests(self) -> list[ReindexRequest]:
         return [self._request(wanted) for wanted in self.indices]

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from app.api.v1 import batches, control, operations, worker
+from app.api.v1 import batches, control, operations, pace, worker
 
-ROUTERS = (batches.router, operations.router, control.router, worker.router)
+ROUTERS = (batches.router, operations.router, control.router, pace.router, worker.router)
