@@ -17,6 +17,7 @@ from app.reindex.doctor import Doctor
 from app.reindex.errands import ErrandDesk
 from app.reindex.outdated import Inventory
 from app.reindex.overview import Overview
+from app.reindex.pacing.pacing import Pacing
 from app.reindex.planning import Planner
 from app.reindex.queue import Queue
 from app.reindex.reading import Reading
@@ -35,6 +36,7 @@ class Service:
     batches: BatchDesk
     batch_watch: BatchWatch
     control: Control
+    pacing: Pacing
     rollback: Rollback
     inventory: Inventory
     planner: Planner

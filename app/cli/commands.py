@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli import asking, planning, submitting
+from app.cli import asking, pacing, planning, submitting
 from app.cli.client import default_url
+from app.cli.pacing import Whose
 from app.cli.session import Session
 from app.cli.troubles import Trouble
 from app.cli.words import clean
@@ -184,6 +185,90 @@ def doctor(url: Url, output: Output = Form.TABLE, curl: Curl = False) -> None:
     1 where something is wrong.
     """
     asking.doctor(_session(url, output, curl))
+
+
+paces = typer.Typer(help="How fast copies may go, and when; stop everything, and go on.")
+cli.add_typer(paces, name="pace", no_args_is_help=True)
+
+OfIndex = Annotated[
+    str | None, typer.Option("--index", metavar="INDEX", help="Only its newest operation")
+]
+OfBatch = Annotated[str | None, typer.Option("--batch", metavar="ID", help="Only this batch")]
+
+
+@paces.command("show")
+def show_pace(
+    url: Url,
+    index: OfIndex = None,
+    batch: OfBatch = None,
+    output: Output = Form.TABLE,
+    curl: Curl = False,
+) -> None:
+    """Shows the pace that is in force, and why."""
+    pacing.show(_session(url, output, curl), Whose(index, batch))
+
+
+@paces.command("set")
+def set_pace(
+    url: Url,
+    rate: Annotated[
+        str | None, typer.Option(metavar="N", help="Documents a second, or none")
+    ] = None,
+    windows: Annotated[
+        str | None, typer.Option(metavar="N", help="Copy tasks of an operation at once, or none")
+    ] = None,
+    hours: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="HOURS",
+            help="When copies may run: '22:00-06:00 Europe/Berlin' or 'sat,sun 00:00-24:00 UTC', "
+            "may be repeated; or always",
+        ),
+    ] = None,
+    index: OfIndex = None,
+    batch: OfBatch = None,
+    output: Output = Form.TABLE,
+    curl: Curl = False,
+) -> None:
+    """Changes the pace, also of copies that run. What is not named stays as it is.
+
+    The tightest of service, batch and operation is in force.
+    """
+    session = _session(url, output, curl)
+    whose = Whose(index, batch)
+    pacing.change(session, whose, rate=rate, windows=windows, hours=hours or [])
+
+
+@paces.command("reset")
+def reset_pace(
+    url: Url,
+    index: OfIndex = None,
+    batch: OfBatch = None,
+    output: Output = Form.TABLE,
+    curl: Curl = False,
+) -> None:
+    """Forgets what was set: the service goes back to its settings."""
+    pacing.reset(_session(url, output, curl), Whose(index, batch))
+
+
+@paces.command("stop")
+def stop_everything(
+    url: Url,
+    reason: Annotated[str, typer.Option(help="For whoever asks why nothing moves")] = "",
+    output: Output = Form.TABLE,
+    curl: Curl = False,
+) -> None:
+    """Stops everything now.
+
+    Nothing new starts, copies stop where they are. Writes to indices in hand stay blocked.
+    """
+    pacing.stop(_session(url, output, curl), reason)
+
+
+@paces.command("go-on")
+def go_on(url: Url, output: Output = Form.TABLE, curl: Curl = False) -> None:
+    """Ends a stop: copies go on where they were stopped."""
+    pacing.go_on(_session(url, output, curl))
 
 
 def _session(url: str, output: Form, curl: bool) -> Session:

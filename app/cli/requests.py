@@ -90,6 +90,14 @@ def doctor() -> Request:
     return Request("GET", "/api/v1/doctor")
 
 
+PACE = "/api/v1/pace"
+
+
+def pace_of(kind: str, owner: str) -> str:
+    """The path of the pace of a batch or an operation."""
+    return f"/api/v1/{kind}/{quote(owner, safe='')}/pace"
+
+
 def curl(url: str, request: Request, login: str = "") -> str:
     """The same request as a line for a shell; a long body comes as a here-document.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from app.api.v1.pace_schemas import HoursReport, PaceAnswer
 from app.api.v1.schemas import (
     DoctorAnswer,
     Held,
@@ -89,6 +90,7 @@ def worker(answer: WorkerAnswer) -> None:
     rows = [
         ("worker", f"{answer.state}{holder}; {answer.database}; {reached}"),
         ("queue", counted(answer.counts)),
+        ("pace", answer.pace.reason),
     ]
     if answer.waits_for and not any(operation.hold for operation in answer.in_hand):
         rows.append(("waits for", answer.waits_for))
@@ -109,6 +111,7 @@ def details(operation: OperationDetails) -> None:
         ("state", doing(operation)),
         ("why", why(operation)),
         ("progress", _sentence(operation.progress)),
+        ("pace", operation.pace.reason if operation.pace else ""),
         ("queued", f"{_clock(operation.queued_at)} by {operation.caller}"),
         ("started", _clock(operation.started_at)),
         (
@@ -142,6 +145,31 @@ def _sentence(progress: ProgressReport | None) -> str:
 def _proof(operation: OperationDetails) -> str:
     proof = operation.proof
     return f"{proof.documents:,} documents on both sides ({proof.level})" if proof else ""
+
+
+def pace(answer: PaceAnswer) -> None:
+    """What is in force and why, what is set here, and what stands still."""
+    facts = [("pace", answer.in_force.reason), (f"set for the {answer.scope}", _set(answer))]
+    if answer.stopped and answer.stopped.blocked_indices:
+        names = ", ".join(answer.stopped.blocked_indices)
+        facts.append(("writes stay blocked", names))
+    if answer.health.blind:
+        facts.append(("health gate", f"the cluster cannot be looked at: {answer.health.blind}"))
+    show_grid(facts)
+
+
+def _set(answer: PaceAnswer) -> str:
+    rate, windows = answer.requests_per_second, answer.windows_in_flight
+    words = [] if rate is None else [f"{rate:g} documents a second"]
+    words += [] if windows is None else [f"{count(windows, 'window')} at once"]
+    words += [_hours(hours) for hours in answer.hours or ()]
+    source = "" if answer.stored or answer.scope != "service" else " (by the settings)"
+    return (", ".join(words) or "nothing") + source
+
+
+def _hours(hours: HoursReport) -> str:
+    days = ",".join(hours.days) + " " if hours.days else ""
+    return f"{days}{hours.start}-{hours.end} {hours.zone}"
 
 
 def doctor(answer: DoctorAnswer) -> None:

@@ -146,6 +146,8 @@ def line(view: View, width: int | None = None) -> str:
         why = views.why(first)
         name = _name(first, sum(map(len, parts)) + len(more) + 6, width)
         parts.append(name + more + (f": {clean(why)}" if why else ""))
+        if paced := _pace(first):
+            parts.append(paced)
     if view.waits_for and not (view.in_hand and view.in_hand[0].hold):
         parts.append(f"waits: {clean(view.waits_for)}")
     return " | ".join(parts)
@@ -172,6 +174,12 @@ def _progress(operation: OperationSummary) -> str:
         words += [f"{done}/{total}", percent(progress.fraction), speed(progress.speed)]
         words.append(f"ETA {left}" if (left := eta(progress)) else "")
     return " ".join(word for word in words if word)
+
+
+def _pace(operation: OperationSummary) -> str:
+    """The limit that a copy keeps to; why nothing is copied is said as what it waits for."""
+    pace, copies = operation.pace, operation.step == "reindexStarted"
+    return clean(pace.reason) if pace and copies and not pace.closed else ""
 
 
 def _name(operation: OperationSummary, taken: int, width: int | None) -> str:

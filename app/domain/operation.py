@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from app.domain.kept import Kept
 from app.domain.names import IndexName
+from app.domain.pace import UNLIMITED, Allowance, Limit
 from app.domain.proof import ProofLevel, Proving
 from app.domain.windows import Window
 
@@ -276,13 +277,17 @@ class Again:
 
 @dataclass(frozen=True)
 class Hold:
-    """The step waits for something outside and says for what; seconds until the next look."""
+    """The step waits for something outside and says for what; seconds until the next look.
+
+    `patient`: it is waited for whatever the policy says; making room for others would not help.
+    """
 
     reason: str
     retry_after: float = 1.0
     changes: Changes = field(default_factory=Changes)
     windows: Sequence[Window] = ()
     notes: Sequence[Note] = ()
+    patient: bool = False
 
 
 Outcome = Done | Again | Hold
@@ -293,29 +298,30 @@ class Work:
     """What a step is given: the operation, its windows in order, and the copy's limits.
 
     `doubt`: an answer may have been lost before this call (a crash, a cut), so what a step would
-    start may be running already.
+    start may be running already. `limit` is the pace in force, `allowance` what it leaves now.
     """
 
     operation: Operation
     windows: tuple[Window, ...]
     limits: Limits
     doubt: bool
+    limit: Limit = UNLIMITED
+    allowance: Allowance = field(default_factory=Allowance)
 
 
 @dataclass(frozen=True)
 class Limits:
     """How the copy is cut and how much of it runs at once.
 
-    `window_documents` documents a window, at most `batch_documents` a batch (`source.size`),
-    `in_flight` windows at once; one that would take more than `window_seconds` is cut again before
-    it starts. A window of at most `synchronous_documents` that fits into one
-    batch is copied by one request that waits for its end, without a task. A kept copy stays for
-    `keep_days`.
+    `window_documents` documents a window, at most `batch_documents` a batch (`source.size`); how
+    many windows there are at once is a matter of the pace. A window that would take more than
+    `window_seconds` is cut again before it starts; one of at most `synchronous_documents` that fits
+    into one batch is copied by one request that waits for its end, without a task. A kept copy
+    stays for `keep_days`.
     """
 
     window_documents: int = 500_000
     batch_documents: int = 2_000
-    in_flight: int = 3
     window_seconds: float = 60.0
     synchronous_documents: int = 1_000
     keep_days: float = 7.0

@@ -21,7 +21,8 @@ class Window(BaseModel):
 
     The range is `from_seq_no <= _seq_no < to_seq_no`, None is an open end; `documents` is how many
     the plan expects in it, `seen` how many its task has handled, `batch` how many its task takes at
-    a time (`source.size`).
+    a time (`source.size`), `paced` how many where a limit of documents a second asks for less,
+    `rate` the documents a second that its task was asked to keep to (None: no limit).
     """
 
     model_config = ConfigDict(frozen=True)
@@ -32,12 +33,33 @@ class Window(BaseModel):
     to_seq_no: int | None
     documents: int
     batch: int = 1_000
+    paced: int | None = None
+    rate: float | None = None
     state: WindowState = WindowState.PLANNED
     attempt: int = 1
     task_id: str | None = None
     seen: int = 0
     started_at: datetime | None = None
     ended_at: datetime | None = None
+
+    @property
+    def size(self) -> int:
+        """Documents that its task takes at a time."""
+        return min(self.batch, self.paced or self.batch)
+
+    def to_run_again(self) -> Window:
+        """Itself after its task was ended by us; what was copied already is not written twice."""
+        return self.model_copy(
+            update={
+                "state": WindowState.PLANNED,
+                "attempt": self.attempt + 1,
+                "task_id": None,
+                "paced": None,
+                "rate": None,
+                "seen": 0,
+                "ended_at": None,
+            }
+        )
 
 
 def opaque_prefix(operation_id: str) -> str:

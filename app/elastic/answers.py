@@ -187,3 +187,34 @@ _COUNTERS = ("created", "updated", "deleted", "noops", "version_conflicts")
 class RunningTask:
     id: str
     opaque_id: str
+
+
+@dataclass(frozen=True)
+class NodeVitals:
+    """How a node does; None: it did not say. Counters grow since its start.
+
+    `heap`: the share of the heap that long-lived objects take, 0 to 1; `breaker`: that of the
+    parent breaker's limit; `pressure`: that of the memory for documents on their way in. `cpu`: of
+    the machine, 0 to 1; `searches_waiting`: in the queue of its search threads.
+    """
+
+    name: str
+    cpu: float | None = None
+    heap: float | None = None
+    breaker: float | None = None
+    breaker_trips: int | None = None
+    pressure: float | None = None
+    pressure_rejections: int | None = None
+    write_rejections: int | None = None
+    search_rejections: int | None = None
+    searches_waiting: int | None = None
+
+
+@dataclass(frozen=True)
+class Vitals:
+    """How the cluster does. `nodes` by their id; `waited`: seconds of its oldest pending task."""
+
+    nodes: Mapping[str, NodeVitals] = field(default_factory=dict[str, NodeVitals])
+    status: str | None = None
+    pending: int | None = None
+    waited: float | None = None

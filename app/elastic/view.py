@@ -18,10 +18,10 @@ from app.elastic.answers import (
 )
 from app.elastic.capacity import CapacityView
 from app.elastic.connection import is_missing
-from app.elastic.documents import DocumentView
 from app.elastic.paths import chunks, in_path
 from app.elastic.referring import ReferringView
 from app.elastic.translation import understanding
+from app.elastic.vitals import VitalsView
 
 _NO_ALIAS = (
     "invalid_alias_name_exception",
@@ -41,7 +41,7 @@ _STATE_FIELDS = (
 )
 
 
-class ClusterView(DocumentView, CapacityView, ReferringView):
+class ClusterView(VitalsView, CapacityView, ReferringView):
     """Reads one cluster. Every method raises `ClusterTrouble` where waiting may help."""
 
     async def version(self) -> Version:

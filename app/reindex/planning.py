@@ -20,7 +20,7 @@ from app.domain.estimates import Estimate, Measured, estimate, total
 from app.domain.operation import Limits
 from app.domain.request import ReindexRequest
 from app.domain.trial import Attempt, Outcome, Trial
-from app.domain.windows import cuts_needed
+from app.domain.windows import cuts_needed, window_for
 from app.elastic.answers import IndexSize, IndexState
 from app.elastic.view import ClusterView
 from app.reindex.admission import Admission, Examined, Study
@@ -29,6 +29,7 @@ from app.reindex.classifier import kind_of
 from app.reindex.errands import ErrandDesk
 from app.reindex.measuring import measured
 from app.reindex.outdated import Inventory, fate_of, sizes_of
+from app.reindex.pacing.pacing import Pacing
 from app.reindex.references import Reference, References, references_of
 from app.store.enqueueing import Wanted
 from app.store.listing import Listing
@@ -126,6 +127,7 @@ class Planner:
         inventory: Inventory,
         errands: ErrandDesk,
         listing: Listing,
+        pacing: Pacing,
         limits: Limits,
     ) -> None:
         self._cluster = cluster
@@ -133,6 +135,7 @@ class Planner:
         self._inventory = inventory
         self._errands = errands
         self._listing = listing
+        self._pacing = pacing
         self._limits = limits
 
     async def plan(self, requests: Sequence[ReindexRequest]) -> Plan:
@@ -194,7 +197,9 @@ class Planner:
         references = await references_of(targets, there, self._cluster)
         capacity = await self._capacity()
         history = await measured(self._listing)
-        draft = _Draft(study, measures, references, capacity, history, self._limits)
+        at_once = (await self._pacing.service()).limit.windows_planned
+        cutting = Cutting(self._limits.window_documents, at_once)
+        draft = _Draft(study, measures, references, capacity, history, cutting)
         indices = [draft.index(one) for one in study.examined]
         indices += [draft.malformed(bad.name, bad.error) for bad in study.malformed]
         ready = [one for one in indices if not one.blockers]
@@ -214,6 +219,14 @@ class Planner:
             return None
 
 
+@dataclass(frozen=True)
+class Cutting:
+    """How a copy is cut into windows: documents of each, and how many are to be in flight."""
+
+    window_documents: int
+    at_once: int
+
+
 class _Draft:
     """The facts of a plan on its way; `balance` grows with each index."""
 
@@ -224,14 +237,14 @@ class _Draft:
         references: References,
         capacity: Capacity | None,
         history: Sequence[Measured],
-        limits: Limits,
+        cutting: Cutting,
     ) -> None:
         self._study = study
         self._sizes = measures
         self._references = references
         self._capacity = capacity
         self._history = history
-        self._limits = limits
+        self._cutting = cutting
         self.balance = Balance()
 
     def index(self, examined: Examined) -> PlannedIndex:
@@ -286,8 +299,9 @@ class _Draft:
         if not size.documents:
             return 0
         share = -(-size.documents // state.shards)
-        least = -(-self._limits.in_flight // state.shards)
-        cuts = cuts_needed(share, self._limits.window_documents, least)
+        least = -(-self._cutting.at_once // state.shards)
+        most = window_for(size.documents, size.primary_bytes, self._cutting.window_documents)
+        cuts = cuts_needed(share, most, least)
         return min(state.shards, size.documents) * (cuts + 1)
 
 

@@ -17,12 +17,13 @@ from app.domain.errors import (
     ReindexQueueError,
     StoreTrouble,
 )
-from app.domain.operation import Operation
+from app.domain.operation import Operation, Wish
 from app.elastic.cluster import Cluster
 from app.reindex.announcements import Bell, Ear
 from app.reindex.errands import is_to_be_repeated, perform
 from app.reindex.expiry import expire
 from app.reindex.machine import Machine, backoff
+from app.reindex.pacing.governor import Governor
 from app.store.role import Lease
 from app.store.store import Store
 from app.telemetry import logger, mark_as
@@ -74,6 +75,7 @@ class Worker:
         store: Store,
         machine: Machine,
         bell: Bell,
+        governor: Governor,
         who: str,
         most_singles: int,
     ) -> None:
@@ -84,6 +86,7 @@ class Worker:
         self._expiry_rests_until = datetime.min.replace(tzinfo=UTC)
         self._machine = machine
         self._bell = bell
+        self._governor = governor
         self._who = who
         self._lease: Lease | None = None
         self._stop = asyncio.Event()
@@ -194,8 +197,11 @@ class Worker:
             await self._expire()
         head = None if self._head in running else await self._operations.head()
         singles = await self._operations.singles(self._most_singles)
-        for operation in [*([head] if head else []), *singles]:
-            if operation.id in running:
+        wanted = [*([head] if head else []), *singles]
+        wanted = [operation for operation in wanted if operation.id not in running]
+        closed = bool(wanted) and (await self._governor.service()).closed is not None
+        for operation in wanted:
+            if closed and _is_new(operation):
                 continue
             taken: Operation | None = operation
             if operation.started_at is None or operation.aside:
@@ -241,7 +247,7 @@ class Worker:
         if now < self._expiry_rests_until:
             return
         operation = await self._kept_copies.expired(now)
-        if operation is None:
+        if operation is None or (await self._governor.service()).stopped:
             return
         cluster = self._machine.new_cluster(self._held)
         try:
@@ -293,3 +299,8 @@ class Worker:
             await asyncio.wait_for(self._stop.wait(), seconds)
         except TimeoutError:
             return
+
+
+def _is_new(operation: Operation) -> bool:
+    """Nothing has been done for it yet, and nobody has asked it back."""
+    return operation.started_at is None and operation.requested is Wish.NONE

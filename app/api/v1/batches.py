@@ -12,6 +12,7 @@ from app.api.v1.bodies import NewBatch
 from app.api.v1.examples import BATCH_BODIES
 from app.api.v1.schemas import BatchReport, NewBatchAnswer, RefusedIndex
 from app.api.v1.showing import progress_report, summary_of
+from app.domain.pace import NO_LIMIT
 from app.store.enqueueing import BatchKey
 
 router = APIRouter(prefix="/api/v1/batches", tags=["Batches"])
@@ -36,7 +37,8 @@ async def post_batch(
     is answered with the same batch, and nothing is queued twice.
     """
     batch_key = BatchKey(key, body.digest()) if key else None
-    posted = await service.batches.post(body.requests(), caller, batch_key)
+    pace = body.pace.whole() if body.pace else NO_LIMIT
+    posted = await service.batches.post(body.requests(), caller, batch_key, pace)
     return NewBatchAnswer(
         id=posted.id,
         operations=[summary_of(s) for s in await service.overview.sights(posted.operations)],

@@ -10,6 +10,7 @@ from pydantic import Field, StrictBool, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.api.schemas import MOST_CHARACTERS, MOST_NAMES, Body, GivenName
+from app.api.v1.pace_schemas import PaceBody
 from app.domain.proof import ProofLevel
 from app.domain.request import ReindexRequest
 
@@ -58,6 +59,8 @@ class NewBatch(Options):
     """The indices to queue, in the order in which they are to be worked off."""
 
     indices: Annotated[list[WantedIndex], Field(min_length=1, max_length=MOST_NAMES)]
+    pace: PaceBody | None = None
+    """How fast they may be copied, and when. It can be changed later."""
 
     def requests(self) -> list[ReindexRequest]:
         return [self.request_for(wanted) for wanted in self.indices]

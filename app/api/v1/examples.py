@@ -8,6 +8,13 @@ from fastapi.openapi.models import Example
 
 from app.api.examples import example
 
+_LIMIT: dict[str, Any] = {
+    "requestsPerSecond": None,
+    "windowsInFlight": 3,
+    "closed": False,
+    "until": None,
+    "reason": "no rate limit, 3 windows at once (service)",
+}
 _RUNNING: dict[str, Any] = {
     "id": "0b9d2f7c6e5a4d3c8b1a0f9e8d7c6b5a",
     "indexName": "logs-2019",
@@ -38,6 +45,7 @@ _RUNNING: dict[str, Any] = {
         "etaLowSeconds": 18.9,
         "etaHighSeconds": 30.5,
     },
+    "pace": _LIMIT,
     "queuedAt": "2026-11-24T10:00:00.123Z",
     "createdAt": "2026-11-24T10:00:00.123Z",
     "startedAt": "2026-11-24T10:00:00.151Z",
@@ -147,6 +155,7 @@ _WORKER: dict[str, Any] = {
     "counts": _COUNTS,
     "head": _RUNNING,
     "inHand": [_RUNNING],
+    "pace": _LIMIT,
     "elasticsearch": {"reachable": True, "versions": ["8.19.8"], "error": None},
     "database": "sqlite",
     "version": "0.1.0",
@@ -276,10 +285,80 @@ BATCH_BODIES: dict[str, Example] = {
             "keepOldIndex": True,
         },
     ),
+    "slow": example(
+        "Slowly",
+        {"indices": [{"index": "logs-2019"}], "pace": {"requestsPerSecond": 500}},
+    ),
 }
 ROLLBACK_BODIES: dict[str, Example] = {
     "careful": example("Unless documents were written since", {"force": False}),
     "forced": example("Whatever was written since", {"force": True}),
+}
+PACE_BODIES: dict[str, Example] = {
+    "slow": example("500 documents a second", {"requestsPerSecond": 500}),
+    "nights": example(
+        "At night and on weekends, two tasks at a time",
+        {
+            "windowsInFlight": 2,
+            "hours": [
+                {"from": "22:00", "to": "06:00", "zone": "Europe/Berlin"},
+                {"from": "00:00", "to": "24:00", "zone": "Europe/Berlin", "days": ["sat", "sun"]},
+            ],
+        },
+    ),
+    "free": example("No limit of documents a second", {"requestsPerSecond": None}),
+}
+STOP_BODIES: dict[str, Example] = {
+    "reason": example("With a reason", {"reason": "search is slow, ask Ada"}),
+}
+_HEALTHY = {"windowsInFlight": None, "cause": "", "since": None, "blind": None}
+_PACE: dict[str, Any] = {
+    "scope": "service",
+    "requestsPerSecond": 500.0,
+    "windowsInFlight": 2,
+    "hours": [{"from": "22:00", "to": "06:00", "zone": "Europe/Berlin", "days": None}],
+    "stored": True,
+    "inForce": {
+        **_LIMIT,
+        "requestsPerSecond": 500.0,
+        "windowsInFlight": 2,
+        "until": "2026-11-25T05:00:00.000Z",
+        "reason": "at most 500 documents a second (service), 2 windows at once (service), hours: "
+        "22:00-06:00 Europe/Berlin (service), until 2026-11-25 05:00 UTC",
+    },
+    "stopped": None,
+    "health": _HEALTHY,
+}
+_ILL: dict[str, Any] = {
+    **_PACE,
+    "requestsPerSecond": None,
+    "hours": None,
+    "inForce": {
+        **_LIMIT,
+        "windowsInFlight": 1,
+        "reason": "no rate limit, 1 window at once (health gate: es-2 rejected 12 writes)",
+    },
+    "health": {
+        "windowsInFlight": 1,
+        "cause": "es-2 rejected 12 writes",
+        "since": "2026-11-24T10:00:15.000Z",
+        "blind": None,
+    },
+}
+_STOPPED: dict[str, Any] = {
+    **_ILL,
+    "inForce": {
+        **_LIMIT,
+        "closed": True,
+        "reason": "stopped by api:127.0.0.1 at 2026-11-24 10:00 UTC: search is slow, ask Ada",
+    },
+    "stopped": {
+        "by": "api:127.0.0.1",
+        "at": "2026-11-24T10:00:18.000Z",
+        "reason": "search is slow, ask Ada",
+        "blockedIndices": ["logs-2019"],
+    },
+    "health": _HEALTHY,
 }
 
 ANSWERS: dict[str, Example] = {
@@ -297,6 +376,11 @@ ANSWERS: dict[str, Example] = {
     "v1_holding": example("While it waits for a snapshot to end", _HOLDING),
     "v1_cancelling": example("Taken: it goes back", {**_RUNNING, "cancelRequested": True}),
     "v1_paused": example("Put aside", {**_RUNNING, "state": "paused"}),
+    "v1_pace": example("Slowly, at night", _PACE),
+    "v1_pace_ill": example("While the cluster is strained", _ILL),
+    "v1_pace_of_batch": example("Of a batch", {**_PACE, "scope": "batch"}),
+    "v1_pace_of_operation": example("Of an operation", {**_PACE, "scope": "operation"}),
+    "v1_stopped": example("Everything stands still", _STOPPED),
     "v1_plan": example("Two, one of which cannot be reindexed", _PLAN),
     "v1_indices": example(
         "Two that have to be reindexed, one of them otherwise",

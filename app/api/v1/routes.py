@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.api.v1 import batches, control, indices, operations, plan, worker
+from app.api.v1 import batches, control, indices, operations, pace, plan, worker
 
 ROUTERS = (
     indices.router,
@@ -10,5 +10,6 @@ ROUTERS = (
     batches.router,
     operations.router,
     control.router,
+    pace.router,
     worker.router,
 )

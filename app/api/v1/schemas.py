@@ -101,6 +101,21 @@ class ProgressReport(Wire):
     eta_high_seconds: float | None
 
 
+class LimitReport(Wire):
+    """The pace in force, the tightest of all that is set, and why, in words.
+
+    `requestsPerSecond`: documents a second of the operation, null where there is no limit.
+    `windowsInFlight`: so many parts are copied at once; 0: the health gate lets nothing start.
+    `closed`: nothing is copied now, `until`: when the hours open or close next.
+    """
+
+    requests_per_second: float | None
+    windows_in_flight: int
+    closed: bool
+    until: Time | None
+    reason: str
+
+
 class KeptCopy(Wire):
     """A clone of the old index for a rollback.
 
@@ -120,7 +135,8 @@ class OperationSummary(Wire):
     something outside, `undoing` goes back. `queued`: in the batch queue, else it was started by
     name and runs beside it. `error`: why it failed, or turned back. `progress`: null before the
     copy is planned. `keepsOldIndex`: the old index stays under its name and only its aliases move.
-    `keptCopy`: null where none was asked for. `proofLevel`: what was asked for.
+    `keptCopy`: null where none was asked for. `proofLevel`: what was asked for. `pace`: null after
+    its end.
     """
 
     id: str
@@ -139,6 +155,7 @@ class OperationSummary(Wire):
     hold: Held | None
     error: Fault | None
     progress: ProgressReport | None
+    pace: LimitReport | None
     queued_at: Time
     created_at: Time
     started_at: Time | None
@@ -276,7 +293,8 @@ class WorkerAnswer(Wire):
     """`state` and `error` are of this service's worker; the rest is the same on every service.
 
     `waitsFor`: why nothing moves, in a sentence. `queueLength`: all that is in progress. `head`:
-    the first of the batch queue. `inHand`: what is started and has not ended.
+    the first of the batch queue. `inHand`: what is started and has not ended. `pace`: in force for
+    an operation that has none of its own.
     """
 
     state: Literal["starting", "standby", "idle", "working", "restarting", "stopped"]
@@ -287,6 +305,7 @@ class WorkerAnswer(Wire):
     counts: dict[State, int]
     head: OperationSummary | None
     in_hand: list[OperationSummary]
+    pace: LimitReport
     elasticsearch: ElasticsearchReport
     database: Literal["sqlite", "postgresql"]
     version: str

@@ -48,7 +48,7 @@ def split(window: Window, parts: int, last: int, number: int) -> list[Window]:
     """
     low = window.from_seq_no or 0
     high = last + 1 if window.to_seq_no is None else window.to_seq_no
-    inner = {low + (high - low) * n // parts for n in range(1, parts)} - {low, high}
+    inner = {low + (high - low) * n // parts for n in range(1, parts) if low < high} - {low, high}
     edges = [window.from_seq_no, *sorted(inner), window.to_seq_no]
     if len(edges) < 3:
         return [window]

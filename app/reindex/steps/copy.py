@@ -11,8 +11,10 @@ from app.elastic.cluster import Cluster
 from app.reindex.budget import no_room_to_go_on
 from app.reindex.copying import flight as flights
 from app.reindex.copying.flight import Flight
+from app.reindex.copying.halting import halt, halts
 from app.reindex.copying.plan import windows_of
 from app.reindex.copying.splitting import split_long
+from app.reindex.copying.throttling import paced
 from app.reindex.steps.prove import prove
 
 FIRST_POLL, LAST_POLL, GROWTH, MARGIN = 0.025, 2.0, 0.4, 0.02
@@ -45,16 +47,20 @@ async def plan_copy(work: Work, cluster: Cluster) -> Outcome:
 async def copy(work: Work, cluster: Cluster) -> Outcome:
     """Looks at the windows in flight and starts the next ones; when all are done, proves the copy.
 
-    A window that is lost, failed or rejected runs again by itself; the others go on.
+    A window that is lost, failed or rejected runs again by itself; the others go on. Nothing is
+    done outside of the hours for copies, or while everything is stopped.
     """
     flight = Flight.of(work)
     if work.doubt and flight.waiting:
         await flights.adopt(flight, flight.waiting, cluster)
     await flights.look(flight, cluster)
-    if split_long(flight, _next(flight, work), work.limits.window_seconds):
+    if halts(work.operation, flight, work.limit):
+        return await halt(flight, work.limit, cluster)
+    anew = await flights.throttle(flight, work, cluster)
+    if split_long(flight, flight.next_ones(work.limit), work.limits.window_seconds) or anew:
         return Again({}, list(flight.changed.values()), flight.notes)
     if small := _small(flight, work):
-        await flights.copy_at_once(flight, small, cluster)
+        await flights.copy_at_once(flight, small, work, cluster)
     else:
         await _start(flight, work, cluster)
     if flight.landed:
@@ -64,23 +70,21 @@ async def copy(work: Work, cluster: Cluster) -> Outcome:
 
 async def _start(flight: Flight, work: Work, cluster: Cluster) -> None:
     """As many windows as may be in flight, while there is room on the disks."""
-    following = _next(flight, work)
+    following = flight.next_ones(work.limit)
     if following and (reason := await no_room_to_go_on(work, following, cluster)):
         flight.trouble = reason
     else:
-        await flights.start(flight, work.limits.in_flight, cluster)
-
-
-def _next(flight: Flight, work: Work) -> list[Window]:
-    """The windows to be started next, as many as may be in flight."""
-    free = work.limits.in_flight - len(flight.running)
-    return flight.waiting[: max(free, 0)]
+        await flights.start(flight, work, cluster)
 
 
 def _small(flight: Flight, work: Work) -> list[Window]:
-    """Those of them that are not worth a task."""
+    """The next windows that are not worth a task, as many as may be in flight."""
+    if work.limit.requests_per_second and work.allowance.due():
+        return []
+    waiting = flight.next_ones(work.limit)
+    share = work.limit.share(len(waiting))
     most = work.limits.synchronous_documents
-    return [w for w in _next(flight, work) if w.documents <= min(most, w.batch)]
+    return [w for w in waiting if w.documents <= min(most, paced(w, share).size)]
 
 
 async def _prove(work: Work, flight: Flight, cluster: Cluster) -> Outcome:
@@ -102,10 +106,16 @@ def _onwards(work: Work, flight: Flight) -> Outcome:
     changes: Changes = {"reindex_task_perc_complete": _fraction(work, flight)}
     if running:
         changes["reindex_task_id"] = max(running, key=_started).task_id
+    changed = list(flight.changed.values())
+    if work.limit.ill is not None:
+        reason = f"the health gate lets nothing start: {work.limit.ill}"
+        return Hold(reason, LAST_POLL, changes, changed, flight.notes, patient=True)
     if flight.trouble and not running:
-        changed = list(flight.changed.values())
         return Hold(flight.trouble, 1, changes, changed, flight.notes)
-    after = min((_next_look(window, now) for window in running), default=FIRST_POLL)
+    looks = [_next_look(window, now) for window in running]
+    if work.limit.requests_per_second and flight.waiting:
+        looks.append(max(work.allowance.due(), FIRST_POLL))
+    after = min(looks, default=FIRST_POLL)
     recent = (now - work.operation.updated_at).total_seconds() < SAVE_SECONDS
     if not flight.changed and recent:
         return Again(after=after)

@@ -49,7 +49,7 @@ def test_no_task_for_the_whole_is_taken_for_a_part(window: Window, parts: int, l
 
 async def test_a_slow_copy_is_cut_finer_while_it_runs(es: Elastic, sqlite_url: str) -> None:
     es.put("/old", {"settings": {"number_of_replicas": 0, "number_of_shards": 2}})
-    es.bulk("old", ({"n": n} for n in range(12_000)))
+    es.bulk("old", ({"n": n} for n in range(9_000)))
     before = es.documents("old")
     settings = {
         "reindex_window_documents": 3_000,
@@ -63,7 +63,7 @@ async def test_a_slow_copy_is_cut_finer_while_it_runs(es: Elastic, sqlite_url: s
         shown = await service.shown(operation["id"])
     windows = sorted(shown["windows"], key=lambda w: w["number"])
     assert len(windows) > 4
-    assert sum(window["seen"] for window in windows) == 12_000
+    assert sum(window["seen"] for window in windows) == 9_000
     cuts = [event["text"] for event in shown["events"] if event["what"] == "window cut"]
     assert cuts
     assert "documents a second" in cuts[0]
