@@ -82,6 +82,8 @@ async def planned(service: ServiceProcess, *names: str) -> list[dict[str, Any]]:
         answer = await service.client.post("/api/v1/plan", json=body)
         assert answer.status_code == 200, answer.text
         found += answer.json()["indices"]
+        assert answer.json()["disk"]["roomBytes"] > 0
+        assert answer.json()["shards"]["left"] > 0
     return found
 
 
