@@ -168,15 +168,14 @@ class RunningTask:
 class NodeVitals:
     """How a node does; None: it did not say. Counters grow since its start.
 
-    `heap`: the share of the heap that long-lived objects take, 0 to 1; `breaker`: that of the
-    parent breaker's limit; `pressure`: that of the memory for documents on their way in. `cpu`: of
-    the machine, 0 to 1; `searches_waiting`: in the queue of its search threads.
+    `heap`: the share of the heap that long-lived objects take, 0 to 1; `pressure`: that of the
+    memory for documents on their way in. `cpu`: of the machine, 0 to 1; `searches_waiting`: in the
+    queue of its search threads.
     """
 
     name: str
     cpu: float | None = None
     heap: float | None = None
-    breaker: float | None = None
     breaker_trips: int | None = None
     pressure: float | None = None
     pressure_rejections: int | None = None
