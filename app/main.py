@@ -25,15 +25,18 @@ from app.elastic.tls import Tls
 from app.elastic.view import ClusterView
 from app.reindex.admission import Admission
 from app.reindex.announcements import Bell
+from app.reindex.batch_progress import BatchWatch
 from app.reindex.batches import BatchDesk
 from app.reindex.checkup import Checkup
 from app.reindex.control import Control
 from app.reindex.doctor import Doctor
 from app.reindex.errands import ErrandDesk
 from app.reindex.machine import Machine
+from app.reindex.outdated import Inventory
 from app.reindex.overview import Overview
 from app.reindex.pacing.governor import Governor
 from app.reindex.pacing.pacing import Pacing
+from app.reindex.planning import Planner
 from app.reindex.queue import Queue
 from app.reindex.reading import Reading
 from app.reindex.rollback import Rollback
@@ -148,6 +151,8 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Servi
         f"worker:{who}",
         settings.reindex_max_singles,
     )
+    errands = ErrandDesk(store.errands, bell)
+    inventory = Inventory(view, surroundings, admission)
     overview = Overview(store, pacing)
     checkup = Checkup(store, overview, surroundings, worker, pacing)
     return Service(
@@ -156,10 +161,13 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Servi
         surroundings=surroundings,
         queue=queue,
         batches=BatchDesk(store, queue),
+        batch_watch=BatchWatch(store.listing, view),
         control=Control(store.operations, queue, bell),
         pacing=pacing,
         rollback=Rollback(store, view, surroundings, bell),
-        errands=ErrandDesk(store.errands, bell),
+        inventory=inventory,
+        planner=Planner(view, admission, inventory, errands, store.listing, pacing, limits),
+        errands=errands,
         reading=Reading(store.operations, store.listing, view, surroundings, queue),
         overview=overview,
         checkup=checkup,

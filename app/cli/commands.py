@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli import asking, pacing, submitting
+from app.cli import asking, pacing, planning, submitting
 from app.cli.client import default_url
 from app.cli.pacing import Whose
 from app.cli.session import Session
@@ -48,6 +48,9 @@ Output = Annotated[
 Curl = Annotated[
     bool, typer.Option("--curl", help="Print the same as curl requests instead of sending it")
 ]
+Outdated = Annotated[
+    bool, typer.Option("--outdated", help="All that the next major version does not open")
+]
 Every = Annotated[
     float, typer.Option("--every", min=0.1, max=3600, help="Seconds between two lines of --watch")
 ]
@@ -71,19 +74,51 @@ def serve(
 
 @cli.command()
 def submit(
-    index: Annotated[
-        list[str], typer.Argument(metavar="INDEX", help="Names; - reads them from stdin")
-    ],
     url: Url,
+    index: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="INDEX", show_default=False, help="Names; - reads them from stdin"),
+    ] = None,
+    outdated: Outdated = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until all of them have ended")] = False,
     output: Output = Form.TABLE,
     curl: Curl = False,
 ) -> None:
     """Queues indices, in the order given.
 
-    Exit code 1 where a name was refused or, with --wait, where an operation did not complete.
+    --outdated queues all that the next major version does not open, but for those that cannot be
+    reindexed: these are named with their reasons. Exit code 1 where a name was refused or, with
+    --wait, where an operation did not complete.
     """
-    submitting.submit(_session(url, output, curl), index, wait=wait)
+    session = _session(url, output, curl)
+    if outdated:
+        submitting.submit_outdated(session, index or (), wait=wait)
+    else:
+        submitting.submit(session, index or (), wait=wait)
+
+
+@cli.command()
+def plan(
+    url: Url,
+    index: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="INDEX", show_default=False, help="Names; - reads them from stdin"),
+    ] = None,
+    outdated: Outdated = False,
+    trial: Annotated[
+        bool,
+        typer.Option("--trial", help="Make each new index, empty, look at it, and remove it again"),
+    ] = False,
+    output: Output = Form.TABLE,
+    curl: Curl = False,
+) -> None:
+    """Shows what submit would do, and does nothing of it.
+
+    Why an index needs it, what stands in its way, how long it takes, what disk it needs, who
+    refers to it. Exit code 1 where an index that was named cannot be reindexed, or a trial failed.
+    """
+    session = _session(url, output, curl)
+    planning.plan(session, index or (), outdated=outdated, trial=trial)
 
 
 @cli.command()

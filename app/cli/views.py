@@ -15,8 +15,9 @@ from app.api.v1.schemas import (
     WorkerAnswer,
 )
 from app.cli.tables import Row, Table, say, show, show_grid, styled
-from app.cli.words import compact, count, doing, percent, speed
+from app.cli.words import compact, count, doing, eta, percent, speed
 from app.domain.durations import spoken
+from app.domain.sizes import spoken as size
 from app.domain.state import State
 
 COLUMNS = ("index", "state", "documents", "done", "speed", "eta")
@@ -64,12 +65,11 @@ def took(operation: OperationSummary) -> str:
 def _progress(progress: ProgressReport | None) -> list[str]:
     if progress is None:
         return ["", "", "", ""]
-    eta = progress.eta_seconds
     return [
         f"{compact(progress.documents_done)}/{compact(progress.documents_total)}",
         percent(progress.fraction),
         speed(progress.speed),
-        "" if eta is None else spoken(eta),
+        eta(progress),
     ]
 
 
@@ -133,9 +133,11 @@ def details(operation: OperationDetails) -> None:
 def _sentence(progress: ProgressReport | None) -> str:
     if progress is None:
         return ""
-    done, percents, now, eta = _progress(progress)
+    done, percents, now, left = _progress(progress)
     rate = now or speed(progress.overall_speed)
-    words = [f"{done} documents", percents, rate, f"ETA {eta}" if eta else ""]
+    total = progress.bytes_total
+    amount = f"{size(progress.bytes_done)}/{size(total)}" if total else ""
+    words = [f"{done} documents", amount, percents, rate, f"ETA {left}" if left else ""]
     windows = count(progress.windows_total, "window")
     return ", ".join(word for word in words if word) + f" ({windows})"
 

@@ -59,6 +59,10 @@ class IndexState:
         return int(self.settings["index.number_of_shards"])
 
     @property
+    def replicas(self) -> int:
+        return int(self.settings.get("index.number_of_replicas", 1))
+
+    @property
     def created_major(self) -> int:
         """The major of Elasticsearch that made it."""
         return int(self.settings["index.version.created"]) // 1_000_000
@@ -95,9 +99,22 @@ class IndexState:
 class Looked(dict[str, IndexState]):
     """The indices found, by name; a name that is an alias, or nothing, is simply not a key."""
 
+    _by_alias: dict[str, list[str]]
+    _of_size = -1
+
     def holders(self, alias: str) -> list[str]:
         """The indices that carry `alias`."""
-        return sorted(name for name, state in self.items() if alias in state.aliases)
+        if self._of_size != len(self):  # indices are only ever added
+            self._by_alias, self._of_size = self._turned_round(), len(self)
+        return list(self._by_alias.get(alias, ()))
+
+    def _turned_round(self) -> dict[str, list[str]]:
+        """The indices of each alias: looking through thousands for each of thousands takes long."""
+        found: dict[str, list[str]] = {}
+        for name in sorted(self):
+            for alias in self[name].aliases:
+                found.setdefault(alias, []).append(name)
+        return found
 
 
 @dataclass(frozen=True)
@@ -138,6 +155,14 @@ class ShardStats:
     documents: int
     max_seq_no: int
     size: int = 0
+
+
+@dataclass(frozen=True)
+class IndexSize:
+    """All primaries together: Lucene documents (nested children count) and bytes on disk."""
+
+    documents: int
+    primary_bytes: int
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,7 @@ from app.reindex.goals import (
     end_of_way,
     granted,
     not_back_yet,
+    same_hold,
     stay_completed,
 )
 from app.reindex.pacing.governor import Governor
@@ -232,7 +233,7 @@ class Machine:
         turn.wait = 0.0
         if isinstance(outcome, Hold):
             turn.wait = outcome.retry_after
-            repeated = outcome.reason == operation.hold_reason
+            repeated = same_hold(outcome.reason, operation.hold_reason)
             notes = [*([] if repeated else notes), *_hold_notes(operation, outcome)]
             changes = _held(operation, outcome)
         else:
@@ -404,7 +405,7 @@ def _held(operation: Operation, hold: Hold) -> Changes:
 
 
 def _hold_notes(operation: Operation, hold: Hold) -> list[Note]:
-    if hold.reason == operation.hold_reason:
+    if same_hold(hold.reason, operation.hold_reason):
         return list(hold.notes)
     log.warning("operation_holds", operation=operation.id, reason=hold.reason)
     return [*hold.notes, Note(what="holds", index=operation.index_name, text=hold.reason)]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from app.domain.errors import (
     ClusterTrouble,
@@ -17,8 +18,9 @@ from app.domain.errors import (
     StoreTrouble,
 )
 from app.domain.operation import Operation, Wish
+from app.elastic.cluster import Cluster
 from app.reindex.announcements import Bell, Ear
-from app.reindex.errands import perform
+from app.reindex.errands import is_to_be_repeated, perform
 from app.reindex.expiry import expire
 from app.reindex.machine import Machine, backoff
 from app.reindex.pacing.governor import Governor
@@ -30,6 +32,8 @@ log = logger(__name__)
 
 IDLE_SECONDS = 5.0
 """How often an idle worker asks the store; a POST to this service rings the bell."""
+ERRAND_SECONDS = 1.0
+"""How soon an errand that was cut is gone on with."""
 EXPIRY_REST = timedelta(seconds=30)
 """So long are kept copies left alone after trouble with the cluster."""
 STANDBY_SECONDS = 1.0
@@ -89,6 +93,7 @@ class Worker:
         self._crashes = 0
         self._broken = False
         self._most_singles = most_singles
+        self._on_errand: dict[str, Cluster] = {}
         self._head = ""
         self.report = WorkerReport(WorkerState.STARTING, (), None)
 
@@ -209,20 +214,31 @@ class Worker:
 
     async def _run_errands(self) -> None:
         """Small changes that clients wait for, before anything new is taken."""
-        for errand in await self._errands.waiting():
-            cluster = self._machine.new_cluster(self._held)
+        waiting = await self._errands.waiting()
+        known = self._on_errand  # with the notes of a turn before
+        self._on_errand = {
+            errand.id: known.get(errand.id) or self._machine.new_cluster(self._held)
+            for errand in waiting
+        }
+        for errand in waiting:
+            cluster = self._on_errand[errand.id]
             error: ReindexQueueError | None = None
+            result: Mapping[str, Any] | None = None
             try:
-                await perform(errand, self._operations, cluster)
+                result = await perform(errand, self._operations, cluster)
             except StoreTrouble:
                 raise
             except ReindexQueueError as met:
+                if is_to_be_repeated(errand, met):
+                    log.warning("errand_waits", errand=errand.id, reason=met.message)
+                    continue
                 error = met
             except Exception as met:  # its client is told; the worker goes on
                 log.exception("errand_crashed", errand=errand.id)
                 error = Failure("unexpected", f"unexpected {type(met).__name__}: {met}")
+            del self._on_errand[errand.id]
             notes = cluster.take_notes()
-            await self._errands.end(self._held().token, errand, error, notes, self._who)
+            await self._errands.end(self._held().token, errand, error, notes, self._who, result)
             self._bell.ring()
 
     async def _expire(self) -> None:
@@ -255,7 +271,8 @@ class Worker:
         renewing: asyncio.Task[None] | None,
     ) -> None:
         """Waits until something has ended, the bell rings, or it is time to look."""
-        listening = asyncio.ensure_future(ear.wait(IDLE_SECONDS))
+        seconds = ERRAND_SECONDS if self._on_errand else IDLE_SECONDS
+        listening = asyncio.ensure_future(ear.wait(seconds))
         tasks = {listening, *running.values(), *([renewing] if renewing else [])}
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

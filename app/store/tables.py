@@ -235,6 +235,8 @@ class ErrandRow(Table, table=True):
     error_code: str | None = Field(default=None, max_length=128)
     error_status: int | None = None
     error_message: str | None = Field(default=None, sa_type=Text)
+    request: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
+    result: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
 
 
 class EventRow(Table, table=True):

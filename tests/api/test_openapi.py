@@ -64,6 +64,8 @@ def test_all_routes_are_documented_with_a_summary(document: dict[str, Any]) -> N
         "DELETE /api/v1/pace",
         "POST /api/v1/pace/stop",
         "POST /api/v1/pace/go-on",
+        "GET /api/v1/indices",
+        "POST /api/v1/plan",
         "GET /api/v1/worker",
         "GET /api/v1/doctor",
     }

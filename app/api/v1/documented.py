@@ -31,6 +31,16 @@ BATCH = answers("The batch", "v1_batch") | error_answers(
 )
 LIST = answers("A page of operations", "v1_operations") | error_answers(_BAD_QUERY, 503)
 OPERATION = answers("The operation", "v1_operation") | error_answers(_UNKNOWN, 503)
+PLAN = answers("What would be done, and what stands in the way", "v1_plan") | error_answers(
+    refused(400, "bad_request", "[request body]: give either indices, or outdated true"),
+    415,
+    426,
+    502,
+    503,
+)
+INDICES = answers("Indices by name, and how many there are", "v1_indices") | error_answers(
+    _BAD_QUERY, 426, 502, 503
+)
 WORKER = answers("The worker and what it does", "v1_worker") | error_answers(503)
 DOCTOR = answers("What was looked at, and what was found", "v1_doctor")
 

@@ -35,11 +35,15 @@ _RUNNING: dict[str, Any] = {
         "fraction": 0.41,
         "documentsDone": 411_200,
         "documentsTotal": 1_002_000,
+        "bytesDone": 119_630_271,
+        "bytesTotal": 291_504_128,
         "windowsDone": 0,
         "windowsTotal": 3,
         "speed": 24_100.0,
         "overallSpeed": 23_800.0,
         "etaSeconds": 24.5,
+        "etaLowSeconds": 18.9,
+        "etaHighSeconds": 30.5,
     },
     "pace": _LIMIT,
     "queuedAt": "2026-11-24T10:00:00.123Z",
@@ -65,9 +69,12 @@ _HOLDING: dict[str, Any] = {
         **_RUNNING["progress"],
         "fraction": 1.0,
         "documentsDone": 1_002_000,
+        "bytesDone": 291_504_128,
         "windowsDone": 3,
         "speed": None,
         "etaSeconds": None,
+        "etaLowSeconds": None,
+        "etaHighSeconds": None,
     },
 }
 _COUNTS = {
@@ -101,6 +108,8 @@ _BATCH: dict[str, Any] = {
     "createdAt": "2026-11-24T10:00:00.123Z",
     "total": 20,
     "counts": {**_COUNTS, "waiting": 15},
+    "progress": _RUNNING["progress"],
+    "notCounted": 0,
     "refused": [_REFUSED],
 }
 
@@ -166,6 +175,106 @@ _WRONG: dict[str, Any] = {
     ],
 }
 
+_OUTDATED: dict[str, Any] = {
+    "index": "logs-2019",
+    "createdMajor": 7,
+    "nextMajor": "refuses",
+    "why": "made by Elasticsearch 7; Elasticsearch 9 does not open it",
+    "newIndexName": "reindexed-v8-logs-2019",
+    "blockers": [],
+    "closed": False,
+    "documents": 1_002_000,
+    "primaryBytes": 291_504_128,
+}
+_BACKING_INDEX: dict[str, Any] = {
+    **_OUTDATED,
+    "index": ".ds-metrics-2021.03.01-000001",
+    "newIndexName": ".reindexed-v8-ds-metrics-2021.03.01-000001",
+    "blockers": [
+        {
+            "code": "backing_index",
+            "message": ".ds-metrics-2021.03.01-000001 belongs to the data stream metrics and "
+            "cannot be replaced by an alias. Migrate the data stream with POST "
+            "_migration/reindex (8.18 and newer).",
+        }
+    ],
+}
+
+_NO_PLAN: dict[str, Any] = {
+    "index": ".ds-metrics-2021.03.01-000001",
+    "kind": "backing_index",
+    "why": "made by Elasticsearch 7; Elasticsearch 9 does not open it",
+    "blockers": _BACKING_INDEX["blockers"],
+    "missingPrivileges": [],
+    "newIndexName": ".reindexed-v8-ds-metrics-2021.03.01-000001",
+    "keepOldIndex": False,
+    "proof": "sample",
+    "mode": None,
+    "references": [],
+    "droppedSettings": [],
+    "documents": 1_002_000,
+    "primaryBytes": 291_504_128,
+    "shards": 1,
+    "replicas": 1,
+    "windows": 3,
+    "duration": {"lowSeconds": 31.2, "highSeconds": 60.9},
+    "writeBlock": {"lowSeconds": 31.0, "highSeconds": 60.5},
+    "diskBytes": 583_008_256,
+    "diskShortage": None,
+    "trial": None,
+}
+_PLAN: dict[str, Any] = {
+    "indices": [
+        {
+            **_NO_PLAN,
+            "index": "logs-2019",
+            "kind": "index",
+            "blockers": [],
+            "newIndexName": "reindexed-v8-logs-2019",
+            "references": [
+                {
+                    "kind": "alias",
+                    "name": "logs",
+                    "effect": "moves along; as its write index, writes stop for the copy",
+                }
+            ],
+            "droppedSettings": ["index.soft_deletes.enabled"],
+            "trial": {"outcome": "fits", "text": ""},
+        },
+        _NO_PLAN,
+    ],
+    "ready": 1,
+    "blocked": 1,
+    "documents": 1_002_000,
+    "primaryBytes": 291_504_128,
+    "duration": {"lowSeconds": 31.2, "highSeconds": 60.9},
+    "writeBlock": {"lowSeconds": 31.0, "highSeconds": 60.5},
+    "disk": {
+        "checked": True,
+        "peakBytes": 583_008_256,
+        "stayingBytes": 0,
+        "roomBytes": 42_949_672_960,
+        "shortage": None,
+        "nodes": [
+            {
+                "name": "warm-1",
+                "totalBytes": 107_374_182_400,
+                "availableBytes": 59_055_800_320,
+                "roomBytes": 42_949_672_960,
+            }
+        ],
+    },
+    "shards": {"peak": 2, "left": 618, "shortage": None},
+    "notLookedFor": ["enrichPolicy", "transform"],
+    "measured": 14,
+}
+
+PLAN_BODIES: dict[str, Example] = {
+    "outdated": example("All that the next major version does not open", {"outdated": True}),
+    "named": example(
+        "One, its new index tried out", {"indices": [{"index": "logs-2019"}], "trial": True}
+    ),
+}
 BATCH_BODIES: dict[str, Example] = {
     "names": example("As the settings say", {"indices": [{"index": "logs-2019"}]}),
     "kept": example(
@@ -271,6 +380,15 @@ ANSWERS: dict[str, Example] = {
     "v1_pace_of_batch": example("Of a batch", {**_PACE, "scope": "batch"}),
     "v1_pace_of_operation": example("Of an operation", {**_PACE, "scope": "operation"}),
     "v1_stopped": example("Everything stands still", _STOPPED),
+    "v1_plan": example("Two, one of which cannot be reindexed", _PLAN),
+    "v1_indices": example(
+        "Two that have to be reindexed, one of them otherwise",
+        {
+            "indices": [_BACKING_INDEX, _OUTDATED],
+            "next": None,
+            "counts": {"total": 214, "refused": 2, "blocked": 1, "readOnly": 0},
+        },
+    ),
     "v1_worker": example("At work", _WORKER),
     "v1_doctor": example("Elasticsearch is away", _WRONG),
 }

@@ -79,20 +79,26 @@ class Fault(Wire):
 
 
 class ProgressReport(Wire):
-    """Of the copy. `fraction`: 0 to 1, never back. Speeds are in documents a second.
+    """Of the copy. `fraction`: 0 to 1, of an operation never back. Speeds: documents a second.
 
-    `speed`: of the last ten seconds; `overallSpeed`: since the start, pauses included.
-    `etaSeconds`: until the copy is done; null below 1 % and while it does not move.
+    `bytesTotal`: of the old index on disk, without replicas; 0 where it is not known. `bytesDone`
+    keeps in step with the documents. `speed`: of the last ten seconds; `overallSpeed`: since the
+    start, pauses included. `etaSeconds`: until the copy is done, most likely between
+    `etaLowSeconds` and `etaHighSeconds`; null below 1 % and while it does not move.
     """
 
     fraction: float
     documents_done: int
     documents_total: int
+    bytes_done: int
+    bytes_total: int
     windows_done: int
     windows_total: int
     speed: float | None
     overall_speed: float | None
     eta_seconds: float | None
+    eta_low_seconds: float | None
+    eta_high_seconds: float | None
 
 
 class LimitReport(Wire):
@@ -252,13 +258,19 @@ class NewBatchAnswer(Wire):
 
 
 class BatchReport(Wire):
-    """`total`: its operations; one that was posted again later belongs to the later batch."""
+    """`total`: its operations; one that was posted again later belongs to the later batch.
+
+    `progress`: of all together, but for those that failed or were cancelled. `notCounted`: so many
+    indices that wait do not tell their size: they are not in it, and it has no estimate.
+    """
 
     id: str
     caller: str
     created_at: Time
     total: int
     counts: dict[State, int]
+    progress: ProgressReport
+    not_counted: int
     refused: list[RefusedIndex]
 
 

@@ -64,7 +64,7 @@ def _fields(sight: Sight) -> dict[str, Any]:
         "cancel_requested": brief.requested is Wish.CANCEL and not brief.state.ended,
         "hold": _hold(brief),
         "error": _fault(brief),
-        "progress": _progress(sight.progress) if sight.progress else None,
+        "progress": progress_report(sight.progress) if sight.progress else None,
         "pace": limit_of(sight.limit) if sight.limit else None,
         "queued_at": _at(brief.queued_at),
         "created_at": brief.created_at,
@@ -112,16 +112,21 @@ def _fault(brief: Brief) -> Fault | None:
     return Fault(code=brief.error_code, message=brief.error_message)
 
 
-def _progress(progress: Progress) -> ProgressReport:
+def progress_report(progress: Progress) -> ProgressReport:
+    low, high = progress.remaining or (None, None)
     return ProgressReport(
         fraction=progress.fraction,
         documents_done=progress.documents_done,
         documents_total=progress.documents_total,
+        bytes_done=progress.bytes_done,
+        bytes_total=progress.bytes_total,
         windows_done=progress.windows_done,
         windows_total=progress.windows_total,
         speed=_rounded(progress.speed),
         overall_speed=_rounded(progress.overall_speed),
         eta_seconds=_rounded(progress.remaining_seconds),
+        eta_low_seconds=_rounded(low),
+        eta_high_seconds=_rounded(high),
     )
 
 

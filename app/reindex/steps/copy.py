@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from app.domain.operation import Again, Changes, Done, Hold, Outcome, Step, Work
 from app.domain.windows import Window, fraction_done
 from app.elastic.cluster import Cluster
+from app.reindex.budget import no_room_to_go_on
 from app.reindex.copying import flight as flights
 from app.reindex.copying.flight import Flight
 from app.reindex.copying.halting import halt, halts
@@ -32,8 +33,13 @@ async def plan_copy(work: Work, cluster: Cluster) -> Outcome:
     stats = await cluster.shard_stats(operation.source_name)
     if len(stats) < operation.source.shards:
         return Hold(f"not all primaries of {operation.source_name} are active")
+    size = sum(shard.size for shard in stats.values())  # one that was closed did not tell before
     return Done(
-        {"last_completed_step": Step.REINDEX_STARTED, "reindex_task_perc_complete": 0.0},
+        {
+            "last_completed_step": Step.REINDEX_STARTED,
+            "reindex_task_perc_complete": operation.reindex_task_perc_complete or 0.0,
+            "source": operation.source.model_copy(update={"primary_bytes": size}),
+        },
         windows=await windows_of(work, stats, cluster),
     )
 
@@ -56,10 +62,19 @@ async def copy(work: Work, cluster: Cluster) -> Outcome:
     if small := _small(flight, work):
         await flights.copy_at_once(flight, small, work, cluster)
     else:
-        await flights.start(flight, work, cluster)
+        await _start(flight, work, cluster)
     if flight.landed:
         return await _prove(work, flight, cluster)
     return _onwards(work, flight)
+
+
+async def _start(flight: Flight, work: Work, cluster: Cluster) -> None:
+    """As many windows as may be in flight, while there is room on the disks."""
+    following = flight.next_ones(work.limit)
+    if following and (reason := await no_room_to_go_on(work, following, cluster)):
+        flight.trouble = reason
+    else:
+        await flights.start(flight, work, cluster)
 
 
 def _small(flight: Flight, work: Work) -> list[Window]:
@@ -76,8 +91,10 @@ async def _prove(work: Work, flight: Flight, cluster: Cluster) -> Outcome:
     """The windows that have just ended are saved together with what the proof says."""
     whole = tuple(flight.windows[number] for number in sorted(flight.windows))
     outcome = await prove(replace(work, windows=whole), cluster)
+    copied: Changes = {"reindex_task_perc_complete": 1.0}
     return replace(
         outcome,
+        changes={**copied, **outcome.changes},
         windows=list(flight.changed.values()),
         notes=[*flight.notes, *outcome.notes],
     )
