@@ -70,6 +70,8 @@ async def copy(work: Work, cluster: Cluster) -> Outcome:
 
 async def _start(flight: Flight, work: Work, cluster: Cluster) -> None:
     """As many windows as may be in flight, while there is room on the disks."""
+    if _is_due(work):
+        return
     following = flight.next_ones(work.limit)
     if following and (reason := await no_room_to_go_on(work, following, cluster)):
         flight.trouble = reason
@@ -79,12 +81,17 @@ async def _start(flight: Flight, work: Work, cluster: Cluster) -> None:
 
 def _small(flight: Flight, work: Work) -> list[Window]:
     """The next windows that are not worth a task, as many as may be in flight."""
-    if work.limit.requests_per_second and work.allowance.due():
+    if _is_due(work):
         return []
     waiting = flight.next_ones(work.limit)
     share = work.limit.share(len(waiting))
     most = work.limits.synchronous_documents
     return [w for w in waiting if w.documents <= min(most, paced(w, share).size)]
+
+
+def _is_due(work: Work) -> bool:
+    """True while what was copied in advance of the limit is not made up for yet."""
+    return work.limit.requests_per_second is not None and work.allowance.due() > 0
 
 
 async def _prove(work: Work, flight: Flight, cluster: Cluster) -> Outcome:
