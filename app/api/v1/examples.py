@@ -235,7 +235,8 @@ _PLAN: dict[str, Any] = {
                 {
                     "kind": "alias",
                     "name": "logs",
-                    "effect": "moves along; as its write index, writes stop for the copy",
+                    "effect": "moves along; it is its write index, so writes stop for the whole "
+                    "copy",
                 }
             ],
             "droppedSettings": ["index.soft_deletes.enabled"],
