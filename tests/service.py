@@ -58,7 +58,7 @@ class Api:
             found[:] = [o for o in [await self.newest(name)] if o and o["state"] in ENDED]
             return bool(found)
 
-        await eventually(over, f"the operation of {name} ends", seconds)
+        await eventually(over, f"the operation of {name} ends", seconds, pause=0.05)
         return found[0]
 
     async def roll_back(self, operation_id: str, *, force: bool = False) -> httpx.Response:

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.e2e.crashes import Ending
+from tests.e2e.kinds import KINDS
 from tests.e2e.orders import Boundary
 
 WAYS = (("kill", "before"), ("kill", "after"), ("cut", "before"), ("cut", "after"))
+DATABASES = ("sqlite", "postgresql")
+BATCHES = "batches"
 TITLES = (
     *(f"{how} {side}" for how, side in WAYS),
     "boundaries",
@@ -36,8 +39,10 @@ class Tried:
 
 
 def rows(tried: Sequence[Tried]) -> list[tuple[str, str, list[int]]]:
-    """Database, kind and the figures below `TITLES`, in the order in which they came."""
-    keys = dict.fromkeys((one.database, one.kind) for one in tried)
+    """Database, kind and the figures below `TITLES`."""
+    order = [*KINDS, BATCHES]
+    keys = {(one.database, one.kind) for one in tried}
+    keys = sorted(keys, key=lambda key: (DATABASES.index(key[0]), order.index(key[1])))
     return [
         (*key, _figures([one for one in tried if (one.database, one.kind) == key])) for key in keys
     ]

@@ -16,11 +16,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Sequence,
+)
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import httpx
 import psycopg
@@ -31,16 +39,17 @@ from testbed.relay import Relay
 from testbed.wipe import wipe
 from tests.e2e import figures
 from tests.e2e.crashes import Crashes, Ending
-from tests.e2e.figures import Tried
+from tests.e2e.figures import BATCHES, DATABASES, Tried
 from tests.e2e.kinds import KINDS
 from tests.e2e.orders import Boundary, How, boundaries
 from tests.elasticsearch import Elastic
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "proof-results"
-DATABASES = ("sqlite", "postgresql")
 ON_POSTGRESQL = ("plain", "cancelled")
 """The kinds that are tried there, too, where all are asked for."""
+
+ROUNDS = 5
 
 Case = tuple[str, Callable[[Crashes], Awaitable[Ending]]]
 """The kind, and what a lane does."""
@@ -50,51 +59,67 @@ def main() -> int:
     """The exit code is 1 if anything was lost or stuck."""
     arguments = _parser().parse_args()
     began = time.monotonic()
-    tried: list[Tried] = []
     versions = [f"Reindex Queue at {_commit()}", f"Python {platform.python_version()}"]
-    with ElasticsearchServer("8.19") as server, Elastic(server.url) as es:
+    with ElasticsearchServer("8.19", full_speed=True) as server, Elastic(server.url) as es:
         with httpx.Client(base_url=server.url, trust_env=False) as client:
             wipe(client)
         versions.append(f"Elasticsearch {es.get('/')['version']['number']}")
-        for database in arguments.databases:
-            tried += asyncio.run(_on(database, es, arguments, versions))
+        tried = asyncio.run(_run(es, arguments, versions))
         left = es.indices()
     _report(arguments, tried, versions, (time.monotonic() - began) / 60)
     if left:
         say(f"left in the cluster: {', '.join(sorted(left))}")
-    return 0 if not left and all(one.ending.good for one in tried) else 1
+    return 0 if not left and tried and all(one.ending.good for one in tried) else 1
 
 
 def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-async def _on(
-    database: str, es: Elastic, arguments: argparse.Namespace, versions: list[str]
-) -> list[Tried]:
+async def _run(es: Elastic, arguments: argparse.Namespace, versions: list[str]) -> list[Tried]:
+    """Both databases side by side, each with lanes of its own."""
+    tried: list[Tried] = []
+    began = time.monotonic()
+    until = began + 60 * arguments.minutes if arguments.minutes else float("inf")
+    async with AsyncExitStack() as stack:
+        works: list[Coroutine[Any, Any, None]] = []
+        for database in arguments.databases:
+            jobs = arguments.jobs if database == arguments.databases[0] else 1
+            lanes = await stack.enter_async_context(_lanes(database, es, jobs, versions))
+            cases = await _cases(database, lanes[0], arguments)
+            left = iter(cases)
+            works += [_work(database, lane, left, tried, until) for lane in lanes]
+            say(f"{database}: {len(cases)} cases")
+        await asyncio.gather(*works)
+    return tried
+
+
+async def _cases(database: str, lane: Crashes, arguments: argparse.Namespace) -> list[Case]:
+    """In rounds, so that a run that is stopped early has tried a part of every kind."""
     kinds = arguments.kinds or (list(KINDS) if database == "sqlite" else ON_POSTGRESQL)
-    async with _lanes(database, es, arguments.jobs, versions) as lanes:
-        chosen = random.Random(arguments.seed)
-        cases: list[Case] = []
-        for name in kinds:
-            cases += await _of_kind(lanes[0], name, arguments, chosen)
-        if database == "sqlite":
-            seeds = range(arguments.seed, arguments.seed + arguments.batches)
-            cases += [("batches", _in_a_batch(seed, arguments.kills)) for seed in seeds]
-        return await _side_by_side(database, lanes, cases)
+    chosen = random.Random(arguments.seed)
+    rounds: list[list[Case]] = [[] for _ in range(ROUNDS)]
+    for name in kinds:
+        boundaries = await _boundaries(lane, name, arguments, chosen)
+        for number, part in enumerate(rounds):
+            part += [(name, _at(name, boundary)) for boundary in boundaries[number::ROUNDS]]
+    if database == "sqlite":
+        for seed in range(arguments.seed, arguments.seed + arguments.batches):
+            rounds[0].append((BATCHES, _in_a_batch(seed, arguments.kills)))
+    return [case for part in rounds for case in part]
 
 
-async def _of_kind(
+async def _boundaries(
     lane: Crashes, name: str, arguments: argparse.Namespace, chosen: random.Random
-) -> list[Case]:
+) -> list[Boundary]:
     counts = await lane.count(KINDS[name])
     everywhere: list[Boundary] = []
     for how in cast(Sequence[How], arguments.hows):
         commits = how == "kill" or not lane.on_sqlite
         everywhere += boundaries(counts, how, commits=commits)
-    some = everywhere[chosen.randrange(arguments.every) :: arguments.every]
+    some = chosen.sample(everywhere, -(-len(everywhere) // arguments.every))
     say(f"{name}: {dict(counts)}, {len(some)} of {len(everywhere)} boundaries")
-    return [(name, _at(name, boundary)) for boundary in some]
+    return some
 
 
 def _at(name: str, boundary: Boundary) -> Callable[[Crashes], Awaitable[Ending]]:
@@ -105,24 +130,19 @@ def _in_a_batch(seed: int, kills: int) -> Callable[[Crashes], Awaitable[Ending]]
     return lambda lane: lane.in_a_batch(seed, kills)
 
 
-async def _side_by_side(
-    database: str, lanes: Sequence[Crashes], cases: Sequence[Case]
-) -> list[Tried]:
-    """Works `cases` off; every lane has a database, and so a queue, of its own."""
-    tried: list[Tried] = []
-    began, left = time.monotonic(), iter(cases)
-
-    async def work(lane: Crashes) -> None:
-        for name, crash in left:
-            start = time.monotonic()
-            one = Tried(database, name, await crash(lane), time.monotonic() - start)
-            tried.append(one)
-            _complain(one)
-            if len(tried) % 50 == 0:
-                say(f"  {len(tried)} of {len(cases)}, {time.monotonic() - began:.0f} s: {name}")
-
-    await asyncio.gather(*(work(lane) for lane in lanes))
-    return tried
+async def _work(
+    database: str, lane: Crashes, cases: Iterator[Case], tried: list[Tried], until: float
+) -> None:
+    """Works `cases` off with others; every lane has a database, and so a queue, of its own."""
+    for name, crash in cases:
+        start = time.monotonic()
+        if start > until:
+            return
+        one = Tried(database, name, await crash(lane), time.monotonic() - start)
+        tried.append(one)
+        _complain(one)
+        if len(tried) % 50 == 0:
+            say(f"  {len(tried)}, {datetime.now():%H:%M:%S}: {name}")
 
 
 def _complain(one: Tried) -> None:
@@ -173,7 +193,9 @@ def _report(
 def _page(
     arguments: argparse.Namespace, tried: Sequence[Tried], versions: list[str], minutes: float
 ) -> Iterable[str]:
-    part = "every boundary" if arguments.every == 1 else f"every {arguments.every}th boundary"
+    limits = [f"one in {arguments.every}"] if arguments.every > 1 else []
+    limits += [f"as many as {arguments.minutes:g} minutes allow"] if arguments.minutes else []
+    part = " and ".join(limits) or "every boundary"
     now = datetime.now(UTC)
     yield "# What breaks, and what becomes of it"
     yield ""
@@ -185,15 +207,17 @@ def _page(
     yield (ROOT / "tests" / "e2e" / "proof.txt").read_text().strip()
     yield ""
     yield from figures.as_markdown(tried)
-    batches = [str(one.ending.boundary) for one in tried if one.kind == "batches"]
+    batches = [str(one.ending.boundary) for one in tried if one.kind == BATCHES]
     if batches:
         yield ""
         yield f"Batches of ten: {'; '.join(batches)}."
 
 
 def _is_whole(arguments: argparse.Namespace) -> bool:
-    everything = not arguments.kinds and arguments.every == 1
-    return everything and len(arguments.hows) == len(arguments.databases) == 2
+    everything = not arguments.kinds and arguments.every == 1 and not arguments.minutes
+    return arguments.publish or (
+        everything and len(arguments.hows) == len(arguments.databases) == 2
+    )
 
 
 def _commit() -> str:
@@ -214,6 +238,8 @@ def _parser() -> argparse.ArgumentParser:
         "--databases", type=_list_of(DATABASES), default=list(DATABASES), help="of the two"
     )
     parser.add_argument("--jobs", type=int, default=4, help="crashes side by side; default 4")
+    parser.add_argument("--minutes", type=float, help="no new one after that; default: all")
+    parser.add_argument("--publish", action="store_true", help="into docs/proof.md also a part")
     parser.add_argument("--every", type=int, default=1, help="only every N-th boundary")
     parser.add_argument("--batches", type=int, default=3, help="batches killed at random moments")
     parser.add_argument("--kills", type=int, default=12, help="most kills in a batch")

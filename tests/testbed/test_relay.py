@@ -160,7 +160,7 @@ async def test_a_truncated_answer_breaks_off_after_the_server_did_it(
     disturber.truncate("PUT", "/index")
     async with client.stream("PUT", "/index") as answer:
         assert answer.status_code == 200
-        with pytest.raises(httpx.RemoteProtocolError, match="incomplete"):
+        with pytest.raises(httpx.RemoteProtocolError):
             await answer.aread()
     assert server.app[served] == ["PUT /index"]
     assert (await client.put("/index")).json()["method"] == "PUT"
