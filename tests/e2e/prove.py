@@ -64,8 +64,9 @@ def main() -> int:
         with httpx.Client(base_url=server.url, trust_env=False) as client:
             wipe(client)
         versions.append(f"Elasticsearch {es.get('/')['version']['number']}")
-        tried = asyncio.run(_run(es, arguments, versions))
+        tried, there = asyncio.run(_run(es, arguments, versions))
         left = es.indices()
+    versions.append(f"{len(tried):,} of {there:,} boundaries")
     _report(arguments, tried, versions, (time.monotonic() - began) / 60)
     if left:
         say(f"left in the cluster: {', '.join(sorted(left))}")
@@ -76,9 +77,12 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-async def _run(es: Elastic, arguments: argparse.Namespace, versions: list[str]) -> list[Tried]:
-    """Both databases side by side, each with lanes of its own."""
+async def _run(
+    es: Elastic, arguments: argparse.Namespace, versions: list[str]
+) -> tuple[list[Tried], int]:
+    """Both databases side by side, each with lanes of its own; how many cases there were to try."""
     tried: list[Tried] = []
+    there = 0
     began = time.monotonic()
     until = began + 60 * arguments.minutes if arguments.minutes else float("inf")
     async with AsyncExitStack() as stack:
@@ -88,10 +92,11 @@ async def _run(es: Elastic, arguments: argparse.Namespace, versions: list[str]) 
             lanes = await stack.enter_async_context(_lanes(database, es, jobs, versions))
             cases = await _cases(database, lanes[0], arguments)
             left = iter(cases)
+            there += len(cases)
             works += [_work(database, lane, left, tried, until) for lane in lanes]
             say(f"{database}: {len(cases)} cases")
         await asyncio.gather(*works)
-    return tried
+    return tried, there
 
 
 async def _cases(database: str, lane: Crashes, arguments: argparse.Namespace) -> list[Case]:
