@@ -20,8 +20,12 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
+    MultipleResults,
     RuleBasedStateMachine,
+    initialize,
     invariant,
+    multiple,
+    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -38,8 +42,12 @@ from tests.elasticsearch import Elastic
 T = TypeVar("T")
 
 STORM = os.environ.get("STORM_EXAMPLES")
-EXAMPLES = int(STORM or 5)
+EXAMPLES = int(STORM or 4)
+STEPS = 25 if STORM else 15
+DATABASE = os.environ.get("STORM_DATABASE", "sqlite")
+"""`sqlite` or `postgres`."""
 SETTLED_SECONDS = 120.0
+MADE = ("plain", "plain", "aliased", "closed", "empty", "failing", "kept")
 ENDS = (Status.COMPLETED, Status.CANCELLED)
 """How a good index may end; only the one that the new index refuses may fail."""
 ANSWERS = {200, 400, 404, 409, 503}
@@ -65,6 +73,7 @@ class World:
             "DATABASE_URL": database_url,
             "REINDEX_WINDOW_DOCUMENTS": "25",
             "REINDEX_SYNCHRONOUS_DOCUMENTS": "15",
+            "REINDEX_LEASE_SECONDS": "2",
             **self.orders.environment,
         }
         self.service = self.do(self._make_service(environment))
@@ -140,13 +149,20 @@ class Storm(RuleBasedStateMachine):
         self.subjects: list[Subject] = []
         self.posted: set[str] = set()
         self.steps: list[str] = []
+        self.is_away = False
         world.calm()
 
-    @rule(
-        target=indices,
-        kind=st.sampled_from(("plain", "aliased", "closed", "empty", "failing", "kept")),
-    )
+    @initialize(target=indices, kinds=st.lists(st.sampled_from(MADE), min_size=2, max_size=3))
+    def begin(self, kinds: list[str]) -> MultipleResults[Subject]:
+        subjects = [self._made(kind) for kind in kinds]
+        self._post(subjects)
+        return multiple(*subjects)
+
+    @rule(target=indices, kind=st.sampled_from(MADE))
     def make(self, kind: str) -> Subject:
+        return self._made(kind)
+
+    def _made(self, kind: str) -> Subject:
         subject = Subject(self.world.es, KINDS[kind], f"storm-{next(_numbers)}")
         self.subjects.append(subject)
         self._note(f"make {subject.name} {kind}")
@@ -154,11 +170,14 @@ class Storm(RuleBasedStateMachine):
 
     @rule(chosen=st.lists(indices, min_size=1, max_size=3))
     def post(self, chosen: list[Subject]) -> None:
+        self._post(chosen)
+
+    def _post(self, chosen: list[Subject]) -> None:
         wanted = [{"index": s.name, "keepOldIndex": s.kind.copy} for s in chosen]
         answer = self.world.ask("POST", "/api/v1/batches", {"indices": wanted})
         queued: list[str] = []
         if answer is not None and answer.status_code == 200:
-            queued = [operation["index"] for operation in answer.json()["operations"]]
+            queued = [operation["indexName"] for operation in answer.json()["operations"]]
         self.posted |= set(queued)
         self._note(f"post {[s.name for s in chosen]} → {queued}")
 
@@ -211,17 +230,21 @@ class Storm(RuleBasedStateMachine):
 
         self.world.on_relay(refuse)
 
+    @precondition(lambda self: not self.is_away)
     @rule()
     def away(self) -> None:
         self._note("Elasticsearch is away")
+        self.is_away = True
         self.world.on_relay(Relay.refuse)
 
+    @precondition(lambda self: self.is_away)
     @rule()
     def back(self) -> None:
         self._note("Elasticsearch is back")
+        self.is_away = False
         self.world.on_relay(Relay.accept)
 
-    @rule(milliseconds=st.sampled_from((20, 100, 300)))
+    @rule(milliseconds=st.sampled_from((50, 200, 500)))
     def let_it_work(self, milliseconds: int) -> None:
         self._note(f"{milliseconds} ms")
         time.sleep(milliseconds / 1000)
@@ -282,8 +305,8 @@ class Storm(RuleBasedStateMachine):
 
 
 @pytest.fixture
-def world(es: Elastic, sqlite_url: str) -> Generator[World]:
-    world = World(es, sqlite_url)
+def world(es: Elastic, request: pytest.FixtureRequest) -> Generator[World]:
+    world = World(es, request.getfixturevalue(f"{DATABASE}_url"))
     try:
         yield world
     finally:
@@ -295,7 +318,7 @@ def test_whatever_happens_in_whatever_order_nothing_is_lost_and_all_ends(world: 
         lambda: Storm(world),  # pyright: ignore[reportArgumentType]
         settings=settings(
             max_examples=EXAMPLES,
-            stateful_step_count=25,
+            stateful_step_count=STEPS,
             deadline=None,
             database=None,
             derandomize=not STORM,
