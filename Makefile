@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LOCK_FLAGS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet
 
-.PHONY: setup check test serve lock prove storm fuzz bench demo
+.PHONY: setup check test serve lock prove storm fuzz bench demo recording
 
 setup: $(STAMP)
 
@@ -54,6 +54,11 @@ fuzz: setup
 demo: setup
 	@$(BIN)/python -m testbed fetch 7.17 8.19 9.4
 	@$(BIN)/python -m demo $(DEMO_ARGS)
+
+# What the README shows: the demo, as it ran.
+recording: setup
+	@$(BIN)/python -m testbed fetch 7.17 8.19 9.4
+	@$(BIN)/python -m demo.recording docs/demo.svg
 
 # Side by side on a real server: the ratios count. make bench BENCH_ARGS="small --pairs 3"
 bench: setup

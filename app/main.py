@@ -17,6 +17,7 @@ from app.api.kibana_host import KibanaHost
 from app.api.service import Service
 from app.api.v1.routes import ROUTERS
 from app.domain.operation import Limits
+from app.domain.pace import Pace
 from app.domain.request import Defaults
 from app.elastic.cluster import Cluster
 from app.elastic.connection import Connection, Credentials
@@ -24,13 +25,18 @@ from app.elastic.tls import Tls
 from app.elastic.view import ClusterView
 from app.reindex.admission import Admission
 from app.reindex.announcements import Bell
+from app.reindex.batch_progress import BatchWatch
 from app.reindex.batches import BatchDesk
 from app.reindex.checkup import Checkup
 from app.reindex.control import Control
 from app.reindex.doctor import Doctor
 from app.reindex.errands import ErrandDesk
 from app.reindex.machine import Machine
+from app.reindex.outdated import Inventory
 from app.reindex.overview import Overview
+from app.reindex.pacing.governor import Governor
+from app.reindex.pacing.pacing import Pacing
+from app.reindex.planning import Planner
 from app.reindex.queue import Queue
 from app.reindex.reading import Reading
 from app.reindex.rollback import Rollback
@@ -115,16 +121,20 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Servi
     limits = Limits(
         window_documents=settings.reindex_window_documents,
         batch_documents=settings.reindex_batch_documents,
-        in_flight=settings.reindex_windows_in_flight,
+        window_seconds=settings.reindex_window_seconds,
         synchronous_documents=settings.reindex_synchronous_documents,
         keep_days=settings.reindex_keep_days,
     )
+    pacing = Pacing(store, _pace(settings), bell)
+    watch = settings.reindex_health_seconds if settings.reindex_health_gate else None
+    governor = Governor(pacing, store.paces, f"worker:{who}", watch)
     skips = settings.reindex_hold_policy == "skip"
     machine = Machine(
         store.operations,
         lambda: Cluster(connection),
         bell,
         limits,
+        governor,
         f"worker:{who}",
         settings.reindex_hold_skip_seconds if skips else None,
     )
@@ -137,25 +147,41 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Servi
         store,
         machine,
         bell,
+        governor,
         f"worker:{who}",
         settings.reindex_max_singles,
     )
-    overview = Overview(store)
-    checkup = Checkup(store, overview, surroundings, worker)
+    errands = ErrandDesk(store.errands, bell)
+    inventory = Inventory(view, surroundings, admission)
+    overview = Overview(store, pacing)
+    checkup = Checkup(store, overview, surroundings, worker, pacing)
     return Service(
         store=store,
         cluster=view,
         surroundings=surroundings,
         queue=queue,
         batches=BatchDesk(store, queue),
+        batch_watch=BatchWatch(store.listing, view),
         control=Control(store.operations, queue, bell),
+        pacing=pacing,
         rollback=Rollback(store, view, surroundings, bell),
-        errands=ErrandDesk(store.errands, bell),
+        inventory=inventory,
+        planner=Planner(view, admission, inventory, errands, store.listing, pacing, limits),
+        errands=errands,
         reading=Reading(store.operations, store.listing, view, surroundings, queue),
         overview=overview,
         checkup=checkup,
         doctor=Doctor(store, view, checkup, worker),
         worker=worker,
+    )
+
+
+def _pace(settings: Settings) -> Pace:
+    """What holds for as long as nobody has said otherwise."""
+    return Pace(
+        requests_per_second=settings.reindex_requests_per_second,
+        windows_in_flight=settings.reindex_windows_in_flight,
+        hours=settings.reindex_hours,
     )
 
 

@@ -16,6 +16,9 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from app.domain.errors import InvalidPace
+from app.domain.hours import Hours, Schedule
+from app.domain.pace import LEAST_RATE, MOST_RATE, MOST_WINDOWS
 from app.domain.proof import ProofLevel
 from app.secret_files import SecretFiles
 
@@ -53,7 +56,14 @@ class Settings(BaseSettings):
     reindex_max_singles: int = Field(default=2, ge=1, le=20)
     reindex_window_documents: int = Field(default=500_000, ge=1)
     reindex_batch_documents: int = Field(default=2_000, ge=1, le=10_000)
-    reindex_windows_in_flight: int = Field(default=3, ge=1, le=50)
+    reindex_window_seconds: float = Field(default=60.0, gt=0, allow_inf_nan=False)
+    reindex_windows_in_flight: int = Field(default=3, ge=1, le=MOST_WINDOWS)
+    reindex_requests_per_second: float | None = Field(
+        default=None, ge=LEAST_RATE, le=MOST_RATE, allow_inf_nan=False
+    )
+    reindex_hours: Annotated[Schedule | None, NoDecode] = None
+    reindex_health_gate: bool = True
+    reindex_health_seconds: float = Field(default=5.0, ge=0.1, le=3600.0)
     reindex_synchronous_documents: int = Field(default=1_000, ge=0, le=10_000)
     reindex_proof: ProofLevel = ProofLevel.SAMPLE
     reindex_keep_old_index: bool = False
@@ -78,6 +88,18 @@ class Settings(BaseSettings):
                 raise ValueError("is not a valid JSON array of URLs") from error
         return [part.strip() for part in text.split(",") if part.strip()]
 
+    @field_validator("reindex_hours", mode="before")
+    @classmethod
+    def _hours(cls, value: Any) -> Any:
+        """`22:00-06:00 Europe/Berlin`, several divided by a semicolon; nothing is always."""
+        if not isinstance(value, str):
+            return value
+        try:
+            parts = [Hours.parse(part) for part in value.split(";") if part.strip()]
+        except InvalidPace as error:
+            raise ValueError(error.message) from error
+        return tuple(parts) or None
+
     @field_validator("elasticsearch_hosts")
     @classmethod
     def _full_urls(cls, hosts: list[str]) -> list[str]:
@@ -99,6 +121,7 @@ class Settings(BaseSettings):
         "server_ssl_certificate",
         "server_ssl_key",
         "reindex_prefix_major",
+        "reindex_requests_per_second",
         mode="before",
     )
     @classmethod

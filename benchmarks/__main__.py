@@ -9,10 +9,21 @@ import platform
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from app import telemetry
-from benchmarks import copying, history, overhead, queueing, small_indices
+from benchmarks import (
+    copying,
+    history,
+    memory,
+    overhead,
+    proving,
+    queueing,
+    searching,
+    small_indices,
+)
+from benchmarks.publishing import publish
 from benchmarks.report import Line, show, write
 from testbed.elasticsearch import ElasticsearchServer
 from tests.elasticsearch import Elastic
@@ -26,6 +37,9 @@ PARTS: dict[str, Part] = {
     "queueing": lambda es, folder, a: queueing.measure(es, folder, a.pairs),
     "history": lambda es, folder, a: history.measure(es, folder, a.pairs, 20),
     "copying": lambda es, _, a: copying.measure(es, a.pairs, a.documents),
+    "proving": lambda es, _, a: proving.measure(es, a.pairs, a.documents),
+    "searching": lambda es, _, a: searching.measure(es, a.pairs, a.documents),
+    "memory": lambda es, _, a: memory.measure(es),  # noqa: ARG005
 }
 
 
@@ -33,14 +47,19 @@ def main() -> int:
     arguments = _parser().parse_args()
     telemetry.configure(json=False, level="ERROR")
     RESULTS.mkdir(exist_ok=True)
-    print(
-        f"{os.cpu_count()} cores, Python {platform.python_version()}, load {os.getloadavg()[0]:.1f}"
+    if arguments.publish:
+        publish(RESULTS)
+        return 0
+    machine = (
+        f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, Python"
+        f" {platform.python_version()}, load before the start {os.getloadavg()[0]:.1f}"
     )
+    print(machine)
     for name in arguments.parts or PARTS:
         print(f"\n{name}", file=sys.stderr, flush=True)
         lines = asyncio.run(_measure(PARTS[name], arguments))
         show(lines)
-        write(lines, RESULTS / f"{name}.csv")
+        write(lines, RESULTS / f"{name}.csv", machine)
     return 0
 
 
@@ -62,6 +81,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--indices", type=int, default=100, help="small indices (default 100)")
     parser.add_argument(
         "--documents", type=int, default=1_000_000, help="documents to copy (default a million)"
+    )
+    parser.add_argument(
+        "--publish", action="store_true", help="measure nothing; write docs/benchmarks.md"
     )
     return parser
 

@@ -48,10 +48,10 @@ async def _waiting(folder: Path) -> list[Line]:
     nowhere = "http://127.0.0.1:9"  # so that nothing is worked off
     async with ServiceProcess({"ELASTICSEARCH_HOSTS": nowhere, "DATABASE_URL": empty}) as service:
         await _page(service, 5)
-        idle = _resident(service.pid)
+        idle = resident(service.pid)
     async with ServiceProcess({"ELASTICSEARCH_HOSTS": nowhere, "DATABASE_URL": full}) as service:
         times = sorted(await _page(service, 40))
-        above = _resident(service.pid) - idle
+        above = resident(service.pid) - idle
     p95 = times[int(len(times) * 0.95) - 1]
     return [
         Line("GET batch/queue with 10,000 waiting, p95", "ms", [1000 * p95], "≤ 300"),
@@ -81,7 +81,7 @@ async def _page(service: ServiceProcess, times: int) -> list[float]:
     return found
 
 
-def _resident(pid: int) -> float:
+def resident(pid: int) -> float:
     """Megabytes of a process in memory."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):

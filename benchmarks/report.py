@@ -48,11 +48,11 @@ def show(lines: Sequence[Line]) -> None:
     Console(width=150).print(table)
 
 
-def write(lines: Sequence[Line], file: Path) -> None:
+def write(lines: Sequence[Line], file: Path, machine: str) -> None:
     with file.open("w", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["what", "median", "least", "most", "unit", "runs", "goal"])
-        writer.writerows(line.shown() for line in lines)
+        writer.writerow(["what", "median", "least", "most", "unit", "runs", "goal", "machine"])
+        writer.writerows((*line.shown(), machine) for line in lines)
 
 
 def _short(value: float) -> str:

@@ -126,12 +126,24 @@ def test_secrets_are_not_in_the_text_of_an_error(monkeypatch: pytest.MonkeyPatch
         ({"REINDEX_LOG_LEVEL": "LOUD"}, "reindex_log_level"),
         ({"REINDEX_PREFIX_MAJOR": "six"}, "reindex_prefix_major"),
         ({"REINDEX_BATCH_DOCUMENTS": "10001"}, "reindex_batch_documents"),
+        ({"REINDEX_REQUESTS_PER_SECOND": "0"}, "reindex_requests_per_second"),
+        ({"REINDEX_REQUESTS_PER_SECOND": "nan"}, "reindex_requests_per_second"),
+        ({"REINDEX_REQUESTS_PER_SECOND": "inf"}, "reindex_requests_per_second"),
+        ({"REINDEX_HOURS": "22:00-22:00 UTC"}, "never open"),
+        ({"REINDEX_HOURS": "at night"}, "reindex_hours"),
     ],
 )
 def test_a_wrong_setting_is_named(
     monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], said: str
 ) -> None:
     assert said in refusal(monkeypatch, **variables)
+
+
+def test_hours_are_written_as_people_say_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = "22:00-06:00 Europe/Berlin; sat,sun 00:00-24:00 UTC"
+    found = settings(monkeypatch, REINDEX_HOURS=written)
+    assert "; ".join(map(str, found.reindex_hours or ())) == written
+    assert settings(monkeypatch, REINDEX_HOURS="").reindex_hours is None
 
 
 def test_empty_variables_mean_that_nothing_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,6 +153,7 @@ def test_empty_variables_mean_that_nothing_is_set(monkeypatch: pytest.MonkeyPatc
         ELASTICSEARCH_PASSWORD="",
         ELASTICSEARCH_APIKEY="",
         REINDEX_PREFIX_MAJOR="",
+        REINDEX_REQUESTS_PER_SECOND="",
     )
     assert not found.elasticsearch_username
     assert found.reindex_prefix_major is None

@@ -61,6 +61,10 @@ TAGS = [
         "description": "Our own view of the same operations: every state in words, why one waits, "
         "how far it is and how fast it goes.",
     },
+    {
+        "name": "Pace",
+        "description": "How fast copies may go and when, changed while they run; stop everything.",
+    },
     {"name": "Worker", "description": "Who works, and what is wrong where nobody does."},
     {"name": "Health", "description": "For whoever runs the service."},
 ]

@@ -9,12 +9,16 @@ from fastapi import Depends, Path, Request
 
 from app.api.access import CALLER
 from app.elastic.view import ClusterView
+from app.reindex.batch_progress import BatchWatch
 from app.reindex.batches import BatchDesk
 from app.reindex.checkup import Checkup
 from app.reindex.control import Control
 from app.reindex.doctor import Doctor
 from app.reindex.errands import ErrandDesk
+from app.reindex.outdated import Inventory
 from app.reindex.overview import Overview
+from app.reindex.pacing.pacing import Pacing
+from app.reindex.planning import Planner
 from app.reindex.queue import Queue
 from app.reindex.reading import Reading
 from app.reindex.rollback import Rollback
@@ -30,8 +34,12 @@ class Service:
     surroundings: Surroundings
     queue: Queue
     batches: BatchDesk
+    batch_watch: BatchWatch
     control: Control
+    pacing: Pacing
     rollback: Rollback
+    inventory: Inventory
+    planner: Planner
     errands: ErrandDesk
     reading: Reading
     overview: Overview

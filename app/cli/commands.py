@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli import asking, submitting
+from app.cli import asking, pacing, planning, submitting
 from app.cli.client import default_url
+from app.cli.pacing import Whose
 from app.cli.session import Session
 from app.cli.troubles import Trouble
 from app.cli.words import clean
@@ -47,6 +48,9 @@ Output = Annotated[
 Curl = Annotated[
     bool, typer.Option("--curl", help="Print the same as curl requests instead of sending it")
 ]
+Outdated = Annotated[
+    bool, typer.Option("--outdated", help="All that the next major version does not open")
+]
 Every = Annotated[
     float, typer.Option("--every", min=0.1, max=3600, help="Seconds between two lines of --watch")
 ]
@@ -70,19 +74,51 @@ def serve(
 
 @cli.command()
 def submit(
-    index: Annotated[
-        list[str], typer.Argument(metavar="INDEX", help="Names; - reads them from stdin")
-    ],
     url: Url,
+    index: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="INDEX", show_default=False, help="Names; - reads them from stdin"),
+    ] = None,
+    outdated: Outdated = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until all of them have ended")] = False,
     output: Output = Form.TABLE,
     curl: Curl = False,
 ) -> None:
     """Queues indices, in the order given.
 
-    Exit code 1 where a name was refused or, with --wait, where an operation did not complete.
+    --outdated queues all that the next major version does not open, but for those that cannot be
+    reindexed: these are named with their reasons. Exit code 1 where a name was refused or, with
+    --wait, where an operation did not complete.
     """
-    submitting.submit(_session(url, output, curl), index, wait=wait)
+    session = _session(url, output, curl)
+    if outdated:
+        submitting.submit_outdated(session, index or (), wait=wait)
+    else:
+        submitting.submit(session, index or (), wait=wait)
+
+
+@cli.command()
+def plan(
+    url: Url,
+    index: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="INDEX", show_default=False, help="Names; - reads them from stdin"),
+    ] = None,
+    outdated: Outdated = False,
+    trial: Annotated[
+        bool,
+        typer.Option("--trial", help="Make each new index, empty, look at it, and remove it again"),
+    ] = False,
+    output: Output = Form.TABLE,
+    curl: Curl = False,
+) -> None:
+    """Shows what submit would do, and does nothing of it.
+
+    Why an index needs it, what stands in its way, how long it takes, what disk it needs, who
+    refers to it. Exit code 1 where an index that was named cannot be reindexed, or a trial failed.
+    """
+    session = _session(url, output, curl)
+    planning.plan(session, index or (), outdated=outdated, trial=trial)
 
 
 @cli.command()
@@ -149,6 +185,90 @@ def doctor(url: Url, output: Output = Form.TABLE, curl: Curl = False) -> None:
     1 where something is wrong.
     """
     asking.doctor(_session(url, output, curl))
+
+
+paces = typer.Typer(help="How fast copies may go, and when; stop everything, and go on.")
+cli.add_typer(paces, name="pace", no_args_is_help=True)
+
+OfIndex = Annotated[
+    str | None, typer.Option("--index", metavar="INDEX", help="Only its newest operation")
+]
+OfBatch = Annotated[str | None, typer.Option("--batch", metavar="ID", help="Only this batch")]
+
+
+@paces.command("show")
+def show_pace(
+    url: Url,
+    index: OfIndex = None,
+    batch: OfBatch = None,
+    output: Output = Form.TABLE,
+    curl: Curl = False,
+) -> None:
+    """Shows the pace that is in force, and why."""
+    pacing.show(_session(url, output, curl), Whose(index, batch))
+
+
+@paces.command("set")
+def set_pace(
+    url: Url,
+    rate: Annotated[
+        str | None, typer.Option(metavar="N", help="Documents a second, or none")
+    ] = None,
+    windows: Annotated[
+        str | None, typer.Option(metavar="N", help="Copy tasks of an operation at once, or none")
+    ] = None,
+    hours: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="HOURS",
+            help="When copies may run: '22:00-06:00 Europe/Berlin' or 'sat,sun 00:00-24:00 UTC', "
+            "may be repeated; or always",
+        ),
+    ] = None,
+    index: OfIndex = None,
+    batch: OfBatch = None,
+    output: Output = Form.TABLE,
+    curl: Curl = False,
+) -> None:
+    """Changes the pace, also of copies that run. What is not named stays as it is.
+
+    The tightest of service, batch and operation is in force.
+    """
+    session = _session(url, output, curl)
+    whose = Whose(index, batch)
+    pacing.change(session, whose, rate=rate, windows=windows, hours=hours or [])
+
+
+@paces.command("reset")
+def reset_pace(
+    url: Url,
+    index: OfIndex = None,
+    batch: OfBatch = None,
+    output: Output = Form.TABLE,
+    curl: Curl = False,
+) -> None:
+    """Forgets what was set: the service goes back to its settings."""
+    pacing.reset(_session(url, output, curl), Whose(index, batch))
+
+
+@paces.command("stop")
+def stop_everything(
+    url: Url,
+    reason: Annotated[str, typer.Option(help="For whoever asks why nothing moves")] = "",
+    output: Output = Form.TABLE,
+    curl: Curl = False,
+) -> None:
+    """Stops everything now.
+
+    Nothing new starts, copies stop where they are. Writes to indices in hand stay blocked.
+    """
+    pacing.stop(_session(url, output, curl), reason)
+
+
+@paces.command("go-on")
+def go_on(url: Url, output: Output = Form.TABLE, curl: Curl = False) -> None:
+    """Ends a stop: copies go on where they were stopped."""
+    pacing.go_on(_session(url, output, curl))
 
 
 def _session(url: str, output: Form, curl: bool) -> Session:

@@ -69,12 +69,33 @@ def operation(operation_id: str) -> Request:
     return Request("GET", f"/api/v1/operations/{quote(operation_id, safe='')}")
 
 
+def outdated(after: str | None = None) -> Request:
+    query = [("needs", "reindex"), *([("after", after)] if after is not None else [])]
+    return Request("GET", "/api/v1/indices", query)
+
+
+def plan(names: Sequence[str], *, trial: bool) -> Request:
+    """Without names: of all that the next major version does not open."""
+    body: dict[str, Any] = {"indices": [{"index": name} for name in names]}
+    if not names:
+        body = {"outdated": True}
+    return Request("POST", "/api/v1/plan", body=body | ({"trial": True} if trial else {}))
+
+
 def worker() -> Request:
     return Request("GET", "/api/v1/worker")
 
 
 def doctor() -> Request:
     return Request("GET", "/api/v1/doctor")
+
+
+PACE = "/api/v1/pace"
+
+
+def pace_of(kind: str, owner: str) -> str:
+    """The path of the pace of a batch or an operation."""
+    return f"/api/v1/{kind}/{quote(owner, safe='')}/pace"
 
 
 def curl(url: str, request: Request, login: str = "") -> str:

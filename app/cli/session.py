@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from app.api.v1.index_schemas import IndexList
 from app.api.v1.schemas import MOST_A_PAGE
 from app.cli import requests, tables
 from app.cli.client import Client, default_url
@@ -60,6 +61,16 @@ class Session:
             yield page
             after = page.get("next")
             if after is None or most:
+                return
+
+    def outdated(self) -> Iterator[IndexList]:
+        """The pages of those that the next major version does not open."""
+        after = None
+        while True:
+            page = self.client.ask(requests.outdated(after), IndexList)
+            yield page
+            after = page.next
+            if after is None:
                 return
 
     def print_curl(self, *wanted: Request, then: str = "") -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import typer
@@ -37,16 +37,47 @@ class Batch(BaseModel):
 
 
 def submit(session: Session, given: Sequence[str], *, wait: bool) -> None:
-    names = list(_names(given))
+    names = names_of(given)
     if not names:
-        raise Misuse("No names were given.")
+        raise Misuse("No names were given; --outdated takes all that need it.")
     request = requests.batch(names)
     if session.curl:
         asked = [request, *([requests.newest_of(names[0])] if wait else [])]
         then = "again every second; its batchId leads to the others: &batch=" if wait else ""
         session.print_curl(*asked, then=then)
         return
-    raw = session.client.send(request)
+    _send(session, names, wait=wait)
+
+
+def submit_outdated(session: Session, given: Sequence[str], *, wait: bool) -> None:
+    """All candidates that nothing speaks against; the others are told with their reasons."""
+    if given:
+        raise Misuse("Give names or --outdated, not both.")
+    if session.curl:
+        then = "and the names of those without blockers to POST /api/v1/batches"
+        session.print_curl(requests.outdated(), then=then)
+        return
+    pages = list(session.outdated())
+    found = [index for page in pages for index in page.indices]
+    for one in found:
+        if one.blockers:
+            tell(f"left out: {clean(one.index)}: {clean(one.blockers[0].message)}")
+    if read_only := pages[0].counts.read_only:
+        tell(
+            f"left out: {count(read_only, 'index', 'indices')} with the write block, which the "
+            "next major version opens for reading only"
+        )
+    if names := [one.index for one in found if not one.blockers]:
+        _send(session, names, wait=wait)
+    elif session.as_json:
+        session.print_json({"enqueued": [], "errors": []})
+    else:
+        left = "Nothing else is" if found else "No index is"
+        tables.say(f"{left} too old for the next major version.")
+
+
+def _send(session: Session, names: Sequence[str], *, wait: bool) -> None:
+    raw = session.client.send(requests.batch(names))
     answer = session.client.understood(raw, Batch)
     waits = wait and bool(answer.enqueued)
     for one in answer.errors:
@@ -62,12 +93,9 @@ def submit(session: Session, given: Sequence[str], *, wait: bool) -> None:
         raise typer.Exit(1)
 
 
-def _names(given: Sequence[str]) -> Iterator[str]:
-    for name in given:
-        if name == STDIN:
-            yield from _from_stdin()
-        else:
-            yield name
+def names_of(given: Sequence[str]) -> list[str]:
+    """The names given; `-` stands for those on standard input."""
+    return [name for one in given for name in (_from_stdin() if one == STDIN else [one])]
 
 
 def _from_stdin() -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from app.api.v1.pace_schemas import HoursReport, PaceAnswer
 from app.api.v1.schemas import (
     DoctorAnswer,
     Held,
@@ -14,8 +15,9 @@ from app.api.v1.schemas import (
     WorkerAnswer,
 )
 from app.cli.tables import Row, Table, say, show, show_grid, styled
-from app.cli.words import compact, count, doing, percent, speed
+from app.cli.words import compact, count, doing, eta, percent, speed
 from app.domain.durations import spoken
+from app.domain.sizes import spoken as size
 from app.domain.state import State
 
 COLUMNS = ("index", "state", "documents", "done", "speed", "eta")
@@ -63,12 +65,11 @@ def took(operation: OperationSummary) -> str:
 def _progress(progress: ProgressReport | None) -> list[str]:
     if progress is None:
         return ["", "", "", ""]
-    eta = progress.eta_seconds
     return [
         f"{compact(progress.documents_done)}/{compact(progress.documents_total)}",
         percent(progress.fraction),
         speed(progress.speed),
-        "" if eta is None else spoken(eta),
+        eta(progress),
     ]
 
 
@@ -89,6 +90,7 @@ def worker(answer: WorkerAnswer) -> None:
     rows = [
         ("worker", f"{answer.state}{holder}; {answer.database}; {reached}"),
         ("queue", counted(answer.counts)),
+        ("pace", answer.pace.reason),
     ]
     if answer.waits_for and not any(operation.hold for operation in answer.in_hand):
         rows.append(("waits for", answer.waits_for))
@@ -109,6 +111,7 @@ def details(operation: OperationDetails) -> None:
         ("state", doing(operation)),
         ("why", why(operation)),
         ("progress", _sentence(operation.progress)),
+        ("pace", operation.pace.reason if operation.pace else ""),
         ("queued", f"{_clock(operation.queued_at)} by {operation.caller}"),
         ("started", _clock(operation.started_at)),
         (
@@ -130,9 +133,11 @@ def details(operation: OperationDetails) -> None:
 def _sentence(progress: ProgressReport | None) -> str:
     if progress is None:
         return ""
-    done, percents, now, eta = _progress(progress)
+    done, percents, now, left = _progress(progress)
     rate = now or speed(progress.overall_speed)
-    words = [f"{done} documents", percents, rate, f"ETA {eta}" if eta else ""]
+    total = progress.bytes_total
+    amount = f"{size(progress.bytes_done)}/{size(total)}" if total else ""
+    words = [f"{done} documents", amount, percents, rate, f"ETA {left}" if left else ""]
     windows = count(progress.windows_total, "window")
     return ", ".join(word for word in words if word) + f" ({windows})"
 
@@ -140,6 +145,31 @@ def _sentence(progress: ProgressReport | None) -> str:
 def _proof(operation: OperationDetails) -> str:
     proof = operation.proof
     return f"{proof.documents:,} documents on both sides ({proof.level})" if proof else ""
+
+
+def pace(answer: PaceAnswer) -> None:
+    """What is in force and why, what is set here, and what stands still."""
+    facts = [("pace", answer.in_force.reason), (f"set for the {answer.scope}", _set(answer))]
+    if answer.stopped and answer.stopped.blocked_indices:
+        names = ", ".join(answer.stopped.blocked_indices)
+        facts.append(("writes stay blocked", names))
+    if answer.health.blind:
+        facts.append(("health gate", f"the cluster cannot be looked at: {answer.health.blind}"))
+    show_grid(facts)
+
+
+def _set(answer: PaceAnswer) -> str:
+    rate, windows = answer.requests_per_second, answer.windows_in_flight
+    words = [] if rate is None else [f"{rate:g} documents a second"]
+    words += [] if windows is None else [f"{count(windows, 'window')} at once"]
+    words += [_hours(hours) for hours in answer.hours or ()]
+    source = "" if answer.stored or answer.scope != "service" else " (by the settings)"
+    return (", ".join(words) or "nothing") + source
+
+
+def _hours(hours: HoursReport) -> str:
+    days = ",".join(hours.days) + " " if hours.days else ""
+    return f"{days}{hours.start}-{hours.end} {hours.zone}"
 
 
 def doctor(answer: DoctorAnswer) -> None:

@@ -9,8 +9,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from app.cli import tables, views
 from app.cli.watching import Look, View, follow, line
-from app.cli.words import clean, doing, percent, shorten, speed
-from app.domain.durations import spoken
+from app.cli.words import clean, doing, eta, percent, shorten, speed
 from app.domain.state import State
 
 REFRESH_SECONDS = 1.0
@@ -82,11 +81,10 @@ def _show(view: View, bars: Progress, batch: TaskID, current: TaskID, console: C
     why, progress = views.why(first), first.progress
     facts = [doing(first)]
     if progress:
-        eta = progress.eta_seconds
         facts += [
             percent(progress.fraction),
             speed(progress.speed),
-            "" if eta is None else f"ETA {spoken(eta)}",
+            f"ETA {left}" if (left := eta(progress)) else "",
         ]
     bars.update(
         current,

@@ -13,8 +13,7 @@ from app.api.v1.schemas import OperationList, OperationSummary, WorkerAnswer
 from app.cli import requests, tables, views
 from app.cli.client import Client
 from app.cli.troubles import ServiceAway
-from app.cli.words import clean, compact, cut, doing, percent, shorten, speed
-from app.domain.durations import spoken
+from app.cli.words import clean, compact, cut, doing, eta, percent, shorten, speed
 from app.domain.state import LIVE, State
 
 PATIENCE_SECONDS = 300.0
@@ -135,7 +134,7 @@ def patient(look: Look, tell: Callable[[str], None]) -> Look:
 
 
 def line(view: View, width: int | None = None) -> str:
-    """`10:00:18 3/20 done, 1 failed | copying 14,100/752.9k 1.9% 12,000/s ETA 2m37s | logs-2019`.
+    """`10:00:18 3/20 done | copying 14,100/752.9k 1.9% 12,000/s ETA 2m10s-3m05s | logs-2019`.
 
     `width`: of the terminal, for names; why it waits is whole.
     """
@@ -147,6 +146,8 @@ def line(view: View, width: int | None = None) -> str:
         why = views.why(first)
         name = _name(first, sum(map(len, parts)) + len(more) + 6, width)
         parts.append(name + more + (f": {clean(why)}" if why else ""))
+        if paced := _pace(first):
+            parts.append(paced)
     if view.waits_for and not (view.in_hand and view.in_hand[0].hold):
         parts.append(f"waits: {clean(view.waits_for)}")
     return " | ".join(parts)
@@ -171,9 +172,14 @@ def _progress(operation: OperationSummary) -> str:
     if progress:
         done, total = compact(progress.documents_done), compact(progress.documents_total)
         words += [f"{done}/{total}", percent(progress.fraction), speed(progress.speed)]
-        eta = progress.eta_seconds
-        words.append("" if eta is None else f"ETA {spoken(eta)}")
+        words.append(f"ETA {left}" if (left := eta(progress)) else "")
     return " ".join(word for word in words if word)
+
+
+def _pace(operation: OperationSummary) -> str:
+    """The limit that a copy keeps to; why nothing is copied is said as what it waits for."""
+    pace, copies = operation.pace, operation.step == "reindexStarted"
+    return clean(pace.reason) if pace and copies and not pace.closed else ""
 
 
 def _name(operation: OperationSummary, taken: int, width: int | None) -> str:

@@ -6,7 +6,8 @@ import unicodedata
 
 from rich.cells import cell_len, set_cell_size
 
-from app.api.v1.schemas import OperationSummary
+from app.api.v1.schemas import OperationSummary, ProgressReport
+from app.domain.durations import spoken
 from app.domain.state import State
 
 _DOING = {
@@ -63,6 +64,19 @@ def speed(documents_a_second: float | None) -> str:
     if documents_a_second < 10:
         return f"{documents_a_second:.1f}/s"
     return f"{compact(round(documents_a_second))}/s"
+
+
+def eta(progress: ProgressReport) -> str:
+    """`2m10s-3m05s`, one figure where both are the same; empty where there is no estimate."""
+    if progress.eta_low_seconds is None or progress.eta_high_seconds is None:
+        return ""
+    return between(progress.eta_low_seconds, progress.eta_high_seconds)
+
+
+def between(low: float, high: float) -> str:
+    """A span of seconds."""
+    least, most = spoken(low), spoken(high)
+    return least if least == most else f"{least}-{most}"
 
 
 def doing(operation: OperationSummary) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -12,10 +13,14 @@ from app.domain.names import IndexName
 
 class ErrandKind(StrEnum):
     BLOCK_WRITE = "blockWrite"
+    TRIAL = "trial"
 
 
 class Errand(BaseModel):
-    """`ended_at` None: not done yet. The error is what its client is answered."""
+    """`ended_at` None: not done yet. The error is what its client is answered, or the `result`.
+
+    `request`: what a kind must know beside the index.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -23,7 +28,10 @@ class Errand(BaseModel):
     kind: ErrandKind
     index_name: IndexName
     caller: str
+    created_at: datetime
     ended_at: datetime | None
     error_code: str | None
     error_status: int | None
     error_message: str | None
+    request: dict[str, Any] | None = None
+    result: dict[str, Any] | None = None

@@ -19,6 +19,7 @@
     │   ├── CannotCancel           400
     │   ├── WrongState             409  pause, resume or retry of one in another state
     │   ├── CannotRollBack         409
+    │   ├── InvalidPace            400  a rate, a number of windows or hours that cannot be
     │   └── KeyReused              409  an Idempotency-Key with another body than before
     ├── Failure                    an operation cannot go on, and waiting will not mend it: undo
     │   ├── ClusterRefused         Elasticsearch said no; `kind` is its error type
@@ -164,6 +165,10 @@ class CannotRollBack(Refused):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class InvalidPace(Refused):
+    code = "invalid_pace"
 
 
 class KeyReused(Refused):

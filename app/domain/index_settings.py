@@ -130,6 +130,11 @@ def deprecated(flat: Mapping[str, Any]) -> list[str]:
     return found
 
 
+def dropped(flat: Mapping[str, Any]) -> list[str]:
+    """Settings that are set and that no new index can have: they go with the old one."""
+    return [key for key in flat if key in GONE or key.startswith("archived.")]
+
+
 def copied(flat: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that a target takes from its source: what the copy does not override."""
     dropped = {*deprecated(flat), *WHILE_COPYING, lifecycle.POLICY}

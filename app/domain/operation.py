@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from app.domain.kept import Kept
 from app.domain.names import IndexName
+from app.domain.pace import UNLIMITED, Allowance, Limit
 from app.domain.proof import ProofLevel, Proving
 from app.domain.windows import Window
 
@@ -88,7 +89,8 @@ class Source(Record):
     after the swap, `blocks` the `index.blocks.*` that were on; `active_copies` are the started
     shard copies of all its shards; `result_window` is its `index.max_result_window`.
     `time_series`: Elasticsearch makes the ids itself; `searchable_seq_nos` is False where an index
-    (9.4) keeps none that a search could name.
+    (9.4) keeps none that a search could name. `primary_bytes`: of its primaries on disk, 0 where it
+    did not tell.
     """
 
     uuid: str
@@ -104,6 +106,7 @@ class Source(Record):
     result_window: int = 10_000
     time_series: bool = False
     searchable_seq_nos: bool = True
+    primary_bytes: int = 0
 
 
 class Proof(Record):
@@ -139,53 +142,58 @@ class Operation(Record):
 
     id: str
     cluster_id: str
-    batch_id: str | None
+    batch_id: str | None = None
     caller: str
     index_name: IndexName
-    concrete_name: IndexName | None
+    concrete_name: IndexName | None = None
     new_index_name: IndexName
-    keeps_source: bool
-    delete_old_index: bool | None
-    mode: str | None
-    proof_level: ProofLevel
-    status: Status
-    last_completed_step: Step
-    single: bool
+    keeps_source: bool = False
+    delete_old_index: bool | None = None
+    mode: str | None = None
+    proof_level: ProofLevel = ProofLevel.SAMPLE
+    status: Status = Status.IN_PROGRESS
+    last_completed_step: Step = Step.CREATED
+    single: bool = False
     queued_at: int
-    started_at: int | None
-    goal: Goal
-    requested: Wish
-    undone: int
-    keep_target: bool
-    reindex_task_id: str | None
-    reindex_task_perc_complete: float | None
-    error_code: str | None
-    error_message: str | None
-    source: Source | None
-    source_seq_nos: list[int] | None
-    target_uuid: str | None
-    leftover_uuid: str | None
+    started_at: int | None = None
+    goal: Goal = Goal.FINISH
+    requested: Wish = Wish.NONE
+    undone: int = 0
+    keep_target: bool = False
+    reindex_task_id: str | None = None
+    reindex_task_perc_complete: float | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    source: Source | None = None
+    source_seq_nos: list[int] | None = None
+    target_uuid: str | None = None
+    leftover_uuid: str | None = None
     aside: bool = False
     unblocked: bool = False
-    proving: Proving | None
-    proof: Proof | None
-    kept: Kept | None
-    kept_until: datetime | None
-    forced: bool
-    hold_reason: str | None
-    hold_since: datetime | None
-    attempts: int
-    crashes: int
-    next_attempt_at: datetime | None
+    proving: Proving | None = None
+    proof: Proof | None = None
+    kept: Kept | None = None
+    kept_until: datetime | None = None
+    forced: bool = False
+    hold_reason: str | None = None
+    hold_since: datetime | None = None
+    attempts: int = 0
+    crashes: int = 0
+    next_attempt_at: datetime | None = None
     created_at: datetime
     updated_at: datetime
-    ended_at: datetime | None
-    version: int
+    ended_at: datetime | None = None
+    version: int = 0
 
     @property
     def source_name(self) -> IndexName:
         """The concrete index that is rewritten."""
         return self.concrete_name or self.index_name
+
+    @property
+    def keep(self) -> bool:
+        """The source is kept as a clone."""
+        return self.kept is not None
 
     @property
     def live(self) -> bool:
@@ -269,13 +277,17 @@ class Again:
 
 @dataclass(frozen=True)
 class Hold:
-    """The step waits for something outside and says for what; seconds until the next look."""
+    """The step waits for something outside and says for what; seconds until the next look.
+
+    `patient`: it is waited for whatever the policy says; making room for others would not help.
+    """
 
     reason: str
     retry_after: float = 1.0
     changes: Changes = field(default_factory=Changes)
     windows: Sequence[Window] = ()
     notes: Sequence[Note] = ()
+    patient: bool = False
 
 
 Outcome = Done | Again | Hold
@@ -286,27 +298,30 @@ class Work:
     """What a step is given: the operation, its windows in order, and the copy's limits.
 
     `doubt`: an answer may have been lost before this call (a crash, a cut), so what a step would
-    start may be running already.
+    start may be running already. `limit` is the pace in force, `allowance` what it leaves now.
     """
 
     operation: Operation
     windows: tuple[Window, ...]
     limits: Limits
     doubt: bool
+    limit: Limit = UNLIMITED
+    allowance: Allowance = field(default_factory=Allowance)
 
 
 @dataclass(frozen=True)
 class Limits:
     """How the copy is cut and how much of it runs at once.
 
-    `window_documents` documents a window, at most `batch_documents` a batch (`source.size`),
-    `in_flight` windows at once. A window of at most `synchronous_documents` that fits into one
-    batch is copied by one request that waits for its end, without a task. A kept copy stays for
-    `keep_days`.
+    `window_documents` documents a window, at most `batch_documents` a batch (`source.size`); how
+    many windows there are at once is a matter of the pace. A window that would take more than
+    `window_seconds` is cut again before it starts; one of at most `synchronous_documents` that fits
+    into one batch is copied by one request that waits for its end, without a task. A kept copy
+    stays for `keep_days`.
     """
 
     window_documents: int = 500_000
     batch_documents: int = 2_000
-    in_flight: int = 3
+    window_seconds: float = 60.0
     synchronous_documents: int = 1_000
     keep_days: float = 7.0

@@ -12,6 +12,9 @@ RECENT_SECONDS = 10.0
 """The speed of now is that of these last seconds."""
 LEAST_FRACTION = 0.01
 """Below it there is no estimate: it would be a guess."""
+LEAST_DOUBT, MOST_DOUBT = 0.05, 0.35
+"""How far an estimate may be off, in the end and in the beginning, beyond what the speeds of now
+and of the whole copy differ."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,8 @@ class CopyFigures:
     """The windows of one operation, added up.
 
     `documents` and `done` count as the plan does (nested children too), `seen` counts what tasks
-    have handled. `ended_at`: of the last window, None while one is not done.
+    have handled. `ended_at`: of the last window, None while one is not done. `primary_bytes`: of
+    the source on disk, 0 where that is not known; `bytes_done` of them, in step with the documents.
     """
 
     windows: int
@@ -38,21 +42,30 @@ class CopyFigures:
     seen: int
     started_at: datetime | None
     ended_at: datetime | None
+    primary_bytes: int = 0
+    bytes_done: int = 0
     recent: Sequence[Stretch] = ()
 
 
 @dataclass(frozen=True)
 class Progress:
-    """`fraction`: 0 to 1. Speeds in documents a second, None where nothing is measured (yet)."""
+    """`fraction`: 0 to 1. Speeds in documents a second, None where nothing is measured (yet).
+
+    `bytes_total` and `bytes_done`: as in `CopyFigures`. `remaining_seconds`: most likely;
+    `remaining`: between these.
+    """
 
     fraction: float
     documents_done: int
     documents_total: int
+    bytes_done: int
+    bytes_total: int
     windows_done: int
     windows_total: int
     speed: float | None
     overall_speed: float | None
     remaining_seconds: float | None
+    remaining: tuple[float, float] | None
 
 
 def progress_of(
@@ -68,15 +81,19 @@ def progress_of(
     overall = _rate(figures.seen, figures.started_at, figures.ended_at or measured_at)
     speed = _recent_rate(figures.recent, measured_at) if moving else None
     left = max(figures.documents - figures.done, 0)
+    known = moving and figures.done >= figures.documents * LEAST_FRACTION
     return Progress(
         fraction=fraction,
         documents_done=figures.done,
         documents_total=figures.documents,
+        bytes_done=figures.bytes_done,
+        bytes_total=figures.primary_bytes,
         windows_done=figures.windows_done,
         windows_total=figures.windows,
         speed=speed,
         overall_speed=overall,
-        remaining_seconds=_remaining(left, speed or overall, fraction) if moving else None,
+        remaining_seconds=_remaining(left, speed or overall) if known else None,
+        remaining=_range(left, figures.documents, speed, overall) if known else None,
     )
 
 
@@ -99,7 +116,36 @@ def _recent_rate(stretches: Sequence[Stretch], until: datetime) -> float | None:
     return _rate(documents, max(started, since) if started else None, until)
 
 
-def _remaining(left: int, speed: float | None, fraction: float) -> float | None:
-    if not speed or fraction < LEAST_FRACTION:
+def _remaining(left: int, speed: float | None) -> float | None:
+    return left / speed if speed else None
+
+
+def _range(
+    left: int, documents: int, speed: float | None, overall: float | None
+) -> tuple[float, float] | None:
+    """As fast and as slow as was seen so far, and the more doubt the less is done."""
+    speeds = [seen for seen in (speed, overall) if seen]
+    if not speeds:
         return None
-    return left / speed
+    share = left / documents if documents else 0.0
+    doubt = LEAST_DOUBT + (MOST_DOUBT - LEAST_DOUBT) * share
+    return left / max(speeds) * (1 - doubt), left / min(speeds) * (1 + doubt)
+
+
+def together(copies: Sequence[CopyFigures], documents: int, primary_bytes: int) -> CopyFigures:
+    """Several copies as one; with so many documents and bytes more that are not begun yet."""
+    started = [copy.started_at for copy in copies if copy.started_at]
+    ended = [copy.ended_at for copy in copies if copy.ended_at]
+    over = len(ended) == len(copies) and not documents
+    return CopyFigures(
+        windows=sum(copy.windows for copy in copies),
+        windows_done=sum(copy.windows_done for copy in copies),
+        documents=sum(copy.documents for copy in copies) + documents,
+        done=sum(copy.done for copy in copies),
+        seen=sum(copy.seen for copy in copies),
+        started_at=min(started, default=None),
+        ended_at=max(ended, default=None) if over else None,
+        primary_bytes=sum(copy.primary_bytes for copy in copies) + primary_bytes,
+        bytes_done=sum(copy.bytes_done for copy in copies),
+        recent=[stretch for copy in copies for stretch in copy.recent],
+    )

@@ -21,7 +21,8 @@ class Window(BaseModel):
 
     The range is `from_seq_no <= _seq_no < to_seq_no`, None is an open end; `documents` is how many
     the plan expects in it, `seen` how many its task has handled, `batch` how many its task takes at
-    a time (`source.size`).
+    a time (`source.size`), `paced` how many where a limit of documents a second asks for less,
+    `rate` the documents a second that its task was asked to keep to (None: no limit).
     """
 
     model_config = ConfigDict(frozen=True)
@@ -32,12 +33,33 @@ class Window(BaseModel):
     to_seq_no: int | None
     documents: int
     batch: int = 1_000
+    paced: int | None = None
+    rate: float | None = None
     state: WindowState = WindowState.PLANNED
     attempt: int = 1
     task_id: str | None = None
     seen: int = 0
     started_at: datetime | None = None
     ended_at: datetime | None = None
+
+    @property
+    def size(self) -> int:
+        """Documents that its task takes at a time."""
+        return min(self.batch, self.paced or self.batch)
+
+    def to_run_again(self) -> Window:
+        """Itself after its task was ended by us; what was copied already is not written twice."""
+        return self.model_copy(
+            update={
+                "state": WindowState.PLANNED,
+                "attempt": self.attempt + 1,
+                "task_id": None,
+                "paced": None,
+                "rate": None,
+                "seen": 0,
+                "ended_at": None,
+            }
+        )
 
 
 def opaque_prefix(operation_id: str) -> str:
@@ -59,9 +81,22 @@ def batch_for(documents: int, size_in_bytes: int, most: int) -> int:
 
     The size on disk is compressed, the documents on their way are not: half of what it suggests.
     """
+    return _filling(BATCH_BYTES, documents, size_in_bytes, most)
+
+
+WINDOW_BYTES = 500_000_000
+"""The most that a window has, about, before the speed of the copy is known."""
+
+
+def window_for(documents: int, size_in_bytes: int, most: int) -> int:
+    """How many documents of a shard of that size make a window of at most `WINDOW_BYTES`."""
+    return _filling(WINDOW_BYTES, documents, size_in_bytes, most)
+
+
+def _filling(wanted: int, documents: int, size_in_bytes: int, most: int) -> int:
     if not documents or not size_in_bytes:
         return most
-    return max(1, min(most, BATCH_BYTES * documents // (2 * size_in_bytes)))
+    return max(1, min(most, wanted * documents // (2 * size_in_bytes)))
 
 
 def cuts_needed(documents: int, per_window: int, least_windows: int = 1) -> int:

@@ -59,6 +59,10 @@ class IndexState:
         return int(self.settings["index.number_of_shards"])
 
     @property
+    def replicas(self) -> int:
+        return int(self.settings.get("index.number_of_replicas", 1))
+
+    @property
     def created_major(self) -> int:
         """The major of Elasticsearch that made it."""
         return int(self.settings["index.version.created"]) // 1_000_000
@@ -95,9 +99,22 @@ class IndexState:
 class Looked(dict[str, IndexState]):
     """The indices found, by name; a name that is an alias, or nothing, is simply not a key."""
 
+    _by_alias: dict[str, list[str]]
+    _of_size = -1
+
     def holders(self, alias: str) -> list[str]:
         """The indices that carry `alias`."""
-        return sorted(name for name, state in self.items() if alias in state.aliases)
+        if self._of_size != len(self):  # indices are only ever added
+            self._by_alias, self._of_size = self._turned_round(), len(self)
+        return list(self._by_alias.get(alias, ()))
+
+    def _turned_round(self) -> dict[str, list[str]]:
+        """The indices of each alias: looking through thousands for each of thousands takes long."""
+        found: dict[str, list[str]] = {}
+        for name in sorted(self):
+            for alias in self[name].aliases:
+                found.setdefault(alias, []).append(name)
+        return found
 
 
 @dataclass(frozen=True)
@@ -141,6 +158,14 @@ class ShardStats:
 
 
 @dataclass(frozen=True)
+class IndexSize:
+    """All primaries together: Lucene documents (nested children count) and bytes on disk."""
+
+    documents: int
+    primary_bytes: int
+
+
+@dataclass(frozen=True)
 class TaskState:
     """A copy task as the task API has it; `response` and `error` only once it has ended."""
 
@@ -162,3 +187,34 @@ _COUNTERS = ("created", "updated", "deleted", "noops", "version_conflicts")
 class RunningTask:
     id: str
     opaque_id: str
+
+
+@dataclass(frozen=True)
+class NodeVitals:
+    """How a node does; None: it did not say. Counters grow since its start.
+
+    `heap`: the share of the heap that long-lived objects take, 0 to 1; `breaker`: that of the
+    parent breaker's limit; `pressure`: that of the memory for documents on their way in. `cpu`: of
+    the machine, 0 to 1; `searches_waiting`: in the queue of its search threads.
+    """
+
+    name: str
+    cpu: float | None = None
+    heap: float | None = None
+    breaker: float | None = None
+    breaker_trips: int | None = None
+    pressure: float | None = None
+    pressure_rejections: int | None = None
+    write_rejections: int | None = None
+    search_rejections: int | None = None
+    searches_waiting: int | None = None
+
+
+@dataclass(frozen=True)
+class Vitals:
+    """How the cluster does. `nodes` by their id; `waited`: seconds of its oldest pending task."""
+
+    nodes: Mapping[str, NodeVitals] = field(default_factory=dict[str, NodeVitals])
+    status: str | None = None
+    pending: int | None = None
+    waited: float | None = None

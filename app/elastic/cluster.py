@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from app.domain.errors import ReindexQueueError
 from app.domain.names import IndexName
 from app.domain.operation import Note
 from app.elastic.answers import Shards, TaskState
-from app.elastic.connection import MASTER_TIMEOUT, Connection
+from app.elastic.connection import MASTER_TIMEOUT, Connection, is_missing
 from app.elastic.paths import in_path
 from app.elastic.translation import understanding
 from app.elastic.view import ClusterView
@@ -177,18 +178,50 @@ class Cluster(ClusterView):
             {"actions": [*taken, *given]},
         )
 
-    async def start_copy(self, body: Mapping[str, Any], opaque_id: str) -> str:
-        """Starts a `_reindex` task and answers its id, `node:number`."""
+    async def start_copy(
+        self,
+        body: Mapping[str, Any],
+        opaque_id: str,
+        requests_per_second: float | None = None,
+        scroll: str | None = None,
+    ) -> str:
+        """Starts a `_reindex` task and answers its id, `node:number`.
+
+        `requests_per_second`: documents a second, None for no limit; `scroll`: how long its search
+        context may rest, None for Elasticsearch's own.
+        """
+        query = {"wait_for_completion": "false", "slices": "1"}
+        query |= {} if requests_per_second is None else _throttle(requests_per_second)
+        query |= {} if scroll is None else {"scroll": scroll}
         answer = await self._change(
             Note(what="copy task started", index=str(body["dest"]["index"]), after=opaque_id),
             "POST",
             "/_reindex",
-            {"wait_for_completion": "false", "slices": "1"},
+            query,
             body,
             opaque_id,
         )
         with understanding("a copy that was started"):
             return str(answer["task"])
+
+    async def throttle(
+        self, task_id: str, requests_per_second: float | None, before: float | None
+    ) -> None:
+        """Changes the speed of a running copy task; one that has ended meanwhile is left alone.
+
+        Faster is at once, slower after the batch that it is at.
+        """
+        note = Note(what="copy task throttled", text=task_id, before=before)
+        try:
+            await self._change(
+                note.model_copy(update={"after": requests_per_second}),
+                "POST",
+                f"/_reindex/{quote(task_id, safe=':')}/_rethrottle",
+                _throttle(requests_per_second),
+            )
+        except ReindexQueueError as error:
+            if not is_missing(error, "resource_not_found_exception"):
+                raise
 
     async def copy_now(self, body: Mapping[str, Any], opaque_id: str) -> TaskState:
         """Copies and answers when it is done. Where the answer is lost, its task may still run."""
@@ -242,6 +275,11 @@ class Cluster(ClusterView):
             raise
         self._notes.append(note)
         return answer
+
+
+def _throttle(requests_per_second: float | None) -> dict[str, str]:
+    """Elasticsearch's way to say no limit is -1."""
+    return {"requests_per_second": f"{-1 if requests_per_second is None else requests_per_second}"}
 
 
 def _always() -> None:

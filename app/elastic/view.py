@@ -16,10 +16,12 @@ from app.elastic.answers import (
     TaskState,
     Version,
 )
+from app.elastic.capacity import CapacityView
 from app.elastic.connection import is_missing
-from app.elastic.documents import DocumentView
 from app.elastic.paths import chunks, in_path
+from app.elastic.referring import ReferringView
 from app.elastic.translation import understanding
+from app.elastic.vitals import VitalsView
 
 _NO_ALIAS = (
     "invalid_alias_name_exception",
@@ -39,7 +41,7 @@ _STATE_FIELDS = (
 )
 
 
-class ClusterView(DocumentView):
+class ClusterView(VitalsView, CapacityView, ReferringView):
     """Reads one cluster. Every method raises `ClusterTrouble` where waiting may help."""
 
     async def version(self) -> Version:
@@ -150,8 +152,15 @@ class ClusterView(DocumentView):
         the names brings in its indices.
         """
         wanted = (*_STATE_FIELDS[:-1], "mappings") if mappings else _STATE_FIELDS
+        return await self._looked(in_path(*names), wanted)
+
+    async def look_at_everything(self) -> Looked:
+        """Every index of the cluster: one request, a second for 2,000 of them at most (8.19)."""
+        return await self._looked("_all", _STATE_FIELDS)
+
+    async def _looked(self, path: str, wanted: Sequence[str]) -> Looked:
         answer = await self._connection.read(
-            f"/_cluster/state/metadata/{in_path(*names)}",
+            f"/_cluster/state/metadata/{path}",
             {
                 "flat_settings": "true",
                 "ignore_unavailable": "true",

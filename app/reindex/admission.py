@@ -11,13 +11,7 @@ from app.domain.names import IndexName, target_name
 from app.domain.request import Defaults, ReindexRequest
 from app.elastic.answers import Looked
 from app.elastic.view import ClusterView
-from app.reindex.classifier import (
-    keep_refusal,
-    mode_refusal,
-    proof_refusal,
-    refusal,
-    target_refusal,
-)
+from app.reindex.classifier import Facts, faults
 from app.reindex.privileges import Need
 from app.reindex.surroundings import Surroundings
 from app.store.enqueueing import Wanted
@@ -31,6 +25,32 @@ log = logger(__name__)
 class RefusedName:
     name: str
     error: Refused
+
+
+@dataclass(frozen=True)
+class Examined:
+    """One index that is wanted, and everything that speaks against it, the weightiest first.
+
+    `live`: it has an operation already, so nothing of it was looked at.
+    """
+
+    wanted: Wanted
+    faults: Sequence[Refused]
+    live: bool
+
+    @property
+    def blockers(self) -> Sequence[Refused]:
+        """`faults`, or that it is under way."""
+        return [AlreadyInProgress(self.wanted.index_name)] if self.live else self.faults
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a request comes to. `malformed`: names that are none, or that came twice."""
+
+    examined: list[Examined]
+    malformed: list[RefusedName]
+    facts: Facts
 
 
 class Admission:
@@ -62,40 +82,61 @@ class Admission:
 
         Raises `MixedVersions`, `ClusterTrouble`, `StoreTrouble`.
         """
+        study = await self.study(requests)
+        refused = [
+            RefusedName(one.wanted.index_name, one.faults[0])
+            for one in study.examined
+            if one.faults
+        ]
+        good = [one.wanted for one in study.examined if not one.faults]
+        return good, [*study.malformed, *refused]
+
+    async def study(
+        self,
+        requests: Sequence[ReindexRequest],
+        known: Looked | None = None,
+        *,
+        privileges: bool = True,
+    ) -> Study:
+        """Everything that speaks against each request.
+
+        `known`: all indices of the cluster, where they were looked at just now. `privileges` False:
+        ours are not asked for.
+
+        Raises `MixedVersions`, `ClusterTrouble`, `StoreTrouble`.
+        """
         running = await self._surroundings.one_major()
-        wanted, refused = self._well_formed(requests, self._major or running)
+        wanted, malformed = self._well_formed(requests, self._major or running)
         live = await self._operations.live_names()
         new = [wish for wish in wanted if wish.index_name not in live]
-        examined, faults = await self._examine(new, requests, running) if new else ([], {})
-        refused += [RefusedName(name, error) for name, error in faults.items()]
-        by_name = {wish.index_name: wish for wish in [*wanted, *examined]}
-        good = [by_name[wish.index_name] for wish in wanted if wish.index_name not in faults]
-        return good, refused
+        facts = Facts(known or Looked(), {}, running)
+        if new:
+            facts = await self._facts(new, known, running)
+            new = await self._behind(new, facts.looked)
+        found = {wish.index_name: faults(wish, facts) for wish in new}
+        if privileges:
+            innocent = [wish for wish in new if not found[wish.index_name]]
+            found |= await self._privilege_faults(innocent, facts.looked, requests)
+        by_name = {wish.index_name: wish for wish in (*wanted, *new)}
+        examined = [
+            Examined(by_name[name], found.get(name, ()), live=name in live)
+            for name in (wish.index_name for wish in wanted)
+        ]
+        return Study(examined, malformed, facts)
 
-    async def _examine(
-        self, new: Sequence[Wanted], requests: Sequence[ReindexRequest], running: int
-    ) -> tuple[list[Wanted], dict[IndexName, Refused]]:
-        """`new` with the concrete indices behind their names, and who of them the cluster's state,
-        our privileges or our history speak against."""
-        looked = await self._cluster.look_at_all(
-            [name for wish in new for name in (wish.index_name, wish.new_index_name)]
-        )
-        new = await self._behind(new, looked)
-        streams = await self._cluster.data_streams()
-        earlier = await self._operations.completed_targets([wish.index_name for wish in new])
-        leftovers = await self._operations.leftover_targets()
-        faults = {
-            wish.index_name: fault
-            for wish in new
-            if (
-                fault := refusal(wish.source_name, looked, streams, earlier)
-                or _of_wish(wish, looked, leftovers, running)
+    async def _facts(self, new: Sequence[Wanted], known: Looked | None, running: int) -> Facts:
+        looked = known
+        if looked is None:
+            looked = await self._cluster.look_at_all(
+                [name for wish in new for name in (wish.index_name, wish.new_index_name)]
             )
-        }
-        needs = {
-            wish.index_name: _need(wish, looked) for wish in new if wish.index_name not in faults
-        }
-        return list(new), faults | await self._privilege_faults(needs, requests)
+        return Facts(
+            looked,
+            await self._cluster.data_streams(),
+            running,
+            await self._operations.completed_targets([wish.index_name for wish in new]),
+            await self._operations.leftover_targets(),
+        )
 
     async def _behind(self, new: Sequence[Wanted], looked: Looked) -> Sequence[Wanted]:
         """A name that a rollback has made the alias of a kept copy stands for that."""
@@ -111,8 +152,9 @@ class Admission:
         ]
 
     async def _privilege_faults(
-        self, needs: dict[IndexName, Need], requests: Sequence[ReindexRequest]
-    ) -> dict[IndexName, Refused]:
+        self, wishes: Sequence[Wanted], looked: Looked, requests: Sequence[ReindexRequest]
+    ) -> dict[IndexName, list[Refused]]:
+        needs = {wish.index_name: _need(wish, looked) for wish in wishes}
         lacking = await self._surroundings.missing_privileges(list(needs.values()))
         if lacking:
             log.warning(
@@ -120,7 +162,7 @@ class Admission:
             )
         given = {request.index_name: request.new_index_name for request in requests}
         return {
-            name: MissingPrivileges(name, given[name], lacking[need.index])
+            name: [MissingPrivileges(name, given[name], lacking[need.index])]
             for name, need in needs.items()
             if need.index in lacking
         }
@@ -157,17 +199,6 @@ class Admission:
             proof_level=request.proof or self._defaults.proof,
             keep=keep and not request.keeps_source,  # it stays as it is anyway
         )
-
-
-def _of_wish(wish: Wanted, looked: Looked, leftovers: set[str], running: int) -> Refused | None:
-    """What speaks against how it is wanted."""
-    source = looked[wish.source_name]
-    return (
-        target_refusal(wish.source_name, wish.new_index_name, looked, leftovers)
-        or mode_refusal(wish.mode, source)
-        or proof_refusal(wish.proof_level, source)
-        or (keep_refusal(source, running) if wish.keep else None)
-    )
 
 
 def _need(wish: Wanted, looked: Looked) -> Need:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from app.domain.brief import Brief
 from app.domain.errors import KeyReused, UnknownBatch
+from app.domain.pace import NO_LIMIT, Pace
 from app.domain.request import ReindexRequest
 from app.domain.state import State
 from app.reindex.queue import Queue
@@ -32,15 +33,20 @@ class BatchDesk:
         self._queue = queue
 
     async def post(
-        self, requests: Sequence[ReindexRequest], caller: str, key: BatchKey | None
+        self,
+        requests: Sequence[ReindexRequest],
+        caller: str,
+        key: BatchKey | None,
+        pace: Pace = NO_LIMIT,
     ) -> PostedBatch:
         """Queues a batch; with a key that was used before, answers the batch of then.
 
-        Raises `KeyReused`, and what `Queue.enqueue_batch` raises.
+        Raises `InvalidPace`, `KeyReused`, and what `Queue.enqueue_batch` raises.
         """
+        pace.checked()
         if key and (known := await self._store.batches.posted_with(key.key)):
             return await self._known(known, key, requests)
-        batch = await self._queue.enqueue_batch(requests, caller, key)
+        batch = await self._queue.enqueue_batch(requests, caller, key, pace)
         if batch.id is None:  # another request with this key was quicker
             assert key is not None
             known = await self._store.batches.posted_with(key.key)

@@ -9,9 +9,11 @@ from typing import Literal
 
 from app.domain.brief import Brief
 from app.domain.errors import ReindexQueueError
+from app.domain.pace import Limit
 from app.domain.state import State
 from app.elastic.answers import Version
 from app.reindex.overview import Overview, Sight
+from app.reindex.pacing.pacing import Pacing
 from app.reindex.surroundings import REMEMBERED_SECONDS, Surroundings
 from app.reindex.worker import Worker, WorkerReport, WorkerState
 from app.store.listing import Filter
@@ -44,21 +46,28 @@ class Situation:
     head: Sight | None
     cluster: ClusterReport
     database: Literal["sqlite", "postgresql"]
+    limit: Limit
 
     @property
     def waits_for(self) -> str | None:
         """Why nothing moves, in a sentence; None where something does, or nothing is to do."""
-        return _of_worker(self) or _of_head(self.head)
+        return _of_worker(self) or _of_pace(self) or _of_head(self.head)
 
 
 class Checkup:
     def __init__(
-        self, store: Store, overview: Overview, surroundings: Surroundings, worker: Worker
+        self,
+        store: Store,
+        overview: Overview,
+        surroundings: Surroundings,
+        worker: Worker,
+        pacing: Pacing,
     ) -> None:
         self._store = store
         self._overview = overview
         self._surroundings = surroundings
         self._worker = worker
+        self._pacing = pacing
         self._cluster: tuple[float, ClusterReport] = (0.0, ClusterReport([], None))
 
     async def situation(self) -> Situation:
@@ -76,6 +85,7 @@ class Checkup:
             head=(await self._overview.sights([Brief.of(head)]))[0] if head else None,
             cluster=await self.cluster(),
             database=self._store.kind,
+            limit=(await self._pacing.service()).limit,
         )
 
     async def cluster(self) -> ClusterReport:
@@ -103,6 +113,13 @@ def _of_worker(situation: Situation) -> str | None:
     if situation.holder is None and worker.state is not WorkerState.STARTING:
         return "no service has the worker role"
     return None
+
+
+def _of_pace(situation: Situation) -> str | None:
+    """A stop, and the hours of the service."""
+    moves = situation.counts[State.RUNNING] + situation.counts[State.UNDOING]
+    waits = situation.counts[State.WAITING] + situation.counts[State.HOLDING]
+    return situation.limit.closed if waits and not moves else None
 
 
 def _of_head(head: Sight | None) -> str | None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any, cast
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol, cast
 
 from app.domain import index_settings
 from app.domain.errors import (
     AlreadyReindexed,
     IndexNotFound,
+    InvalidIndexName,
     NotAnIndex,
     Refused,
     TargetTaken,
@@ -18,32 +21,102 @@ from app.domain.names import IndexName
 from app.domain.proof import ProofLevel
 from app.elastic.answers import IndexState, Looked
 
+KINDS = frozenset(
+    {
+        "backing_index",
+        "ccr_follower",
+        "data_stream",
+        "frozen",
+        "in_use",
+        "searchable_snapshot",
+        "source_disabled",
+        "source_filtered",
+        "system_index",
+    }
+)
+"""The codes that say what it is, and not what is wanted of it."""
+
 MODES = ("standard", "lookup", "logsdb", "time_series")
 """What `settings.mode` may be (Kibana 9.x)."""
 
 
-def refusal(
-    name: IndexName,
-    looked: Looked,
-    streams: dict[str, list[str]],
-    earlier: dict[str, str],
-) -> Refused | None:
-    """Why `name` is not taken, or None.
+class Asked(Protocol):
+    """What is wanted of an index, as far as something can speak against it."""
+
+    @property
+    def source_name(self) -> IndexName: ...
+    @property
+    def new_index_name(self) -> IndexName: ...
+    @property
+    def mode(self) -> str | None: ...
+    @property
+    def proof_level(self) -> ProofLevel: ...
+    @property
+    def keep(self) -> bool: ...
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What cluster and history say of any number of indices.
 
     `streams`: data streams and their backing indices; `earlier`: where completed operations of
-    ours have put which index.
+    ours have put which index; `leftovers`: UUIDs of targets that we may remove.
     """
-    if name in streams:
+
+    looked: Looked
+    streams: Mapping[str, list[str]]
+    major: int
+    earlier: Mapping[str, str] = field(default_factory=dict[str, str])
+    leftovers: Collection[str] = ()
+
+    @cached_property
+    def owners(self) -> dict[str, str]:
+        """The data stream of each backing index."""
+        return {index: stream for stream, indices in self.streams.items() for index in indices}
+
+
+def faults(asked: Asked, facts: Facts, *, with_target: bool = True) -> list[Refused]:
+    """Everything that speaks against it, the weightiest first; for plan, POST and head of the
+    queue alike.
+
+    `with_target` False: the new index is the operation's own affair already.
+    """
+    if fault := refusal(asked.source_name, facts):
+        return [fault]
+    source = facts.looked[asked.source_name]
+    found = [
+        target_refusal(asked.source_name, asked.new_index_name, facts) if with_target else None,
+        mode_refusal(asked.mode, source),
+        proof_refusal(asked.proof_level, source),
+        keep_refusal(source, facts.major) if asked.keep else None,
+    ]
+    return [fault for fault in found if fault]
+
+
+def kind_of(found: Sequence[Refused]) -> str:
+    """What it is in a word, by what speaks against it: `index`, `alias`, `nothing`, or a kind."""
+    for fault in found:
+        if isinstance(fault, IndexNotFound | InvalidIndexName):
+            return "nothing"
+        if isinstance(fault, NotAnIndex | AlreadyReindexed):
+            return "alias"
+        if fault.code in KINDS:
+            return fault.code
+    return "index"
+
+
+def refusal(name: IndexName, facts: Facts) -> Refused | None:
+    """Why `name` is not taken, whatever is wanted of it, or None."""
+    if name in facts.streams:
         return WrongKind(
             "data_stream",
             f"{name} is a data stream, not an index. Migrate it with POST _migration/reindex "
             '{"mode":"upgrade","source":{"index":"…"}} (8.18 and newer).',
         )
-    state = looked.get(name)
+    state = facts.looked.get(name)
     if state is None:
-        return _not_there(name, looked, earlier)
-    owner = next((stream for stream, indices in streams.items() if name in indices), None)
-    if owner:
+        return _not_there(name, facts)
+    if owner := facts.owners.get(name):
         return WrongKind(
             "backing_index",
             f"{name} belongs to the data stream {owner} and cannot be replaced by an alias. "
@@ -52,10 +125,10 @@ def refusal(
     return _of_kind(state)
 
 
-def _not_there(name: IndexName, looked: Looked, earlier: dict[str, str]) -> Refused:
-    holders = looked.holders(name)
-    if holders and earlier.get(name) in holders:
-        return AlreadyReindexed(name, earlier[name])
+def _not_there(name: IndexName, facts: Facts) -> Refused:
+    holders = facts.looked.holders(name)
+    if holders and facts.earlier.get(name) in holders:
+        return AlreadyReindexed(name, facts.earlier[name])
     return NotAnIndex(name, holders) if holders else IndexNotFound(name)
 
 
@@ -116,16 +189,14 @@ def _source_fault(state: IndexState) -> Refused | None:
     return None
 
 
-def target_refusal(
-    name: IndexName, target: IndexName, looked: Looked, leftovers: Collection[str]
-) -> Refused | None:
-    """Why `target` cannot be made, or None. `leftovers`: UUIDs of targets that we may remove."""
+def target_refusal(name: IndexName, target: IndexName, facts: Facts) -> Refused | None:
+    """Why `target` cannot be made, or None."""
     if name == target:
         return TargetTaken(f"The new index {target} must have another name than its source.")
-    state = looked.get(target)
-    if state is not None and state.uuid not in leftovers:
+    state = facts.looked.get(target)
+    if state is not None and state.uuid not in facts.leftovers:
         return TargetTaken(f"The index {target} already exists. Please try again.")
-    if state is None and (holders := looked.holders(target)):
+    if state is None and (holders := facts.looked.holders(target)):
         return TargetTaken(
             f"The target's name {target} is an alias of {', '.join(holders)}. "
             "Rename or remove that alias."

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
 
 from app.domain.errand import Errand, ErrandKind
 from app.domain.errors import (
     AlreadyInProgress,
     ClusterBusy,
+    ClusterTrouble,
     Failure,
     IndexNotFound,
     NotAnIndex,
     ReindexQueueError,
 )
 from app.domain.names import IndexName
+from app.domain.trial import Attempt, Trial
 from app.elastic.cluster import Cluster
 from app.reindex.announcements import Bell
+from app.reindex.trial import tidy_up, try_out
 from app.store.errands import Errands
 from app.store.operations import Operations
 
@@ -35,8 +41,27 @@ class ErrandDesk:
 
         Raises what the worker met, and `ClusterBusy` (503) where no worker did it in time.
         """
-        index = IndexName(name)
-        errand_id = await self._errands.leave(ErrandKind.BLOCK_WRITE, index, caller)
+        errand_id = await self._errands.leave(ErrandKind.BLOCK_WRITE, IndexName(name), caller)
+        if await self._ended(errand_id) is None:
+            await self._errands.withdraw(errand_id)
+            raise _too_late("so it was withdrawn")
+
+    async def try_out(self, attempt: Attempt, caller: str) -> Trial:
+        """Makes the new index, looks at it and removes it.
+
+        It is not withdrawn where no worker does it in time: it may be half done, and then has to be
+        tidied up. Raises as `block_writes`.
+        """
+        errand_id = await self._errands.leave(
+            ErrandKind.TRIAL, attempt.index, caller, attempt.model_dump(mode="json")
+        )
+        errand = await self._ended(errand_id)
+        if errand is None:
+            raise _too_late("and it will not be done any more")
+        return Trial.model_validate(errand.result)
+
+    async def _ended(self, errand_id: str) -> Errand | None:
+        """The errand once it is done, None where that takes too long. Raises what it met."""
         deadline = time.monotonic() + WAIT_SECONDS
         with self._bell.listening() as ear:
             self._bell.ring()
@@ -44,12 +69,13 @@ class ErrandDesk:
                 errand = await self._errands.find(errand_id)
                 if errand.ended_at is not None:
                     _raise_error(errand)
-                    return
+                    return errand
                 await ear.wait(LOOK_SECONDS)
-        await self._errands.withdraw(errand_id)
-        raise ClusterBusy(
-            f"No worker did it within {WAIT_SECONDS:g} s, so it was withdrawn; see /readyz."
-        )
+        return None
+
+
+def _too_late(then: str) -> ClusterBusy:
+    return ClusterBusy(f"No worker did it within {WAIT_SECONDS:g} s, {then}; see /readyz.")
 
 
 def _raise_error(errand: Errand) -> None:
@@ -61,11 +87,36 @@ def _raise_error(errand: Errand) -> None:
     raise error
 
 
-async def perform(errand: Errand, operations: Operations, cluster: Cluster) -> None:
-    """The worker's side. Raises what its client is to be told."""
+async def perform(
+    errand: Errand, operations: Operations, cluster: Cluster
+) -> Mapping[str, Any] | None:
+    """The worker's side; what its client is answered, if anything. Raises what it is to be told."""
+    if errand.kind is ErrandKind.TRIAL:
+        return (await _try_out(errand, operations, cluster)).model_dump(mode="json")
+    if errand.index_name in await operations.live_names():
+        raise AlreadyInProgress(errand.index_name)
+    await _block_writes(errand, cluster)
+    return None
+
+
+async def _try_out(errand: Errand, operations: Operations, cluster: Cluster) -> Trial:
+    """Only tidies up where nobody waits any more, or an operation has begun on the index since."""
+    if (datetime.now(UTC) - errand.created_at).total_seconds() > WAIT_SECONDS:
+        await tidy_up(errand, cluster)
+        raise Failure("too_late", "Nobody waits for it any more.")
+    if errand.index_name in await operations.live_names():
+        await tidy_up(errand, cluster)
+        raise AlreadyInProgress(errand.index_name)
+    return await try_out(errand, cluster)
+
+
+def is_to_be_repeated(errand: Errand, error: ReindexQueueError) -> bool:
+    """A trial that was cut may have left its index, so it is gone on with."""
+    return errand.kind is ErrandKind.TRIAL and isinstance(error, ClusterTrouble)
+
+
+async def _block_writes(errand: Errand, cluster: Cluster) -> None:
     name = errand.index_name
-    if name in await operations.live_names():
-        raise AlreadyInProgress(name)
     looked = await cluster.look(name)
     state = looked.get(name)
     if state is None:

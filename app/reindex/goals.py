@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 from app.domain.operation import BACK, ENDS_AS, Changes, Goal, Note, Operation, Status, Step, Wish
 
 SWAPPED_BACK = 2
 """So many entries of a rollback are finished once the kept copy has the name."""
+_FIGURE = re.compile(r"\d[\d.,]*[kmgtp]?b?\b")
 PARKED_SECONDS = 60.0
 """After so long a parked operation is tried again, when the one in hand has ended."""
 
@@ -84,6 +86,12 @@ def aside_notes(operation: Operation) -> list[Note]:
         text = f"{name} takes writes meanwhile; it is tried again in {PARKED_SECONDS:g} s"
         return [Note(what="parked", index=name, text=text)]
     return []
+
+
+def same_hold(reason: str, known: str | None) -> bool:
+    """True where nothing but figures has changed: how full a disk is, how many copies are active.
+    That is no event, however often it is looked at."""
+    return known is not None and _FIGURE.sub("", reason) == _FIGURE.sub("", known)
 
 
 def cleared(changes: Changes) -> Changes:

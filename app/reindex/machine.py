@@ -35,17 +35,21 @@ from app.domain.operation import (
     Wish,
     Work,
 )
+from app.domain.pace import UNLIMITED, Limit
 from app.domain.windows import Window
 from app.elastic.cluster import Cluster
 from app.reindex.announcements import Bell, Ear
+from app.reindex.copying.halting import halt_before
 from app.reindex.goals import (
     aside_notes,
     cleared,
     end_of_way,
     granted,
     not_back_yet,
+    same_hold,
     stay_completed,
 )
+from app.reindex.pacing.governor import Governor
 from app.reindex.steps.copy import copy, plan_copy
 from app.reindex.steps.create_target import create_target
 from app.reindex.steps.finish import finish
@@ -106,6 +110,7 @@ class _Turn:
     ear: Ear
     doubt: bool = True
     wait: float = 0.0
+    limit: Limit = UNLIMITED
 
 
 class Machine:
@@ -120,6 +125,7 @@ class Machine:
         cluster: Callable[[], Cluster],
         bell: Bell,
         limits: Limits,
+        governor: Governor,
         who: str,
         park_after: float | None = None,
     ) -> None:
@@ -127,6 +133,7 @@ class Machine:
         self._cluster = cluster
         self._bell = bell
         self._limits = limits
+        self._governor = governor
         self._who = who
         self._park_after = park_after
 
@@ -141,12 +148,15 @@ class Machine:
         cluster = self.new_cluster(lease)
         with self._bell.listening() as ear:
             turn = _Turn(operation, windows, cluster, ear)
-            while turn.operation.runs and not turn.operation.aside and not stopping():
-                await self._grant(turn, lease())
-                outcome = await self._next(turn, lease())
-                await self._keep(turn, outcome, lease())
-                if turn.wait and turn.operation.runs:
-                    await self._pause(turn, stopping)
+            try:
+                while turn.operation.runs and not turn.operation.aside and not stopping():
+                    await self._grant(turn, lease())
+                    outcome = await self._next(turn, lease())
+                    await self._keep(turn, outcome, lease())
+                    if turn.wait and turn.operation.runs:
+                        await self._pause(turn, stopping)
+            finally:
+                self._governor.leave(operation)
 
     def new_cluster(self, lease: Callable[[], Lease]) -> Cluster:
         """A view of the cluster that changes it only while the lease is held."""
@@ -165,10 +175,18 @@ class Machine:
     async def _next(self, turn: _Turn, lease: Lease) -> Outcome:
         """Calls the next entry; whatever goes wrong becomes an outcome here, one arm each."""
         operation = turn.operation
-        work = Work(operation, turn.windows, self._limits, turn.doubt)
-        turn.doubt = True
+        doubt, turn.doubt = turn.doubt, True
         if not lease.held:
             return Hold("the worker role is being renewed", 0.2)
+        turn.limit = await self._governor.limit(operation)
+        if hold := halt_before(operation, turn.limit):
+            return hold
+        if turn.limit.closed is None and await self._governor.look_after(
+            operation, turn.cluster, lease.token
+        ):
+            turn.limit = await self._governor.limit(operation)
+        allowance = self._governor.allowance(operation, turn.limit)
+        work = Work(operation, turn.windows, self._limits, doubt, turn.limit, allowance)
         outcome = await self._call(work, turn.cluster)
         if isinstance(outcome, Done) and outcome.changes.get("last_completed_step") in JOINED:
             outcome = await self._join(work, outcome, turn.cluster)
@@ -215,7 +233,7 @@ class Machine:
         turn.wait = 0.0
         if isinstance(outcome, Hold):
             turn.wait = outcome.retry_after
-            repeated = outcome.reason == operation.hold_reason
+            repeated = same_hold(outcome.reason, operation.hold_reason)
             notes = [*([] if repeated else notes), *_hold_notes(operation, outcome)]
             changes = _held(operation, outcome)
         else:
@@ -231,7 +249,7 @@ class Machine:
                 lease, operation, changes, outcome.windows, notes, anew=anew
             )
             turn.windows = _with(() if anew else turn.windows, outcome.windows)
-        if isinstance(outcome, Hold):
+        if isinstance(outcome, Hold) and not outcome.patient:
             await self._put_aside(turn, lease)
 
     async def _put_aside(self, turn: _Turn, lease: Lease) -> None:
@@ -282,7 +300,7 @@ class Machine:
         return saved
 
     async def _pause(self, turn: _Turn, stopping: Callable[[], bool]) -> None:
-        """Waits, looking for wishes now and then, at once where the bell is rung."""
+        """Waits, looking for wishes and another pace now and then, at once where the bell rings."""
         until = datetime.now(UTC) + timedelta(seconds=turn.wait)
         while not stopping():
             left = (until - datetime.now(UTC)).total_seconds()
@@ -293,6 +311,8 @@ class Machine:
                 fresh = await self._operations.load(turn.operation.id)
                 if fresh.requested is not turn.operation.requested:
                     turn.operation = fresh
+                    return
+                if await self._governor.limit(turn.operation) != turn.limit:
                     return
 
 
@@ -385,7 +405,7 @@ def _held(operation: Operation, hold: Hold) -> Changes:
 
 
 def _hold_notes(operation: Operation, hold: Hold) -> list[Note]:
-    if hold.reason == operation.hold_reason:
+    if same_hold(hold.reason, operation.hold_reason):
         return list(hold.notes)
     log.warning("operation_holds", operation=operation.id, reason=hold.reason)
     return [*hold.notes, Note(what="holds", index=operation.index_name, text=hold.reason)]

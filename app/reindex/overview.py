@@ -9,10 +9,12 @@ from datetime import UTC, datetime, timedelta
 from app.domain.brief import Brief
 from app.domain.errors import UnknownOperation
 from app.domain.operation import Proof, Step
+from app.domain.pace import Limit
 from app.domain.progress import FRESH_SECONDS, RECENT_SECONDS, CopyFigures, Progress, progress_of
 from app.domain.proof import Proving
 from app.domain.state import State
 from app.domain.windows import Window
+from app.reindex.pacing.pacing import Pacing
 from app.store.events import Event
 from app.store.listing import Filter, Listing
 from app.store.store import Store
@@ -24,10 +26,11 @@ _NOTHING_TO_COPY = CopyFigures(0, 0, 0, 0, 0, None, None)
 
 @dataclass(frozen=True)
 class Sight:
-    """An operation as lists show it; no progress before its copy is planned."""
+    """An operation in lists; no progress before its copy is planned, no limit once it has ended."""
 
     brief: Brief
     progress: Progress | None
+    limit: Limit | None
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,9 @@ class Whole:
 
 
 class Overview:
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, pacing: Pacing) -> None:
         self._store = store
+        self._pacing = pacing
         self._listing: Listing = store.listing
 
     async def page(
@@ -91,7 +95,11 @@ class Overview:
         planned = [b.id for b in briefs if b.last_completed_step >= Step.REINDEX_STARTED]
         now = datetime.now(UTC)
         copies = await self._listing.copies(planned, now - _RECENT)
-        return [Sight(brief, _progress(brief, copies.get(brief.id), now)) for brief in briefs]
+        limits = await self._pacing.limits(briefs)
+        return [
+            Sight(brief, _progress(brief, copies.get(brief.id), now), limits.get(brief.id))
+            for brief in briefs
+        ]
 
 
 def _progress(brief: Brief, figures: CopyFigures | None, now: datetime) -> Progress | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from app.domain.errors import CannotCancel, OperationNotFound
 from app.domain.names import IndexName
 from app.domain.operation import Operation, Status, Wish
+from app.domain.pace import NO_LIMIT, Pace
 from app.domain.request import ReindexRequest
 from app.reindex.admission import Admission, RefusedName
 from app.reindex.announcements import Bell
@@ -38,13 +39,17 @@ class Queue:
         self._bell = bell
 
     async def enqueue_batch(
-        self, requests: Sequence[ReindexRequest], caller: str, key: BatchKey | None = None
+        self,
+        requests: Sequence[ReindexRequest],
+        caller: str,
+        key: BatchKey | None = None,
+        pace: Pace = NO_LIMIT,
     ) -> Batch:
         """Queues every index that can be, in order; the others are in `refused`.
 
         Raises `MixedVersions`, `ClusterTrouble` and `StoreTrouble`: then nothing was queued.
         """
-        queued, refused = await self._enqueue(requests, caller, single=False, key=key)
+        queued, refused = await self._enqueue(requests, caller, single=False, key=key, pace=pace)
         if queued.repeated:
             return Batch(None, [], [])
         log.info("batch_queued", queued=len(queued.operations), refused=len(refused))
@@ -95,10 +100,13 @@ class Queue:
         *,
         single: bool,
         key: BatchKey | None = None,
+        pace: Pace = NO_LIMIT,
     ) -> tuple[Enqueued, list[RefusedName]]:
         good, refused = await self._admission.admit(requests)
         earlier = [refusal_entry(name.name, name.error) for name in _in_order(requests, refused)]
-        queued = await self._operations.enqueue(good, caller, earlier, single=single, key=key)
+        queued = await self._operations.enqueue(
+            good, caller, earlier, single=single, key=key, pace=pace
+        )
         refused += [RefusedName(name, error) for name, error in queued.refused.items()]
         self._bell.ring()
         return queued, _in_order(requests, refused)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from app.domain.errors import (
     ClusterTrouble,
@@ -16,11 +17,13 @@ from app.domain.errors import (
     ReindexQueueError,
     StoreTrouble,
 )
-from app.domain.operation import Operation
+from app.domain.operation import Operation, Wish
+from app.elastic.cluster import Cluster
 from app.reindex.announcements import Bell, Ear
-from app.reindex.errands import perform
+from app.reindex.errands import is_to_be_repeated, perform
 from app.reindex.expiry import expire
 from app.reindex.machine import Machine, backoff
+from app.reindex.pacing.governor import Governor
 from app.store.role import Lease
 from app.store.store import Store
 from app.telemetry import logger, mark_as
@@ -29,6 +32,8 @@ log = logger(__name__)
 
 IDLE_SECONDS = 5.0
 """How often an idle worker asks the store; a POST to this service rings the bell."""
+ERRAND_SECONDS = 1.0
+"""How soon an errand that was cut is gone on with."""
 EXPIRY_REST = timedelta(seconds=30)
 """So long are kept copies left alone after trouble with the cluster."""
 STANDBY_SECONDS = 1.0
@@ -70,6 +75,7 @@ class Worker:
         store: Store,
         machine: Machine,
         bell: Bell,
+        governor: Governor,
         who: str,
         most_singles: int,
     ) -> None:
@@ -80,12 +86,14 @@ class Worker:
         self._expiry_rests_until = datetime.min.replace(tzinfo=UTC)
         self._machine = machine
         self._bell = bell
+        self._governor = governor
         self._who = who
         self._lease: Lease | None = None
         self._stop = asyncio.Event()
         self._crashes = 0
         self._broken = False
         self._most_singles = most_singles
+        self._on_errand: dict[str, Cluster] = {}
         self._head = ""
         self.report = WorkerReport(WorkerState.STARTING, (), None)
 
@@ -189,8 +197,11 @@ class Worker:
             await self._expire()
         head = None if self._head in running else await self._operations.head()
         singles = await self._operations.singles(self._most_singles)
-        for operation in [*([head] if head else []), *singles]:
-            if operation.id in running:
+        wanted = [*([head] if head else []), *singles]
+        wanted = [operation for operation in wanted if operation.id not in running]
+        closed = bool(wanted) and (await self._governor.service()).closed is not None
+        for operation in wanted:
+            if closed and _is_new(operation):
                 continue
             taken: Operation | None = operation
             if operation.started_at is None or operation.aside:
@@ -203,20 +214,31 @@ class Worker:
 
     async def _run_errands(self) -> None:
         """Small changes that clients wait for, before anything new is taken."""
-        for errand in await self._errands.waiting():
-            cluster = self._machine.new_cluster(self._held)
+        waiting = await self._errands.waiting()
+        known = self._on_errand  # with the notes of a turn before
+        self._on_errand = {
+            errand.id: known.get(errand.id) or self._machine.new_cluster(self._held)
+            for errand in waiting
+        }
+        for errand in waiting:
+            cluster = self._on_errand[errand.id]
             error: ReindexQueueError | None = None
+            result: Mapping[str, Any] | None = None
             try:
-                await perform(errand, self._operations, cluster)
+                result = await perform(errand, self._operations, cluster)
             except StoreTrouble:
                 raise
             except ReindexQueueError as met:
+                if is_to_be_repeated(errand, met):
+                    log.warning("errand_waits", errand=errand.id, reason=met.message)
+                    continue
                 error = met
             except Exception as met:  # its client is told; the worker goes on
                 log.exception("errand_crashed", errand=errand.id)
                 error = Failure("unexpected", f"unexpected {type(met).__name__}: {met}")
+            del self._on_errand[errand.id]
             notes = cluster.take_notes()
-            await self._errands.end(self._held().token, errand, error, notes, self._who)
+            await self._errands.end(self._held().token, errand, error, notes, self._who, result)
             self._bell.ring()
 
     async def _expire(self) -> None:
@@ -225,7 +247,7 @@ class Worker:
         if now < self._expiry_rests_until:
             return
         operation = await self._kept_copies.expired(now)
-        if operation is None:
+        if operation is None or (await self._governor.service()).stopped:
             return
         cluster = self._machine.new_cluster(self._held)
         try:
@@ -249,7 +271,8 @@ class Worker:
         renewing: asyncio.Task[None] | None,
     ) -> None:
         """Waits until something has ended, the bell rings, or it is time to look."""
-        listening = asyncio.ensure_future(ear.wait(IDLE_SECONDS))
+        seconds = ERRAND_SECONDS if self._on_errand else IDLE_SECONDS
+        listening = asyncio.ensure_future(ear.wait(seconds))
         tasks = {listening, *running.values(), *([renewing] if renewing else [])}
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -276,3 +299,8 @@ class Worker:
             await asyncio.wait_for(self._stop.wait(), seconds)
         except TimeoutError:
             return
+
+
+def _is_new(operation: Operation) -> bool:
+    """Nothing has been done for it yet, and nobody has asked it back."""
+    return operation.started_at is None and operation.requested is Wish.NONE

@@ -14,6 +14,7 @@ from app.domain.errors import AlreadyInProgress, Refused, TargetTaken
 from app.domain.kept import Kept, kept_name
 from app.domain.names import IndexName
 from app.domain.operation import Note, Operation, Status, Wish
+from app.domain.pace import NO_LIMIT, Pace
 from app.domain.proof import ProofLevel
 from app.store.rows import operation_of
 from app.store.tables import ENDED_ROWS, LIVE_ROWS, BatchRow, OperationRow
@@ -80,12 +81,13 @@ async def enqueue(
     *,
     single: bool,
     key: BatchKey | None = None,
+    pace: Pace = NO_LIMIT,
 ) -> Enqueued:
     """Inserts all that can be, in order, each with the next `queuedAt`; nothing for a known `key`.
 
     An index with an operation in progress, or one whose target another fills, is refused and
     spoils nothing. A paused operation is resumed where it stopped, with what was asked for when it
-    was made; in a batch it goes to the tail.
+    was made; in a batch it goes to the tail. `pace`: of the batch.
     """
     if key and (known := await _batch_of(transaction, key)):
         return Enqueued([], {}, known, repeated=True)
@@ -114,7 +116,7 @@ async def enqueue(
         live.by_index[want.index_name] = (order[-1], Status.IN_PROGRESS)
     if batch_id:
         late = [refusal_entry(name, error) for name, error in conflicts.items()]
-        await _insert_batch(transaction, batch_id, caller, [*refused, *late], key)
+        await _insert_batch(transaction, batch_id, caller, [*refused, *late], key, pace)
     await transaction.bulk(insert(OperationRow), rows)
     queued = {str(row["id"]): Operation.model_validate(row) for row in rows}
     for operation_id, place in resumed.items():
@@ -209,8 +211,10 @@ async def _insert_batch(
     caller: str,
     refused: list[dict[str, str]],
     key: BatchKey | None,
+    pace: Pace,
 ) -> None:
     row = {
+        "pace": None if pace == NO_LIMIT else pace.model_dump(mode="json"),
         "idempotency_key": key.key if key else None,
         "request_hash": key.request_hash if key else None,
         "id": batch_id,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -24,7 +25,13 @@ class Errands:
         self._reader = reader
         self._cluster_id = cluster_id
 
-    async def leave(self, kind: ErrandKind, index: IndexName, caller: str) -> str:
+    async def leave(
+        self,
+        kind: ErrandKind,
+        index: IndexName,
+        caller: str,
+        request: Mapping[str, Any] | None = None,
+    ) -> str:
         """The id of a new errand. Raises `AlreadyInProgress` where an operation on it lives."""
 
         async def work(transaction: Transaction) -> str:
@@ -44,6 +51,7 @@ class Errands:
                 index_name=index,
                 caller=caller,
                 created_at=transaction.now,
+                request=dict(request) if request else None,
             )
             transaction.session.add(row)
             transaction.announce(caller, [Note(what=f"{kind} requested", index=index)])
@@ -92,6 +100,7 @@ class Errands:
         error: ReindexQueueError | None,
         notes: Sequence[Note],
         who: str,
+        result: Mapping[str, Any] | None = None,
     ) -> None:
         """Saves how it ended, with the events of what was changed. Raises `LeaseLost`."""
 
@@ -104,6 +113,7 @@ class Errands:
                     error_code=error.code if error else None,
                     error_status=error.status if error else None,
                     error_message=error.message if error else None,
+                    result=dict(result) if result else None,
                 )
             )
             transaction.announce(who, notes)

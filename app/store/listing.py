@@ -12,6 +12,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Executable,
+    Select,
     SQLColumnExpression,
     TextClause,
     and_,
@@ -126,15 +127,28 @@ class Listing:
 
         Windows that are copied now, or ended after `since`, are there one by one as well.
         """
-        if not operation_ids:
-            return {}
+        return await self._copies(operation_ids, since) if operation_ids else {}
+
+    async def copies_of_batch(self, batch: str, since: datetime) -> dict[str, CopyFigures]:
+        """`copies` for the operations of a batch that have not failed or been cancelled."""
+        going = [Status.IN_PROGRESS, Status.PAUSED, Status.COMPLETED]
+        ids = select(col(OperationRow.id)).where(
+            *self._conditions(Filter(batch=batch)), _status.in_([int(status) for status in going])
+        )
+        return await self._copies(ids, since)
+
+    async def _copies(
+        self, operation_ids: Sequence[str] | Select[str], since: datetime
+    ) -> dict[str, CopyFigures]:
         recent: dict[str, list[Stretch]] = {}
         for row in await read_rows(self._reader, _recent(operation_ids, since)):
             recent.setdefault(row.pop("operation_id"), []).append(Stretch(**row))
         sums = await read_rows(self._reader, _sums(operation_ids))
         by_owner = {row.pop("operation_id"): row for row in sums}
         return {
-            owner: CopyFigures(**figures, recent=recent.get(owner, ()))
+            owner: CopyFigures(
+                **figures, bytes_done=_in_step(**figures), recent=recent.get(owner, ())
+            )
             for owner, figures in by_owner.items()
         }
 
@@ -169,7 +183,17 @@ def _in_states(states: Sequence[State]) -> list[ColumnElement[bool] | TextClause
     return conditions
 
 
-def _sums(operation_ids: Sequence[str]) -> Executable:
+_PRIMARY_BYTES = func.coalesce(
+    cast(col(OperationRow.source)["primary_bytes"].as_string(), BigInteger), 0
+)
+"""Recorded with the source; 0 for an operation of before that was done."""
+
+
+def _in_step(*, primary_bytes: int, documents: int, done: int, **_others: Any) -> int:
+    return primary_bytes * done // documents if documents else primary_bytes
+
+
+def _sums(operation_ids: Sequence[str] | Select[str]) -> Executable:
     """One row an operation, named as the fields of `CopyFigures`."""
     documents, seen = col(WindowRow.documents), col(WindowRow.seen)
     is_done = col(WindowRow.state) == WindowState.DONE.value
@@ -183,9 +207,11 @@ def _sums(operation_ids: Sequence[str]) -> Executable:
             _total(documents).label("documents"),
             _total(done).label("done"),
             _total(seen).label("seen"),
+            func.max(_PRIMARY_BYTES).label("primary_bytes"),
             func.min(WindowRow.started_at).label("started_at"),
             case((windows == windows_done, func.max(WindowRow.ended_at))).label("ended_at"),
         )
+        .join(OperationRow, col(OperationRow.id) == col(WindowRow.operation_id))
         .where(col(WindowRow.operation_id).in_(operation_ids))
         .group_by(col(WindowRow.operation_id))
     )
@@ -196,7 +222,7 @@ def _total(column: SQLColumnExpression[Any]) -> ColumnElement[int]:
     return cast(func.sum(column), BigInteger)
 
 
-def _recent(operation_ids: Sequence[str], since: datetime) -> Executable:
+def _recent(operation_ids: Sequence[str] | Select[str], since: datetime) -> Executable:
     state, ended_at = col(WindowRow.state), col(WindowRow.ended_at)
     return select(
         col(WindowRow.operation_id), col(WindowRow.seen), col(WindowRow.started_at), ended_at

@@ -16,6 +16,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 from app.domain.errors import Outdated
 from app.domain.names import IndexName
 from app.domain.operation import LIVE, Changes, Goal, Note, Operation, Status, Wish
+from app.domain.pace import NO_LIMIT, Pace
 from app.domain.windows import Window, WindowState
 from app.store.enqueueing import BatchKey, Enqueued, Wanted, enqueue
 from app.store.rows import operation_of, read_rows
@@ -176,11 +177,14 @@ class Operations:
         *,
         single: bool = False,
         key: BatchKey | None = None,
+        pace: Pace = NO_LIMIT,
     ) -> Enqueued:
         """Queues all that can be, in order, in one transaction; see `enqueueing.enqueue`."""
 
         async def work(transaction: Transaction) -> Enqueued:
-            return await enqueue(transaction, wanted, caller, refused, single=single, key=key)
+            return await enqueue(
+                transaction, wanted, caller, refused, single=single, key=key, pace=pace
+            )
 
         return await self._transactions.run(work)
 

@@ -17,6 +17,7 @@ from app.store.events import Events
 from app.store.kept_copies import KeptCopies
 from app.store.listing import Listing
 from app.store.operations import Operations
+from app.store.paces import Paces
 from app.store.role import FileLockRole, LeaseRole, WorkerRole
 from app.store.tables import ClusterStateRow
 from app.store.transactions import TROUBLE, Transactions, unavailable
@@ -35,6 +36,7 @@ class Store:
         self.errands = Errands(self._transactions, reader, cluster_id)
         self.events = Events(reader, cluster_id)
         self.listing = Listing(reader, cluster_id)
+        self.paces = Paces(self._transactions, reader, cluster_id)
         self.role = role
 
     @classmethod

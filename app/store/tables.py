@@ -52,6 +52,9 @@ class ClusterStateRow(Table, table=True):
     last_event: int = Field(default=0, sa_type=BigInteger)
     last_queued_at: int = Field(default=0, sa_type=BigInteger)
     stop_all: bool = False
+    stop: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
+    pace: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
+    health: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
 
 
 class BatchRow(Table, table=True):
@@ -69,6 +72,7 @@ class BatchRow(Table, table=True):
     idempotency_key: str | None = Field(default=None, max_length=255)
     request_hash: str | None = Field(default=None, max_length=64)
     refused: list[dict[str, str]] = Field(default_factory=list, sa_type=JSON_OR_NULL)
+    pace: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
 
 
 class OperationRow(Table, table=True):
@@ -180,6 +184,7 @@ class OperationRow(Table, table=True):
     kept: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
     kept_until: datetime | None = None
     forced: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    pace: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
     hold_reason: str | None = Field(default=None, sa_type=Text)
     hold_since: datetime | None = None
     attempts: int = 0
@@ -205,6 +210,8 @@ class WindowRow(Table, table=True):
     to_seq_no: int | None = Field(default=None, sa_type=BigInteger)
     documents: int = Field(sa_type=BigInteger)
     batch: int = Field(default=1_000, sa_column_kwargs={"server_default": "1000"})
+    paced: int | None = None
+    rate: float | None = None
     state: str = Field(max_length=16)
     attempt: int = 1
     task_id: str | None = Field(default=None, max_length=255)
@@ -228,6 +235,8 @@ class ErrandRow(Table, table=True):
     error_code: str | None = Field(default=None, max_length=128)
     error_status: int | None = None
     error_message: str | None = Field(default=None, sa_type=Text)
+    request: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
+    result: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
 
 
 class EventRow(Table, table=True):

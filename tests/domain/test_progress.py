@@ -15,6 +15,7 @@ from app.domain.progress import (
     Progress,
     Stretch,
     progress_of,
+    together,
 )
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -66,8 +67,41 @@ def test_without_a_speed_of_now_the_whole_copy_counts() -> None:
 
 
 def test_below_one_percent_there_is_no_estimate() -> None:
-    assert at(20, figures(), 0.0099).remaining_seconds is None
-    assert at(20, figures(), 0.01).remaining_seconds is not None
+    for begun, known in ((39, False), (40, True)):
+        shown = at(20, figures(done=begun, seen=begun), begun / 4_000)
+        assert (shown.remaining_seconds is not None) is known
+        assert (shown.remaining is not None) is known
+
+
+def test_the_estimate_lies_between_the_speed_of_now_and_that_of_the_whole() -> None:
+    copy = figures(recent=[Stretch(1_000, after(90), None)])
+    shown = at(100, copy)
+    assert (shown.speed, shown.overall_speed, shown.remaining_seconds) == (100, 20, 20)
+    assert shown.remaining is not None
+    low, high = shown.remaining
+    assert low == pytest.approx(20 * 0.8)
+    assert high == pytest.approx(100 * 1.2)
+
+
+def test_the_less_is_left_the_less_it_is_doubted() -> None:
+    early = at(10, figures(done=100, seen=100)).remaining
+    late = at(390, figures(done=3_900, seen=3_900)).remaining
+    assert early is not None
+    assert late is not None
+    assert early[1] / early[0] > 1.9
+    assert late[1] / late[0] < 1.2
+
+
+def test_several_copies_and_what_is_to_come_are_one() -> None:
+    done = figures(done=4_000, windows_done=4, ended_at=after(5), primary_bytes=80, bytes_done=80)
+    half = figures(started_at=after(5), primary_bytes=40, bytes_done=20)
+    whole = together([done, half], documents=1_000, primary_bytes=10)
+    assert (whole.documents, whole.done, whole.seen) == (9_000, 6_000, 4_000)
+    assert (whole.primary_bytes, whole.bytes_done) == (130, 100)
+    assert (whole.started_at, whole.ended_at) == (START, None)
+    assert together([done], 0, 0).ended_at == after(5)
+    assert together([done], 1, 0).ended_at is None
+    assert together([], 5, 5).started_at is None
 
 
 def test_what_does_not_move_has_neither_speed_nor_estimate() -> None:

@@ -67,6 +67,37 @@ async def refused_and_as_they_were(
         assert (await service.client.post(path, json=body)).status_code == 200
 
 
+async def outdated(service: ServiceProcess) -> set[str]:
+    """What the next major does not open, by the service's own word."""
+    answer = await service.client.get("/api/v1/indices?needs=reindex")
+    assert answer.status_code == 200, answer.text
+    return {one["index"] for one in answer.json()["indices"]}
+
+
+async def planned(service: ServiceProcess, *names: str) -> list[dict[str, Any]]:
+    """A plan with trials, an entry an index."""
+    body = {"indices": [{"index": name} for name in names], "trial": True}
+    answer = await service.client.post("/api/v1/plan", json=body)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["indices"]
+
+
+async def tried(service: ServiceProcess, *names: str) -> set[str]:
+    return {one["trial"]["outcome"] for one in await planned(service, *names)}
+
+
+async def foreseen(service: ServiceProcess, refused: list[str], retired: str) -> None:
+    """A plan says before the batch what the batch says of them."""
+    *bad, dropped = await planned(service, *refused, retired)
+    for one in bad:
+        assert one["why"] == "made by Elasticsearch 7; Elasticsearch 9 does not open it"
+        assert one["trial"]["outcome"] == "refused"
+        for word in REFUSED[one["index"]][1]:
+            assert word in one["trial"]["text"]
+    assert DROPPED.keys() <= set(dropped["droppedSettings"])
+    assert dropped["trial"]["outcome"] == "fits"
+
+
 async def back_on_9(service: ServiceProcess, es: Elastic, operation: dict[str, Any]) -> None:
     """A copy of 7.x that was kept on 8 came along, but 9 never takes writes to it."""
     copy, documents = operation["keptCopy"]["index"], contents(es, "way-back")
@@ -118,12 +149,15 @@ async def test_indices_of_7_boot_on_9_after_their_batch_on_8(data: Path) -> None
         ready(es)
         database = {"DATABASE_URL": f"sqlite:///{data.with_name('queue.db')}"}
         async with ServiceProcess({"ELASTICSEARCH_HOSTS": eight.url, **database}) as service:
+            assert await outdated(service) == {*refused, retired, *names, "way-back"}
+            await foreseen(service, refused, retired)
             answer = await service.api.post_batch(*refused, retired, *names)
             assert answer["errors"] == []
             posted = await service.api.post_options({"index": "way-back"}, keepOldIndex=True)
             await service.api.completed("way-back", seconds=200)
             await service.api.completed(retired, *names, seconds=200)
             await refused_and_as_they_were(service, es, refused, found)
+            assert await outdated(service) == set()  # those have the write block now
             assert await service.terminate() == 0
         after = {name: seen(es, name) for name in before}
         for name in before:  # 8.x gives every new index a tier
@@ -182,6 +216,8 @@ async def test_the_same_batch_on_the_majors_beside(series: str, major: int) -> N
         with_vectors = {name: vectors(es, name) for name in VECTORS if name in names}
         windows = {"ELASTICSEARCH_HOSTS": server.url, "REINDEX_WINDOW_DOCUMENTS": "100"}
         async with ServiceProcess(windows) as service:
+            assert await tried(service, *names) <= {"fits", "notTried"}
+            assert {name: seen(es, name) for name in names} == before
             answer = await service.api.post_batch(*names)
             assert answer["errors"] == []
             assert answer["enqueued"][-1]["newIndexName"].startswith(f"reindexed-v{major}-")

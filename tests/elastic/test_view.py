@@ -240,3 +240,13 @@ async def test_a_question_about_security_that_is_refused_does_not_mean_that_ther
 
 async def test_the_real_cluster_without_security_says_so(cluster: Cluster) -> None:
     assert await cluster.security_on() is False
+
+
+async def test_every_node_tells_how_it_does(cluster: Cluster) -> None:
+    vitals = await cluster.vitals()
+    assert vitals.status in ("green", "yellow", "red")
+    assert (vitals.pending, vitals.waited) != (None, None)
+    (node,) = vitals.nodes.values()
+    missing = [name for name, value in vars(node).items() if value is None]
+    assert missing == []
+    assert 0 < (node.heap or 0) < 1

@@ -9,7 +9,7 @@ import pytest
 from app.domain.errors import AlreadyReindexed, IndexNotFound, NotAnIndex
 from app.domain.names import IndexName
 from app.elastic.answers import IndexState, Looked
-from app.reindex.classifier import mode_refusal, refusal, target_refusal
+from app.reindex.classifier import Facts, mode_refusal, refusal, target_refusal
 from tests.elasticsearch import Elastic
 from tests.service import Service
 
@@ -21,7 +21,7 @@ def state(name: str = "a", **more: Any) -> IndexState:
 
 
 def refused(one: IndexState, streams: dict[str, list[str]] | None = None) -> str | None:
-    fault = refusal(IndexName(one.name), Looked({one.name: one}), streams or {}, {})
+    fault = refusal(IndexName(one.name), Facts(Looked({one.name: one}), streams or {}, 8))
     return fault.code if fault else None
 
 
@@ -48,7 +48,7 @@ def test_each_kind_has_its_own_word(one: IndexState, code: str | None) -> None:
 def test_a_data_stream_and_its_backing_index_are_sent_to_their_own_migration() -> None:
     streams = {"logs": [".ds-logs-1"]}
     assert refused(state(".ds-logs-1"), streams) == "backing_index"
-    fault = refusal(IndexName("logs"), Looked({}), streams, {})
+    fault = refusal(IndexName("logs"), Facts(Looked({}), streams, 8))
     assert fault is not None
     assert "_migration/reindex" in fault.message
 
@@ -56,19 +56,22 @@ def test_a_data_stream_and_its_backing_index_are_sent_to_their_own_migration() -
 def test_a_name_that_is_not_an_index_says_what_it_is() -> None:
     looked = Looked({"reindexed-v8-a": state("reindexed-v8-a", aliases=("a",))})
     name = IndexName("a")
-    assert isinstance(refusal(name, looked, {}, {}), NotAnIndex)
-    assert isinstance(refusal(name, looked, {}, {"a": "reindexed-v8-a"}), AlreadyReindexed)
-    assert isinstance(refusal(name, looked, {}, {"a": "gone"}), NotAnIndex)
-    assert isinstance(refusal(name, Looked({}), {}, {}), IndexNotFound)
+    assert isinstance(refusal(name, Facts(looked, {}, 8)), NotAnIndex)
+    assert isinstance(
+        refusal(name, Facts(looked, {}, 8, {"a": "reindexed-v8-a"})), AlreadyReindexed
+    )
+    assert isinstance(refusal(name, Facts(looked, {}, 8, {"a": "gone"})), NotAnIndex)
+    assert isinstance(refusal(name, Facts(Looked({}), {}, 8)), IndexNotFound)
 
 
 def test_a_target_that_is_there_is_taken_unless_we_left_it() -> None:
     looked = Looked({"b": state("b", aliases=("c",))})
-    assert target_refusal(IndexName("a"), IndexName("b"), looked, set())
-    assert target_refusal(IndexName("a"), IndexName("b"), looked, {"b"}) is None
-    assert target_refusal(IndexName("a"), IndexName("c"), looked, set())
-    assert target_refusal(IndexName("a"), IndexName("a"), looked, set())
-    assert target_refusal(IndexName("a"), IndexName("d"), looked, set()) is None
+    nothing, left = Facts(looked, {}, 8), Facts(looked, {}, 8, leftovers={"b"})
+    assert target_refusal(IndexName("a"), IndexName("b"), nothing)
+    assert target_refusal(IndexName("a"), IndexName("b"), left) is None
+    assert target_refusal(IndexName("a"), IndexName("c"), nothing)
+    assert target_refusal(IndexName("a"), IndexName("a"), nothing)
+    assert target_refusal(IndexName("a"), IndexName("d"), nothing) is None
 
 
 def test_a_mode_that_the_index_cannot_have_is_refused() -> None:

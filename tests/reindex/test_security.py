@@ -144,6 +144,12 @@ async def test_missing_privileges_are_refused_when_posted_and_the_asked_ones_suf
         assert misnamed.json()["attributes"] == {
             "missingPrivileges": ["manage on alias-of-misnamed"]
         }
+        body = {"indices": [{"index": "misnamed"}, {"index": "granted"}], "trial": True}
+        plan = (await service.client.post("/api/v1/plan", json=body)).json()["indices"]
+        assert [(one["missingPrivileges"], one["trial"]) for one in plan] == [
+            (["manage on alias-of-misnamed"], None),
+            ([], {"outcome": "fits", "text": ""}),
+        ]
 
         answer = await service.post_batch("denied", "granted", "half")
         assert [o["indexName"] for o in answer["enqueued"]] == ["granted"]

@@ -11,7 +11,8 @@ from app.api.v1 import documented
 from app.api.v1.bodies import NewBatch
 from app.api.v1.examples import BATCH_BODIES
 from app.api.v1.schemas import BatchReport, NewBatchAnswer, RefusedIndex
-from app.api.v1.showing import summary_of
+from app.api.v1.showing import progress_report, summary_of
+from app.domain.pace import NO_LIMIT
 from app.store.enqueueing import BatchKey
 
 router = APIRouter(prefix="/api/v1/batches", tags=["Batches"])
@@ -36,7 +37,8 @@ async def post_batch(
     is answered with the same batch, and nothing is queued twice.
     """
     batch_key = BatchKey(key, body.digest()) if key else None
-    posted = await service.batches.post(body.requests(), caller, batch_key)
+    pace = body.pace.whole() if body.pace else NO_LIMIT
+    posted = await service.batches.post(body.requests(), caller, batch_key, pace)
     return NewBatchAnswer(
         id=posted.id,
         operations=[summary_of(s) for s in await service.overview.sights(posted.operations)],
@@ -46,14 +48,17 @@ async def post_batch(
 
 @router.get("/{batchId}", summary="Get a batch", responses=documented.BATCH)
 async def get_batch(batchId: str, service: Current) -> BatchReport:
-    """How many of its operations are in each state; they are listed by
-    `GET /api/v1/operations?batch=…`."""
+    """How many of its operations are in each state, and how far they are together; they are listed
+    by `GET /api/v1/operations?batch=…`."""
     record, counts = await service.batches.find(batchId)
+    found = await service.batch_watch.progress(batchId)
     return BatchReport(
         id=record.id,
         caller=record.caller,
         created_at=record.created_at,
         total=sum(counts.values()),
         counts=counts,
+        progress=progress_report(found.progress),
+        not_counted=found.not_counted,
         refused=[RefusedIndex.of(entry) for entry in record.refused],
     )

@@ -6,9 +6,11 @@ import hashlib
 import json
 from typing import Annotated, Literal
 
-from pydantic import Field, StrictBool
+from pydantic import Field, StrictBool, model_validator
+from pydantic_core import PydanticCustomError
 
 from app.api.schemas import MOST_CHARACTERS, MOST_NAMES, Body, GivenName
+from app.api.v1.pace_schemas import PaceBody
 from app.domain.proof import ProofLevel
 from app.domain.request import ReindexRequest
 
@@ -29,10 +31,9 @@ class WantedIndex(Body):
     """`index.mode` of the new index."""
 
 
-class NewBatch(Body):
-    """The indices to queue, in the order in which they are to be worked off."""
+class Options(Body):
+    """What holds for every index of a request that does not say otherwise."""
 
-    indices: Annotated[list[WantedIndex], Field(min_length=1, max_length=MOST_NAMES)]
     keep_old_index: StrictBool | None = None
     """For those that do not say. Absent: `REINDEX_KEEP_OLD_INDEX`."""
     proof: ProofLevel | None = None
@@ -42,15 +43,7 @@ class NewBatch(Body):
     document is. Absent: `REINDEX_PROOF`.
     """
 
-    def requests(self) -> list[ReindexRequest]:
-        return [self._request(wanted) for wanted in self.indices]
-
-    def digest(self) -> str:
-        """The same for the same request, however its JSON is laid out (SHA-256)."""
-        body = self.model_dump(mode="json", exclude_unset=True)
-        return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
-
-    def _request(self, wanted: WantedIndex) -> ReindexRequest:
+    def request_for(self, wanted: WantedIndex) -> ReindexRequest:
         keep = wanted.keep_old_index
         name = wanted.new_index_name
         return ReindexRequest(
@@ -60,6 +53,52 @@ class NewBatch(Body):
             keep_old_index=self.keep_old_index if keep is None else keep,
             proof=wanted.proof or self.proof,
         )
+
+
+class NewBatch(Options):
+    """The indices to queue, in the order in which they are to be worked off."""
+
+    indices: Annotated[list[WantedIndex], Field(min_length=1, max_length=MOST_NAMES)]
+    pace: PaceBody | None = None
+    """How fast they may be copied, and when. It can be changed later."""
+
+    def requests(self) -> list[ReindexRequest]:
+        return [self.request_for(wanted) for wanted in self.indices]
+
+    def digest(self) -> str:
+        """The same for the same request, however its JSON is laid out (SHA-256)."""
+        body = self.model_dump(mode="json", exclude_unset=True)
+        return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+class WantedPlan(Options):
+    """The indices to plan for, named or `outdated`."""
+
+    indices: Annotated[list[WantedIndex], Field(min_length=1, max_length=MOST_NAMES)] | None = None
+    """In the order in which they are to be worked off."""
+    outdated: StrictBool = False
+    """All that the next major version does not open."""
+    trial: StrictBool = False
+    """Make each new index, empty and write-blocked, look at it, and remove it again.
+
+    For the first 100 that nothing speaks against. The worker does it; the old indices are not
+    touched but for a hidden alias that guards the removal and goes with it.
+    """
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> WantedPlan:
+        if (self.indices is None) != self.outdated:
+            raise PydanticCustomError(
+                "said", "[request body]: give either indices, or outdated true"
+            )
+        return self
+
+    def requests(self) -> list[ReindexRequest]:
+        return [self.request_for(wanted) for wanted in self.indices or ()]
+
+    def pattern(self) -> ReindexRequest:
+        """The options alone, without a name."""
+        return ReindexRequest("", keep_old_index=self.keep_old_index, proof=self.proof)
 
 
 class RollbackBody(Body):

@@ -7,6 +7,7 @@ from app.api.examples import answers
 from app.domain.errors import (
     CannotCancel,
     CannotRollBack,
+    InvalidPace,
     KeyReused,
     UnknownBatch,
     UnknownOperation,
@@ -30,8 +31,40 @@ BATCH = answers("The batch", "v1_batch") | error_answers(
 )
 LIST = answers("A page of operations", "v1_operations") | error_answers(_BAD_QUERY, 503)
 OPERATION = answers("The operation", "v1_operation") | error_answers(_UNKNOWN, 503)
+PLAN = answers("What would be done, and what stands in the way", "v1_plan") | error_answers(
+    refused(400, "bad_request", "[request body]: give either indices, or outdated true"),
+    415,
+    426,
+    502,
+    503,
+)
+INDICES = answers("Indices by name, and how many there are", "v1_indices") | error_answers(
+    _BAD_QUERY, 426, 502, 503
+)
 WORKER = answers("The worker and what it does", "v1_worker") | error_answers(503)
 DOCTOR = answers("What was looked at, and what was found", "v1_doctor")
+
+_NO_PACE = InvalidPace("The hours 22:00-22:00 never open. For whole days write 00:00-24:00.")
+_NO_RATE = refused(
+    400,
+    "bad_request",
+    "[request body.requestsPerSecond]: Input should be greater than or equal to 0.1",
+)
+_NO_BATCH = UnknownBatch("5f0c1b2a3d4e5f60718293a4b5c6d7e9")
+
+PACE = answers("The pace", "v1_pace", "v1_pace_ill") | error_answers(503)
+PACE_SET = answers("The pace, in force now", "v1_pace") | error_answers(_NO_RATE, _NO_PACE, 503)
+STOPPED = answers("What stands still now", "v1_stopped") | error_answers(
+    refused(400, "bad_request", "[request body.reason]: expected value of type [string]"), 503
+)
+OF_BATCH = answers("Its pace", "v1_pace_of_batch") | error_answers(_NO_BATCH, 503)
+OF_BATCH_SET = answers("Its pace, in force now", "v1_pace_of_batch") | error_answers(
+    _NO_RATE, _NO_PACE, _NO_BATCH, 503
+)
+OF_OPERATION = answers("Its pace", "v1_pace_of_operation") | error_answers(_UNKNOWN, 503)
+OF_OPERATION_SET = answers("Its pace, in force now", "v1_pace_of_operation") | error_answers(
+    _NO_RATE, _NO_PACE, WrongState("The operation on logs-2019 has ended."), _UNKNOWN, 503
+)
 
 CANCELLED = answers("The operation, on its way back", "v1_cancelling") | error_answers(
     CannotCancel("The operation has ended: it is completed."), _UNKNOWN, 503

@@ -8,6 +8,13 @@ from fastapi.openapi.models import Example
 
 from app.api.examples import example
 
+_LIMIT: dict[str, Any] = {
+    "requestsPerSecond": None,
+    "windowsInFlight": 3,
+    "closed": False,
+    "until": None,
+    "reason": "no rate limit, 3 windows at once (service)",
+}
 _RUNNING: dict[str, Any] = {
     "id": "0b9d2f7c6e5a4d3c8b1a0f9e8d7c6b5a",
     "indexName": "logs-2019",
@@ -28,12 +35,17 @@ _RUNNING: dict[str, Any] = {
         "fraction": 0.41,
         "documentsDone": 411_200,
         "documentsTotal": 1_002_000,
+        "bytesDone": 119_630_271,
+        "bytesTotal": 291_504_128,
         "windowsDone": 0,
         "windowsTotal": 3,
         "speed": 24_100.0,
         "overallSpeed": 23_800.0,
         "etaSeconds": 24.5,
+        "etaLowSeconds": 18.9,
+        "etaHighSeconds": 30.5,
     },
+    "pace": _LIMIT,
     "queuedAt": "2026-11-24T10:00:00.123Z",
     "createdAt": "2026-11-24T10:00:00.123Z",
     "startedAt": "2026-11-24T10:00:00.151Z",
@@ -57,9 +69,12 @@ _HOLDING: dict[str, Any] = {
         **_RUNNING["progress"],
         "fraction": 1.0,
         "documentsDone": 1_002_000,
+        "bytesDone": 291_504_128,
         "windowsDone": 3,
         "speed": None,
         "etaSeconds": None,
+        "etaLowSeconds": None,
+        "etaHighSeconds": None,
     },
 }
 _COUNTS = {
@@ -93,6 +108,8 @@ _BATCH: dict[str, Any] = {
     "createdAt": "2026-11-24T10:00:00.123Z",
     "total": 20,
     "counts": {**_COUNTS, "waiting": 15},
+    "progress": _RUNNING["progress"],
+    "notCounted": 0,
     "refused": [_REFUSED],
 }
 
@@ -138,6 +155,7 @@ _WORKER: dict[str, Any] = {
     "counts": _COUNTS,
     "head": _RUNNING,
     "inHand": [_RUNNING],
+    "pace": _LIMIT,
     "elasticsearch": {"reachable": True, "versions": ["8.19.8"], "error": None},
     "database": "sqlite",
     "version": "0.1.0",
@@ -157,6 +175,106 @@ _WRONG: dict[str, Any] = {
     ],
 }
 
+_OUTDATED: dict[str, Any] = {
+    "index": "logs-2019",
+    "createdMajor": 7,
+    "nextMajor": "refuses",
+    "why": "made by Elasticsearch 7; Elasticsearch 9 does not open it",
+    "newIndexName": "reindexed-v8-logs-2019",
+    "blockers": [],
+    "closed": False,
+    "documents": 1_002_000,
+    "primaryBytes": 291_504_128,
+}
+_BACKING_INDEX: dict[str, Any] = {
+    **_OUTDATED,
+    "index": ".ds-metrics-2021.03.01-000001",
+    "newIndexName": ".reindexed-v8-ds-metrics-2021.03.01-000001",
+    "blockers": [
+        {
+            "code": "backing_index",
+            "message": ".ds-metrics-2021.03.01-000001 belongs to the data stream metrics and "
+            "cannot be replaced by an alias. Migrate the data stream with POST "
+            "_migration/reindex (8.18 and newer).",
+        }
+    ],
+}
+
+_NO_PLAN: dict[str, Any] = {
+    "index": ".ds-metrics-2021.03.01-000001",
+    "kind": "backing_index",
+    "why": "made by Elasticsearch 7; Elasticsearch 9 does not open it",
+    "blockers": _BACKING_INDEX["blockers"],
+    "missingPrivileges": [],
+    "newIndexName": ".reindexed-v8-ds-metrics-2021.03.01-000001",
+    "keepOldIndex": False,
+    "proof": "sample",
+    "mode": None,
+    "references": [],
+    "droppedSettings": [],
+    "documents": 1_002_000,
+    "primaryBytes": 291_504_128,
+    "shards": 1,
+    "replicas": 1,
+    "windows": 3,
+    "duration": {"lowSeconds": 31.2, "highSeconds": 60.9},
+    "writeBlock": {"lowSeconds": 31.0, "highSeconds": 60.5},
+    "diskBytes": 583_008_256,
+    "diskShortage": None,
+    "trial": None,
+}
+_PLAN: dict[str, Any] = {
+    "indices": [
+        {
+            **_NO_PLAN,
+            "index": "logs-2019",
+            "kind": "index",
+            "blockers": [],
+            "newIndexName": "reindexed-v8-logs-2019",
+            "references": [
+                {
+                    "kind": "alias",
+                    "name": "logs",
+                    "effect": "moves along; as its write index, writes stop for the copy",
+                }
+            ],
+            "droppedSettings": ["index.soft_deletes.enabled"],
+            "trial": {"outcome": "fits", "text": ""},
+        },
+        _NO_PLAN,
+    ],
+    "ready": 1,
+    "blocked": 1,
+    "documents": 1_002_000,
+    "primaryBytes": 291_504_128,
+    "duration": {"lowSeconds": 31.2, "highSeconds": 60.9},
+    "writeBlock": {"lowSeconds": 31.0, "highSeconds": 60.5},
+    "disk": {
+        "checked": True,
+        "peakBytes": 583_008_256,
+        "stayingBytes": 0,
+        "roomBytes": 42_949_672_960,
+        "shortage": None,
+        "nodes": [
+            {
+                "name": "warm-1",
+                "totalBytes": 107_374_182_400,
+                "availableBytes": 59_055_800_320,
+                "roomBytes": 42_949_672_960,
+            }
+        ],
+    },
+    "shards": {"peak": 2, "left": 618, "shortage": None},
+    "notLookedFor": ["enrichPolicy", "transform"],
+    "measured": 14,
+}
+
+PLAN_BODIES: dict[str, Example] = {
+    "outdated": example("All that the next major version does not open", {"outdated": True}),
+    "named": example(
+        "One, its new index tried out", {"indices": [{"index": "logs-2019"}], "trial": True}
+    ),
+}
 BATCH_BODIES: dict[str, Example] = {
     "names": example("As the settings say", {"indices": [{"index": "logs-2019"}]}),
     "kept": example(
@@ -166,10 +284,80 @@ BATCH_BODIES: dict[str, Example] = {
             "keepOldIndex": True,
         },
     ),
+    "slow": example(
+        "Slowly",
+        {"indices": [{"index": "logs-2019"}], "pace": {"requestsPerSecond": 500}},
+    ),
 }
 ROLLBACK_BODIES: dict[str, Example] = {
     "careful": example("Unless documents were written since", {"force": False}),
     "forced": example("Whatever was written since", {"force": True}),
+}
+PACE_BODIES: dict[str, Example] = {
+    "slow": example("500 documents a second", {"requestsPerSecond": 500}),
+    "nights": example(
+        "At night and on weekends, two tasks at a time",
+        {
+            "windowsInFlight": 2,
+            "hours": [
+                {"from": "22:00", "to": "06:00", "zone": "Europe/Berlin"},
+                {"from": "00:00", "to": "24:00", "zone": "Europe/Berlin", "days": ["sat", "sun"]},
+            ],
+        },
+    ),
+    "free": example("No limit of documents a second", {"requestsPerSecond": None}),
+}
+STOP_BODIES: dict[str, Example] = {
+    "reason": example("With a reason", {"reason": "search is slow, ask Ada"}),
+}
+_HEALTHY = {"windowsInFlight": None, "cause": "", "since": None, "blind": None}
+_PACE: dict[str, Any] = {
+    "scope": "service",
+    "requestsPerSecond": 500.0,
+    "windowsInFlight": 2,
+    "hours": [{"from": "22:00", "to": "06:00", "zone": "Europe/Berlin", "days": None}],
+    "stored": True,
+    "inForce": {
+        **_LIMIT,
+        "requestsPerSecond": 500.0,
+        "windowsInFlight": 2,
+        "until": "2026-11-25T05:00:00.000Z",
+        "reason": "at most 500 documents a second (service), 2 windows at once (service), hours: "
+        "22:00-06:00 Europe/Berlin (service), until 2026-11-25 05:00 UTC",
+    },
+    "stopped": None,
+    "health": _HEALTHY,
+}
+_ILL: dict[str, Any] = {
+    **_PACE,
+    "requestsPerSecond": None,
+    "hours": None,
+    "inForce": {
+        **_LIMIT,
+        "windowsInFlight": 1,
+        "reason": "no rate limit, 1 window at once (health gate: es-2 rejected 12 writes)",
+    },
+    "health": {
+        "windowsInFlight": 1,
+        "cause": "es-2 rejected 12 writes",
+        "since": "2026-11-24T10:00:15.000Z",
+        "blind": None,
+    },
+}
+_STOPPED: dict[str, Any] = {
+    **_ILL,
+    "inForce": {
+        **_LIMIT,
+        "closed": True,
+        "reason": "stopped by api:127.0.0.1 at 2026-11-24 10:00 UTC: search is slow, ask Ada",
+    },
+    "stopped": {
+        "by": "api:127.0.0.1",
+        "at": "2026-11-24T10:00:18.000Z",
+        "reason": "search is slow, ask Ada",
+        "blockedIndices": ["logs-2019"],
+    },
+    "health": _HEALTHY,
 }
 
 ANSWERS: dict[str, Example] = {
@@ -187,6 +375,20 @@ ANSWERS: dict[str, Example] = {
     "v1_holding": example("While it waits for a snapshot to end", _HOLDING),
     "v1_cancelling": example("Taken: it goes back", {**_RUNNING, "cancelRequested": True}),
     "v1_paused": example("Put aside", {**_RUNNING, "state": "paused"}),
+    "v1_pace": example("Slowly, at night", _PACE),
+    "v1_pace_ill": example("While the cluster is strained", _ILL),
+    "v1_pace_of_batch": example("Of a batch", {**_PACE, "scope": "batch"}),
+    "v1_pace_of_operation": example("Of an operation", {**_PACE, "scope": "operation"}),
+    "v1_stopped": example("Everything stands still", _STOPPED),
+    "v1_plan": example("Two, one of which cannot be reindexed", _PLAN),
+    "v1_indices": example(
+        "Two that have to be reindexed, one of them otherwise",
+        {
+            "indices": [_BACKING_INDEX, _OUTDATED],
+            "next": None,
+            "counts": {"total": 214, "refused": 2, "blocked": 1, "readOnly": 0},
+        },
+    ),
     "v1_worker": example("At work", _WORKER),
     "v1_doctor": example("Elasticsearch is away", _WRONG),
 }

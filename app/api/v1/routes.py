@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
-from app.api.v1 import batches, control, operations, worker
+from app.api.v1 import batches, control, indices, operations, pace, plan, worker
 
-ROUTERS = (batches.router, operations.router, control.router, worker.router)
+ROUTERS = (
+    indices.router,
+    plan.router,
+    batches.router,
+    operations.router,
+    control.router,
+    pace.router,
+    worker.router,
+)

@@ -79,20 +79,41 @@ class Fault(Wire):
 
 
 class ProgressReport(Wire):
-    """Of the copy. `fraction`: 0 to 1, never back. Speeds are in documents a second.
+    """Of the copy. `fraction`: 0 to 1, of an operation never back. Speeds: documents a second.
 
-    `speed`: of the last ten seconds; `overallSpeed`: since the start, pauses included.
-    `etaSeconds`: until the copy is done; null below 1 % and while it does not move.
+    `bytesTotal`: of the old index on disk, without replicas; 0 where it is not known. `bytesDone`
+    keeps in step with the documents. `speed`: of the last ten seconds; `overallSpeed`: since the
+    start, pauses included. `etaSeconds`: until the copy is done, most likely between
+    `etaLowSeconds` and `etaHighSeconds`; null below 1 % and while it does not move.
     """
 
     fraction: float
     documents_done: int
     documents_total: int
+    bytes_done: int
+    bytes_total: int
     windows_done: int
     windows_total: int
     speed: float | None
     overall_speed: float | None
     eta_seconds: float | None
+    eta_low_seconds: float | None
+    eta_high_seconds: float | None
+
+
+class LimitReport(Wire):
+    """The pace in force, the tightest of all that is set, and why, in words.
+
+    `requestsPerSecond`: documents a second of the operation, null where there is no limit.
+    `windowsInFlight`: so many parts are copied at once; 0: the health gate lets nothing start.
+    `closed`: nothing is copied now, `until`: when the hours open or close next.
+    """
+
+    requests_per_second: float | None
+    windows_in_flight: int
+    closed: bool
+    until: Time | None
+    reason: str
 
 
 class KeptCopy(Wire):
@@ -114,7 +135,8 @@ class OperationSummary(Wire):
     something outside, `undoing` goes back. `queued`: in the batch queue, else it was started by
     name and runs beside it. `error`: why it failed, or turned back. `progress`: null before the
     copy is planned. `keepsOldIndex`: the old index stays under its name and only its aliases move.
-    `keptCopy`: null where none was asked for. `proofLevel`: what was asked for.
+    `keptCopy`: null where none was asked for. `proofLevel`: what was asked for. `pace`: null after
+    its end.
     """
 
     id: str
@@ -133,6 +155,7 @@ class OperationSummary(Wire):
     hold: Held | None
     error: Fault | None
     progress: ProgressReport | None
+    pace: LimitReport | None
     queued_at: Time
     created_at: Time
     started_at: Time | None
@@ -235,13 +258,19 @@ class NewBatchAnswer(Wire):
 
 
 class BatchReport(Wire):
-    """`total`: its operations; one that was posted again later belongs to the later batch."""
+    """`total`: its operations; one that was posted again later belongs to the later batch.
+
+    `progress`: of all together, but for those that failed or were cancelled. `notCounted`: so many
+    indices that wait do not tell their size: they are not in it, and it has no estimate.
+    """
 
     id: str
     caller: str
     created_at: Time
     total: int
     counts: dict[State, int]
+    progress: ProgressReport
+    not_counted: int
     refused: list[RefusedIndex]
 
 
@@ -264,7 +293,8 @@ class WorkerAnswer(Wire):
     """`state` and `error` are of this service's worker; the rest is the same on every service.
 
     `waitsFor`: why nothing moves, in a sentence. `queueLength`: all that is in progress. `head`:
-    the first of the batch queue. `inHand`: what is started and has not ended.
+    the first of the batch queue. `inHand`: what is started and has not ended. `pace`: in force for
+    an operation that has none of its own.
     """
 
     state: Literal["starting", "standby", "idle", "working", "restarting", "stopped"]
@@ -275,6 +305,7 @@ class WorkerAnswer(Wire):
     counts: dict[State, int]
     head: OperationSummary | None
     in_hand: list[OperationSummary]
+    pace: LimitReport
     elasticsearch: ElasticsearchReport
     database: Literal["sqlite", "postgresql"]
     version: str

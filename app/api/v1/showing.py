@@ -13,6 +13,7 @@ from app.api.v1.schemas import (
     Fault,
     Held,
     KeptCopy,
+    LimitReport,
     OperationDetails,
     OperationSummary,
     ProgressReport,
@@ -22,6 +23,7 @@ from app.api.v1.schemas import (
 )
 from app.domain.brief import Brief
 from app.domain.operation import Goal, Wish
+from app.domain.pace import Limit
 from app.domain.progress import Progress
 from app.reindex.overview import Sight, Whole
 
@@ -35,7 +37,10 @@ def details_of(whole: Whole) -> OperationDetails:
         **_fields(whole.sight),
         proving=ProvingReport.model_validate(whole.proving.model_dump()) if whole.proving else None,
         proof=ProofReport.model_validate(whole.proof.model_dump()) if whole.proof else None,
-        windows=[CopyWindow.model_validate(window.model_dump()) for window in whole.windows],
+        windows=[
+            CopyWindow.model_validate({**window.model_dump(), "batch": window.size})
+            for window in whole.windows
+        ],
         events=[EventReport.model_validate(event.model_dump()) for event in whole.events],
     )
 
@@ -59,13 +64,24 @@ def _fields(sight: Sight) -> dict[str, Any]:
         "cancel_requested": brief.requested is Wish.CANCEL and not brief.state.ended,
         "hold": _hold(brief),
         "error": _fault(brief),
-        "progress": _progress(sight.progress) if sight.progress else None,
+        "progress": progress_report(sight.progress) if sight.progress else None,
+        "pace": limit_of(sight.limit) if sight.limit else None,
         "queued_at": _at(brief.queued_at),
         "created_at": brief.created_at,
         "started_at": None if brief.started_at is None else _at(brief.started_at),
         "updated_at": brief.updated_at,
         "ended_at": brief.ended_at,
     }
+
+
+def limit_of(limit: Limit) -> LimitReport:
+    return LimitReport(
+        requests_per_second=limit.requests_per_second,
+        windows_in_flight=limit.windows_in_flight,
+        closed=limit.closed is not None,
+        until=limit.until,
+        reason=limit.reason,
+    )
 
 
 def _kept_copy(brief: Brief) -> KeptCopy | None:
@@ -96,16 +112,21 @@ def _fault(brief: Brief) -> Fault | None:
     return Fault(code=brief.error_code, message=brief.error_message)
 
 
-def _progress(progress: Progress) -> ProgressReport:
+def progress_report(progress: Progress) -> ProgressReport:
+    low, high = progress.remaining or (None, None)
     return ProgressReport(
         fraction=progress.fraction,
         documents_done=progress.documents_done,
         documents_total=progress.documents_total,
+        bytes_done=progress.bytes_done,
+        bytes_total=progress.bytes_total,
         windows_done=progress.windows_done,
         windows_total=progress.windows_total,
         speed=_rounded(progress.speed),
         overall_speed=_rounded(progress.overall_speed),
         eta_seconds=_rounded(progress.remaining_seconds),
+        eta_low_seconds=_rounded(low),
+        eta_high_seconds=_rounded(high),
     )
 
 

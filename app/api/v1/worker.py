@@ -15,7 +15,7 @@ from app.api.v1.schemas import (
     RoleReport,
     WorkerAnswer,
 )
-from app.api.v1.showing import summary_of
+from app.api.v1.showing import limit_of, summary_of
 from app.domain.state import LIVE, State
 from app.reindex.doctor import Verdict
 
@@ -40,6 +40,7 @@ async def get_worker(service: Current) -> WorkerAnswer:
         counts=situation.counts,
         head=summary_of(situation.head) if situation.head else None,
         in_hand=[summary_of(sight) for sight in situation.in_hand],
+        pace=limit_of(situation.limit),
         elasticsearch=ElasticsearchReport(
             reachable=cluster.error is None,
             versions=[found.number for found in cluster.versions],

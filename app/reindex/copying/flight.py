@@ -9,11 +9,20 @@ from datetime import UTC, datetime, timedelta
 
 from app.domain.errors import ClusterTrouble, Failure
 from app.domain.operation import Note, Operation, Work
+from app.domain.pace import Limit
 from app.domain.windows import Window, WindowState, in_turn, opaque_id, opaque_prefix
 from app.elastic.answers import TaskState
 from app.elastic.cluster import Cluster
 from app.reindex.copying.request import body
 from app.reindex.copying.result import Rerun, judge
+from app.reindex.copying.throttling import (
+    anew_note,
+    ill_sized,
+    paced,
+    same,
+    scroll_for,
+    wanted_rate,
+)
 
 MOST_SCROLLS = 250
 """Search contexts that the copy keeps open; a node has 500 for everybody (7.17, 8.19, 9.4)."""
@@ -54,6 +63,13 @@ class Flight:
             if window.state is WindowState.PLANNED and _rests_until(window) <= now
         ]
 
+    def next_ones(self, limit: Limit) -> list[Window]:
+        """Those for which there is room in flight now."""
+        assert self.operation.source is not None
+        scrolls = max(1, MOST_SCROLLS // self.operation.source.shards)
+        room = min(limit.windows_in_flight, scrolls) - len(self.running)
+        return self.waiting[: max(0, room)]
+
     @property
     def landed(self) -> bool:
         return all(window.state is WindowState.DONE for window in self.windows.values())
@@ -91,31 +107,83 @@ async def look(flight: Flight, cluster: Cluster) -> None:
             _ended(flight, window, task)
 
 
-async def start(flight: Flight, most: int, cluster: Cluster) -> None:
-    """Starts tasks until `most` windows are in flight, or Elasticsearch will not take one now.
+async def start(flight: Flight, work: Work, cluster: Cluster) -> None:
+    """Starts tasks until as many windows are in flight as the pace allows, or Elasticsearch will
+    not take one now.
 
     The order in which effects and saves come is safe: a task whose id was not saved is found by
     its `X-Opaque-Id`.
     """
-    assert flight.operation.source is not None
-    most = max(1, min(most, MOST_SCROLLS // flight.operation.source.shards))
-    for window in flight.waiting[: max(0, most - len(flight.running))]:
+    limit, wanted = work.limit, flight.next_ones(work.limit)
+    if any(window.attempt > 1 for window in wanted):
+        await end_strays(flight, cluster)
+    share = limit.share(len(flight.running) + len(wanted))
+    for window in wanted:
+        if limit.requests_per_second and work.allowance.due():
+            return
+        sent = paced(window, share)
         try:
             task_id = await cluster.start_copy(
-                body(flight.operation, window), opaque_id(flight.operation.id, window)
+                body(flight.operation, sent),
+                opaque_id(flight.operation.id, sent),
+                share,
+                scroll_for(share),
             )
         except ClusterTrouble as error:
             flight.trouble = error.message
             return
-        flight.put(_running(window, task_id))
+        if limit.requests_per_second:
+            work.allowance.take(min(sent.size, sent.documents), limit.requests_per_second)
+        flight.put(_running(sent, task_id))
 
 
-async def copy_at_once(flight: Flight, windows: Sequence[Window], cluster: Cluster) -> None:
+async def throttle(flight: Flight, work: Work, cluster: Cluster) -> bool:
+    """Changes the speed of the running tasks where the pace asks for another than before.
+
+    A task that somebody slowed down by hand is left so until then. True where the batches of one do
+    not suit the pace: it is to run again, which must be saved before its task is cancelled.
+    """
+    sharing = len(flight.running) + len(flight.next_ones(work.limit))
+    anew: list[Window] = []
+    for window in flight.running:
+        rate = wanted_rate(work, window, sharing)
+        if same(window.rate, rate):
+            continue
+        if ill_sized(work, window, rate):
+            anew.append(window)
+        else:
+            await cluster.throttle(window.task_id or "", rate, window.rate)
+            flight.put(window.model_copy(update={"rate": rate}))
+    for window in anew:
+        flight.put(window.to_run_again())
+        flight.notes.append(anew_note(window))
+    return bool(anew)
+
+
+async def end_strays(flight: Flight, cluster: Cluster) -> bool:
+    """Cancels tasks of this operation that no window knows: those that were stopped.
+
+    False where there was none.
+    """
+    operation = flight.operation
+    known = {opaque_id(operation.id, window) for window in flight.windows.values()}
+    found = await cluster.copies_running(opaque_prefix(operation.id))
+    strays = [task for task in found if task.opaque_id not in known]
+    for task in strays:
+        await cluster.cancel_task(task.id)
+    return bool(strays)
+
+
+async def copy_at_once(
+    flight: Flight, windows: Sequence[Window], work: Work, cluster: Cluster
+) -> None:
     """Copies small windows, each by a request that waits for its end.
 
     Raises `ClusterTrouble` where an answer was lost: then its task may still run.
     """
-    operation = flight.operation
+    operation, rate = flight.operation, work.limit.requests_per_second
+    if rate:
+        work.allowance.take(sum(window.documents for window in windows), rate)
 
     async def one(window: Window) -> TaskState:
         started = datetime.now(UTC)
@@ -171,6 +239,8 @@ def _run_again(flight: Flight, window: Window, verdict: Rerun) -> None:
             "state": WindowState.PLANNED,
             "attempt": window.attempt + 1,
             "task_id": None,
+            "paced": None,
+            "rate": None,
             "seen": 0,
             "batch": max(1, window.batch // 2) if verdict.too_much else window.batch,
             "ended_at": datetime.now(UTC) if verdict.hold else None,

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 
 from app.domain.operation import Operation, Work
-from app.domain.windows import Window, batch_for, cut, cuts_needed
+from app.domain.windows import Window, batch_for, cut, cuts_needed, window_for
 from app.elastic.answers import ShardStats
 from app.elastic.cluster import Cluster
+
+LEAST_DOCUMENTS = 2_000
+"""Below which a window is not made smaller for the sake of a low limit."""
 
 
 async def windows_of(work: Work, stats: dict[int, ShardStats], cluster: Cluster) -> list[Window]:
@@ -35,12 +38,21 @@ def _result_window(operation: Operation) -> int:
     return operation.source.result_window
 
 
+def _documents(most: int, work: Work) -> int:
+    """Of a window. A limited one is as long as others: what is stopped then loses little."""
+    share = work.limit.share(work.limit.windows_planned)
+    if share is None:
+        return most
+    return min(most, max(LEAST_DOCUMENTS, int(share * work.limits.window_seconds)))
+
+
 async def _boundaries(work: Work, shard: int, stats: ShardStats, cluster: Cluster) -> list[int]:
     limits = work.limits
     source = work.operation.source
     assert source is not None
-    least = -(-limits.in_flight // source.shards)
-    cuts = cuts_needed(stats.documents, limits.window_documents, least)
+    least = -(-work.limit.windows_planned // source.shards)
+    most = window_for(stats.documents, stats.size, limits.window_documents)
+    cuts = cuts_needed(stats.documents, _documents(most, work), least)
     if not cuts or not source.searchable_seq_nos:
         return []
     percents = [100 * (n + 1) / (cuts + 1) for n in range(cuts)]

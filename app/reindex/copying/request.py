@@ -18,7 +18,7 @@ def body(operation: Operation, window: Window) -> dict[str, Any]:
     bounds = {key: value for key, value in bounds.items() if value is not None}
     source: dict[str, Any] = {
         "index": operation.source_name,
-        "size": window.batch,
+        "size": window.size,
         "query": {"range": {"_seq_no": bounds}} if bounds else {"match_all": {}},
     }
     if operation.source.shards > 1:

@@ -21,7 +21,6 @@ async def begin_anew(operation: Operation, reason: str, cluster: Cluster) -> Out
             "source_seq_nos": None,
             "proving": None,
             "proof": None,
-            "reindex_task_perc_complete": 0.0,
         },
         notes=[Note(what="copy begins anew", index=operation.source_name, text=reason)],
         anew=True,

@@ -8,14 +8,18 @@ from datetime import UTC, datetime
 from app.domain.operation import Again, Changes, Done, Hold, Outcome, Step, Work
 from app.domain.windows import Window, fraction_done
 from app.elastic.cluster import Cluster
+from app.reindex.budget import no_room_to_go_on
 from app.reindex.copying import flight as flights
 from app.reindex.copying.flight import Flight
+from app.reindex.copying.halting import halt, halts
 from app.reindex.copying.plan import windows_of
+from app.reindex.copying.splitting import split_long
+from app.reindex.copying.throttling import paced
 from app.reindex.steps.prove import prove
 
-FIRST_POLL, LAST_POLL, GROWTH = 0.025, 2.0, 0.4
-"""Seconds between two looks at the tasks: a share of the youngest one's age, so each pause is 1.4
-times the last."""
+FIRST_POLL, LAST_POLL, GROWTH, MARGIN = 0.025, 2.0, 0.4, 0.02
+"""Seconds between two looks at the tasks, and shares of a task's age: each pause is 1.4 times the
+last, but where the end is near it is looked for more closely, within a fiftieth of the age."""
 SAVE_SECONDS = 1.0
 """Progress of running windows is saved no more often than that."""
 
@@ -29,8 +33,13 @@ async def plan_copy(work: Work, cluster: Cluster) -> Outcome:
     stats = await cluster.shard_stats(operation.source_name)
     if len(stats) < operation.source.shards:
         return Hold(f"not all primaries of {operation.source_name} are active")
+    size = sum(shard.size for shard in stats.values())  # one that was closed did not tell before
     return Done(
-        {"last_completed_step": Step.REINDEX_STARTED, "reindex_task_perc_complete": 0.0},
+        {
+            "last_completed_step": Step.REINDEX_STARTED,
+            "reindex_task_perc_complete": operation.reindex_task_perc_complete or 0.0,
+            "source": operation.source.model_copy(update={"primary_bytes": size}),
+        },
         windows=await windows_of(work, stats, cluster),
     )
 
@@ -38,35 +47,54 @@ async def plan_copy(work: Work, cluster: Cluster) -> Outcome:
 async def copy(work: Work, cluster: Cluster) -> Outcome:
     """Looks at the windows in flight and starts the next ones; when all are done, proves the copy.
 
-    A window that is lost, failed or rejected runs again by itself; the others go on.
+    A window that is lost, failed or rejected runs again by itself; the others go on. Nothing is
+    done outside of the hours for copies, or while everything is stopped.
     """
     flight = Flight.of(work)
     if work.doubt and flight.waiting:
         await flights.adopt(flight, flight.waiting, cluster)
     await flights.look(flight, cluster)
+    if halts(work.operation, flight, work.limit):
+        return await halt(flight, work.limit, cluster)
+    anew = await flights.throttle(flight, work, cluster)
+    if split_long(flight, flight.next_ones(work.limit), work.limits.window_seconds) or anew:
+        return Again({}, list(flight.changed.values()), flight.notes)
     if small := _small(flight, work):
-        await flights.copy_at_once(flight, small, cluster)
+        await flights.copy_at_once(flight, small, work, cluster)
     else:
-        await flights.start(flight, work.limits.in_flight, cluster)
+        await _start(flight, work, cluster)
     if flight.landed:
         return await _prove(work, flight, cluster)
     return _onwards(work, flight)
 
 
+async def _start(flight: Flight, work: Work, cluster: Cluster) -> None:
+    """As many windows as may be in flight, while there is room on the disks."""
+    following = flight.next_ones(work.limit)
+    if following and (reason := await no_room_to_go_on(work, following, cluster)):
+        flight.trouble = reason
+    else:
+        await flights.start(flight, work, cluster)
+
+
 def _small(flight: Flight, work: Work) -> list[Window]:
     """The next windows that are not worth a task, as many as may be in flight."""
+    if work.limit.requests_per_second and work.allowance.due():
+        return []
+    waiting = flight.next_ones(work.limit)
+    share = work.limit.share(len(waiting))
     most = work.limits.synchronous_documents
-    free = work.limits.in_flight - len(flight.running)
-    waiting = flight.waiting[: max(free, 0)]
-    return [w for w in waiting if w.documents <= min(most, w.batch)]
+    return [w for w in waiting if w.documents <= min(most, paced(w, share).size)]
 
 
 async def _prove(work: Work, flight: Flight, cluster: Cluster) -> Outcome:
     """The windows that have just ended are saved together with what the proof says."""
     whole = tuple(flight.windows[number] for number in sorted(flight.windows))
     outcome = await prove(replace(work, windows=whole), cluster)
+    copied: Changes = {"reindex_task_perc_complete": 1.0}
     return replace(
         outcome,
+        changes={**copied, **outcome.changes},
         windows=list(flight.changed.values()),
         notes=[*flight.notes, *outcome.notes],
     )
@@ -78,17 +106,33 @@ def _onwards(work: Work, flight: Flight) -> Outcome:
     changes: Changes = {"reindex_task_perc_complete": _fraction(work, flight)}
     if running:
         changes["reindex_task_id"] = max(running, key=_started).task_id
+    changed = list(flight.changed.values())
+    if work.limit.ill is not None:
+        reason = f"the health gate lets nothing start: {work.limit.ill}"
+        return Hold(reason, LAST_POLL, changes, changed, flight.notes, patient=True)
     if flight.trouble and not running:
-        changed = list(flight.changed.values())
         return Hold(flight.trouble, 1, changes, changed, flight.notes)
-    ages = [(now - _started(window)).total_seconds() for window in running]
-    after = min(max(min(ages, default=1.0) * GROWTH, FIRST_POLL), LAST_POLL)
+    looks = [_next_look(window, now) for window in running]
+    if work.limit.requests_per_second and flight.waiting:
+        looks.append(max(work.allowance.due(), FIRST_POLL))
+    after = min(looks, default=FIRST_POLL)
     recent = (now - work.operation.updated_at).total_seconds() < SAVE_SECONDS
     if not flight.changed and recent:
         return Again(after=after)
     shown = flight.changed | {window.number: window for window in running}
     after = 0.0 if _has_room(work, flight) else after
     return Again(changes, list(shown.values()), flight.notes, after=after)
+
+
+def _next_look(window: Window, now: datetime) -> float:
+    """Seconds until a running window is worth another look: a share of its age, or just after it
+    should have ended, by its speed so far."""
+    age = (now - _started(window)).total_seconds()
+    pause = age * GROWTH
+    if window.seen and age > 0:
+        left = (window.documents - window.seen) * age / window.seen
+        pause = min(pause, left + age * MARGIN)
+    return min(max(pause, age * MARGIN, FIRST_POLL), LAST_POLL)
 
 
 def _has_room(work: Work, flight: Flight) -> bool:

@@ -9,7 +9,8 @@ from app.domain.errors import Failure
 from app.domain.operation import Again, Hold, Note, Operation, Outcome, Source, Work
 from app.elastic.answers import IndexState, Looked
 from app.elastic.cluster import Cluster
-from app.reindex.classifier import keep_refusal, mode_refusal, proof_refusal, refusal
+from app.reindex.budget import no_room_for, shards_that_tell
+from app.reindex.classifier import Facts, faults
 from app.reindex.privileges import Need, missing, refuse_restriction
 from app.reindex.steps.identity import look, name_in_place, source_in
 from app.reindex.steps.target import differences, ensure_target, refuse
@@ -51,38 +52,34 @@ def flooded(state: IndexState) -> Hold | None:
 
 async def _take(operation: Operation, looked: Looked, cluster: Cluster) -> Outcome:
     """Looks at everything once more: hours may lie between the POST and the head of the queue."""
-    versions, streams, secured = await asyncio.gather(
-        cluster.node_versions(), cluster.data_streams(), cluster.security_on()
+    versions, streams, secured, shards = await asyncio.gather(
+        cluster.node_versions(),
+        cluster.data_streams(),
+        cluster.security_on(),
+        shards_that_tell(looked.get(operation.source_name), cluster),
     )
     if len({version.major for version in versions}) > 1:
         shown = ", ".join(version.number for version in versions)
         return Hold(f"the nodes have different major versions ({shown})", retry_after=10)
     if operation.concrete_name:
         name_in_place(looked, operation)
-    source = _right_kind(operation, looked, streams, versions[0].major)
+    source = _right_kind(operation, Facts(looked, streams, versions[0].major))
     if hold := flooded(source):
         return hold
     if secured:
         await _refuse_rights(operation, source, versions[0].major, cluster)
-    notes, found = await asyncio.gather(_warnings(source, cluster), record(source, cluster))
+    if reason := await no_room_for(source, shards, cluster):
+        return Hold(reason, retry_after=10)
+    size = sum(shard.size for shard in shards.values())
+    notes, found = await asyncio.gather(_warnings(source, cluster), record(source, cluster, size))
     return Again({"source": found}, notes=notes)
 
 
-def _right_kind(
-    operation: Operation, looked: Looked, streams: dict[str, list[str]], major: int
-) -> IndexState:
+def _right_kind(operation: Operation, facts: Facts) -> IndexState:
     """The source, if it is (still) an index that can be reindexed. Raises `Failure`."""
-    fault = refusal(operation.source_name, looked, streams, {})
-    if fault is None:
-        source = looked[operation.source_name]
-        fault = (
-            mode_refusal(operation.mode, source)
-            or proof_refusal(operation.proof_level, source)
-            or (keep_refusal(source, major) if operation.kept else None)
-        )
-    if fault:
+    for fault in faults(operation, facts, with_target=False):
         raise Failure(fault.code, fault.message)
-    return looked[operation.source_name]
+    return facts.looked[operation.source_name]
 
 
 async def _refuse_rights(
@@ -115,7 +112,7 @@ async def _warnings(source: IndexState, cluster: Cluster) -> list[Note]:
     return [Note(what="warning", index=source.name, text=text)]
 
 
-async def record(state: IndexState, cluster: Cluster) -> Source:
+async def record(state: IndexState, cluster: Cluster, primary_bytes: int = 0) -> Source:
     """The source as it is now, to be put back later. Taken before the first change to it."""
     return Source(
         uuid=state.uuid,
@@ -131,4 +128,5 @@ async def record(state: IndexState, cluster: Cluster) -> Source:
         result_window=int(state.settings.get("index.max_result_window", 10_000)),
         time_series=state.settings.get("index.mode") == "time_series",
         searchable_seq_nos=not index_settings.hides_seq_nos(state.settings),
+        primary_bytes=primary_bytes,
     )

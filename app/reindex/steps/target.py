@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from app.domain import index_settings, lifecycle
@@ -13,19 +14,23 @@ from app.reindex.steps.guard import remove_target
 from app.reindex.steps.identity import look, source_in
 
 VECTORS = "index.mapping.exclude_source_vectors"
+SEALED = {"index.blocks.write": "true"}
 _SHOWN = 5
 
 
-async def ensure_target(operation: Operation, looked: Looked, cluster: Cluster) -> Looked | Outcome:
+async def ensure_target(
+    operation: Operation, looked: Looked, cluster: Cluster, *, sealed: bool = False
+) -> Looked | Outcome:
     """Source and target as they are once the target is there, or what has to be waited for first.
 
     `looked` is how both were just now; the target is the operation's own, made now or found.
+    `sealed`: it is made with the write block, since nothing is to be copied into it.
 
     Raises `Failure` where the name is taken by somebody else, where the cluster refuses mappings
     or settings for a new index, and where the index does not come out as the source.
     """
     if operation.new_index_name not in looked:
-        await _create(operation, looked, cluster)
+        await _create(operation, looked, cluster, SEALED if sealed else {})
         looked = await look(operation, cluster, mappings=True)
     target = looked.get(operation.new_index_name)
     if target is None:
@@ -38,7 +43,9 @@ async def ensure_target(operation: Operation, looked: Looked, cluster: Cluster) 
     return looked
 
 
-async def _create(operation: Operation, looked: Looked, cluster: Cluster) -> None:
+async def _create(
+    operation: Operation, looked: Looked, cluster: Cluster, more: Mapping[str, str]
+) -> None:
     source = source_in(looked, operation)
     if holders := looked.holders(operation.new_index_name):
         raise Failure(
@@ -47,7 +54,7 @@ async def _create(operation: Operation, looked: Looked, cluster: Cluster) -> Non
             "Rename or remove that alias.",
         )
     try:
-        await _send_creation(operation, source, cluster)
+        await _send_creation(operation, source, cluster, more)
     except ClusterRefused as error:
         if error.kind != "resource_already_exists_exception":
             raise Failure(
@@ -58,9 +65,12 @@ async def _create(operation: Operation, looked: Looked, cluster: Cluster) -> Non
             ) from error
 
 
-async def _send_creation(operation: Operation, source: IndexState, cluster: Cluster) -> None:
+async def _send_creation(
+    operation: Operation, source: IndexState, cluster: Cluster, more: Mapping[str, str]
+) -> None:
     settings: dict[str, Any] = {
         **index_settings.WHILE_COPYING,
+        **more,
         index_settings.STAMP: operation.id,
         # not copied by _create_from, and another number sends an _id to another shard
         "index.number_of_routing_shards": str(source.routing_shards),

@@ -14,7 +14,7 @@ from app.domain.operation import (
     Outcome,
     Work,
 )
-from app.domain.windows import Window, WindowState, opaque_prefix
+from app.domain.windows import WindowState, opaque_prefix
 from app.elastic.cluster import Cluster
 from app.reindex.steps.guard import kept_note, remove_target
 from app.reindex.steps.identity import is_swapped, look
@@ -38,13 +38,7 @@ async def end_tasks(work: Work, cluster: Cluster) -> Outcome:
         await cluster.cancel_task(task.id)
     if running:
         return Again(after=0.1)
-    return Done(windows=[_to_run_again(w) for w in work.windows if w.state is WindowState.RUNNING])
-
-
-def _to_run_again(window: Window) -> Window:
-    """A window whose task was ended by us; what it has copied already is not written twice."""
-    changes = {"state": WindowState.PLANNED, "attempt": window.attempt + 1, "task_id": None}
-    return window.model_copy(update={**changes, "seen": 0, "ended_at": None})
+    return Done(windows=[w.to_run_again() for w in work.windows if w.state is WindowState.RUNNING])
 
 
 async def drop_target(work: Work, cluster: Cluster) -> Outcome:

@@ -20,7 +20,8 @@ async def write_block(work: Work, cluster: Cluster) -> Outcome:
     if hold := flooded(state):
         return hold
     if operation.unblocked:  # it was in use while the operation was parked
-        return Again({"source": await record(state, cluster), "unblocked": False})
+        known = operation.source.primary_bytes
+        return Again({"source": await record(state, cluster, known), "unblocked": False})
     await block_source(state, cluster)
     state = source_in(await cluster.look(operation.source_name), operation)
     if state.closed:

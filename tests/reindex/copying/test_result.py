@@ -115,6 +115,13 @@ def test_passing_failures_run_the_window_again(failure: dict[str, Any]) -> None:
     assert (verdict.hold, verdict.most_attempts) == (True, 0)
 
 
+def test_a_full_disk_runs_the_window_again_and_another_block_fails_it() -> None:
+    full = {**write_failure("cluster_block_exception"), "status": 429}
+    assert rerun(ended(failures=[full])).hold
+    with pytest.raises(Failure):
+        judge(ended(failures=[{**full, "status": 403}]))
+
+
 def test_a_refused_document_fails_and_is_named() -> None:
     failure = write_failure("document_parsing_exception", "failed to parse field [a]")
     with pytest.raises(Failure) as caught:

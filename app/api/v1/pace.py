@@ -1,0 +1,164 @@
+"""How fast copies may go: of the service, a batch, an operation; stop, and go on."""
+
+from __future__ import annotations
+
+from typing import Annotated, cast
+
+from fastapi import APIRouter, Body, Path
+
+from app.api.service import Caller, Current, OperationPath
+from app.api.v1 import documented
+from app.api.v1.examples import PACE_BODIES, STOP_BODIES
+from app.api.v1.pace_schemas import (
+    Day,
+    HealthReport,
+    HoursReport,
+    PaceAnswer,
+    PaceBody,
+    StopBody,
+    StopReport,
+)
+from app.api.v1.showing import limit_of
+from app.domain.hours import DAYS, Hours, clock
+from app.reindex.pacing.pacing import PaceReport
+
+router = APIRouter(prefix="/api/v1", tags=["Pace"])
+
+BatchPath = Annotated[
+    str, Path(title="Batch", description="Its id", examples=["5f0c1b2a3d4e5f60718293a4b5c6d7e8"])
+]
+Wanted = Annotated[PaceBody, Body(openapi_examples=PACE_BODIES)]
+NO_REASON = StopBody()
+
+
+@router.get("/pace", summary="Get the pace", responses=documented.PACE)
+async def get_pace(service: Current) -> PaceAnswer:
+    """What is set for all copies, what is in force now, and why."""
+    return _answer(await service.pacing.service())
+
+
+@router.put("/pace", summary="Set the pace", responses=documented.PACE_SET)
+async def put_pace(body: Wanted, service: Current, caller: Caller) -> PaceAnswer:
+    """As it is sent: what is absent is not limited. It is in force at once, also for copies that
+    run, and stays so over a new start, for every service with the same database."""
+    return _answer(await service.pacing.change_service(lambda _: body.whole(), caller))
+
+
+@router.patch("/pace", summary="Change the pace", responses=documented.PACE_SET)
+async def patch_pace(body: Wanted, service: Current, caller: Caller) -> PaceAnswer:
+    """What is absent stays as it is."""
+    return _answer(await service.pacing.change_service(body.merged, caller))
+
+
+@router.delete("/pace", summary="Forget the pace", responses=documented.PACE)
+async def delete_pace(service: Current, caller: Caller) -> PaceAnswer:
+    """Goes back to what the settings say."""
+    return _answer(await service.pacing.change_service(lambda _: None, caller))
+
+
+@router.post("/pace/stop", summary="Stop everything", responses=documented.STOPPED)
+async def stop(
+    service: Current,
+    caller: Caller,
+    body: Annotated[StopBody, Body(openapi_examples=STOP_BODIES)] = NO_REASON,
+) -> PaceAnswer:
+    """Nothing new starts, and copies stop where they are, to be gone on with later.
+
+    Writes to the indices in hand stay blocked: the answer names them. An operation can be cancelled
+    all the same; after its swap it is tidied up.
+    """
+    return _answer(await service.pacing.stop(caller, body.reason))
+
+
+@router.post("/pace/go-on", summary="Go on", responses=documented.PACE)
+async def go_on(service: Current, caller: Caller) -> PaceAnswer:
+    """Ends a stop. Copies go on with the parts that were not done."""
+    return _answer(await service.pacing.go_on(caller))
+
+
+@router.get("/batches/{batchId}/pace", summary="Get a batch's pace", responses=documented.OF_BATCH)
+async def get_batch_pace(batchId: BatchPath, service: Current) -> PaceAnswer:
+    return _answer(await service.pacing.batch(batchId))
+
+
+@router.put(
+    "/batches/{batchId}/pace", summary="Set a batch's pace", responses=documented.OF_BATCH_SET
+)
+async def put_batch_pace(
+    batchId: BatchPath, body: Wanted, service: Current, caller: Caller
+) -> PaceAnswer:
+    """For each of its operations; what is absent is not limited by the batch."""
+    return _answer(await service.pacing.change_batch(batchId, lambda _: body.whole(), caller))
+
+
+@router.patch(
+    "/batches/{batchId}/pace", summary="Change a batch's pace", responses=documented.OF_BATCH_SET
+)
+async def patch_batch_pace(
+    batchId: BatchPath, body: Wanted, service: Current, caller: Caller
+) -> PaceAnswer:
+    """What is absent stays as it is."""
+    return _answer(await service.pacing.change_batch(batchId, body.merged, caller))
+
+
+@router.get(
+    "/operations/{operationId}/pace",
+    summary="Get an operation's pace",
+    responses=documented.OF_OPERATION,
+)
+async def get_operation_pace(operationId: OperationPath, service: Current) -> PaceAnswer:
+    return _answer(await service.pacing.operation(operationId))
+
+
+@router.put(
+    "/operations/{operationId}/pace",
+    summary="Set an operation's pace",
+    responses=documented.OF_OPERATION_SET,
+)
+async def put_operation_pace(
+    operationId: OperationPath, body: Wanted, service: Current, caller: Caller
+) -> PaceAnswer:
+    """What is absent is not limited by the operation. Also for one that waits, or is paused."""
+    change = service.pacing.change_operation
+    return _answer(await change(operationId, lambda _: body.whole(), caller))
+
+
+@router.patch(
+    "/operations/{operationId}/pace",
+    summary="Change an operation's pace",
+    responses=documented.OF_OPERATION_SET,
+)
+async def patch_operation_pace(
+    operationId: OperationPath, body: Wanted, service: Current, caller: Caller
+) -> PaceAnswer:
+    """What is absent stays as it is."""
+    return _answer(await service.pacing.change_operation(operationId, body.merged, caller))
+
+
+def _answer(report: PaceReport) -> PaceAnswer:
+    pace, stop = report.pace, report.stop
+    return PaceAnswer(
+        scope=report.scope.value,
+        requests_per_second=pace.requests_per_second,
+        windows_in_flight=pace.windows_in_flight,
+        hours=None if pace.hours is None else [_hours(one) for one in pace.hours],
+        stored=report.stored,
+        in_force=limit_of(report.limit),
+        stopped=stop and StopReport(**stop.model_dump(), blocked_indices=list(report.blocked)),
+        health=HealthReport(
+            windows_in_flight=report.health.windows,
+            cause=report.health.cause,
+            since=report.health.since,
+            blind=report.health.blind,
+        ),
+    )
+
+
+def _hours(hours: Hours) -> HoursReport:
+    days = None if len(hours.days) == len(DAYS) else [DAYS[day] for day in hours.days]
+    return HoursReport(
+        start=clock(hours.start),
+        end=clock(hours.end),
+        zone=hours.zone,
+        days=cast(list[Day] | None, days),
+    )

@@ -1,0 +1,181 @@
+"""The health gate: from the cluster's vitals to how many windows may be copied at once. Pure.
+
+More by one after calm looks, half as many when the cluster is strained, none when it is critical.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import IntEnum
+
+from app.domain.pace import WELL, Health
+from app.elastic.answers import NodeVitals, Vitals
+
+CALM_LOOKS = 2
+"""So many looks without a cause before there is one window more."""
+MOST_CAUSES = 3
+
+
+class Level(IntEnum):
+    CALM = 0
+    STRAINED = 1
+    CRITICAL = 2
+
+
+@dataclass(frozen=True)
+class Verdict:
+    level: Level
+    cause: str = ""
+
+
+Finding = tuple[Level, str]
+
+
+@dataclass(frozen=True)
+class _Gauge:
+    """A share of what a node has, with the thresholds from which it is strained, and critical."""
+
+    read: Callable[[NodeVitals], float | None]
+    strained: float
+    critical: float
+    words: str
+
+
+GAUGES = (
+    _Gauge(lambda node: node.heap, 0.80, 0.93, "heap of {name} is {share:.0%} full"),
+    _Gauge(lambda node: node.breaker, 0.90, 0.98, "memory breaker of {name} is at {share:.0%}"),
+    _Gauge(lambda node: node.pressure, 0.70, 0.90, "indexing pressure of {name} is at {share:.0%}"),
+)
+
+COUNTERS: tuple[tuple[Callable[[NodeVitals], int | None], str], ...] = (
+    (lambda node: node.write_rejections, "{name} rejected {more} writes"),
+    (lambda node: node.search_rejections, "{name} rejected {more} searches"),
+    (lambda node: node.pressure_rejections, "{name} rejected {more} requests for their size"),
+    (lambda node: node.breaker_trips, "the memory breaker of {name} tripped"),
+)
+"""What has grown since the last look is a strain."""
+
+BUSY_CPU = 0.90
+"""A strain only where searches wait as well: a copy alone may take a small machine whole."""
+PENDING_STRAINED, PENDING_CRITICAL = 50, 1_000
+"""Pending tasks of the master."""
+WAITED_STRAINED, WAITED_CRITICAL = 10.0, 60.0
+"""Seconds that the oldest of them waits."""
+
+
+def judge(before: Vitals | None, now: Vitals) -> Verdict:
+    """What `now` says, and what has grown since `before`; what is not told is no cause."""
+    findings = sorted(_findings(before, now), key=lambda found: -found[0])
+    if not findings:
+        return Verdict(Level.CALM)
+    level = findings[0][0]
+    causes = [cause for found, cause in findings if found is level]
+    more = f" and {len(causes) - MOST_CAUSES} more" if len(causes) > MOST_CAUSES else ""
+    return Verdict(level, ", ".join(causes[:MOST_CAUSES]) + more)
+
+
+def _findings(before: Vitals | None, now: Vitals) -> Iterator[Finding]:
+    yield from _of_cluster(now)
+    for node_id, node in now.nodes.items():
+        yield from _of_gauges(node)
+        earlier = before.nodes.get(node_id) if before else None
+        if earlier:
+            yield from _of_counters(earlier, node)
+        if (node.cpu or 0.0) >= BUSY_CPU and node.searches_waiting:
+            text = (
+                f"CPU of {node.name} is at {node.cpu:.0%} and {node.searches_waiting} searches wait"
+            )
+            yield Level.STRAINED, text
+
+
+def _of_cluster(now: Vitals) -> Iterator[Finding]:
+    """Red is never critical: an index that nobody misses may have been broken for years."""
+    if now.status == "red":
+        yield Level.STRAINED, "the cluster is red"
+    yield from _above(now.pending, PENDING_STRAINED, PENDING_CRITICAL, "{:.0f} cluster tasks wait")
+    words = "the oldest cluster task waits for {:.0f} s"
+    yield from _above(now.waited, WAITED_STRAINED, WAITED_CRITICAL, words)
+
+
+def _of_gauges(node: NodeVitals) -> Iterator[Finding]:
+    for gauge in GAUGES:
+        share = gauge.read(node)
+        words = gauge.words.format(name=node.name, share=share or 0.0)
+        yield from _above(share, gauge.strained, gauge.critical, words)
+
+
+def _of_counters(before: NodeVitals, now: NodeVitals) -> Iterator[Finding]:
+    for read, words in COUNTERS:
+        more = (read(now) or 0) - (read(before) or 0)
+        if read(before) is not None and more > 0:
+            yield Level.STRAINED, words.format(name=now.name, more=more)
+
+
+def _above(value: float | None, strained: float, critical: float, words: str) -> Iterator[Finding]:
+    if value is not None and value >= strained:
+        level = Level.CRITICAL if value >= critical else Level.STRAINED
+        yield level, words.format(value)
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What the looks so far have come to; `calm` counts those without a cause in a row, `seen` are
+    the last vitals."""
+
+    health: Health = WELL
+    calm: int = 0
+    seen: Vitals | None = None
+
+    def look(self, vitals: Vitals, most: int, now: datetime) -> Gate:
+        """`most`: windows at once that the pace allows; there is nothing to limit above it."""
+        verdict = judge(self.seen, vitals)
+        calm = self.calm + 1 if verdict.level is Level.CALM else 0
+        windows = _windows(self.health.windows, verdict.level, most, calm)
+        if windows == self.health.windows:
+            seen_again = self.health.model_copy(update={"blind": None})
+            return replace(self, health=seen_again, calm=calm, seen=vitals)
+        health = Health()
+        if windows is not None:
+            cause = verdict.cause or _recovering(self.health.cause)
+            health = Health(windows=windows, cause=cause, since=now)
+        return Gate(health, seen=vitals)
+
+    def blinded(self, reason: str) -> Gate:
+        """The look failed: what is known stays."""
+        return replace(self, health=self.health.model_copy(update={"blind": reason}))
+
+
+def _windows(limit: int | None, level: Level, most: int, calm: int) -> int | None:
+    """Additive increase, multiplicative decrease; None where it limits nothing any more."""
+    current = most if limit is None else min(limit, most)
+    if level is Level.CRITICAL:
+        return 0
+    if level is Level.STRAINED:
+        return max(1, current // 2)
+    if limit is None or calm < CALM_LOOKS:
+        return limit
+    return None if limit + 1 >= most else limit + 1
+
+
+def _recovering(cause: str) -> str:
+    """On the way up the cause is that of the last decrease."""
+    return cause if cause.startswith("recovering") else f"recovering: {cause}"
+
+
+def said(before: Health, after: Health) -> Sequence[str]:
+    """What is worth an event: that the limit changed and why, that nothing was seen, that it was.
+
+    Empty where nothing changed.
+    """
+    found: list[str] = []
+    if before.windows != after.windows:
+        plural = "" if after.windows == 1 else "s"
+        limit = "no limit" if after.windows is None else f"{after.windows} window{plural} at once"
+        found.append(f"{limit}: {after.cause}" if after.cause else f"{limit}: the cluster is calm")
+    if after.blind and not before.blind:
+        found.append(f"the cluster could not be looked at; the limit stays: {after.blind}")
+    if before.blind and not after.blind:
+        found.append("the cluster can be looked at again")
+    return found

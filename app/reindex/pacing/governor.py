@@ -1,0 +1,144 @@
+"""Keeps the copies to the pace: the worker's side of it."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from app.domain.errors import ReindexQueueError
+from app.domain.operation import Goal, Note, Operation, Step
+from app.domain.pace import NO_LIMIT, Allowance, Limit, Pace, Said, Scope, in_force
+from app.elastic.view import ClusterView
+from app.reindex.pacing.gate import Gate, said
+from app.reindex.pacing.pacing import Pacing
+from app.store.paces import Paces
+from app.telemetry import logger
+
+log = logger(__name__)
+
+REMEMBERED_SECONDS = 1.0
+"""So long is a pace that another service may have changed taken as it was read."""
+PATIENCE_SECONDS = 4.0
+"""So long may it take to answer that."""
+
+
+@dataclass
+class _Read:
+    said: Said
+    at: float
+    generation: int
+
+
+@dataclass
+class Governor:
+    """The pace in force for each operation, and the health gate. One for all operations in hand.
+
+    `watch_seconds`: how often the cluster is asked how it does, while something is copied; None:
+    the health gate is off.
+    """
+
+    pacing: Pacing
+    paces: Paces
+    who: str
+    watch_seconds: float | None = 5.0
+    _read: dict[str, _Read] = field(default_factory=dict[str, _Read])
+    _copying: set[str] = field(default_factory=set[str])
+    _allowances: dict[str, Allowance] = field(default_factory=dict[str, Allowance])
+    _gate: Gate | None = None
+    _next_look: float = 0.0
+
+    async def service(self) -> Limit:
+        """That of an operation for which nothing of its own is said."""
+        return in_force(self.pacing.said(await self.paces.of_service()), datetime.now(UTC))
+
+    async def limit(self, operation: Operation) -> Limit:
+        """What is in force for it now. Raises `StoreTrouble`."""
+        said, now = await self._said(operation), datetime.now(UTC)
+        if _copies(operation) and in_force(said, now).closed is None:
+            self._copying.add(operation.id)
+        else:
+            self._copying.discard(operation.id)
+        return in_force(said, now, copying=len(self._copying))
+
+    def allowance(self, operation: Operation, limit: Limit) -> Allowance:
+        """What the rate in force leaves, counted together for all that share it."""
+        owners = {Scope.BATCH: operation.batch_id, Scope.OPERATION: operation.id}
+        owner = owners.get(limit.rate_of or Scope.SERVICE) or "service"
+        return self._allowances.setdefault(owner, Allowance())
+
+    def leave(self, operation: Operation) -> None:
+        """It is not in hand any more."""
+        self._copying.discard(operation.id)
+        self._read.pop(operation.id, None)
+        self._allowances.pop(operation.id, None)
+
+    async def _said(self, operation: Operation) -> Said:
+        known = self._read.get(operation.id)
+        generation, now = self.paces.generation, time.monotonic()
+        fresh = known and known.generation == generation and now - known.at < REMEMBERED_SECONDS
+        if known and fresh:
+            return known.said
+        found = await self.paces.of_service()
+        batch = NO_LIMIT
+        if operation.batch_id:
+            batches = await self.paces.of_batches([operation.batch_id])
+            batch = batches.get(operation.batch_id, NO_LIMIT)
+        own = (await self.paces.of_operations([operation.id])).get(operation.id, NO_LIMIT)
+        self._read[operation.id] = _Read(self.pacing.said(found, batch, own), now, generation)
+        return self._read[operation.id].said
+
+    # --- the health gate
+
+    async def look_after(self, operation: Operation, cluster: ClusterView, token: str) -> bool:
+        """Asks the cluster how it does, if it is time, and saves what that changes; True then.
+
+        Whatever goes wrong with the question, the copy goes on with what is known. Raises
+        `StoreTrouble`.
+        """
+        if not _copies(operation) or time.monotonic() < self._next_look:
+            return False
+        pause = self.watch_seconds if self.watch_seconds is not None else math.inf
+        self._next_look = time.monotonic() + pause  # before the question: others do not ask too
+        gate = self._gate or Gate((await self.paces.of_service()).health)
+        before = gate.health
+        on = self.watch_seconds is not None
+        gate = await self._ask(gate, operation, cluster) if on else Gate()
+        self._gate = gate
+        if before == gate.health:
+            return False
+        text = "; ".join(said(before, gate.health)) if on else "it is switched off"
+        note = Note(
+            what="health gate",
+            text=text,
+            before=before.model_dump(mode="json"),
+            after=gate.health.model_dump(mode="json"),
+        )
+        log.info("health_gate", change=text)
+        await self.paces.save_health(token, gate.health, note, operation.id, self.who)
+        return True
+
+    async def _ask(self, gate: Gate, operation: Operation, cluster: ClusterView) -> Gate:
+        most = _asked(await self._said(operation))
+        try:
+            vitals = await asyncio.wait_for(cluster.vitals(), PATIENCE_SECONDS)
+        except TimeoutError:
+            return gate.blinded(f"no answer within {PATIENCE_SECONDS:g} s")
+        except ReindexQueueError as error:
+            return gate.blinded(error.message)
+        if not vitals.nodes:
+            return gate.look(vitals, most, datetime.now(UTC)).blinded("no node told how it does")
+        return gate.look(vitals, most, datetime.now(UTC))
+
+
+def _copies(operation: Operation) -> bool:
+    goal = operation.goal is Goal.FINISH
+    return goal and operation.last_completed_step is Step.REINDEX_STARTED
+
+
+def _asked(said: Said) -> int:
+    """Windows at once without the gate."""
+    paces: list[Pace] = [pace for _, pace in said.scopes()]
+    return min(p.windows_in_flight for p in paces if p.windows_in_flight is not None)

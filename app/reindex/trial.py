@@ -1,0 +1,113 @@
+"""Trying a new index out: made empty, write-blocked and hidden, looked at, and removed, guarded."""
+
+from __future__ import annotations
+
+import asyncio
+
+from app.domain.errand import Errand
+from app.domain.errors import ClusterBusy, Failure, IndexNotFound
+from app.domain.operation import Hold, Operation
+from app.domain.trial import Attempt, Outcome, Trial
+from app.elastic.answers import IndexState, Looked
+from app.elastic.cluster import Cluster
+from app.reindex.privileges import refuse_restriction
+from app.reindex.steps.guard import NO_ALIASES, remove_target
+from app.reindex.steps.identity import look
+from app.reindex.steps.prepare import record
+from app.reindex.steps.target import differences, ensure_target, refuse
+
+MOST_TURNS = 20
+PAUSE_SECONDS = 0.1
+
+
+async def try_out(errand: Errand, cluster: Cluster) -> Trial:
+    """What becomes of the new index. A trial that was cut is begun anew: it knows its index by the
+    stamp. The source gets nothing but the marker that guards the removal, which goes with it.
+
+    Raises `IndexNotFound`, `ClusterTrouble`.
+    """
+    attempt = Attempt.model_validate(errand.request)
+    looked = await cluster.look(attempt.source, attempt.target, mappings=True)
+    source = looked.get(attempt.source)
+    if source is None:
+        raise IndexNotFound(attempt.source)
+    if blocks := sorted(source.blocks.keys() & NO_ALIASES):
+        return _not_tried(f"{source.name} has {blocks[0]}, under which nothing guards a removal")
+    if attempt.target in looked and looked[attempt.target].stamp != errand.id:
+        return _not_tried(f"{attempt.target} exists, and is left alone")
+    operation = await _as_operation(errand, attempt, source, cluster)
+    try:
+        return await _judge(operation, looked, cluster)
+    finally:
+        await _remove(operation, cluster)
+
+
+async def _judge(operation: Operation, looked: Looked, cluster: Cluster) -> Trial:
+    try:
+        if await cluster.security_on():
+            await refuse_restriction(operation.source_name, cluster)
+        for _ in range(MOST_TURNS):
+            ensured = await ensure_target(operation, looked, cluster, sealed=True)
+            if isinstance(ensured, Looked):
+                source, target = ensured[operation.source_name], ensured[operation.new_index_name]
+                if faults := differences(source, target, operation.mode):
+                    refuse(source, target, faults)
+                return Trial(outcome=Outcome.FITS)
+            await asyncio.sleep(PAUSE_SECONDS)
+            looked = await look(operation, cluster, mappings=True)
+    except Failure as error:
+        return Trial(outcome=Outcome.REFUSED, text=error.message)
+    except ClusterBusy as error:  # the shard limit, perhaps
+        return _not_tried(error.message)
+    return _not_tried("the new index did not come into being in time")
+
+
+def _not_tried(text: str) -> Trial:
+    return Trial(outcome=Outcome.NOT_TRIED, text=text)
+
+
+async def tidy_up(errand: Errand, cluster: Cluster) -> None:
+    """Removes what a trial may have left that nobody waits for any more."""
+    attempt = Attempt.model_validate(errand.request)
+    source = (await cluster.look(attempt.source)).get(attempt.source)
+    if source is None:
+        return
+    await _remove(await _as_operation(errand, attempt, source, cluster), cluster)
+
+
+async def _as_operation(
+    errand: Errand, attempt: Attempt, source: IndexState, cluster: Cluster
+) -> Operation:
+    """One that is never saved: what makes, knows and removes an index of ours works on these."""
+    return Operation(
+        id=errand.id,
+        cluster_id="",
+        caller=errand.caller,
+        index_name=attempt.source,
+        new_index_name=attempt.target,
+        mode=attempt.mode,
+        queued_at=0,
+        created_at=errand.created_at,
+        updated_at=errand.created_at,
+        source=await record(source, cluster),
+    )
+
+
+async def _remove(operation: Operation, cluster: Cluster) -> None:
+    """The new index and the marker of its removal, if they are there.
+
+    Raises `ClusterBusy` where it cannot be removed now (a snapshot): it is tried again.
+    """
+    left = await remove_target(operation, None, cluster)
+    if isinstance(left, Hold):
+        raise ClusterBusy(left.reason)
+    looked = await look(operation, cluster)
+    source, target = looked.get(operation.source_name), looked.get(operation.new_index_name)
+    if source is not None and operation.marker in source.aliases:
+        await cluster.take_aliases(operation.source_name, [operation.marker])
+    if target is not None and target.stamp == operation.id:
+        raise Failure(
+            "trial_left",
+            f"{operation.source_name} was removed or replaced during the trial, so nothing guards "
+            f"the removal of {target.name}: it is empty, remove it by hand.",
+        )

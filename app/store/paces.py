@@ -1,0 +1,209 @@
+"""What was said about the pace: of the service, of batches and operations, and a stop of all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import col, select, update
+
+from app.domain.errors import UnknownBatch, UnknownOperation, WrongState
+from app.domain.operation import LIVE, Note, Step
+from app.domain.pace import NO_LIMIT, Health, Pace, Stop
+from app.store.rows import read_rows
+from app.store.tables import LIVE_ROWS, BatchRow, ClusterStateRow, OperationRow
+from app.store.transactions import Transaction, Transactions
+
+Change = Callable[[Pace], Pace]
+"""From the pace that is set (`NO_LIMIT` where none is) to the one that is to be."""
+
+
+@dataclass(frozen=True)
+class ServicePace:
+    """`pace` None: nobody has set one, the settings hold."""
+
+    pace: Pace | None
+    stop: Stop | None
+    health: Health
+
+
+class Paces:
+    """`generation` grows with every change by this service: what was read before it is old."""
+
+    def __init__(self, transactions: Transactions, reader: AsyncEngine, cluster_id: str) -> None:
+        self._transactions = transactions
+        self._reader = reader
+        self._cluster_id = cluster_id
+        self.generation = 0
+
+    # --- asking
+
+    async def of_service(self) -> ServicePace:
+        state = ClusterStateRow
+        query = select(
+            col(state.pace), col(state.stop_all), col(state.stop), col(state.health)
+        ).where(col(state.cluster_id) == self._cluster_id)
+        (row,) = await read_rows(self._reader, query)
+        return ServicePace(
+            pace=Pace.model_validate(row["pace"]) if row["pace"] else None,
+            stop=Stop.model_validate(row["stop"]) if row["stop_all"] else None,
+            health=Health.model_validate(row["health"] or {}),
+        )
+
+    async def of_batches(self, ids: Sequence[str]) -> dict[str, Pace]:
+        """Those that have one, by their id."""
+        if not ids:
+            return {}
+        query = select(BatchRow.id, col(BatchRow.pace)).where(
+            col(BatchRow.cluster_id) == self._cluster_id, col(BatchRow.id).in_(ids)
+        )
+        rows = await read_rows(self._reader, query)
+        return {row["id"]: Pace.model_validate(row["pace"]) for row in rows if row["pace"]}
+
+    async def of_operations(self, ids: Sequence[str]) -> dict[str, Pace]:
+        """Those that have one, by their id."""
+        if not ids:
+            return {}
+        query = select(OperationRow.id, col(OperationRow.pace)).where(
+            col(OperationRow.cluster_id) == self._cluster_id, col(OperationRow.id).in_(ids)
+        )
+        rows = await read_rows(self._reader, query)
+        return {row["id"]: Pace.model_validate(row["pace"]) for row in rows if row["pace"]}
+
+    async def blocked_indices(self) -> list[str]:
+        """The indices that take no writes, or will in a moment: an operation has begun on them."""
+        query = (
+            select(OperationRow.index_name)
+            .where(
+                col(OperationRow.cluster_id) == self._cluster_id,
+                LIVE_ROWS,
+                col(OperationRow.source).is_not(None),
+                col(OperationRow.unblocked).is_(False),
+                col(OperationRow.last_completed_step) < int(Step.ALIAS_CREATED),
+            )
+            .order_by(col(OperationRow.queued_at))
+        )
+        return [row["index_name"] for row in await read_rows(self._reader, query)]
+
+    # --- wishes, by anybody
+
+    async def change_service(
+        self, change: Callable[[Pace], Pace | None], unset: Pace, by: str
+    ) -> None:
+        """`unset` is what holds where nothing is set; None as the result goes back to that."""
+
+        async def work(transaction: Transaction) -> None:
+            found = await self._locked(transaction, ClusterStateRow.pace, self._state)
+            before = Pace.model_validate(found) if found else unset
+            after = change(before)
+            await self._put(transaction, ClusterStateRow, self._state, pace=_dump(after))
+            transaction.announce(by, [_note(before, after or unset, "of the service")])
+
+        await self._run(work)
+
+    async def change_batch(self, batch_id: str, change: Change, by: str) -> None:
+        """Raises `UnknownBatch`."""
+
+        async def work(transaction: Transaction) -> None:
+            this = (col(BatchRow.cluster_id) == self._cluster_id, col(BatchRow.id) == batch_id)
+            query = select(BatchRow).where(*this)
+            row = (await transaction.session.exec(query)).one_or_none()
+            if row is None:
+                raise UnknownBatch(batch_id)
+            before = Pace.model_validate(row.pace) if row.pace else NO_LIMIT
+            after = change(before)
+            await self._put(transaction, BatchRow, this, pace=_dump(after))
+            transaction.announce(by, [_note(before, after, "of the batch")], batch_id=batch_id)
+
+        await self._run(work)
+
+    async def change_operation(self, operation_id: str, change: Change, by: str) -> None:
+        """Raises `UnknownOperation`, `WrongState` where it has ended."""
+
+        async def work(transaction: Transaction) -> None:
+            this = (
+                col(OperationRow.cluster_id) == self._cluster_id,
+                col(OperationRow.id) == operation_id,
+            )
+            row = (await transaction.session.exec(select(OperationRow).where(*this))).one_or_none()
+            if row is None:
+                raise UnknownOperation(operation_id)
+            if row.status not in [int(status) for status in LIVE]:
+                raise WrongState(f"The operation on {row.index_name} has ended.")
+            before = Pace.model_validate(row.pace) if row.pace else NO_LIMIT
+            after = change(before)
+            await self._put(transaction, OperationRow, this, pace=_dump(after))
+            note = _note(before, after, f"of the operation on {row.index_name}")
+            transaction.announce(by, [note], operation_id, row.batch_id)
+
+        await self._run(work)
+
+    async def stop(self, by: str, reason: str) -> None:
+        """Stops everything; a second one leaves the first as it is."""
+
+        async def work(transaction: Transaction) -> None:
+            if await self._locked(transaction, ClusterStateRow.stop_all, self._state):
+                return
+            stop = Stop(by=by, at=transaction.now, reason=reason).model_dump(mode="json")
+            await self._put(transaction, ClusterStateRow, self._state, stop_all=True, stop=stop)
+            transaction.announce(by, [Note(what="everything stopped", text=reason)])
+
+        await self._run(work)
+
+    async def go_on(self, by: str) -> None:
+        async def work(transaction: Transaction) -> None:
+            if not await self._locked(transaction, ClusterStateRow.stop_all, self._state):
+                return
+            await self._put(transaction, ClusterStateRow, self._state, stop_all=False, stop=None)
+            transaction.announce(by, [Note(what="everything goes on")])
+
+        await self._run(work)
+
+    # --- saves, by the worker
+
+    async def save_health(
+        self, token: str, health: Health, note: Note, operation_id: str | None, who: str
+    ) -> None:
+        """Raises `LeaseLost`."""
+
+        async def work(transaction: Transaction) -> None:
+            dumped = health.model_dump(mode="json")
+            await self._put(transaction, ClusterStateRow, self._state, health=dumped)
+            transaction.announce(who, [note], operation_id)
+
+        await self._run(work, token)
+
+    @property
+    def _state(self) -> tuple[Any, ...]:
+        return (col(ClusterStateRow.cluster_id) == self._cluster_id,)
+
+    async def _locked(self, transaction: Transaction, column: Any, where: tuple[Any, ...]) -> Any:
+        """A value of the cluster's row, which every transaction has locked."""
+        return (await transaction.session.exec(select(column).where(*where))).one()
+
+    async def _put(
+        self, transaction: Transaction, table: type[Any], where: tuple[Any, ...], **values: Any
+    ) -> None:
+        await transaction.session.exec(update(table).where(*where).values(**values))
+
+    async def _run(self, work: Callable[[Transaction], Any], token: str | None = None) -> None:
+        try:
+            await self._transactions.run(work, token)
+        finally:
+            self.generation += 1
+
+
+def _dump(pace: Pace | None) -> dict[str, Any] | None:
+    """Nothing is stored where nothing is said."""
+    return None if pace is None else pace.model_dump(mode="json")
+
+
+def _note(before: Pace, after: Pace, whose: str) -> Note:
+    return Note(
+        what="pace changed",
+        text=whose,
+        before=before.model_dump(mode="json"),
+        after=after.model_dump(mode="json"),
+    )

@@ -1,0 +1,119 @@
+"""What of several paces is in force, and how it is said."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from app.domain.errors import InvalidPace
+from app.domain.hours import Hours
+from app.domain.pace import Allowance, Health, Limit, Pace, Said, Scope, Stop, in_force
+
+NOON = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+SERVICE = Pace(windows_in_flight=3)
+NIGHT = (Hours.parse("22:00-06:00 UTC"),)
+NOONS = (Hours.parse("11:00-13:00 UTC"),)
+
+
+def limit(now: datetime = NOON, copying: int = 1, **said: Any) -> Limit:
+    said.setdefault("service", SERVICE)
+    return in_force(Said(**said), now, copying)
+
+
+def test_without_anything_said_the_settings_are_in_force() -> None:
+    found = limit()
+    assert (found.requests_per_second, found.windows_in_flight, found.closed) == (None, 3, None)
+    assert found.reason == "no rate limit, 3 windows at once (service)"
+
+
+def test_the_tightest_of_all_is_in_force_and_is_named() -> None:
+    service = Pace(requests_per_second=1000, windows_in_flight=4)
+    found = limit(
+        service=service,
+        batch=Pace(requests_per_second=500, windows_in_flight=6),
+        operation=Pace(windows_in_flight=2),
+    )
+    assert (found.requests_per_second, found.rate_of) == (500, Scope.BATCH)
+    assert found.windows_in_flight == 2
+    assert found.reason == ("at most 500 documents a second (batch), 2 windows at once (operation)")
+
+
+def test_the_rate_of_the_service_is_shared_by_its_copies_and_by_windows() -> None:
+    service = Pace(requests_per_second=600, windows_in_flight=3)
+    found = limit(service=service, copying=2)
+    assert found.requests_per_second == 300
+    assert "shared by 2 copies" in found.reason
+    assert found.share(3) == 100
+    own = Pace(requests_per_second=200)
+    assert limit(service=service, operation=own, copying=2).share(1) == 200
+
+
+@pytest.mark.parametrize(("rate", "windows"), [(0.1, 1), (9, 1), (25, 2), (1000, 3)])
+def test_a_low_rate_is_not_spread_over_many_windows(rate: float, windows: int) -> None:
+    assert limit(operation=Pace(requests_per_second=rate)).windows_in_flight == windows
+
+
+def test_hours_of_all_must_be_open() -> None:
+    assert limit(batch=Pace(hours=NOONS)).closed is None
+    assert "until 2026-11-25 13:00 UTC" in limit(batch=Pace(hours=NOONS)).reason
+    found = limit(batch=Pace(hours=NOONS), operation=Pace(hours=NIGHT))
+    assert found.closed
+    assert "22:00-06:00 UTC (operation)" in found.closed
+    assert "never open together" in found.closed
+    night = limit(service=Pace(windows_in_flight=3, hours=NIGHT))
+    assert night.closed
+    assert "next at 2026-11-25 22:00 UTC" in night.closed
+    assert night.until == NOON.replace(hour=22)
+    assert not night.stopped
+
+
+def test_a_stop_comes_before_everything() -> None:
+    stop = Stop(by="ada", at=NOON, reason="search is slow")
+    found = limit(stop=stop, operation=Pace(hours=NIGHT))
+    assert found.reason == found.closed == "stopped by ada at 2026-11-25 12:00 UTC: search is slow"
+    assert found.stopped
+    assert found.until is None
+
+
+def test_the_health_gate_lowers_the_windows_and_what_is_not_known_is_said() -> None:
+    found = limit(health=Health(windows=1, cause="heap of n is 91 % full"))
+    assert (found.windows_in_flight, found.windows_planned) == (1, 3)
+    assert "1 window at once (health gate: heap of n is 91 % full)" in found.reason
+    assert found.ill is None
+    ill = limit(health=Health(windows=0, cause="heap of n is 99 % full", blind="no answer"))
+    assert (ill.windows_in_flight, ill.ill) == (0, "heap of n is 99 % full")
+    assert "not known: no answer" in ill.reason
+
+
+@pytest.mark.parametrize("rate", [0, -1, 0.01, math.nan, math.inf, -math.inf, 1e9])
+def test_a_rate_that_cannot_be_is_refused(rate: float) -> None:
+    with pytest.raises(InvalidPace, match="pace/stop"):
+        Pace(requests_per_second=rate).checked()
+
+
+@pytest.mark.parametrize("windows", [0, -1, 51])
+def test_a_number_of_windows_that_cannot_be_is_refused(windows: int) -> None:
+    with pytest.raises(InvalidPace, match="from 1 to 50"):
+        Pace(windows_in_flight=windows).checked()
+
+
+def test_no_hours_at_all_are_refused() -> None:
+    with pytest.raises(InvalidPace, match="never open"):
+        Pace(hours=()).checked()
+
+
+def test_what_was_taken_in_advance_is_made_up_for() -> None:
+    now = [100.0]
+    allowance = Allowance(lambda: now[0])
+    assert allowance.due() == 0
+    allowance.take(1000, 500)
+    assert allowance.due() == 2
+    allowance.take(500, 500)
+    assert allowance.due() == 3
+    now[0] += 10
+    assert allowance.due() == 0
+    allowance.take(500, 500)
+    assert allowance.due() == 1

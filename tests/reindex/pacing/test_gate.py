@@ -1,0 +1,123 @@
+"""The health gate's thresholds, and how it lowers and raises the windows in flight."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from app.domain.pace import Health
+from app.elastic.answers import NodeVitals, Vitals
+from app.reindex.pacing.gate import Gate, Level, judge, said
+
+NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+WELL = NodeVitals(
+    name="es-1",
+    cpu=0.5,
+    heap=0.4,
+    breaker=0.5,
+    breaker_trips=2,
+    pressure=0.1,
+    pressure_rejections=3,
+    write_rejections=4,
+    search_rejections=5,
+    searches_waiting=0,
+)
+CALM = Vitals({"a": WELL}, "yellow", 0, 0.0)
+
+
+def with_node(**changed: Any) -> Vitals:
+    return replace(CALM, nodes={"a": replace(WELL, **changed)})
+
+
+@pytest.mark.parametrize(
+    ("now", "level", "cause"),
+    [
+        (CALM, Level.CALM, ""),
+        (replace(CALM, status="green"), Level.CALM, ""),
+        (with_node(heap=0.79), Level.CALM, ""),
+        (with_node(heap=0.80), Level.STRAINED, "heap of es-1 is 80% full"),
+        (with_node(heap=0.93), Level.CRITICAL, "heap of es-1 is 93% full"),
+        (with_node(breaker=0.9), Level.STRAINED, "memory breaker of es-1 is at 90%"),
+        (with_node(breaker=0.99), Level.CRITICAL, "memory breaker"),
+        (with_node(pressure=0.7), Level.STRAINED, "indexing pressure of es-1 is at 70%"),
+        (with_node(pressure=0.9), Level.CRITICAL, "indexing pressure"),
+        (with_node(write_rejections=5), Level.STRAINED, "es-1 rejected 1 writes"),
+        (with_node(search_rejections=9), Level.STRAINED, "es-1 rejected 4 searches"),
+        (with_node(pressure_rejections=4), Level.STRAINED, "es-1 rejected 1 requests"),
+        (with_node(breaker_trips=3), Level.STRAINED, "breaker of es-1 tripped"),
+        (with_node(cpu=0.99), Level.CALM, ""),
+        (with_node(cpu=0.95, searches_waiting=7), Level.STRAINED, "CPU of es-1 is at 95%"),
+        (with_node(searches_waiting=7), Level.CALM, ""),
+        (replace(CALM, status="red"), Level.STRAINED, "the cluster is red"),
+        (replace(CALM, pending=50), Level.STRAINED, "50 cluster tasks wait"),
+        (replace(CALM, pending=1000), Level.CRITICAL, "1000 cluster tasks wait"),
+        (replace(CALM, waited=10.0), Level.STRAINED, "waits for 10 s"),
+        (replace(CALM, waited=61.0), Level.CRITICAL, "waits for 61 s"),
+        # a node that was started anew counts from 0; one that is new has nothing to compare with
+        (with_node(write_rejections=0), Level.CALM, ""),
+        (replace(CALM, nodes={"b": replace(WELL, write_rejections=9)}), Level.CALM, ""),
+        # what is not told is no cause
+        (Vitals(), Level.CALM, ""),
+        (replace(CALM, nodes={"a": NodeVitals("es-1")}), Level.CALM, ""),
+    ],
+)
+def test_what_is_a_strain_and_what_is_critical(now: Vitals, level: Level, cause: str) -> None:
+    verdict = judge(CALM, now)
+    assert verdict.level is level
+    assert cause in verdict.cause
+    assert bool(verdict.cause) == bool(level)
+
+
+def test_counters_say_nothing_at_the_first_look() -> None:
+    assert judge(None, with_node(write_rejections=900)).level is Level.CALM
+
+
+def test_the_worst_is_named_and_not_too_many() -> None:
+    worst = with_node(heap=0.95, write_rejections=8)
+    assert judge(CALM, worst).cause == "heap of es-1 is 95% full"
+    nodes = {str(n): replace(WELL, name=f"es-{n}", heap=0.85) for n in range(5)}
+    assert judge(None, replace(CALM, nodes=nodes)).cause.endswith("es-2 is 85% full and 2 more")
+
+
+def test_it_halves_under_strain_and_grows_by_one_after_calm_looks() -> None:
+    strained, critical = with_node(heap=0.85), with_node(heap=0.99)
+    gate, seen = Gate(), list[int | None]()
+    for vitals in (CALM, strained, CALM, strained, critical, critical, *[CALM] * 16):
+        gate = gate.look(vitals, 8, NOW)
+        seen.append(gate.health.windows)
+    down = [None, 4, 4, 2, 0, 0]
+    assert seen == [*down, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, None]
+    assert gate.health == Health()
+
+
+def test_the_cause_stays_while_it_recovers() -> None:
+    gate = Gate().look(with_node(heap=0.99), 3, NOW)
+    assert gate.health == Health(windows=0, cause="heap of es-1 is 99% full", since=NOW)
+    for _ in range(2):
+        gate = gate.look(CALM, 3, NOW)
+    assert gate.health.windows == 1
+    assert gate.health.cause == "recovering: heap of es-1 is 99% full"
+    gate = gate.look(with_node(heap=0.85), 3, NOW)
+    assert gate.health.windows == 1
+
+
+def test_a_look_that_fails_changes_no_limit_and_is_said_once() -> None:
+    strained = Gate().look(with_node(heap=0.85), 4, NOW)
+    blind = strained.blinded("no answer within 4 s")
+    assert blind.health.windows == 2
+    assert said(strained.health, blind.health) == [
+        "the cluster could not be looked at; the limit stays: no answer within 4 s"
+    ]
+    assert said(blind.health, blind.blinded("another reason").health) == []
+    sees = blind.look(CALM, 4, NOW)
+    assert sees.health == strained.health
+    assert said(blind.health, sees.health) == ["the cluster can be looked at again"]
+
+
+def test_every_change_is_said_with_its_cause() -> None:
+    strained = Gate().look(with_node(heap=0.85), 4, NOW)
+    assert said(Health(), strained.health) == ["2 windows at once: heap of es-1 is 85% full"]
+    assert said(strained.health, Health()) == ["no limit: the cluster is calm"]
