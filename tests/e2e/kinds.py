@@ -1,4 +1,4 @@
-"""The kinds of index that the crash run sends through, and what must have become of each."""
+"""The kinds of index that `make prove` sends through, and what must have become of each."""
 
 from __future__ import annotations
 
