@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from app.domain.brief import Brief
 from app.domain.errors import UnknownOperation
+from app.domain.failure import FailureDetails
 from app.domain.operation import Proof, Step
 from app.domain.pace import Limit
 from app.domain.progress import (
@@ -53,6 +54,7 @@ class Whole:
     """An operation with all that is known of it; the newest `MOST_EVENTS` events."""
 
     sight: Sight
+    failure: FailureDetails | None
     proving: Proving | None
     proof: Proof | None
     windows: Sequence[Window]
@@ -91,6 +93,7 @@ class Overview:
         (sight,) = await self.sights([Brief.of(operation)])
         return Whole(
             sight=sight,
+            failure=operation.failure,
             proving=operation.proving,
             proof=operation.proof,
             windows=await self._store.operations.windows(operation_id),
