@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LOCK_FLAGS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet
 
-.PHONY: setup check test serve lock kill fuzz bench demo recording
+.PHONY: setup check test serve lock prove storm fuzz bench demo recording
 
 setup: $(STAMP)
 
@@ -34,10 +34,16 @@ test: setup
 serve: setup
 	$(BIN)/reindex-queue serve
 
-# The crash run: one operation killed at every request and commit, and random moments of a batch.
-kill: setup
+# Every kind of index, killed and cut off at every request and commit; writes docs/proof.md.
+# make prove PROVE_ARGS="--every 20 --kinds plain"
+prove: setup
 	@$(BIN)/python -m testbed fetch 8.19
-	$(BIN)/python -m tests.e2e.crash_run $(KILL_ARGS)
+	$(BIN)/python -m tests.e2e.prove $(PROVE_ARGS)
+
+# Random posts, cancels, pauses, kills and faults, other ones than the suite's. make storm STORM_EXAMPLES=100
+storm: setup
+	@$(BIN)/python -m testbed fetch 8.19
+	STORM_EXAMPLES=$(or $(STORM_EXAMPLES),50) $(BIN)/pytest -n 0 --timeout 0 tests/e2e/test_storm.py
 
 # Other requests made up from the API's document than the suite's. make fuzz FUZZ_EXAMPLES=1000
 fuzz: setup

@@ -14,7 +14,7 @@ import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import aiohttp
 from aiohttp import web
@@ -22,6 +22,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 _PER_CONNECTION = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length"})
+_CUT_SHORT = "x-cut-short"  # of an answer of which only the first half is to be sent
 _LARGEST_BODY = 2**30  # bytes
 
 
@@ -146,6 +147,10 @@ class Relay:
 
         self.when(method, path_regex, wait_and_forward, times)
 
+    def truncate(self, method: str, path_regex: str, times: int | None = 1) -> None:
+        """Let the server carry out the request, but pass on only the first half of its answer."""
+        self.when(method, path_regex, self.forward_and_halve, times)
+
     def hold(self, method: str, path_regex: str, times: int | None = 1) -> asyncio.Event:
         """Let the request wait until the event that is returned is set, then forward it."""
         released = asyncio.Event()
@@ -220,6 +225,12 @@ class Relay:
                 status=answer.status, reason=answer.reason, headers=headers, body=body
             )
 
+    async def forward_and_halve(self, request: Seen) -> web.Response:
+        """As `forward`; of the answer only the first half of the body will arrive."""
+        answer = await self.forward(request)
+        answer.headers[_CUT_SHORT] = "yes"
+        return answer
+
     async def __aenter__(self) -> Relay:
         self._client = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(force_close=True, limit=0),
@@ -241,7 +252,7 @@ class Relay:
         await self._runner.cleanup()
         await self._client.close()
 
-    async def _serve(self, request: web.Request) -> web.Response:
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         seen = Seen(request.method, request.raw_path, request.headers, body)
         async with self._arrived:
@@ -256,6 +267,8 @@ class Relay:
             if request.transport is not None:
                 request.transport.close()
             return web.Response()
+        if answer.headers.pop(_CUT_SHORT, None):
+            return await _sent_by_half(request, answer)
         return answer
 
     def _drop_connections(self) -> None:
@@ -273,6 +286,18 @@ def _end_to_end(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
     return CIMultiDict(
         (name, value) for name, value in headers.items() if name.lower() not in _PER_CONNECTION
     )
+
+
+async def _sent_by_half(request: web.Request, answer: web.Response) -> web.StreamResponse:
+    """Announces the whole body, then closes the connection in the middle of it."""
+    body = bytes(cast(bytes, answer.body or b""))
+    half = web.StreamResponse(status=answer.status, headers=answer.headers)
+    half.content_length = len(body)
+    await half.prepare(request)
+    await half.write(body[: len(body) // 2])
+    if request.transport is not None:
+        request.transport.close()
+    return half
 
 
 def _content(body: dict[str, Any] | str | bytes) -> tuple[bytes, dict[str, str]]:

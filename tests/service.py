@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from app.api.service import Service as Parts
+from app.domain.state import ENDED
 from app.main import create_app
 from app.settings import Settings
 from app.store.events import Event
@@ -42,6 +43,23 @@ class Api:
         answer = await self.client.get(f"/api/v1/operations/{operation_id}")
         assert answer.status_code == 200, answer.text
         return answer.json()
+
+    async def newest(self, name: str) -> dict[str, Any] | None:
+        """The newest operation of that index as `/api/v1` lists it; asks Elasticsearch nothing."""
+        answer = await self.client.get(f"/api/v1/operations?index={name}&order=desc&limit=1")
+        assert answer.status_code == 200, answer.text
+        return next(iter(answer.json()["operations"]), None)
+
+    async def newest_ended(self, name: str, seconds: float = 60) -> dict[str, Any]:
+        """Waits until that one has ended, and answers it."""
+        found: list[dict[str, Any]] = []
+
+        async def over() -> bool:
+            found[:] = [o for o in [await self.newest(name)] if o and o["state"] in ENDED]
+            return bool(found)
+
+        await eventually(over, f"the operation of {name} ends", seconds, pause=0.05)
+        return found[0]
 
     async def roll_back(self, operation_id: str, *, force: bool = False) -> httpx.Response:
         return await self.client.post(

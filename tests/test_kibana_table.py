@@ -7,10 +7,10 @@ import re
 from pathlib import Path
 
 TESTS = Path(__file__).parent
-LAST = {"N": 5, "S": 4, "W": 4, "P": 4, "R": 12, "O": 14, "M": 28, "H": 15, "I": 14}
-"""How many cases of each kind the reference has."""
+LAST = {"N": 5, "S": 4, "W": 4, "P": 4, "R": 12, "O": 14, "M": 28, "H": 15, "I": 14, "K": 18}
+"""How many cases of each kind the reference has; K: the weaknesses, 1 to 18."""
 
-LINE = re.compile(r"^\| ([NSWPROMHI]\d+) \| (.*) \|$")
+LINE = re.compile(r"^\| ([NSWPROMHIK]\d+) \| (.*) \|$")
 NAMED = re.compile(r"`([\w/]+\.py)::(\w+)`")
 
 

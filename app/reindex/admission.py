@@ -78,7 +78,8 @@ class Admission:
     ) -> tuple[list[Wanted], list[RefusedName]]:
         """What may be queued, in order, and what not and why.
 
-        An index that has a live operation is left to the store: it is refused or resumed there.
+        An index that has a live operation is left to the store: it is refused or resumed there,
+        and refused also where that one has ended meanwhile.
 
         Raises `MixedVersions`, `ClusterTrouble`, `StoreTrouble`.
         """
@@ -88,7 +89,9 @@ class Admission:
             for one in study.examined
             if one.faults
         ]
-        good = [one.wanted for one in study.examined if not one.faults]
+        good = [
+            replace(one.wanted, unexamined=one.live) for one in study.examined if not one.faults
+        ]
         return good, [*study.malformed, *refused]
 
     async def study(

@@ -10,6 +10,7 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from app.domain.errors import (
     ClusterTrouble,
@@ -36,8 +37,10 @@ from app.domain.operation import (
     Work,
 )
 from app.domain.pace import UNLIMITED, Limit
+from app.domain.texts import capped
 from app.domain.windows import Window
 from app.elastic.cluster import Cluster
+from app.reindex import failures, lost_target
 from app.reindex.announcements import Bell, Ear
 from app.reindex.copying.halting import halt_before
 from app.reindex.goals import (
@@ -54,6 +57,7 @@ from app.reindex.steps.copy import copy, plan_copy
 from app.reindex.steps.create_target import create_target
 from app.reindex.steps.finish import finish
 from app.reindex.steps.keep import drop_kept
+from app.reindex.steps.prepare import prepare
 from app.reindex.steps.restore_settings import restore_settings
 from app.reindex.steps.roll_back import ready_kept, restore_kept, swap_back
 from app.reindex.steps.source import restore_source
@@ -187,7 +191,10 @@ class Machine:
             turn.limit = await self._governor.limit(operation)
         allowance = self._governor.allowance(operation, turn.limit)
         work = Work(operation, turn.windows, self._limits, doubt, turn.limit, allowance)
-        outcome = await self._call(work, turn.cluster)
+        outcome = await self._call(_entry(operation), work, turn.cluster)
+        if isinstance(outcome, Hold) and lost_target.may_be(operation):
+            instead = partial(lost_target.instead_of, outcome)
+            outcome = await self._call(instead, work, turn.cluster)
         if isinstance(outcome, Done) and outcome.changes.get("last_completed_step") in JOINED:
             outcome = await self._join(work, outcome, turn.cluster)
         turn.doubt = isinstance(outcome, Hold)
@@ -198,7 +205,7 @@ class Machine:
         operation = work.operation.model_copy(update=dict(done.changes))
         windows = _with(work.windows, done.windows)
         next_work = replace(work, operation=operation, windows=windows, doubt=False)
-        outcome = await self._call(next_work, cluster)
+        outcome = await self._call(_entry(operation), next_work, cluster)
         joined = replace(
             outcome,
             changes={**done.changes, **outcome.changes},
@@ -209,10 +216,10 @@ class Machine:
             return await self._join(work, joined, cluster)
         return joined
 
-    async def _call(self, work: Work, cluster: Cluster) -> Outcome:
+    async def _call(self, entry: StepFunction, work: Work, cluster: Cluster) -> Outcome:
         operation = work.operation
         try:
-            outcome = await _entry(operation)(work, cluster)
+            outcome = await entry(work, cluster)
         except ClusterTrouble as error:
             return Hold(error.message, backoff(operation.attempts))
         except TaskCancelled as error:
@@ -232,6 +239,7 @@ class Machine:
         changes = outcome.changes
         turn.wait = 0.0
         if isinstance(outcome, Hold):
+            outcome = replace(outcome, reason=capped(outcome.reason))
             turn.wait = outcome.retry_after
             repeated = same_hold(outcome.reason, operation.hold_reason)
             notes = [*([] if repeated else notes), *_hold_notes(operation, outcome)]
@@ -364,7 +372,7 @@ def _crashed(operation: Operation, error: Exception) -> Outcome:
     Before the copy there is nothing to keep: the target is the empty one of the trial.
     """
     crashes = operation.crashes + 1
-    reason = f"unexpected {type(error).__name__}: {error}"[:500]
+    reason = capped(f"unexpected {type(error).__name__}: {error}", 500)
     forward = operation.goal is Goal.FINISH and operation.last_completed_step < Step.ALIAS_CREATED
     if crashes < MOST_CRASHES or not (forward or not_back_yet(operation)):
         return Hold(reason, backoff(operation.attempts), {"crashes": crashes})
@@ -382,15 +390,25 @@ def _stays(operation: Operation, error: Failure) -> Outcome:
 
 
 def _turn_back(operation: Operation, error: Failure, goal: Goal, *, keep: bool = False) -> Outcome:
+    message = capped(error.message)
     changes: Changes = {
         "goal": goal,
         "error_code": error.code,
-        "error_message": error.message,
+        "error_message": message,
+        "failure": failures.details(operation, error, _doing(operation)),
         "keep_target": keep,
+        "lost_since": None,
         "crashes": 0,
     }
-    note = Note(what="turned back", index=operation.index_name, text=error.message)
+    note = Note(what="turned back", index=operation.index_name, text=message)
     return Again(cleared(changes), notes=[note])
+
+
+def _doing(operation: Operation) -> str:
+    """The entry that is being done, by the name of its function."""
+    if operation.last_completed_step is Step.CREATED and operation.target_uuid is None:
+        return prepare.__name__
+    return STEPS[operation.last_completed_step].__name__
 
 
 def _held(operation: Operation, hold: Hold) -> Changes:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from app.domain.brief import Brief
 from app.domain.errors import UnknownOperation
+from app.domain.failure import FailureDetails
 from app.domain.operation import Proof, Step
 from app.domain.pace import Limit
 from app.domain.progress import FRESH_SECONDS, RECENT_SECONDS, CopyFigures, Progress, progress_of
@@ -47,6 +48,7 @@ class Whole:
     """An operation with all that is known of it; the newest `MOST_EVENTS` events."""
 
     sight: Sight
+    failure: FailureDetails | None
     proving: Proving | None
     proof: Proof | None
     windows: Sequence[Window]
@@ -85,6 +87,7 @@ class Overview:
         (sight,) = await self.sights([Brief.of(operation)])
         return Whole(
             sight=sight,
+            failure=operation.failure,
             proving=operation.proving,
             proof=operation.proof,
             windows=await self._store.operations.windows(operation_id),

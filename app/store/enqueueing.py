@@ -25,7 +25,8 @@ from app.store.transactions import Transaction
 class Wanted:
     """An index that somebody wants reindexed, where to, and how; as in `Operation`.
 
-    `keep`: with a kept copy for a rollback.
+    `keep`: with a kept copy for a rollback. `unexamined`: it had a live operation when it was
+    posted, so nobody has looked at it in the cluster; it gets no other one.
     """
 
     index_name: IndexName
@@ -36,6 +37,7 @@ class Wanted:
     proof_level: ProofLevel = ProofLevel.SAMPLE
     keep: bool = False
     concrete_name: IndexName | None = None
+    unexamined: bool = False
 
     @property
     def source_name(self) -> IndexName:
@@ -137,13 +139,15 @@ def _asked(want: Wanted, operation_id: str) -> dict[str, Any]:
     """What was asked for as column values."""
     columns = {**vars(want), "proof_level": want.proof_level.value}
     keep = columns.pop("keep")
+    del columns["unexamined"]
     kept = Kept(name=kept_name(want.index_name, operation_id)) if keep else None
     return {**columns, "kept": kept.model_dump() if kept else None}
 
 
 def _conflict(want: Wanted, live: _Live) -> Refused | None:
-    """An index is in use as source, as target, or by the name that a rollback gave it."""
-    if want.index_name in live.by_index or want.source_name in live.sources:
+    """An index is in use as source, as target, or by the name that a rollback gave it; or it was
+    when it was posted, and its operation has ended since."""
+    if want.unexamined or want.index_name in live.by_index or want.source_name in live.sources:
         return AlreadyInProgress(want.index_name)
     if filler := live.filler.get(want.index_name):
         return AlreadyInProgress(filler)

@@ -1,9 +1,9 @@
-"""The kinds of index that the crash run sends through, and what must have become of each."""
+"""The kinds of index that `make prove` sends through, and what must have become of each."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,12 @@ from app.domain.operation import Status
 from tests.conditions import eventually
 from tests.e2e.process import ServiceProcess
 from tests.elasticsearch import Elastic
-from tests.reindex.portrait import as_found, contents, made_anew
+from tests.reindex.portrait import Contents, as_found, contents, made_anew
+
+AWAY = 503
+"""The answer of a service without its database: what was asked for is noted or not."""
+LONG = 600.0
+"""Seconds; whoever asks has a deadline for the whole."""
 
 
 def _nothing(_es: Elastic, _name: str) -> None:
@@ -25,7 +30,8 @@ class Kind:
     `ask` is what a client does beyond the first POST, `settings` are given to the service,
     `ends_as` is the status in the end, where it is not `completed` because `ask` came too late;
     with a `copy` the old index is then kept beside the new one, and `back` means that it has the
-    name again.
+    name again. `stays`: the old index keeps its name and only its aliases move
+    (`deleteOldIndex: false`).
     """
 
     fill: Callable[[Elastic, str], None]
@@ -35,6 +41,7 @@ class Kind:
     late: bool = False
     copy: bool = False
     back: bool = False
+    stays: bool = False
     settings: dict[str, str] = field(default_factory=dict[str, str])
 
 
@@ -53,33 +60,52 @@ class Subject:
         self._found = as_found(es, name)
         self._make = made_anew(es, name)
 
-    def faults(self, status: int) -> list[str]:
-        """What is not as it should be after the end, in words; opens what is closed or blocked."""
-        allowed = {self.kind.ends_as, *([Status.COMPLETED] if self.kind.late else [])}
-        if status not in allowed:
+    def wrote(self, document_id: str, source: Any) -> None:
+        """Somebody has indexed a new document into it."""
+        written = Contents(document_id, None, 1, source)
+        self._documents = sorted([*self._documents, written], key=lambda d: (d.id, d.routing or ""))
+
+    @property
+    def size(self) -> int:
+        """How many documents it must have."""
+        return len(self._documents)
+
+    def faults(self, status: int, allowed: Collection[int] = ()) -> list[str]:
+        """What is not as it should be after the end, in words; opens what is closed or blocked.
+
+        `allowed`: how it may have ended, where that is not for its kind to say.
+        """
+        usual = {self.kind.ends_as, *([Status.COMPLETED] if self.kind.late else [])}
+        if status not in (allowed or usual):
             return [f"the operation ended with status {status}"]
         swapped = status == Status.COMPLETED or self.kind.back
-        indices, copies = self._mine(), self._copies()
+        indices, copies = self.indices(), self._copies()
         holder = self.target if swapped else self.name
         if self.kind.back:
             holder = next(iter(copies), self.target)
         kept = self.kind.copy and status == Status.COMPLETED
-        expected = {holder, *(copies if kept else ())}
+        expected = {holder, *(copies if kept else ()), *([self.name] if self.kind.stays else [])}
         if indices != expected or len(copies) != (kept or self.kind.back):
             return [f"the indices are {sorted(indices)}"]
         faults = [*self._changes(holder, swapped), *self._litter()]
         if kept:
             faults += self._unfit(*copies)
+        if self.kind.stays:
+            return [*faults, *self._left(), *self._differing(holder, holder)]
         return [*faults, *self._differing(self.name, holder)]
 
     def remove(self) -> None:
         """Takes everything of it out of the cluster, whatever state it is in."""
-        for index in self._mine():
+        indices = self.indices()
+        names = ",".join(indices)
+        if indices and self._es.request("DELETE", f"/{names}").is_success:
+            return
+        for index in indices:  # a block is in the way
             self._open_up(index)
             self._es.delete(f"/{index}")
 
     def _changes(self, holder: str, swapped: bool) -> list[str]:
-        own_name = {self.name: {"is_hidden": False}} if swapped else {}
+        own_name = {self.name: {"is_hidden": False}} if swapped and not self.kind.stays else {}
         wanted, found = {**self._aliases, **own_name}, self._es.aliases(holder)
         faults = [] if found == wanted else [f"aliases: {wanted} → {found}"]
         before = self._make if swapped else self._found
@@ -92,7 +118,9 @@ class Subject:
 
     def _litter(self) -> list[str]:
         listed = self._es.get("/_alias/.rq-*?expand_wildcards=all")
-        faults = [f"{index} still has a marker alias" for index in listed if index in self._mine()]
+        faults = [
+            f"{index} still has a marker alias" for index in listed if index in self.indices()
+        ]
         if [task for task in self._es.copy_tasks() if f"[{self.name}]" in task["description"]]:
             faults.append("a copy task still runs")
         return faults
@@ -106,6 +134,14 @@ class Subject:
             faults.append("the kept copy has aliases")
         return [*faults, *self._differing(copy, copy)]
 
+    def _left(self) -> list[str]:
+        """What is not as it was of an old index that has only given its aliases away."""
+        wanted: dict[str, Any] = {**self._found, "aliases": []}
+        found = as_found(self._es, self.name)
+        keys = [key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key)]
+        faults = [f"old index: {key}: {wanted.get(key)} → {found.get(key)}" for key in sorted(keys)]
+        return [*faults, *self._differing(self.name, self.name)]
+
     def _differing(self, name: str, holder: str) -> list[str]:
         self._open_up(holder)
         found = contents(self._es, name)
@@ -114,7 +150,8 @@ class Subject:
         lost = [d.id for d in self._documents if d not in found]
         return [f"of {len(self._documents)} documents {len(lost)} are lost or changed: {lost[:5]}"]
 
-    def _mine(self) -> set[str]:
+    def indices(self) -> set[str]:
+        """What there is of it in the cluster now."""
         own = {index for index in self._es.indices() if index in (self.name, self.target)}
         return own | self._copies()
 
@@ -122,8 +159,8 @@ class Subject:
         return {index for index in self._es.indices() if index.startswith(f"kept-{self.name}-")}
 
     def _open_up(self, index: str) -> None:
-        blocks = dict.fromkeys(f"index.blocks.{b}" for b in ("write", "read_only", "read"))
-        self._es.put(f"/{index}/_settings", blocks)
+        if blocks := self._es.blocks(index):
+            self._es.put(f"/{index}/_settings", dict.fromkeys(blocks))
         if self._es.is_closed(index):
             self._es.post(f"/{index}/_open?wait_for_active_shards=1")
 
@@ -136,6 +173,12 @@ def _plain(es: Elastic, name: str) -> None:
     es.bulk(name, [{"n": n, "text": f"routed {n}"} for n in range(60)], routing="r")
     es.bulk(name, [{"n": n, "text": f"again {n}"} for n in range(20)])
     es.delete(f"/{name}/_doc/5")
+
+
+def _many_shards(es: Elastic, name: str) -> None:
+    """Five shards of about 24 documents: two or three windows each."""
+    es.put(f"/{name}", {"settings": {"number_of_shards": 5, "number_of_replicas": 0}})
+    es.bulk(name, [{"n": n} for n in range(120)])
 
 
 def _aliased(es: Elastic, name: str) -> None:
@@ -186,8 +229,7 @@ async def _cancel(service: ServiceProcess, name: str) -> None:
         operation = await service.api.operation(name)
         if operation["status"] != Status.IN_PROGRESS:
             return
-        if operation["reindexTaskId"]:
-            await service.api.cancel(name)
+        if operation["reindexTaskId"] and await service.api.cancel(name) != AWAY:
             return
         await asyncio.sleep(0.02)
 
@@ -198,36 +240,27 @@ async def _cancel_late(service: ServiceProcess, name: str) -> None:
         operation = await service.api.operation(name)
         if operation["status"] != Status.IN_PROGRESS or operation["lastCompletedStep"] > 55:
             return
-        if operation["lastCompletedStep"] == 55:
-            await service.api.cancel(name)
+        if operation["lastCompletedStep"] == 55 and await service.api.cancel(name) != AWAY:
             return
         await asyncio.sleep(0.01)
 
 
-async def _newest(service: ServiceProcess, name: str) -> dict[str, Any]:
-    """The operation of that index as `/api/v1` has it, once it has ended."""
-    await service.api.ended(name)
-    answer = await service.client.get(f"/api/v1/operations?index={name}&order=desc&limit=1")
-    assert answer.status_code == 200, answer.text
-    (operation,) = answer.json()["operations"]
-    return operation
-
-
 async def _roll_back(service: ServiceProcess, name: str) -> None:
     """Asks for the rollback once it is completed; nothing where that was done before."""
-    operation = await _newest(service, name)
-    if operation["state"] == "completed":
+    while (operation := await service.api.newest_ended(name, LONG))["state"] == "completed":
         answer = await service.api.roll_back(operation["id"])
-        assert answer.status_code == 200, answer.text
+        if answer.status_code != AWAY:
+            assert answer.status_code == 200, answer.text
+            return
 
 
 async def _expired(service: ServiceProcess, name: str) -> None:
     """Waits until the kept copy is known to be gone."""
 
     async def gone() -> bool:
-        return (await _newest(service, name))["keptCopy"]["state"] == "removed"
+        return (await service.api.newest_ended(name, LONG))["keptCopy"]["state"] == "removed"
 
-    await eventually(gone, f"the kept copy of {name} is gone")
+    await eventually(gone, f"the kept copy of {name} is gone", LONG)
 
 
 KEPT = {"REINDEX_KEEP_OLD_INDEX": "true"}
@@ -237,7 +270,12 @@ KINDS: dict[str, Kind] = {
         _plain,
         settings={"REINDEX_WINDOW_DOCUMENTS": "25", "REINDEX_SYNCHRONOUS_DOCUMENTS": "0"},
     ),
+    "many-shards": Kind(
+        _many_shards,
+        settings={"REINDEX_WINDOW_DOCUMENTS": "12", "REINDEX_SYNCHRONOUS_DOCUMENTS": "0"},
+    ),
     "aliased": Kind(_aliased),
+    "old-stays": Kind(_aliased, stays=True),
     "closed": Kind(_small, seal=_close),
     "empty": Kind(_empty),
     "cancelled": Kind(

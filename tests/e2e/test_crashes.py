@@ -1,18 +1,22 @@
-"""A killed service goes on by itself. `make kill` tries every boundary, this is a spread."""
+"""A killed or cut off service goes on by itself: a spread of what `make prove` tries whole."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import AsyncGenerator
 
 import pytest
 
-from tests.e2e.crashes import Boundary, Crashes, boundaries
+from testbed.relay import Relay
+from tests.e2e.crashes import Crashes
 from tests.e2e.kinds import KINDS
+from tests.e2e.orders import Boundary, How, boundaries
 from tests.elasticsearch import Elastic
 
 SEED = 20
 SWAP = r"_aliases.*remove_index"
 """The request that removes the source and gives its name to the target."""
+ALIASES = "POST /_aliases"
 CLONE = "/_clone/"
 EXPIRY = r"remove_index\W+index\W+kept-"
 SWAP_BACK = r"remove_index\W+index\W+reindexed-v8-"
@@ -20,31 +24,40 @@ SWAP_BACK = r"remove_index\W+index\W+reindexed-v8-"
 
 
 @pytest.fixture
-def crashes(es: Elastic, sqlite_url: str) -> Crashes:
-    return Crashes(es, sqlite_url)
+async def crashes(es: Elastic, relay: Relay, sqlite_url: str) -> AsyncGenerator[Crashes]:
+    async with Crashes(es, relay, sqlite_url) as crashes:
+        yield crashes
 
 
-async def test_a_plain_index_survives_a_crash_at_any_request_and_commit(crashes: Crashes) -> None:
-    kind = KINDS["plain"]
-    everywhere = boundaries(await crashes.count(kind))
+@pytest.mark.parametrize(("name", "each"), [("plain", 3), ("many-shards", 2)])
+async def test_an_index_survives_a_break_at_any_request_and_commit(
+    crashes: Crashes, name: str, each: int
+) -> None:
+    kind = KINDS[name]
+    counts = await crashes.count(kind)
+    cuts = boundaries(counts, "cut", commits=False)
+    everywhere = [*boundaries(counts), *cuts]
     chosen = random.Random(SEED)
-    died = 0
-    for side in ("before", "after"):
-        of_side = [boundary for boundary in everywhere if boundary.side == side]
-        for boundary in chosen.sample(of_side, 4):
+    reached = 0
+    for how, side in [(how, side) for how in ("kill", "cut") for side in ("before", "after")]:
+        of_side = [b for b in everywhere if (b.how, b.side) == (how, side)]
+        for boundary in chosen.sample(of_side, each):
             ending = await crashes.at(kind, boundary)
             assert ending.good, ending
-            died += ending.died
-    assert died >= 6  # how often a task is asked differs, so the last requests may not come
+            reached += ending.reached
+    assert reached >= 3 * each  # how often a task is looked at differs: the last may not come
 
 
-@pytest.mark.parametrize("side", ["before", "after"])
-async def test_a_crash_at_the_swap_neither_loses_the_index_nor_swaps_twice(
-    crashes: Crashes, side: str
+@pytest.mark.parametrize("how", ["kill", "cut"])
+@pytest.mark.parametrize("name", ["aliased", "old-stays"])
+async def test_a_break_at_the_swap_neither_loses_the_index_nor_swaps_twice(
+    crashes: Crashes, name: str, how: How
 ) -> None:
-    ending = await crashes.at(KINDS["aliased"], Boundary("request", side, 1, only=SWAP))
-    assert ending.died
-    assert ending.good, ending
+    only = SWAP if name == "aliased" else ALIASES
+    for side in ("before", "after"):
+        ending = await crashes.at(KINDS[name], Boundary("request", side, 1, only, how))
+        assert ending.reached
+        assert ending.good, ending
 
 
 @pytest.mark.parametrize("side", ["before", "after"])
@@ -52,7 +65,7 @@ async def test_a_post_is_either_answered_and_kept_or_can_be_repeated(
     crashes: Crashes, side: str
 ) -> None:
     ending = await crashes.at(KINDS["empty"], Boundary("commit", side, 1))
-    assert ending.died
+    assert ending.reached
     assert ending.good, ending
 
 
@@ -61,7 +74,7 @@ async def test_a_crash_on_the_way_back_leaves_the_source_as_it_was_found(
     crashes: Crashes, name: str
 ) -> None:
     ending = await crashes.at(KINDS[name], Boundary("request", "after", 1, only=SWAP))
-    assert ending.died
+    assert ending.reached
     assert ending.good, ending
 
 
@@ -80,19 +93,24 @@ async def test_a_crash_around_a_kept_copy_neither_loses_it_nor_leaves_it_behind(
     crashes: Crashes, name: str, side: str, only: str
 ) -> None:
     ending = await crashes.at(KINDS[name], Boundary("request", side, 1, only=only))
-    assert ending.died
+    assert ending.reached
     assert ending.good, ending
 
 
-async def test_a_crash_in_a_save_on_postgresql_is_followed_by_a_take_over(
-    es: Elastic, postgres_url: str
+@pytest.mark.parametrize(
+    ("how", "side", "number"),
+    [("kill", "after", 6), ("cut", "after", 1), ("cut", "before", 4), ("cut", "after", 6)],
+)
+async def test_a_broken_save_on_postgresql_is_followed_by_a_take_over_or_a_second_look(
+    es: Elastic, relay: Relay, postgres_url: str, how: How, side: str, number: int
 ) -> None:
-    ending = await Crashes(es, postgres_url).at(KINDS["closed"], Boundary("commit", "after", 6))
-    assert ending.died
+    async with Crashes(es, relay, postgres_url) as crashes:
+        ending = await crashes.at(KINDS["closed"], Boundary("commit", side, number, how=how))
+    assert ending.reached
     assert ending.good, ending
 
 
 async def test_a_batch_killed_at_random_moments_is_completed(crashes: Crashes) -> None:
     ending = await crashes.in_a_batch(SEED, kills=4, size=5)
-    assert ending.died
+    assert ending.reached
     assert ending.good, ending

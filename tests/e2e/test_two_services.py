@@ -167,7 +167,7 @@ async def test_an_owner_that_slept_through_its_lease_saves_nothing_and_harms_not
     es.put("/sleepy", {"aliases": {"sleepy-alias": {}}})
     es.bulk("sleepy", [{"n": n} for n in range(50)])
     before = es.documents("sleepy")
-    order = {"REINDEX_TEST_KILL": moment, "REINDEX_TEST_ONLY": only, "REINDEX_TEST_SIGNAL": "STOP"}
+    order = {"REINDEX_TEST_KILL": moment, "REINDEX_TEST_ONLY": only, "REINDEX_TEST_HOW": "STOP"}
     async with two(es, postgres_url, 2, order) as (owner, standby):
         await owner.api.post_batch("sleepy")
         await is_frozen(owner)
@@ -205,7 +205,7 @@ async def test_an_owner_that_wakes_before_its_successor_has_saved_anything_saves
     es.put("/sleepy")
     es.bulk("sleepy", [{"n": n} for n in range(50)])
     before = es.documents("sleepy")
-    stop = {"REINDEX_TEST_SIGNAL": "STOP"}
+    stop = {"REINDEX_TEST_HOW": "STOP"}
     first = {**stop, "REINDEX_TEST_KILL": "request:after:2"}
     second = {
         **stop,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
 from aiohttp import web
 
-from testbed.relay import Relay, Seen
+from app.domain.state import ENDED
+from testbed.relay import Action, Relay, Seen
+from tests.conditions import PAUSE
 from tests.elasticsearch import Elastic
 from tests.reindex.midway import crawl, filled, hurry
 from tests.reindex.portrait import contents, made_anew
@@ -69,24 +72,81 @@ async def came_out_right(service: Service, es: Elastic, before: list[Any]) -> No
     assert es.copy_tasks() == []
 
 
-async def test_every_change_is_lost_once_on_its_way_there(
-    relayed: Service, relay: Relay, es: Elastic
-) -> None:
-    before = source(es)
-    lost: list[tuple[str, bytes]] = []
+async def impatient(service: Service, name: str) -> None:
+    """Has it try again at once whenever it waits, until it has ended."""
+    while (operation := await service.newest(name)) and operation["state"] not in ENDED:
+        if operation["state"] == "holding":
+            await service.client.post(f"/api/v1/operations/{operation['id']}/retry")
+        await asyncio.sleep(PAUSE)
 
-    async def lose_new_ones(request: Seen) -> web.Response | None:
-        name = change(request)
-        if name is None or (name, request.body) in lost:
-            return await relay.forward(request)
-        lost.append((name, request.body))
+
+def faults(relay: Relay) -> dict[str, Action]:
+    """What can become of a request between the service and Elasticsearch."""
+
+    def answered(status: int, body: str = "", headers: dict[str, str] | None = None) -> Action:
+        async def answer(_: Seen) -> web.Response:
+            return web.Response(status=status, text=body, content_type="text/html", headers=headers)
+
+        return answer
+
+    async def cut(_: Seen) -> None:
         return None
 
-    relay.when("*", "", lose_new_ones, None)
+    async def late(request: Seen) -> web.Response:
+        await asyncio.sleep(0.1)
+        return await relay.forward(request)
+
+    async def given_up(request: Seen) -> web.Response:
+        await relay.forward(request)
+        return web.Response(status=504, text="<html>Gateway Time-out</html>")
+
+    return {
+        "cut": cut,
+        "truncated": relay.forward_and_halve,
+        "late": late,
+        "a login page": answered(200, "<html>Please log in</html>"),
+        "redirected": answered(307, headers={"Location": f"{relay.url}/elsewhere"}),
+        "429": answered(429),
+        "502": answered(502, "<html>Bad Gateway</html>"),
+        "503": answered(503),
+        "504 though done": given_up,
+    }
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "cut",
+        "truncated",
+        "late",
+        "a login page",
+        "redirected",
+        "429",
+        "502",
+        "503",
+        "504 though done",
+    ],
+)
+async def test_every_change_meets_a_fault_once(
+    relayed: Service, relay: Relay, es: Elastic, fault: str
+) -> None:
+    before = source(es)
+    spoil, met = faults(relay)[fault], list[tuple[str, bytes]]()
+
+    async def spoil_new_ones(request: Seen) -> web.Response | None:
+        name = change(request)
+        if name is None or (name, request.body) in met:
+            return await relay.forward(request)
+        met.append((name, request.body))
+        return await spoil(request)
+
+    relay.when("*", "", spoil_new_ones, None)
     await relayed.post_batch("plain")
+    await impatient(relayed, "plain")
     await came_out_right(relayed, es, before)
-    assert {name for name, _ in lost} == set(CHANGES)
-    assert len(lost) == len(CHANGES) - 1  # the second `_refresh` of the source is not a new one
+    assert {name for name, _ in met} == set(CHANGES)
+    assert len(met) == len(CHANGES) - 1  # the second `_refresh` of the source is not a new one
+    assert not [seen for seen in relay.seen if "elsewhere" in seen.path]
 
 
 @pytest.mark.parametrize("number", range(len(CHANGES)), ids=lambda n: f"{n} {CHANGES[n]}")

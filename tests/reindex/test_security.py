@@ -453,3 +453,30 @@ async def test_the_write_block_alone_is_refused_to_a_user_who_may_not_set_it(
         answer = await service.client.post(path, json={"operations": ["blockWrite"]})
     check_envelope(answer, 403, "is unauthorized for user [guest]")
     assert es.blocks("foreign") == {}
+
+
+def all_of(folder: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in folder.iterdir())
+
+
+async def test_w07_no_key_is_made_and_no_login_is_kept(
+    login: Login, es: Elastic, tmp_path: Path
+) -> None:
+    """Completed, failed or cancelled: there is nothing that could be left behind."""
+    filled(es, "fine", 3)
+    filled(es, "strict", 3, mappings={"dynamic": False})
+    es.put("/strict/_mapping", {"dynamic": "strict"})
+    login.may("keyless", all_on("*"), TASKS)
+    keys = es.get("/_security/api_key")
+    async with login.as_user("keyless") as service:
+        names = {"indexNames": ["fine", "strict"]}
+        headers = {"Authorization": "ApiKey of-whoever-posts"}
+        answer = await service.client.post(f"{BASE}/batch", json=names, headers=headers)
+        assert len(answer.json()["enqueued"]) == 2
+        await service.completed("fine")
+        assert (await service.ended("strict"))["status"] == 2
+        assert es.get("/_security/api_key") == keys
+        written = all_of(tmp_path)
+    assert b"strict" in written
+    assert b"of-whoever-posts" not in written
+    assert WORD.encode() not in written

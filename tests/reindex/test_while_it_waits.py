@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from testbed.relay import Relay
 from tests.elasticsearch import Elastic
-from tests.reindex.midway import filled
+from tests.reindex.midway import POLL, filled
 from tests.reindex.portrait import as_found, contents, made_anew
 from tests.service import Service
 
@@ -145,3 +146,25 @@ async def test_an_alias_that_only_looks_like_a_marker_moves_along(
     await service.post_batch("plain")
     await service.completed("plain")
     assert es.aliases("reindexed-v8-plain").keys() == {"plain", ".rq-of-somebody"}
+
+
+async def test_an_operation_that_ends_during_a_post_of_its_index_is_not_followed_by_another(
+    relayed: Service, relay: Relay, es: Elastic
+) -> None:
+    """It is live when the POST begins, so nobody looks whether the index may be queued."""
+    filled(es, "ending")
+    filled(es, "other")
+    ending, looking = relay.hold("GET", POLL), relay.hold("GET", "other")
+    await relayed.post_batch("ending")
+    await relay.wait_for("GET", POLL)
+    posting = asyncio.create_task(relayed.post_batch("ending", "other"))
+    await relay.wait_for("GET", "other")
+    ending.set()
+    await relayed.completed("ending")
+    looking.set()
+    answer = await posting
+    assert [operation["indexName"] for operation in answer["enqueued"]] == ["other"]
+    (refused,) = answer["errors"]
+    assert (refused["indexName"], "already in-progress" in refused["message"]) == ("ending", True)
+    await relayed.completed("other")
+    assert (await relayed.operation("ending"))["status"] == 1

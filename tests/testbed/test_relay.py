@@ -154,6 +154,18 @@ async def test_cut_after_lets_the_server_do_it(
     assert (await client.delete("/other")).status_code == 200
 
 
+async def test_a_truncated_answer_breaks_off_after_the_server_did_it(
+    client: httpx.AsyncClient, disturber: Relay, server: TestServer
+) -> None:
+    disturber.truncate("PUT", "/index")
+    async with client.stream("PUT", "/index") as answer:
+        assert answer.status_code == 200
+        with pytest.raises(httpx.RemoteProtocolError):
+            await answer.aread()
+    assert server.app[served] == ["PUT /index"]
+    assert (await client.put("/index")).json()["method"] == "PUT"
+
+
 async def test_answers_in_the_place_of_the_server(
     client: httpx.AsyncClient, disturber: Relay, server: TestServer
 ) -> None:
