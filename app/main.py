@@ -173,7 +173,7 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Servi
         reading=Reading(store.operations, store.listing, view, surroundings, queue),
         overview=overview,
         checkup=checkup,
-        doctor=Doctor(store, view, checkup, worker),
+        doctor=Doctor(store, view, checkup, worker, pacing),
         worker=worker,
     )
 

@@ -76,7 +76,7 @@ async def _fly(flight: Flight, work: Work, cluster: Cluster) -> Outcome | None:
     await flights.look(flight, cluster)
     if halts(work.operation, flight, work.limit):
         return await halt(flight, work.limit, cluster)
-    if any(window.attempt > 1 for window in flight.waiting) and (
+    if any(window.attempt > 1 for window in flight.next_ones(work.limit)) and (
         missing := await _missing(work.operation, cluster)
     ):
         flight.trouble = missing  # each task would wait a minute for the shard
