@@ -43,7 +43,7 @@ prove: setup
 # Random posts, cancels, pauses, kills and faults, other ones than the suite's. make storm STORM_EXAMPLES=100
 storm: setup
 	@$(BIN)/python -m testbed fetch 8.19
-	STORM_EXAMPLES=$(or $(STORM_EXAMPLES),50) $(BIN)/pytest -n 0 --timeout 0 tests/e2e/test_storm.py
+	STORM_EXAMPLES=$(or $(STORM_EXAMPLES),50) $(BIN)/pytest -n 0 tests/e2e/test_storm.py
 
 # Other requests made up from the API's document than the suite's. make fuzz FUZZ_EXAMPLES=1000
 fuzz: setup

@@ -11,7 +11,14 @@ from app.domain.errors import UnknownOperation
 from app.domain.failure import FailureDetails
 from app.domain.operation import Proof, Step
 from app.domain.pace import Limit
-from app.domain.progress import FRESH_SECONDS, RECENT_SECONDS, CopyFigures, Progress, progress_of
+from app.domain.progress import (
+    FRESH_SECONDS,
+    NOTHING_TO_COPY,
+    RECENT_SECONDS,
+    CopyFigures,
+    Progress,
+    progress_of,
+)
 from app.domain.proof import Proving
 from app.domain.state import State
 from app.domain.windows import Window
@@ -22,7 +29,6 @@ from app.store.store import Store
 
 MOST_EVENTS = 500
 _RECENT = timedelta(seconds=RECENT_SECONDS + FRESH_SECONDS)
-_NOTHING_TO_COPY = CopyFigures(0, 0, 0, 0, 0, None, None)
 
 
 @dataclass(frozen=True)
@@ -110,7 +116,7 @@ def _progress(brief: Brief, figures: CopyFigures | None, now: datetime) -> Progr
         return None
     copying = brief.last_completed_step == Step.REINDEX_STARTED
     return progress_of(
-        figures or _NOTHING_TO_COPY,
+        figures or NOTHING_TO_COPY,
         brief.reindex_task_perc_complete or 0.0,
         brief.updated_at,
         now,

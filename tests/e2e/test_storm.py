@@ -42,7 +42,7 @@ from tests.elasticsearch import Elastic
 T = TypeVar("T")
 
 STORM = os.environ.get("STORM_EXAMPLES")
-EXAMPLES = int(STORM or 4)
+EXAMPLES = int(STORM or 3)
 STEPS = 25 if STORM else 15
 DATABASE = os.environ.get("STORM_DATABASE", "sqlite")
 """`sqlite` or `postgres`."""
@@ -313,6 +313,7 @@ def world(es: Elastic, request: pytest.FixtureRequest) -> Generator[World]:
         world.close()
 
 
+@pytest.mark.timeout(0 if STORM else 300)
 def test_whatever_happens_in_whatever_order_nothing_is_lost_and_all_ends(world: World) -> None:
     run_state_machine_as_test(
         lambda: Storm(world),  # pyright: ignore[reportArgumentType]
