@@ -124,6 +124,7 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Servi
         window_seconds=settings.reindex_window_seconds,
         synchronous_documents=settings.reindex_synchronous_documents,
         keep_days=settings.reindex_keep_days,
+        lost_seconds=settings.reindex_lost_target_seconds,
     )
     pacing = Pacing(store, _pace(settings), bell)
     watch = settings.reindex_health_seconds if settings.reindex_health_gate else None
@@ -142,7 +143,7 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Servi
     surroundings = Surroundings(view)
     defaults = Defaults(settings.reindex_keep_old_index, settings.reindex_proof)
     admission = Admission(store, view, surroundings, settings.reindex_prefix_major, defaults)
-    queue = Queue(store.operations, admission, bell)
+    queue = Queue(store.operations, store.wishes, admission, bell)
     worker = Worker(
         store,
         machine,
@@ -154,6 +155,7 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Servi
     errands = ErrandDesk(store.errands, bell)
     inventory = Inventory(view, surroundings, admission)
     overview = Overview(store, pacing)
+    rollback = Rollback(store, view, surroundings, bell)
     checkup = Checkup(store, overview, surroundings, worker, pacing)
     return Service(
         store=store,
@@ -162,16 +164,16 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Servi
         queue=queue,
         batches=BatchDesk(store, queue),
         batch_watch=BatchWatch(store.listing, view),
-        control=Control(store.operations, queue, bell),
+        control=Control(store, queue, rollback, bell),
         pacing=pacing,
-        rollback=Rollback(store, view, surroundings, bell),
+        rollback=rollback,
         inventory=inventory,
         planner=Planner(view, admission, inventory, errands, store.listing, pacing, limits),
         errands=errands,
         reading=Reading(store.operations, store.listing, view, surroundings, queue),
         overview=overview,
         checkup=checkup,
-        doctor=Doctor(store, view, checkup, worker),
+        doctor=Doctor(store, view, checkup, worker, pacing),
         worker=worker,
     )
 

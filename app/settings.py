@@ -70,6 +70,7 @@ class Settings(BaseSettings):
     reindex_keep_days: float = Field(default=7.0, ge=0.0, le=3650.0)
     reindex_hold_policy: Literal["wait", "skip"] = "wait"
     reindex_hold_skip_seconds: float = Field(default=60.0, ge=0.0)
+    reindex_lost_target_seconds: float = Field(default=600.0, ge=0.0)
     reindex_lease_seconds: float = Field(default=15.0, ge=1.0, le=600.0)
     reindex_log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     reindex_log_json: bool = False

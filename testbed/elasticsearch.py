@@ -120,9 +120,10 @@ class ElasticsearchServer:
         """Whether the server's process is there, also while it starts or is paused."""
         return self._process is not None and self._process.exit_status is None
 
-    def start(self) -> None:
+    def start(self, status: str = "yellow") -> None:
         """Start the server and wait until it answers; nothing if it is running.
 
+        `status`: the health that it has to reach; with shards that are lost it stays `red`.
         Downloads it first if need be. Raises StartError with the tail of the log, FetchError or
         JavaMissingError.
         """
@@ -136,7 +137,7 @@ class ElasticsearchServer:
             self._ports = self._ports or _free_ports(self._fixed_port)
             self._launch(home, java, folders)
             try:
-                self._wait_until_ready()
+                self._wait_until_ready(status)
             except _PortTakenError as error:
                 if self._fixed_port or attempt == _START_ATTEMPTS:
                     raise StartError(str(error)) from error
@@ -236,10 +237,10 @@ class ElasticsearchServer:
             working_folder=home,
         )
 
-    def _wait_until_ready(self) -> None:
+    def _wait_until_ready(self, status: str) -> None:
         deadline = time.monotonic() + START_TIMEOUT
         with httpx.Client(base_url=self.url, auth=self.auth, trust_env=False) as client:
-            while not _is_ready(client):
+            while not _is_ready(client, status):
                 if not self.running:
                     self.kill()
                     tail = _without_stacks(self.log)
@@ -267,9 +268,9 @@ def _without_stacks(log: str) -> str:
     return "\n".join(lines[-30:])
 
 
-def _is_ready(client: httpx.Client) -> bool:
+def _is_ready(client: httpx.Client, status: str) -> bool:
     with contextlib.suppress(httpx.TransportError):
-        health = client.get("/_cluster/health?wait_for_status=yellow&timeout=1s", timeout=5)
+        health = client.get(f"/_cluster/health?wait_for_status={status}&timeout=1s", timeout=5)
         return health.status_code == 200
     return False
 

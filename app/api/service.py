@@ -76,3 +76,7 @@ OperationPath = Annotated[
     str,
     Path(title="Operation", description="Its id", examples=["0b9d2f7c6e5a4d3c8b1a0f9e8d7c6b5a"]),
 ]
+BatchPath = Annotated[
+    str,
+    Path(title="Batch", description="Its id", examples=["5f0c1b2a3d4e5f60718293a4b5c6d7e8"]),
+]

@@ -47,7 +47,7 @@ def index(session: Session, name: str) -> None:
     if session.curl:
         session.print_curl(asked, then=f"then, with its id: {_example(session)}")
         return
-    found = _newest(session, name)
+    found = newest(session, name)
     raw = session.client.send(requests.operation(found.id))
     operation = session.client.understood(raw, OperationDetails)
     if session.as_json:
@@ -62,7 +62,8 @@ def _example(session: Session) -> str:
     return session.curl_of(requests.operation("ID"))
 
 
-def _newest(session: Session, name: str) -> OperationSummary:
+def newest(session: Session, name: str) -> OperationSummary:
+    """The newest operation of an index. Raises `Trouble` where there was never one."""
     found = session.client.ask(requests.newest_of(index_name(name)), OperationList).operations
     if not found:
         raise Trouble(
@@ -81,7 +82,7 @@ def watch(session: Session, name: str | None, seconds: float) -> None:
     if name is None:
         look = watching.whole_queue(client)
     else:
-        look = watching.newest_of(client, _newest(session, name).index_name)
+        look = watching.newest_of(client, newest(session, name).index_name)
     try:
         lines = watching.Lines(as_json=session.as_json)
         view = watching.follow(watching.patient(look, tell), seconds, lines)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
-from app.cli import asking, pacing, planning, submitting
-from app.cli.client import default_url
+from app.cli import asking, pacing, planning, steering, submitting
+from app.cli.options import Curl, Every, Form, OneBatch, OneIndex, Outdated, Output, Url
 from app.cli.pacing import Whose
 from app.cli.session import Session
 from app.cli.troubles import Trouble
 from app.cli.words import clean
+from app.reindex.verdicts import Action
 
 cli = typer.Typer(
     name="reindex-queue",
@@ -23,37 +23,6 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich" if sys.stdout.isatty() else None,
 )
-
-
-class Form(StrEnum):
-    TABLE = "table"
-    JSON = "json"
-
-
-Url = Annotated[
-    str,
-    typer.Option(
-        "--url",
-        envvar="REINDEX_QUEUE_URL",
-        show_envvar=False,
-        show_default=False,
-        default_factory=default_url,
-        help="The service; default: REINDEX_QUEUE_URL, else where SERVER_HOST and SERVER_PORT say, "
-        "else http://127.0.0.1:5602",
-    ),
-]
-Output = Annotated[
-    Form, typer.Option("-o", "--output", help="table for people, json as the service answers")
-]
-Curl = Annotated[
-    bool, typer.Option("--curl", help="Print the same as curl requests instead of sending it")
-]
-Outdated = Annotated[
-    bool, typer.Option("--outdated", help="All that the next major version does not open")
-]
-Every = Annotated[
-    float, typer.Option("--every", min=0.1, max=3600, help="Seconds between two lines of --watch")
-]
 
 
 @cli.callback()
@@ -163,18 +132,78 @@ def queue(
 
 @cli.command()
 def cancel(
-    index: Annotated[
-        str, typer.Argument(metavar="INDEX", help="The index whose operation is to end")
-    ],
     url: Url,
+    index: OneIndex = None,
+    batch: OneBatch = None,
     output: Output = Form.TABLE,
     curl: Curl = False,
 ) -> None:
-    """Cancels an operation.
+    """Cancels an operation, or all of a batch.
 
-    Its index will be as it was found. Possible in any state before the swap.
+    The index will be as it was found. Possible in any state before the swap.
     """
-    submitting.cancel(_session(url, output, curl), index)
+    _steer(Action.CANCEL, index, batch, _session(url, output, curl))
+
+
+@cli.command()
+def pause(
+    url: Url,
+    index: OneIndex = None,
+    batch: OneBatch = None,
+    output: Output = Form.TABLE,
+    curl: Curl = False,
+) -> None:
+    """Puts an operation, or all of a batch, aside.
+
+    What is copied stays; the queue goes on with others. Writes to an index that was begun stay
+    blocked. Exit code 1 where it is too late.
+    """
+    _steer(Action.PAUSE, index, batch, _session(url, output, curl))
+
+
+@cli.command()
+def resume(
+    url: Url,
+    index: OneIndex = None,
+    batch: OneBatch = None,
+    output: Output = Form.TABLE,
+    curl: Curl = False,
+) -> None:
+    """Lets what is paused go on where it stopped, at its old place in the queue."""
+    _steer(Action.RESUME, index, batch, _session(url, output, curl))
+
+
+@cli.command()
+def retry(
+    url: Url,
+    index: OneIndex = None,
+    batch: OneBatch = None,
+    output: Output = Form.TABLE,
+    curl: Curl = False,
+) -> None:
+    """Queues again what failed or was cancelled; what waits for something tries at once.
+
+    Exit code 1 where one was refused.
+    """
+    _steer(Action.RETRY, index, batch, _session(url, output, curl))
+
+
+@cli.command()
+def rollback(
+    url: Url,
+    index: OneIndex = None,
+    batch: OneBatch = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also where that loses documents written since")
+    ] = False,
+    output: Output = Form.TABLE,
+    curl: Curl = False,
+) -> None:
+    """Gives the old name back to the kept copy of the old index; the new index is removed.
+
+    Exit code 1 where one was refused.
+    """
+    _steer(Action.ROLL_BACK, index, batch, _session(url, output, curl), {"force": force})
 
 
 @cli.command()
@@ -269,6 +298,12 @@ def stop_everything(
 def go_on(url: Url, output: Output = Form.TABLE, curl: Curl = False) -> None:
     """Ends a stop: copies go on where they were stopped."""
     pacing.go_on(_session(url, output, curl))
+
+
+def _steer(
+    action: Action, index: str | None, batch: str | None, session: Session, body: Any = None
+) -> None:
+    steering.steer(session, action, steering.Aim(index, batch), body)
 
 
 def _session(url: str, output: Form, curl: bool) -> Session:

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 from app.domain.state import State
+from app.reindex.verdicts import Action
 
 KIBANA = "/api/upgrade_assistant/reindex"
 HEADERS = {"kbn-xsrf": "true"}
@@ -67,6 +68,15 @@ def newest_of(index: str) -> Request:
 
 def operation(operation_id: str) -> Request:
     return Request("GET", f"/api/v1/operations/{quote(operation_id, safe='')}")
+
+
+def steer(action: Action, operation_id: str, body: Any = None) -> Request:
+    path = f"/api/v1/operations/{quote(operation_id, safe='')}/{action}"
+    return Request("POST", path, body=body)
+
+
+def steer_batch(action: Action, batch_id: str, body: Any = None) -> Request:
+    return Request("POST", f"/api/v1/batches/{quote(batch_id, safe='')}/{action}", body=body)
 
 
 def outdated(after: str | None = None) -> Request:

@@ -1,4 +1,4 @@
-"""The commands that ask for a change: `submit` and `cancel`."""
+"""The command `submit`: names into the queue, and waiting for them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from app.api.v1.schemas import OperationList, OperationSummary
 from app.cli import requests, tables, views, waiting, watching
-from app.cli.session import INTERRUPTED, Session, index_name, tell
+from app.cli.session import INTERRUPTED, Session, tell
 from app.cli.troubles import Misuse, Trouble
 from app.cli.words import clean, count
 from app.domain.state import State
@@ -132,18 +132,3 @@ def _wait(session: Session, first: str) -> bool:
 def _pages(session: Session, batch_id: str, states: Sequence[State] = ()) -> list[Any]:
     pages = session.pages(states, batch_id=batch_id)
     return [operation for page in pages for operation in page["operations"]]
-
-
-def cancel(session: Session, name: str) -> None:
-    request = requests.cancel(index_name(name))
-    if session.curl:
-        session.print_curl(request)
-        return
-    answer = session.client.send(request)
-    if session.as_json:
-        session.print_json(answer)
-        return
-    tables.say(
-        f"{name} is being cancelled; its index will be as it was found. "
-        f"Look: reindex-queue status {name}"
-    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from app.api.v1.failure_schemas import FailureReport
 from app.api.v1.pace_schemas import HoursReport, PaceAnswer
 from app.api.v1.schemas import (
     DoctorAnswer,
@@ -18,7 +19,7 @@ from app.cli.tables import Row, Table, say, show, show_grid, styled
 from app.cli.words import compact, count, doing, eta, percent, speed
 from app.domain.durations import spoken
 from app.domain.sizes import spoken as size
-from app.domain.state import State
+from app.domain.state import Pending, State
 
 COLUMNS = ("index", "state", "documents", "done", "speed", "eta")
 NUMBERS = frozenset({"documents", "done", "speed", "eta"})
@@ -42,18 +43,29 @@ def why(operation: OperationSummary) -> str:
         parts.append(operation.error.message)
     if operation.hold and not operation.state.ended:
         parts.append(held(operation.hold))
-    if operation.cancel_requested and operation.state is not State.UNDOING:
-        parts.append("is being cancelled")
+    if operation.pending and operation.state not in (State.UNDOING, State.PAUSED):
+        parts.append(_PENDING[operation.pending])
+    if operation.state is State.PAUSED and operation.writes_blocked:
+        remedy = f"reindex-queue resume {operation.index_name}"
+        parts.append(f"writes to it are blocked; to go on: {remedy}")
     return "; ".join(parts)
 
 
+_PENDING = {
+    Pending.CANCELLING: "is being cancelled",
+    Pending.PAUSING: "is being paused",
+    Pending.ROLLING_BACK: "is being rolled back",
+}
+
+
 def held(hold: Held) -> str:
-    """How long it waits, when it tries again, and for what it waits."""
+    """How long it waits, how often it has tried, when it tries again, and for what it waits."""
     now = datetime.now(UTC)
     since = f"waits for {spoken((now - hold.since).total_seconds())}" if hold.since else "waits"
+    tries = f", {count(hold.attempts, 'try', 'tries')}" if hold.attempts > 1 else ""
     left = (hold.next_attempt_at - now).total_seconds() if hold.next_attempt_at else 0.0
     again = f", next try in {spoken(left)}" if left >= 1 else ""
-    return f"{since}{again}: {hold.reason}"
+    return f"{since}{tries}{again}: {hold.reason}"
 
 
 def took(operation: OperationSummary) -> str:
@@ -120,6 +132,8 @@ def details(operation: OperationDetails) -> None:
         ),
         ("proof", _proof(operation)),
         ("id", operation.id),
+        ("batch", operation.batch_id or ""),
+        *_failure(operation.failure),
     ]
     show_grid([(label, value) for label, value in facts if value])
     events = operation.events[-MOST_EVENTS:]
@@ -128,6 +142,34 @@ def details(operation: OperationDetails) -> None:
         [(_clock(e.at), f"{e.what}: {e.text}" if e.text else e.what) for e in events],
         ["dim"] * len(events),
     )
+
+
+def _failure(failure: FailureReport | None) -> list[tuple[str, str]]:
+    """What to do about it, and the documents that were refused."""
+    if failure is None:
+        return []
+    counts = ", ".join(f"{number:,} {kind}" for kind, number in failure.counts.items())
+    documents = [
+        ("document" if one.id is not None else "search", f"{one.id or ''} {one.type}: {one.reason}")
+        for one in failure.documents
+    ]
+    return [
+        ("failed while", _FAILED_WHILE[failure.step]),
+        ("what to do", failure.remedy),
+        ("refused", counts),
+        *documents,
+    ]
+
+
+_FAILED_WHILE = {
+    "prepare": "preparing",
+    "writeBlock": "blocking writes",
+    "createTarget": "creating the new index",
+    "planCopy": "planning the copy",
+    "copy": "copying and proving",
+    "restoreSettings": "restoring settings",
+    "swap": "swapping",
+}
 
 
 def _sentence(progress: ProgressReport | None) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from app.domain.kept import Kept
-from app.domain.operation import Goal, Operation, Record, Status, Step, Wish
+from app.domain.operation import LIVE, Goal, Operation, Record, Status, Step, Wish
 from app.domain.proof import ProofLevel
-from app.domain.state import State, state_of
+from app.domain.state import Pending, State, state_of
 
 
 class Brief(Record):
@@ -28,6 +28,7 @@ class Brief(Record):
     started_at: int | None
     goal: Goal
     requested: Wish
+    unblocked: bool
     reindex_task_perc_complete: float | None
     error_code: str | None
     error_message: str | None
@@ -53,3 +54,20 @@ class Brief(Record):
             started=self.started_at is not None,
             held=self.hold_reason is not None,
         )
+
+    @property
+    def writes_blocked(self) -> bool:
+        """True where it keeps its index from being written to."""
+        blocked = Step.READONLY <= self.last_completed_step < Step.ALIAS_CREATED
+        return blocked and self.status in LIVE and not self.unblocked
+
+    @property
+    def pending(self) -> Pending | None:
+        """What somebody asked for that is not done yet."""
+        if self.status not in LIVE:
+            return None
+        if self.requested is Wish.CANCEL or self.goal is Goal.CANCEL:
+            return Pending.CANCELLING
+        if self.requested is Wish.PAUSE or self.goal is Goal.PAUSE:
+            return Pending.PAUSING
+        return Pending.ROLLING_BACK if self.goal is Goal.ROLL_BACK else None

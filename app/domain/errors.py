@@ -23,11 +23,13 @@
     │   └── KeyReused              409  an Idempotency-Key with another body than before
     ├── Failure                    an operation cannot go on, and waiting will not mend it: undo
     │   ├── ClusterRefused         Elasticsearch said no; `kind` is its error type
+    │   ├── DocumentsRefused       the copy met documents that the target does not take
     │   ├── TaskCancelled          a person cancelled the copy task: so is the operation
     │   └── DocumentsDiffer        the proof failed: both indices are kept
     ├── ClusterTrouble       503   waiting may mend it: the operation holds
     │   ├── ClusterUnreachable     no answer; a change may have been applied all the same
     │   ├── ClusterBusy            429, 503, no master, snapshot, shard limit, …
+    │   ├── AnswerTooLarge         it was not read to its end
     │   ├── CredentialsRefused     401: our own user name, password or key
     │   └── NotElasticsearch       an answer, but not Elasticsearch's (proxy page, redirect)
     └── StoreTrouble         503
@@ -39,7 +41,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+from app.domain.failure import FailedDocument
 
 
 class ReindexQueueError(Exception):
@@ -210,6 +214,17 @@ class ClusterRefused(Failure):
         self.http_status = http_status
 
 
+class DocumentsRefused(Failure):
+    """`documents`: the first of them; `counts`: how many by Elasticsearch's error type."""
+
+    def __init__(
+        self, message: str, documents: Sequence[FailedDocument], counts: Mapping[str, int]
+    ) -> None:
+        super().__init__("copy_failed", message)
+        self.documents = tuple(documents)
+        self.counts = dict(counts)
+
+
 class TaskCancelled(Failure):
     """Somebody cancelled the copy task through the task API (Kibana does the same, 3.4)."""
 
@@ -235,6 +250,10 @@ class ClusterUnreachable(ClusterTrouble):
 
 class ClusterBusy(ClusterTrouble):
     code = "cluster_busy"
+
+
+class AnswerTooLarge(ClusterTrouble):
+    code = "answer_too_large"
 
 
 class CredentialsRefused(ClusterTrouble):

@@ -10,6 +10,7 @@ from typing import Any, TypedDict
 
 from pydantic import BaseModel, ConfigDict
 
+from app.domain.failure import FailureDetails
 from app.domain.kept import Kept
 from app.domain.names import IndexName
 from app.domain.pace import UNLIMITED, Allowance, Limit
@@ -137,7 +138,9 @@ class Operation(Record):
     parked, the source took writes since, and has to be recorded and compared anew. `concrete_name`:
     the index behind `index_name` where that is the alias of a kept copy, since an earlier rollback.
     `kept`: the source is cloned before the swap; `kept_until`: that clone is there, for a rollback.
-    `forced`: it is rolled back also where documents were written since.
+    `forced`: it is rolled back also where documents were written since. `failure`: the details of
+    `error_message`. `lost_since`: since then Elasticsearch says that a primary of the target is
+    lost for good.
     """
 
     id: str
@@ -164,10 +167,12 @@ class Operation(Record):
     reindex_task_perc_complete: float | None = None
     error_code: str | None = None
     error_message: str | None = None
+    failure: FailureDetails | None = None
     source: Source | None = None
     source_seq_nos: list[int] | None = None
     target_uuid: str | None = None
     leftover_uuid: str | None = None
+    lost_since: datetime | None = None
     aside: bool = False
     unblocked: bool = False
     proving: Proving | None = None
@@ -223,10 +228,12 @@ class Changes(TypedDict, total=False):
     reindex_task_perc_complete: float | None
     error_code: str | None
     error_message: str | None
+    failure: FailureDetails | None
     source: Source | None
     source_seq_nos: list[int] | None
     target_uuid: str | None
     leftover_uuid: str | None
+    lost_since: datetime | None
     aside: bool
     unblocked: bool
     proving: Proving | None
@@ -317,7 +324,7 @@ class Limits:
     many windows there are at once is a matter of the pace. A window that would take more than
     `window_seconds` is cut again before it starts; one of at most `synchronous_documents` that fits
     into one batch is copied by one request that waits for its end, without a task. A kept copy
-    stays for `keep_days`.
+    stays for `keep_days`. A target whose primary is lost is waited for for `lost_seconds`.
     """
 
     window_documents: int = 500_000
@@ -325,3 +332,4 @@ class Limits:
     window_seconds: float = 60.0
     synchronous_documents: int = 1_000
     keep_days: float = 7.0
+    lost_seconds: float = 600.0

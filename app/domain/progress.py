@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 FRESH_SECONDS = 5.0
@@ -45,6 +45,9 @@ class CopyFigures:
     primary_bytes: int = 0
     bytes_done: int = 0
     recent: Sequence[Stretch] = ()
+
+
+NOTHING_TO_COPY = CopyFigures(0, 0, 0, 0, 0, None, None)
 
 
 @dataclass(frozen=True)
@@ -132,20 +135,11 @@ def _range(
     return left / max(speeds) * (1 - doubt), left / min(speeds) * (1 + doubt)
 
 
-def together(copies: Sequence[CopyFigures], documents: int, primary_bytes: int) -> CopyFigures:
-    """Several copies as one; with so many documents and bytes more that are not begun yet."""
-    started = [copy.started_at for copy in copies if copy.started_at]
-    ended = [copy.ended_at for copy in copies if copy.ended_at]
-    over = len(ended) == len(copies) and not documents
-    return CopyFigures(
-        windows=sum(copy.windows for copy in copies),
-        windows_done=sum(copy.windows_done for copy in copies),
-        documents=sum(copy.documents for copy in copies) + documents,
-        done=sum(copy.done for copy in copies),
-        seen=sum(copy.seen for copy in copies),
-        started_at=min(started, default=None),
-        ended_at=max(ended, default=None) if over else None,
-        primary_bytes=sum(copy.primary_bytes for copy in copies) + primary_bytes,
-        bytes_done=sum(copy.bytes_done for copy in copies),
-        recent=[stretch for copy in copies for stretch in copy.recent],
+def with_more(copy: CopyFigures, documents: int, primary_bytes: int) -> CopyFigures:
+    """A copy and what is not begun yet."""
+    return replace(
+        copy,
+        documents=copy.documents + documents,
+        primary_bytes=copy.primary_bytes + primary_bytes,
+        ended_at=None if documents else copy.ended_at,
     )

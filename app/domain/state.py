@@ -28,6 +28,14 @@ class State(StrEnum):
         return self in ENDED
 
 
+class Pending(StrEnum):
+    """A wish that is being granted."""
+
+    CANCELLING = "cancelling"
+    PAUSING = "pausing"
+    ROLLING_BACK = "rollingBack"
+
+
 ENDED = (State.COMPLETED, State.FAILED, State.CANCELLED, State.ROLLED_BACK)
 """Nothing more happens to an operation in one of these."""
 LIVE = tuple(state for state in State if state not in ENDED)

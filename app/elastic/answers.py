@@ -4,10 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from app.domain import index_settings
 from app.domain.names import IndexName
+
+MOST = 2**63 - 1
+"""No number of Elasticsearch's is greater, and no database keeps a greater one."""
+
+
+def whole(value: Any) -> int:
+    """A number of documents or bytes, or a sequence number. Raises `TypeError`, `ValueError`."""
+    number = int(value)
+    if not -1 <= number <= MOST:
+        raise ValueError(number)
+    return number
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    """A JSON object. Raises `TypeError`."""
+    if not isinstance(value, dict):
+        raise TypeError("not an object")
+    return cast(dict[str, Any], value)
+
+
+def text(value: Any, most: int) -> str:
+    """A string of at most so many characters. Raises `TypeError`, `ValueError`."""
+    if not isinstance(value, str):
+        raise TypeError("not a string")
+    if len(value) > most:
+        raise ValueError(value[:most])
+    return value
 
 
 @dataclass(frozen=True)
@@ -117,6 +144,65 @@ class Looked(dict[str, IndexState]):
         return found
 
 
+def index_state(name: str, entry: Mapping[str, Any]) -> IndexState:
+    """From an entry of the cluster state. Raises `LookupError`, `TypeError` or `ValueError` where a
+    part that is read anywhere is missing or of another kind."""
+    mappings = mapping(entry.get("mappings") or {})
+    mappings = mapping(mappings.get("_doc", mappings))
+    mapping(mappings.get("_source", {}))
+    _check_depth(mappings)
+    rollovers = mapping(entry.get("rollover_info", {}))
+    for info in rollovers.values():
+        whole(mapping(info).get("time", 0))
+    settings = mapping(entry["settings"])
+    _check_settings(settings)
+    return IndexState(
+        name=name,
+        uuid=text(settings["index.uuid"], 64),
+        closed=entry["state"] == "close",
+        settings=settings,
+        aliases=tuple(text(alias, 255) for alias in _list(entry.get("aliases") or [])),
+        routing_shards=whole(entry["routing_num_shards"]),
+        system=bool(entry.get("system")),
+        rollovers=rollovers,
+        mappings=mappings,
+    )
+
+
+def _check_settings(settings: Mapping[str, Any]) -> None:
+    for key in ("index.number_of_shards", "index.version.created"):
+        whole(settings[key])
+    for key in ("index.max_result_window", "index.number_of_replicas"):
+        whole(settings.get(key) or 0)
+    plain = (*index_settings.RESTORED, *index_settings.BLOCKS, index_settings.STAMP, "index.hidden")
+    for key in plain:
+        if settings.get(key) is not None:
+            text(settings[key], 10_000)
+
+
+def _check_depth(mappings: Mapping[str, Any]) -> None:
+    """Elasticsearch nests fields 20 deep unless told otherwise (`index.mapping.depth.limit`)."""
+    level: list[Any] = [mappings]
+    depth = 0
+    while level := [value for tree in level for value in _trees_in(tree)]:
+        depth += 1
+        if depth > _DEEPEST:
+            raise ValueError(depth)
+
+
+def _trees_in(tree: Mapping[str, Any]) -> list[Any]:
+    return [value for value in tree.values() if isinstance(value, dict)]
+
+
+_DEEPEST = 300
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError("not a list")
+    return cast(list[Any], value)
+
+
 @dataclass(frozen=True)
 class Shards:
     """The `_shards` of an answer: how many were asked, answered, failed."""
@@ -128,7 +214,7 @@ class Shards:
     @classmethod
     def of(cls, answer: Mapping[str, Any]) -> Shards:
         shards = answer["_shards"]
-        return cls(int(shards["total"]), int(shards["successful"]), int(shards["failed"]))
+        return cls(whole(shards["total"]), whole(shards["successful"]), whole(shards["failed"]))
 
 
 class Document(NamedTuple):
@@ -177,7 +263,7 @@ class TaskState:
     @property
     def handled(self) -> int:
         """Documents handled so far."""
-        return sum(int(self.status.get(k) or 0) for k in _COUNTERS)
+        return sum(whole(self.status.get(k) or 0) for k in _COUNTERS)
 
 
 _COUNTERS = ("created", "updated", "deleted", "noops", "version_conflicts")
@@ -193,15 +279,14 @@ class RunningTask:
 class NodeVitals:
     """How a node does; None: it did not say. Counters grow since its start.
 
-    `heap`: the share of the heap that long-lived objects take, 0 to 1; `breaker`: that of the
-    parent breaker's limit; `pressure`: that of the memory for documents on their way in. `cpu`: of
-    the machine, 0 to 1; `searches_waiting`: in the queue of its search threads.
+    `heap`: the share of the heap that long-lived objects take, 0 to 1; `pressure`: that of the
+    memory for documents on their way in. `cpu`: of the machine, 0 to 1; `searches_waiting`: in the
+    queue of its search threads.
     """
 
     name: str
     cpu: float | None = None
     heap: float | None = None
-    breaker: float | None = None
     breaker_trips: int | None = None
     pressure: float | None = None
     pressure_rejections: int | None = None

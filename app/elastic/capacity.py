@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from app.domain.disk import Capacity, Disk, Watermark
 from app.domain.names import IndexName
-from app.elastic.answers import IndexSize
+from app.elastic.answers import IndexSize, whole
 from app.elastic.connection import Connection
 from app.elastic.paths import chunks, in_path
 from app.elastic.translation import understanding
@@ -56,8 +56,8 @@ class CapacityView:
             found = cast(dict[str, Any], answer.get("indices", {}))
             return {
                 name: IndexSize(
-                    int(entry["primaries"]["docs"]["count"]),
-                    int(entry["primaries"]["store"]["size_in_bytes"]),
+                    whole(entry["primaries"]["docs"]["count"]),
+                    whole(entry["primaries"]["store"]["size_in_bytes"]),
                 )
                 for name, entry in found.items()
                 if "docs" in entry.get("primaries", {})
@@ -123,19 +123,19 @@ def _capacity(
             node=node,
             name=str(entry["name"]),
             roles=frozenset(entry["roles"]),
-            total=int(entry["fs"]["total"]["total_in_bytes"]),
-            available=int(entry["fs"]["total"]["available_in_bytes"]),
+            total=whole(entry["fs"]["total"]["total_in_bytes"]),
+            available=whole(entry["fs"]["total"]["available_in_bytes"]),
         )
         for node, entry in cast(dict[str, Any], nodes.get("nodes", {})).items()
         if "fs" in entry and _takes_copies(entry["roles"])
     ]
-    waiting = int(health["initializing_shards"]) + int(health["unassigned_shards"])
+    waiting = whole(health["initializing_shards"]) + whole(health["unassigned_shards"])
     return Capacity(
         disks=disks,
         checked=settings.get(f"{_DISK}.threshold_enabled") != "false",
         low=_mark(settings, "low"),
         high=_mark(settings, "high"),
-        shards=int(health["active_shards"]) + waiting,
+        shards=whole(health["active_shards"]) + waiting,
         most_shards=int(settings[_SHARDS]) * len(disks),
     )
 

@@ -13,7 +13,7 @@ from app.elastic.answers import Shards, TaskState
 from app.elastic.connection import MASTER_TIMEOUT, Connection, is_missing
 from app.elastic.paths import in_path
 from app.elastic.translation import understanding
-from app.elastic.view import ClusterView
+from app.elastic.view import ClusterView, task_id
 
 _ACKNOWLEDGED = {"master_timeout": MASTER_TIMEOUT, "timeout": MASTER_TIMEOUT}
 
@@ -202,7 +202,7 @@ class Cluster(ClusterView):
             opaque_id,
         )
         with understanding("a copy that was started"):
-            return str(answer["task"])
+            return task_id(answer["task"])
 
     async def throttle(
         self, task_id: str, requests_per_second: float | None, before: float | None
@@ -235,14 +235,14 @@ class Cluster(ClusterView):
         )
         return TaskState(completed=True, status={}, response=answer, error=None)
 
-    async def cancel_task(self, task_id: str) -> None:
+    async def cancel_task(self, task: str) -> None:
         await self._change(
-            Note(what="copy task cancelled", text=task_id), "POST", f"/_tasks/{task_id}/_cancel"
+            Note(what="copy task cancelled", text=task), "POST", f"/_tasks/{task}/_cancel"
         )
 
     async def forget_tasks(self, task_ids: Sequence[str]) -> None:
         """Deletes the stored results of ended tasks. Raises nothing: they are only litter."""
-        lines = [{"delete": {"_index": ".tasks", "_id": task_id}} for task_id in task_ids]
+        lines = [{"delete": {"_index": ".tasks", "_id": task}} for task in task_ids]
         try:
             await self._connection.change("POST", "/_bulk", {"require_alias": "false"}, lines)
         except ReindexQueueError:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from app.domain.errors import ClusterBusy
 from app.domain.names import IndexName
-from app.elastic.answers import Document, Documents, Shards
+from app.elastic.answers import MOST, Document, Documents, Shards, whole
 from app.elastic.connection import Connection
 from app.elastic.paths import in_path
 from app.elastic.translation import understanding
@@ -27,7 +28,7 @@ class DocumentView:
         """Documents a search sees (nested children do not count), and the shards that answered."""
         answer = await self._connection.read(f"/{in_path(index)}/_count")
         with understanding(f"the documents of {index}"):
-            return int(answer["count"]), Shards.of(answer)
+            return whole(answer["count"]), Shards.of(answer)
 
     async def documents(
         self,
@@ -62,7 +63,7 @@ class DocumentView:
                 raise ClusterBusy(f"A shard of {index} does not answer searches now.")
             hits = answer["hits"]
             found = [_document(hit) for hit in cast(list[dict[str, Any]], hits["hits"])]
-            return Documents(found, int(hits["total"]["value"]), shards)
+            return Documents(found, whole(hits["total"]["value"]), shards)
 
     async def percentiles_of_seq_no(
         self, index: IndexName, shard: int, percents: Sequence[float]
@@ -81,8 +82,15 @@ class DocumentView:
             if Shards.of(answer).failed:
                 raise ClusterBusy(f"Shard {shard} of {index} does not answer searches now.")
             values = cast(dict[str, float | None], answer["aggregations"]["cut"]["values"])
-            return [float(value) for value in values.values() if value is not None]
+            found = [float(value) for value in values.values() if value is not None]
+            return [value for value in found if not math.isnan(value) and abs(value) <= MOST]
 
 
 def _document(hit: Mapping[str, Any]) -> Document:
-    return Document(str(hit["_id"]), hit.get("_routing"), int(hit["_version"]), hit.get("_source"))
+    routing = hit.get("_routing")
+    return Document(
+        str(hit["_id"]),
+        None if routing is None else str(routing),
+        whole(hit["_version"]),
+        hit.get("_source"),
+    )

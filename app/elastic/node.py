@@ -1,14 +1,73 @@
-"""The connection to one Elasticsearch node: no redirects, no silent repeats."""
+"""The connection to one Elasticsearch node: no redirects, no silent repeats, bounded answers."""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from types import TracebackType
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 import aiohttp
-from elastic_transport import AiohttpHttpNode, HttpHeaders
+from elastic_transport import AiohttpHttpNode, ConnectionError, HttpHeaders, TransportError
 from elastic_transport._node import NodeApiResponse
+
+from app.domain.texts import capped
+
+MOST_BYTES = 128 * 2**20
+"""Of an answer. The largest that is rightly asked for is a page of a single document, which
+Elasticsearch takes up to 100 MB."""
+
+
+class TooLarge(TransportError):
+    """An answer that was not read to its end; the client does not ask again."""
+
+
+class _Answer:
+    """What the client's node needs of an answer, of which no more than `MOST_BYTES` are read.
+
+    In the place of aiohttp's own context manager of a request, which would take all that comes.
+    """
+
+    def __init__(self, method: str, url: str, request: Any) -> None:
+        self._asked = f"{method} {capped(urlsplit(url).path, 200)}"
+        self._request = request
+
+    async def __aenter__(self) -> _Answer:
+        self._answer: aiohttp.ClientResponse = await self._request.__aenter__()
+        self.status, self.headers = self._answer.status, self._answer.headers
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._request.__aexit__(kind, error, trace)
+
+    async def read(self) -> bytes:
+        """Raises `TooLarge`."""
+        pieces: list[bytes] = []
+        size = 0
+        if (self._answer.content_length or 0) > MOST_BYTES:
+            raise self._too_large()
+        async for piece in self._answer.content.iter_any():
+            pieces.append(piece)
+            size += len(piece)
+            if size > MOST_BYTES:
+                raise self._too_large()
+        return b"".join(pieces)
+
+    def _too_large(self) -> TooLarge:
+        self._answer.close()
+        most = MOST_BYTES // 2**20
+        return TooLarge(
+            f"The answer to {self._asked} is larger than {most} MiB, so it was not read to its end."
+        )
+
+    async def release(self) -> None:
+        self._answer.release()
 
 
 class _Session:
@@ -23,7 +82,8 @@ class _Session:
         self._session._retry_connection = False  # pyright: ignore[reportPrivateUsage]
 
     def request(self, method: str, url: str, **options: Any) -> Any:
-        return self._session.request(method, url, allow_redirects=False, **options)
+        request = self._session.request(method, url, allow_redirects=False, **options)
+        return _Answer(method, url, request)
 
     async def close(self) -> None:
         await self._session.close()
@@ -37,7 +97,12 @@ class Node(AiohttpHttpNode):
     """
 
     async def perform_request(self, *args: Any, **options: Any) -> NodeApiResponse:
-        meta, body = await super().perform_request(*args, **options)
+        try:
+            meta, body = await super().perform_request(*args, **options)
+        except ConnectionError as error:
+            if error.errors and isinstance(error.errors[0], TooLarge):
+                raise error.errors[0] from None
+            raise
         headers = HttpHeaders({k: v for k, v in meta.headers.items() if k.lower() != "warning"})
         return NodeApiResponse(replace(meta, headers=headers), body)
 

@@ -20,4 +20,8 @@ class Serializer(JsonSerializer):
         try:
             return orjson.loads(data)
         except orjson.JSONDecodeError:
+            pass
+        try:
             return json.loads(data)
+        except RecursionError as error:
+            raise ValueError("it is nested too deeply") from error

@@ -18,6 +18,7 @@ from elastic_transport import (
 from elasticsearch import UnsupportedProductError
 
 from app.domain.errors import (
+    AnswerTooLarge,
     ClusterBusy,
     ClusterRefused,
     ClusterUnreachable,
@@ -25,6 +26,8 @@ from app.domain.errors import (
     NotElasticsearch,
     ReindexQueueError,
 )
+from app.domain.texts import capped
+from app.elastic.node import TooLarge
 
 CLIENT_ERRORS = (ApiError, TransportError, UnsupportedProductError)
 
@@ -51,6 +54,8 @@ _PASSING = frozenset(
 )
 """Error types that pass by themselves, whatever status they come with (7.17, 8.19, 9.4)."""
 
+MOST_OF_A_TYPE, MOST_OF_A_REASON, MOST_OF_A_FAULT = 100, 1_500, 500
+"""Characters of Elasticsearch's error type and reason, and of what a broken connection says."""
 
 _SHARD_LIMIT = re.compile(r"this action would add \[\d+\]")
 _CLUSTER_BLOCK = re.compile(r"\[\w+/\d+/cluster ")
@@ -80,7 +85,7 @@ def understanding(what: str) -> Generator[None]:
     """
     try:
         yield
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
         raise NotElasticsearch(
             f"The address in ELASTICSEARCH_HOSTS gave an answer about {what} that is not "
             "Elasticsearch's; is a proxy in between?"
@@ -100,17 +105,25 @@ def to_domain(error: Exception) -> ReindexQueueError:
             "The address in ELASTICSEARCH_HOSTS gave an answer that is not Elasticsearch's JSON; "
             "is a proxy or a login page in between?"
         )
+    if isinstance(error, TooLarge):
+        return AnswerTooLarge(error.message)
+    return _of_connection(error)
+
+
+def _of_connection(error: Exception) -> ReindexQueueError:
     if isinstance(error, ConnectionTimeout):
         return ClusterUnreachable("Elasticsearch did not answer in time.")
     if isinstance(error, TlsError):
-        return ClusterUnreachable(f"The secure connection to Elasticsearch failed: {error.message}")
+        reason = capped(error.message, MOST_OF_A_FAULT)
+        return ClusterUnreachable(f"The secure connection to Elasticsearch failed: {reason}")
     if isinstance(error, ConnectionError):
-        reason = error.message.replace(" ssl:default", "").rstrip(".")
+        reason = capped(error.message, MOST_OF_A_FAULT).replace(" ssl:default", "").rstrip(".")
         return ClusterUnreachable(
             f"Elasticsearch cannot be reached: {reason}. Check that it runs and that "
             "ELASTICSEARCH_HOSTS names it."
         )
-    return ClusterUnreachable(f"The request to Elasticsearch failed: {error}")
+    reason = capped(str(error), MOST_OF_A_FAULT)
+    return ClusterUnreachable(f"The request to Elasticsearch failed: {reason}")
 
 
 def _of_answer(error: ApiError) -> ReindexQueueError:
@@ -146,7 +159,8 @@ def _kind_and_reason(body: Any) -> tuple[str | None, str]:
     error = cast(Mapping[str, Any], body).get("error") if isinstance(body, Mapping) else None
     if isinstance(error, Mapping):
         error = cast(Mapping[str, Any], error)
-        return str(error.get("type", "unknown")), str(error.get("reason", "no reason given"))[:2000]
+        kind = capped(str(error.get("type", "unknown")), MOST_OF_A_TYPE)
+        return kind, capped(str(error.get("reason", "no reason given")), MOST_OF_A_REASON)
     if isinstance(error, str):  # the alias API and unknown routes answer with a bare sentence
-        return "error", error[:2000]
+        return "error", capped(error, MOST_OF_A_REASON)
     return None, "no reason given"

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, cast
 from urllib.parse import quote
 
-from app.domain.errors import ClusterBusy, ClusterRefused, ReindexQueueError
+from app.domain.errors import AnswerTooLarge, ClusterBusy, ClusterRefused, ReindexQueueError
 from app.domain.names import IndexName
+from app.domain.texts import capped
 from app.elastic.answers import (
-    IndexState,
     Looked,
     RunningTask,
     ShardStats,
     TaskState,
     Version,
+    index_state,
+    mapping,
+    whole,
 )
 from app.elastic.capacity import CapacityView
 from app.elastic.connection import is_missing
@@ -29,6 +33,10 @@ _NO_ALIAS = (
     "index_not_found_exception",
 )
 """How an alias is refused that can not be, to a user who sees the whole index."""
+
+_WITHOUT_REASONS = "-response.failures.cause.reason,-response.failures.cause.caused_by"
+
+_TASK_ID = re.compile(r"[\w-]{1,100}:\d{1,20}")
 
 _STATE_FIELDS = (
     "settings",
@@ -174,7 +182,8 @@ class ClusterView(VitalsView, CapacityView, ReferringView):
         with understanding("its indices"):
             answer["cluster_name"]  # an empty object does not mean that there is no such index
             indices = cast(dict[str, Any], answer.get("metadata", {}).get("indices", {}))
-            return Looked({name: _index_state(name, entry) for name, entry in indices.items()})
+            found = {name: index_state(name, mapping(entry)) for name, entry in indices.items()}
+            return Looked(found)
 
     async def look_at_all(self, names: Sequence[IndexName]) -> Looked:
         """`look` for any number of names, as many to a request as a URL holds."""
@@ -189,7 +198,8 @@ class ClusterView(VitalsView, CapacityView, ReferringView):
             f"/{in_path(index)}/_alias", {"expand_wildcards": "all"}
         )
         with understanding(f"the aliases of {index}"):
-            return dict(answer[index]["aliases"]) if index in answer else {}
+            found = mapping(answer[index]["aliases"]) if index in answer else {}
+            return {name: mapping(properties) for name, properties in found.items()}
 
     async def shard_stats(self, index: IndexName) -> dict[int, ShardStats]:
         """The primaries of `index` by number; one that is not active is missing here."""
@@ -199,29 +209,54 @@ class ClusterView(VitalsView, CapacityView, ReferringView):
         with understanding(f"the shards of {index}"):
             return _primaries(answer.get("indices", {}).get(index, {}))
 
+    async def lost_for_good(self, index: IndexName, shard: int) -> str | None:
+        """Elasticsearch's word that it finds no copy of that primary on any node, or None.
+
+        It says the same while the node that has it is away.
+        """
+        asked = {"index": index, "shard": shard, "primary": True}
+        try:
+            answer = await self._connection.read("/_cluster/allocation/explain", None, asked)
+        except ClusterRefused:  # no such shard, or no right to ask
+            return None
+        with understanding(f"the shards of {index}"):
+            if answer.get("can_allocate") != "no_valid_shard_copy":
+                return None
+            return capped(str(answer.get("allocate_explanation", "no valid shard copy")), 500)
+
     async def active_copies(self, index: IndexName) -> int:
         """Started shard copies of `index`, primaries and replicas together."""
         answer = await self._connection.read(
             f"/_cluster/health/{in_path(index)}", {"expand_wildcards": "all", "timeout": "0s"}
         )
         with understanding(f"the health of {index}"):
-            return int(answer["active_shards"])
+            return whole(answer["active_shards"])
 
-    async def task(self, task_id: str) -> TaskState | None:
+    async def task(self, task: str) -> TaskState | None:
         """The task, running or ended with a stored result; None where nobody knows it."""
+        path = f"/_tasks/{quote(task, safe=':')}"
         try:
-            answer = await self._connection.read(f"/_tasks/{quote(task_id, safe=':')}")
+            answer = await self._task(path)
         except ReindexQueueError as error:
             if is_missing(error, "resource_not_found_exception"):
                 return None
             raise
-        with understanding(f"task {task_id}"):
-            return TaskState(
+        with understanding(f"task {task}"):
+            state = TaskState(
                 completed=bool(answer["completed"]),
-                status=dict(answer["task"].get("status", {})),
-                response=dict(answer.get("response", {})),
-                error=None if answer.get("error") is None else dict(answer["error"]),
+                status=mapping(answer["task"].get("status", {})),
+                response=mapping(answer.get("response", {})),
+                error=None if answer.get("error") is None else mapping(answer["error"]),
             )
+            whole(state.handled)
+            return state
+
+    async def _task(self, path: str) -> dict[str, Any]:
+        """Where thousands of documents were refused, their reasons may be more than can be read."""
+        try:
+            return await self._connection.read(path)
+        except AnswerTooLarge:
+            return await self._connection.read(path, {"filter_path": _WITHOUT_REASONS})
 
     async def copies_running(self, opaque_prefix: str) -> list[RunningTask]:
         """Running `_reindex` tasks whose `X-Opaque-Id` starts so.
@@ -235,10 +270,20 @@ class ClusterView(VitalsView, CapacityView, ReferringView):
             raise ClusterBusy("A node did not say which tasks it runs.")
         with understanding("its tasks"):
             tasks = [
-                RunningTask(f"{t['node']}:{t['id']}", t.get("headers", {}).get("X-Opaque-Id", ""))
+                RunningTask(
+                    task_id(f"{t['node']}:{t['id']}"),
+                    str(t.get("headers", {}).get("X-Opaque-Id", "")),
+                )
                 for t in cast(list[dict[str, Any]], answer["tasks"])
             ]
         return [task for task in tasks if task.opaque_id.startswith(opaque_prefix)]
+
+
+def task_id(given: Any) -> str:
+    """`node:number`. Raises `ValueError`."""
+    if not _TASK_ID.fullmatch(str(given)):
+        raise ValueError(given)
+    return str(given)
 
 
 def _primaries(entry: dict[str, Any]) -> dict[int, ShardStats]:
@@ -248,23 +293,8 @@ def _primaries(entry: dict[str, Any]) -> dict[int, ShardStats]:
         for copy in copies:
             if copy["routing"]["primary"] and copy["routing"]["state"] == "STARTED":
                 found[int(number)] = ShardStats(
-                    int(copy["docs"]["count"]),
-                    int(copy["seq_no"]["max_seq_no"]),
-                    int(copy["store"]["size_in_bytes"]),
+                    whole(copy["docs"]["count"]),
+                    whole(copy["seq_no"]["max_seq_no"]),
+                    whole(copy["store"]["size_in_bytes"]),
                 )
     return found
-
-
-def _index_state(name: str, entry: dict[str, Any]) -> IndexState:
-    mappings = cast(dict[str, Any], entry.get("mappings") or {})
-    return IndexState(
-        name=name,
-        uuid=str(entry["settings"]["index.uuid"]),
-        closed=entry["state"] == "close",
-        settings=entry["settings"],
-        aliases=tuple(entry.get("aliases") or ()),
-        routing_shards=int(entry["routing_num_shards"]),
-        system=bool(entry.get("system")),
-        rollovers=cast(dict[str, Any], entry.get("rollover_info", {})),
-        mappings=mappings.get("_doc", mappings),
-    )

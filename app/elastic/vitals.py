@@ -19,7 +19,7 @@ _FIELDS = (
     "os.cpu.percent",
     "jvm.mem.heap_max_in_bytes",
     "jvm.mem.pools.old",
-    "breakers.parent",
+    "breakers.parent.tripped",
     "indexing_pressure.memory",
     "thread_pool.write.rejected",
     "thread_pool.search.rejected",
@@ -65,11 +65,6 @@ def _node(node: Mapping[str, Any]) -> NodeVitals:
         name=str(node.get("name", "a node")),
         cpu=None if cpu is None or cpu < 0 else cpu / 100,
         heap=_share(node, "jvm.mem.pools.old.used_in_bytes", "jvm.mem.heap_max_in_bytes"),
-        breaker=_share(
-            node,
-            "breakers.parent.estimated_size_in_bytes",
-            "breakers.parent.limit_size_in_bytes",
-        ),
         breaker_trips=_count(node, "breakers.parent.tripped"),
         pressure=_share(node, f"{pressure}.current.all_in_bytes", f"{pressure}.limit_in_bytes"),
         pressure_rejections=_sum(

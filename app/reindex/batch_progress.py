@@ -8,17 +8,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from app.domain.brief import Brief
 from app.domain.errors import ClusterRefused, ClusterTrouble
 from app.domain.names import IndexName
 from app.domain.operation import Step
-from app.domain.progress import FRESH_SECONDS, RECENT_SECONDS, Progress, progress_of, together
-from app.domain.state import LIVE, State
+from app.domain.progress import (
+    FRESH_SECONDS,
+    NOTHING_TO_COPY,
+    RECENT_SECONDS,
+    Progress,
+    progress_of,
+    with_more,
+)
+from app.domain.state import State
 from app.elastic.answers import IndexSize
 from app.elastic.view import ClusterView
 from app.store.listing import Filter, Listing
 
-MOST_LIVE = 10_000
+MOST_IN_HAND = 20
 REMEMBERED_SECONDS = 10.0
 MOST_REMEMBERED = 50
 _RECENT = timedelta(seconds=RECENT_SECONDS + FRESH_SECONDS)
@@ -44,25 +50,24 @@ class BatchWatch:
     async def progress(self, batch_id: str) -> BatchProgress:
         """Failed and cancelled operations do not count. Raises `StoreTrouble`."""
         now = datetime.now(UTC)
-        copies = await self._listing.copies_of_batch(batch_id, now - _RECENT)
-        live = await self._listing.page(Filter(LIVE, batch=batch_id), MOST_LIVE)
-        waiting = [brief.index_name for brief in live if brief.id not in copies and _waits(brief)]
+        copy = await self._listing.copy_of_batch(batch_id, now - _RECENT)
+        waiting = await self._listing.not_begun(batch_id)
         sizes = await self._sizes_of(batch_id, waiting)
-        whole = together(
-            list(copies.values()),
+        whole = with_more(
+            copy or NOTHING_TO_COPY,
             documents=sum(size.documents for size in sizes),
             primary_bytes=sum(size.primary_bytes for size in sizes),
         )
-        not_counted = len(waiting) - len(sizes)
-        moving = [brief for brief in live if brief.id in copies and _copies(brief)]
+        in_hand = await self._listing.page(Filter((State.RUNNING,), batch=batch_id), MOST_IN_HAND)
+        moving = [one for one in in_hand if one.last_completed_step == Step.REINDEX_STARTED]
         progress = progress_of(
             whole,
-            whole.done / whole.documents if whole.documents else float(not live),
-            max((brief.updated_at for brief in moving), default=now),
+            whole.done / whole.documents if whole.documents else float(not waiting),
+            max((one.updated_at for one in moving), default=now),
             now,
             moving=bool(moving),
         )
-        if not_counted:
+        if not_counted := len(waiting) - len(sizes):
             progress = replace(progress, remaining_seconds=None, remaining=None)
         return BatchProgress(progress, not_counted)
 
@@ -77,11 +82,3 @@ class BatchWatch:
                 self._known.clear()
             self._known[batch_id] = (now, sizes)
         return [sizes[name] for name in names if name in sizes]
-
-
-def _waits(brief: Brief) -> bool:
-    return brief.last_completed_step < Step.REINDEX_STARTED
-
-
-def _copies(brief: Brief) -> bool:
-    return brief.state is State.RUNNING and brief.last_completed_step == Step.REINDEX_STARTED

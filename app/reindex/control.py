@@ -1,117 +1,200 @@
-"""Steering one operation by its id. Wishes are written here, never effects."""
+"""Steering operations, one by its id or all of a batch. Wishes are written here, never effects."""
 
 from __future__ import annotations
 
-from app.domain.errors import CannotCancel, UnknownOperation, WrongState
-from app.domain.operation import BACK, Operation, Status, Step, Wish
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from app.domain.errors import (
+    CannotCancel,
+    ReindexQueueError,
+    UnknownBatch,
+    UnknownOperation,
+    WrongState,
+)
+from app.domain.operation import Goal, Operation, Status, Wish
 from app.domain.request import ReindexRequest
 from app.reindex.announcements import Bell
-from app.reindex.goals import too_late
 from app.reindex.queue import Queue
-from app.store.operations import Operations
+from app.reindex.rollback import Rollback
+from app.reindex.verdicts import Action, Objection, Verdict, objection
+from app.store.store import Store
 from app.telemetry import logger
 
 log = logger(__name__)
 
+AT_ONCE = 8
+"""Rollbacks of a batch that are looked at side by side: each asks the cluster."""
+
+_OVERTAKEN = Objection(Verdict.UNCHANGED, "The operation has changed meanwhile.")
+_BACK_ALREADY = Objection(Verdict.UNCHANGED, "It has its old index back, or is about to.")
+
+
+@dataclass(frozen=True)
+class Steered:
+    """An operation as it is afterwards, and what became of the wish: None, or why not.
+
+    `followed_by`: the operation that tries again in its place.
+    """
+
+    operation: Operation
+    objection: Objection | None
+    followed_by: str | None = None
+
+
+@dataclass
+class _Done:
+    """`changed`: ids; `followers` and `objections` by id."""
+
+    changed: set[str] = field(default_factory=set[str])
+    followers: dict[str, str] = field(default_factory=dict[str, str])
+    objections: dict[str, Objection] = field(default_factory=dict[str, Objection])
+
 
 class Control:
-    def __init__(self, operations: Operations, queue: Queue, bell: Bell) -> None:
-        self._operations = operations
+    def __init__(self, store: Store, queue: Queue, rollback: Rollback, bell: Bell) -> None:
+        self._store = store
         self._queue = queue
+        self._rollback = rollback
         self._bell = bell
 
-    async def cancel(self, operation_id: str, caller: str) -> Operation:
-        """Ends it without a swap, the source as it was found: at once where it has not begun.
+    async def one(self, action: Action, operation_id: str, caller: str) -> Operation:
+        """The operation after the wish; after a retry of one that had ended, that which follows it.
 
-        Raises `UnknownOperation`, `CannotCancel` where it has ended or has its new name already.
+        `CANCEL` ends it without a swap, the source as it was found: at once where it has not
+        begun. `PAUSE` puts it aside and frees the queue; what is copied stays, and so does the
+        write block. `RESUME` lets it go on where it stopped, at its old place. `RETRY` begins anew
+        with one that failed or was cancelled, as another operation at the queue's tail; one that
+        waits for something tries again now.
+
+        Raises `UnknownOperation`, `CannotCancel`, `WrongState`, and what a POST of it raises.
         """
-        operation = await self._find(operation_id)
-        if not operation.live:
-            raise CannotCancel(f"The operation has ended: it is {_word(operation)}.")
-        if too_late(operation):
-            raise CannotCancel("It is too late to cancel: the other index has the name already.")
-        if not await self._operations.end_waiting(operation_id, caller):
-            await self._wish(operation_id, Wish.CANCEL, caller)
-        return await self._after("cancel", operation_id)
-
-    async def pause(self, operation_id: str, caller: str) -> Operation:
-        """Puts it aside and frees the queue; what is copied stays, and so does the write block.
-
-        Raises `UnknownOperation`, `WrongState`.
-        """
-        operation = await self._find(operation_id)
-        if operation.status is Status.PAUSED:
-            return operation
-        if not operation.live or operation.goal in BACK:
-            raise WrongState(
-                f"Only an operation that is going on can be paused; {_told(operation)}"
-            )
-        if _swapped(operation):
-            raise WrongState("It is too late to pause: the new index has the name already.")
-        if not await self._operations.pause_waiting(operation_id, caller):
-            await self._wish(operation_id, Wish.PAUSE, caller)
-        return await self._after("pause", operation_id)
-
-    async def resume(self, operation_id: str, caller: str) -> Operation:
-        """Lets a paused one go on where it stopped, at its old place in the queue.
-
-        Raises `UnknownOperation`, `WrongState`.
-        """
-        operation = await self._find(operation_id)
-        if not await self._operations.resume(operation_id, caller):
-            raise WrongState(f"Only a paused operation can be resumed; {_told(operation)}")
-        return await self._after("resume", operation_id)
-
-    async def retry(self, operation_id: str, caller: str) -> Operation:
-        """One that failed or was cancelled begins anew, as another operation at the queue's tail;
-        one that waits for something tries again now.
-
-        Raises `UnknownOperation`, `WrongState`, and what a POST of its index raises.
-        """
-        operation = await self._find(operation_id)
-        if operation.status in (Status.FAILED, Status.CANCELLED):
-            request = ReindexRequest(
-                operation.index_name,
-                operation.new_index_name,
-                operation.delete_old_index,
-                operation.keeps_source,
-                operation.mode,
-                operation.kept is not None,
-                operation.proof_level,
-            )
-            return await self._queue.start(request, caller, enqueue=not operation.single)
-        if operation.status is Status.IN_PROGRESS and operation.hold_reason is not None:
-            await self._wish(operation_id, Wish.RETRY, caller)
-            return await self._after("retry", operation_id)
-        raise WrongState(
-            f"Only an operation that failed, was cancelled or waits for something can be tried "
-            f"again; {_told(operation)}"
-        )
-
-    async def _find(self, operation_id: str) -> Operation:
-        operation = await self._operations.find(operation_id)
+        operation = await self._store.operations.find(operation_id)
         if operation is None:
             raise UnknownOperation(operation_id)
-        return operation
-
-    async def _wish(self, operation_id: str, wish: Wish, caller: str) -> None:
-        if not await self._operations.wish(operation_id, wish, caller):
-            raise WrongState("The operation has ended meanwhile.")
-
-    async def _after(self, what: str, operation_id: str) -> Operation:
+        if against := objection(action, operation):
+            if against.so_already:
+                return operation
+            raise _refused(action, against)
+        if action is Action.RETRY and not operation.live:
+            return await self._queue.start(
+                _request(operation), caller, enqueue=not operation.single
+            )
+        if operation_id not in await self._write(action, [operation], caller):
+            raise _refused(action, _OVERTAKEN)
         self._bell.ring()
-        operation = await self._operations.load(operation_id)
-        log.info(f"{what}_requested", operation=operation_id, index=operation.index_name)
-        return operation
+        log.info(f"{action}_requested", operation=operation_id, index=operation.index_name)
+        return await self._store.operations.load(operation_id)
+
+    async def batch(
+        self, action: Action, batch_id: str, caller: str, *, forced: bool = False
+    ) -> list[Steered]:
+        """The same for every operation of a batch to which it can be done; each with its answer.
+
+        `forced`: of a rollback.
+
+        Raises `UnknownBatch`, `StoreTrouble`, and for a retry what a POST of a batch raises.
+        """
+        if await self._store.batches.find(batch_id) is None:
+            raise UnknownBatch(batch_id)
+        found = await self._store.operations.of_batch(batch_id)
+        if action is Action.ROLL_BACK:
+            done = await self._roll_back(found, caller, forced=forced)
+        else:
+            done = await self._all(action, found, caller)
+        self._bell.ring()
+        log.info(f"{action}_requested", batch=batch_id, changed=len(done.changed))
+        fresh = {
+            operation.id: operation for operation in await self._store.operations.of_batch(batch_id)
+        }
+        return [
+            Steered(
+                fresh.get(operation.id, operation),
+                None if operation.id in done.changed else _why(operation.id, done),
+                done.followers.get(operation.id),
+            )
+            for operation in found
+        ]
+
+    async def _all(self, action: Action, found: Sequence[Operation], caller: str) -> _Done:
+        done = _Done()
+        for operation in found:
+            if against := objection(action, operation):
+                done.objections[operation.id] = against
+        willing = [operation for operation in found if operation.id not in done.objections]
+        if action is Action.RETRY:
+            await self._begin_anew([o for o in willing if not o.live], caller, done)
+            willing = [operation for operation in willing if operation.live]
+        done.changed |= await self._write(action, willing, caller)
+        return done
+
+    async def _write(
+        self, action: Action, operations: Sequence[Operation], caller: str
+    ) -> set[str]:
+        """Writes the wish; the ids of those that it still came in time for."""
+        ids, wishes = [operation.id for operation in operations], self._store.wishes
+        if action is Action.RESUME:
+            return await wishes.resume(ids, caller)
+        if action is Action.RETRY:
+            return await wishes.leave(ids, Wish.RETRY, caller)
+        if action is Action.CANCEL:
+            wish, at_once = Wish.CANCEL, await wishes.end_waiting(ids, caller)
+        else:
+            wish, at_once = Wish.PAUSE, await wishes.pause_waiting(ids, caller)
+        rest = [operation_id for operation_id in ids if operation_id not in at_once]
+        return at_once | await wishes.leave(rest, wish, caller)
+
+    async def _begin_anew(self, ended: Sequence[Operation], caller: str, done: _Done) -> None:
+        """Queues those that have ended again, as one batch."""
+        if not ended:
+            return
+        batch = await self._queue.enqueue_batch([_request(one) for one in ended], caller)
+        followers = {operation.index_name: operation.id for operation in batch.enqueued}
+        faults = {refused.name: refused.error.message for refused in batch.refused}
+        for operation in ended:
+            if follower := followers.get(operation.index_name):
+                done.changed.add(operation.id)
+                done.followers[operation.id] = follower
+            elif fault := faults.get(operation.index_name):
+                done.objections[operation.id] = Objection(Verdict.REFUSED, fault)
+
+    async def _roll_back(self, found: Sequence[Operation], caller: str, *, forced: bool) -> _Done:
+        done, free = _Done(), asyncio.Semaphore(AT_ONCE)
+
+        async def one(operation: Operation) -> None:
+            if operation.goal is Goal.ROLL_BACK and operation.status is not Status.COMPLETED:
+                done.objections[operation.id] = _BACK_ALREADY
+                return
+            try:
+                async with free:
+                    await self._rollback.request(operation.id, caller, forced=forced)
+            except ReindexQueueError as error:
+                done.objections[operation.id] = Objection(Verdict.REFUSED, error.message)
+            else:
+                done.changed.add(operation.id)
+
+        await asyncio.gather(*map(one, found))
+        return done
 
 
-def _swapped(operation: Operation) -> bool:
-    return operation.last_completed_step >= Step.ALIAS_CREATED
+def _why(operation_id: str, done: _Done) -> Objection:
+    return done.objections.get(operation_id, _OVERTAKEN)
 
 
-def _word(operation: Operation) -> str:
-    return operation.status.name.lower().replace("_", " ")
+def _refused(action: Action, against: Objection) -> ReindexQueueError:
+    error = CannotCancel if action is Action.CANCEL else WrongState
+    return error(against.message)
 
 
-def _told(operation: Operation) -> str:
-    return f"{operation.index_name} is {_word(operation)}."
+def _request(operation: Operation) -> ReindexRequest:
+    """What was asked for then."""
+    return ReindexRequest(
+        operation.index_name,
+        operation.new_index_name,
+        operation.delete_old_index,
+        operation.keeps_source,
+        operation.mode,
+        operation.kept is not None,
+        operation.proof_level,
+    )

@@ -14,6 +14,7 @@ from app.domain.state import LIVE
 from app.elastic.answers import Version
 from app.elastic.view import ClusterView
 from app.reindex.checkup import IN_HAND, Checkup
+from app.reindex.pacing.pacing import Pacing
 from app.reindex.privileges import Need, missing
 from app.reindex.worker import Worker
 from app.store.listing import Filter
@@ -52,12 +53,18 @@ class Doctor:
     """Looks at everything; one trouble does not hide another."""
 
     def __init__(
-        self, store: Store, cluster: ClusterView, checkup: Checkup, worker: Worker
+        self,
+        store: Store,
+        cluster: ClusterView,
+        checkup: Checkup,
+        worker: Worker,
+        pacing: Pacing,
     ) -> None:
         self._store = store
         self._cluster = cluster
         self._checkup = checkup
         self._worker = worker
+        self._pacing = pacing
 
     async def examine(self) -> list[Check]:
         checks = [await self._database()]
@@ -134,10 +141,16 @@ class Doctor:
     async def _holds(self) -> list[Check]:
         try:
             in_hand = await self._store.listing.page(Filter(IN_HAND), MOST_HELD)
+            limits = await self._pacing.limits(in_hand)
+            pace = await self._pacing.service()
         except StoreTrouble as error:
             return [Check("queue", Verdict.UNKNOWN, error.message)]
-        held = [_of_hold(brief) for brief in in_hand if brief.hold_reason]
-        return held or [Check("queue", Verdict.OK, "nothing is held up")]
+        if pace.stop:
+            remedy = "To let everything go on: reindex-queue pace go-on"
+            return [Check("queue", Verdict.WARNING, pace.limit.reason, remedy)]
+        held = [_of_hold(b) for b in in_hand if b.hold_reason and not limits[b.id].closed]
+        finding = pace.limit.closed or "nothing is held up"
+        return held or [Check("queue", Verdict.OK, finding)]
 
 
 def _unknown(name: str, because: str) -> Check:

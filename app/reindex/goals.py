@@ -101,5 +101,6 @@ def cleared(changes: Changes) -> Changes:
         "hold_since": None,
         "next_attempt_at": None,
         "attempts": 0,
+        "lost_since": None,
         **changes,
     }

@@ -1,4 +1,4 @@
-"""The machine: two ordered tables, and how an operation is walked through them.
+"""The machine: how an operation is walked through the tables of its ways.
 
 Every turn takes the next entry, calls it, saves its outcome and announces it. The entries look
 before they act and never save; a process killed anywhere goes on at the same entry.
@@ -6,21 +6,19 @@ before they act and never save; a process killed anywhere goes on at the same en
 
 from __future__ import annotations
 
-import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from app.domain.errors import (
     ClusterTrouble,
-    DocumentsDiffer,
     Failure,
     LeaseLost,
     StoreTrouble,
     TaskCancelled,
 )
 from app.domain.operation import (
-    LIVE,
     Again,
     Changes,
     Done,
@@ -30,72 +28,31 @@ from app.domain.operation import (
     Note,
     Operation,
     Outcome,
-    Status,
     Step,
     Wish,
     Work,
 )
 from app.domain.pace import UNLIMITED, Limit
+from app.domain.texts import capped
 from app.domain.windows import Window
 from app.elastic.cluster import Cluster
+from app.reindex import lost_target
 from app.reindex.announcements import Bell, Ear
 from app.reindex.copying.halting import halt_before
 from app.reindex.goals import (
-    aside_notes,
     cleared,
-    end_of_way,
     granted,
-    not_back_yet,
     same_hold,
-    stay_completed,
 )
+from app.reindex.outcomes import age, backoff, crashed, ended, failed, held, hold_notes, turn_back
 from app.reindex.pacing.governor import Governor
-from app.reindex.steps.copy import copy, plan_copy
-from app.reindex.steps.create_target import create_target
-from app.reindex.steps.finish import finish
-from app.reindex.steps.keep import drop_kept
-from app.reindex.steps.restore_settings import restore_settings
-from app.reindex.steps.roll_back import ready_kept, restore_kept, swap_back
-from app.reindex.steps.source import restore_source
-from app.reindex.steps.swap import swap
-from app.reindex.steps.undo import drop_target, end_tasks
-from app.reindex.steps.write_block import write_block
+from app.reindex.ways import JOINED, StepFunction, entry
 from app.store.operations import Operations
 from app.store.role import Lease
 from app.telemetry import logger
 
 log = logger(__name__)
 
-StepFunction = Callable[[Work, Cluster], Awaitable[Outcome]]
-
-STEPS: dict[Step, StepFunction] = {
-    Step.CREATED: write_block,
-    Step.READONLY: create_target,
-    Step.NEW_INDEX_CREATED: plan_copy,
-    Step.REINDEX_STARTED: copy,
-    Step.REINDEX_COMPLETED: restore_settings,
-    Step.INDEX_SETTINGS_RESTORED: swap,
-    Step.ALIAS_CREATED: finish,
-}
-"""What is done after each completed step, in order."""
-
-JOINED = frozenset({Step.READONLY, Step.NEW_INDEX_CREATED})
-"""Completed steps that need no save of their own: the next entry begins by looking, and what it
-does may be done again. They are saved with its outcome. Before the swap there is a save, which
-brings the latest wish with it."""
-
-WAYS: dict[Goal, tuple[StepFunction, ...]] = {
-    Goal.FAIL: (end_tasks, drop_target, drop_kept, restore_source),
-    Goal.CANCEL: (end_tasks, drop_target, drop_kept, restore_source),
-    Goal.PAUSE: (end_tasks,),
-    Goal.PARK: (end_tasks, drop_kept, restore_source),
-    Goal.ROLL_BACK: (ready_kept, swap_back, restore_kept),
-}
-"""The way back, or aside, in order; `Operation.undone` counts the finished entries."""
-
-MOST_CRASHES = 3
-FOLLOW_UP_SECONDS = 600.0
-"""So long is the tidying after the swap retried before the operation is done with a warning."""
 LOOK_SECONDS = 2.0
 """How often a waiting machine looks for wishes that another service has written."""
 
@@ -187,7 +144,10 @@ class Machine:
             turn.limit = await self._governor.limit(operation)
         allowance = self._governor.allowance(operation, turn.limit)
         work = Work(operation, turn.windows, self._limits, doubt, turn.limit, allowance)
-        outcome = await self._call(work, turn.cluster)
+        outcome = await self._call(entry(operation), work, turn.cluster)
+        if isinstance(outcome, Hold) and lost_target.may_be(operation):
+            instead = partial(lost_target.instead_of, outcome)
+            outcome = await self._call(instead, work, turn.cluster)
         if isinstance(outcome, Done) and outcome.changes.get("last_completed_step") in JOINED:
             outcome = await self._join(work, outcome, turn.cluster)
         turn.doubt = isinstance(outcome, Hold)
@@ -198,7 +158,7 @@ class Machine:
         operation = work.operation.model_copy(update=dict(done.changes))
         windows = _with(work.windows, done.windows)
         next_work = replace(work, operation=operation, windows=windows, doubt=False)
-        outcome = await self._call(next_work, cluster)
+        outcome = await self._call(entry(operation), next_work, cluster)
         joined = replace(
             outcome,
             changes={**done.changes, **outcome.changes},
@@ -209,22 +169,22 @@ class Machine:
             return await self._join(work, joined, cluster)
         return joined
 
-    async def _call(self, work: Work, cluster: Cluster) -> Outcome:
+    async def _call(self, entry: StepFunction, work: Work, cluster: Cluster) -> Outcome:
         operation = work.operation
         try:
-            outcome = await _entry(operation)(work, cluster)
+            outcome = await entry(work, cluster)
         except ClusterTrouble as error:
             return Hold(error.message, backoff(operation.attempts))
         except TaskCancelled as error:
-            return _turn_back(operation, error, Goal.CANCEL)
+            return turn_back(operation, error, Goal.CANCEL)
         except Failure as error:
-            return _failed(operation, error)
+            return failed(operation, error)
         except StoreTrouble:
             raise
         except Exception as error:
             log.exception("step_crashed", operation=operation.id, index=operation.index_name)
-            return _crashed(operation, error)
-        return _ended(operation, outcome) if isinstance(outcome, Done) else outcome
+            return crashed(operation, error)
+        return ended(operation, outcome) if isinstance(outcome, Done) else outcome
 
     async def _keep(self, turn: _Turn, outcome: Outcome, lease: Lease) -> None:
         """Saves the outcome where it says something new."""
@@ -232,10 +192,11 @@ class Machine:
         changes = outcome.changes
         turn.wait = 0.0
         if isinstance(outcome, Hold):
+            outcome = replace(outcome, reason=capped(outcome.reason))
             turn.wait = outcome.retry_after
             repeated = same_hold(outcome.reason, operation.hold_reason)
-            notes = [*([] if repeated else notes), *_hold_notes(operation, outcome)]
-            changes = _held(operation, outcome)
+            notes = [*([] if repeated else notes), *hold_notes(operation, outcome)]
+            changes = held(operation, outcome)
         else:
             notes = [*notes, *outcome.notes]
             if isinstance(outcome, Again):
@@ -259,7 +220,7 @@ class Machine:
             return
         if operation.last_completed_step >= Step.ALIAS_CREATED or since is None:
             return
-        if _age(since) < self._park_after or not await self._operations.others_wait(operation):
+        if age(since) < self._park_after or not await self._operations.others_wait(operation):
             return
         note = Note(what="parking", index=operation.index_name, text=operation.hold_reason or "")
         turn.operation = await self._save(lease, operation, {"goal": Goal.PARK}, (), [note])
@@ -321,108 +282,8 @@ def _check(lease: Lease) -> None:
         raise LeaseLost
 
 
-def _entry(operation: Operation) -> StepFunction:
-    if operation.goal is Goal.FINISH:
-        return STEPS[operation.last_completed_step]
-    return WAYS[operation.goal][operation.undone]
-
-
-def _ended(operation: Operation, done: Done) -> Done:
-    """A finished entry of a way; with the last one the operation ends, or is put aside."""
-    changes: Changes = {**done.changes, "attempts": 0, "crashes": 0}
-    notes = list(done.notes)
-    if operation.goal is not Goal.FINISH:
-        changes["undone"] = operation.undone + 1
-        if changes["undone"] == len(WAYS[operation.goal]):
-            changes |= end_of_way(operation)
-            notes += aside_notes(operation)
-    if "status" in changes and changes["status"] not in LIVE:
-        changes["ended_at"] = datetime.now(UTC)
-        back = operation.goal is Goal.ROLL_BACK
-        what = "rolled back" if back else changes["status"].name.lower()
-        notes.append(Note(what=what, index=operation.index_name))
-    return replace(done, changes=changes, notes=notes)
-
-
-def _failed(operation: Operation, error: Failure) -> Outcome:
-    """Turns back before the swap; after it, and on the way back, waits and tries again."""
-    if not_back_yet(operation):
-        return _stays(operation, error)
-    if operation.goal is Goal.FINISH and operation.last_completed_step < Step.ALIAS_CREATED:
-        return _turn_back(operation, error, Goal.FAIL, keep=isinstance(error, DocumentsDiffer))
-    since = operation.hold_since
-    if operation.goal is Goal.FINISH and since and _age(since) > FOLLOW_UP_SECONDS:
-        text = f"the copy is in place, but the tidying afterwards did not succeed: {error.message}"
-        done = Done({"status": Status.COMPLETED}, notes=[Note(what="warning", text=text)])
-        return _ended(operation, done)
-    return Hold(error.message, backoff(operation.attempts))
-
-
-def _crashed(operation: Operation, error: Exception) -> Outcome:
-    """An unexpected exception: three attempts, then failed with nothing deleted.
-
-    Before the copy there is nothing to keep: the target is the empty one of the trial.
-    """
-    crashes = operation.crashes + 1
-    reason = f"unexpected {type(error).__name__}: {error}"[:500]
-    forward = operation.goal is Goal.FINISH and operation.last_completed_step < Step.ALIAS_CREATED
-    if crashes < MOST_CRASHES or not (forward or not_back_yet(operation)):
-        return Hold(reason, backoff(operation.attempts), {"crashes": crashes})
-    failure = Failure("unexpected", f"{reason}. This is a fault of Reindex Queue; see its log.")
-    if not_back_yet(operation):
-        return _stays(operation, failure)
-    copied = operation.last_completed_step >= Step.REINDEX_STARTED
-    return _turn_back(operation, failure, Goal.FAIL, keep=copied)
-
-
-def _stays(operation: Operation, error: Failure) -> Outcome:
-    """A rollback that cannot be: the operation stays completed."""
-    note = Note(what="rollback refused", index=operation.index_name, text=error.message)
-    return Again(stay_completed(), notes=[note])
-
-
-def _turn_back(operation: Operation, error: Failure, goal: Goal, *, keep: bool = False) -> Outcome:
-    changes: Changes = {
-        "goal": goal,
-        "error_code": error.code,
-        "error_message": error.message,
-        "keep_target": keep,
-        "crashes": 0,
-    }
-    note = Note(what="turned back", index=operation.index_name, text=error.message)
-    return Again(cleared(changes), notes=[note])
-
-
-def _held(operation: Operation, hold: Hold) -> Changes:
-    now = datetime.now(UTC)
-    return {
-        **hold.changes,
-        "hold_reason": hold.reason,
-        "hold_since": operation.hold_since or now,
-        "attempts": operation.attempts + 1,
-        "next_attempt_at": now + timedelta(seconds=hold.retry_after),
-    }
-
-
-def _hold_notes(operation: Operation, hold: Hold) -> list[Note]:
-    if same_hold(hold.reason, operation.hold_reason):
-        return list(hold.notes)
-    log.warning("operation_holds", operation=operation.id, reason=hold.reason)
-    return [*hold.notes, Note(what="holds", index=operation.index_name, text=hold.reason)]
-
-
 def _with(windows: tuple[Window, ...], changed: Sequence[Window]) -> tuple[Window, ...]:
     if not changed:
         return windows
     by_number = {window.number: window for window in (*windows, *changed)}
     return tuple(by_number[number] for number in sorted(by_number))
-
-
-def _age(since: datetime) -> float:
-    return (datetime.now(UTC) - since).total_seconds()
-
-
-def backoff(attempts: int) -> float:
-    """Seconds until the next try: doubling from 1 to 30, each between half and whole of that."""
-    most: float = min(30.0, 2.0 ** min(attempts, 5))
-    return most * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret

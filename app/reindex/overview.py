@@ -8,9 +8,17 @@ from datetime import UTC, datetime, timedelta
 
 from app.domain.brief import Brief
 from app.domain.errors import UnknownOperation
+from app.domain.failure import FailureDetails
 from app.domain.operation import Proof, Step
 from app.domain.pace import Limit
-from app.domain.progress import FRESH_SECONDS, RECENT_SECONDS, CopyFigures, Progress, progress_of
+from app.domain.progress import (
+    FRESH_SECONDS,
+    NOTHING_TO_COPY,
+    RECENT_SECONDS,
+    CopyFigures,
+    Progress,
+    progress_of,
+)
 from app.domain.proof import Proving
 from app.domain.state import State
 from app.domain.windows import Window
@@ -21,7 +29,6 @@ from app.store.store import Store
 
 MOST_EVENTS = 500
 _RECENT = timedelta(seconds=RECENT_SECONDS + FRESH_SECONDS)
-_NOTHING_TO_COPY = CopyFigures(0, 0, 0, 0, 0, None, None)
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,7 @@ class Whole:
     """An operation with all that is known of it; the newest `MOST_EVENTS` events."""
 
     sight: Sight
+    failure: FailureDetails | None
     proving: Proving | None
     proof: Proof | None
     windows: Sequence[Window]
@@ -85,6 +93,7 @@ class Overview:
         (sight,) = await self.sights([Brief.of(operation)])
         return Whole(
             sight=sight,
+            failure=operation.failure,
             proving=operation.proving,
             proof=operation.proof,
             windows=await self._store.operations.windows(operation_id),
@@ -107,7 +116,7 @@ def _progress(brief: Brief, figures: CopyFigures | None, now: datetime) -> Progr
         return None
     copying = brief.last_completed_step == Step.REINDEX_STARTED
     return progress_of(
-        figures or _NOTHING_TO_COPY,
+        figures or NOTHING_TO_COPY,
         brief.reindex_task_perc_complete or 0.0,
         brief.updated_at,
         now,

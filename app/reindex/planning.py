@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -33,8 +34,11 @@ from app.reindex.references import Reference, References, references_of
 from app.store.enqueueing import Wanted
 from app.store.listing import Listing
 
-MOST_TRIALS = 100
-"""Each takes the worker and the master a moment; the client waits for them."""
+TRIALS_SECONDS = 25.0
+"""So long are new indices tried out: a third of a second each on a quiet cluster."""
+NO_TIME = Trial(
+    outcome=Outcome.NOT_TRIED, text=f"not tried within {TRIALS_SECONDS:g} s: name fewer indices"
+)
 
 
 @dataclass(frozen=True)
@@ -147,17 +151,20 @@ class Planner:
         return await self._of(await self._admission.study(requests, looked))
 
     async def with_trials(self, plan: Plan, caller: str) -> Plan:
-        """The same, with the first `MOST_TRIALS` new indices made, looked at and removed."""
+        """The same, with the new indices made, looked at and removed, as many as there is time."""
         trials: dict[str, Trial] = {}
-        for one in plan.ready[:MOST_TRIALS]:
+        until = time.monotonic() + TRIALS_SECONDS
+        for one in plan.ready:
             assert one.wanted is not None
+            if time.monotonic() > until:
+                break
             try:
                 trials[one.name] = await self._try_out(one.wanted, caller)
             except ClusterBusy as error:  # nobody works, or not now: the others would wait as long
                 trials[one.name] = Trial(outcome=Outcome.NOT_TRIED, text=error.message)
                 break
         tried = [
-            one if one.blockers else replace(one, trial=trials.get(one.name))
+            one if one.blockers else replace(one, trial=trials.get(one.name, NO_TIME))
             for one in plan.indices
         ]
         return replace(plan, indices=tried)

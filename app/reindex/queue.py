@@ -15,6 +15,7 @@ from app.reindex.announcements import Bell
 from app.reindex.goals import too_late
 from app.store.enqueueing import BatchKey, Enqueued, refusal_entry
 from app.store.operations import Operations
+from app.store.wishes import Wishes
 from app.telemetry import logger
 
 log = logger(__name__)
@@ -33,8 +34,11 @@ class Batch:
 
 
 class Queue:
-    def __init__(self, operations: Operations, admission: Admission, bell: Bell) -> None:
+    def __init__(
+        self, operations: Operations, wishes: Wishes, admission: Admission, bell: Bell
+    ) -> None:
         self._operations = operations
+        self._wishes = wishes
         self._admission = admission
         self._bell = bell
 
@@ -82,8 +86,9 @@ class Queue:
             raise CannotCancel(
                 "Reindex operation is not currently waiting for reindex task to complete"
             )
-        if not await self._operations.end_waiting(operation.id, caller) and not (
-            await self._operations.wish(operation.id, Wish.CANCEL, caller)
+        ids = [operation.id]
+        if not await self._wishes.end_waiting(ids, caller) and not (
+            await self._wishes.leave(ids, Wish.CANCEL, caller)
         ):
             raise CannotCancel("Reindex operation is not in progress")
         self._bell.ring()

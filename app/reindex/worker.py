@@ -22,7 +22,8 @@ from app.elastic.cluster import Cluster
 from app.reindex.announcements import Bell, Ear
 from app.reindex.errands import is_to_be_repeated, perform
 from app.reindex.expiry import expire
-from app.reindex.machine import Machine, backoff
+from app.reindex.machine import Machine
+from app.reindex.outcomes import backoff
 from app.reindex.pacing.governor import Governor
 from app.store.role import Lease
 from app.store.store import Store

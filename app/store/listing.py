@@ -28,7 +28,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
 from app.domain.brief import Brief
-from app.domain.operation import BACK, Goal, Source, Status
+from app.domain.operation import BACK, Goal, Source, Status, Step
 from app.domain.progress import CopyFigures, Stretch
 from app.domain.queue_entry import QueueEntry
 from app.domain.state import BY_STATUS, State
@@ -127,19 +127,8 @@ class Listing:
 
         Windows that are copied now, or ended after `since`, are there one by one as well.
         """
-        return await self._copies(operation_ids, since) if operation_ids else {}
-
-    async def copies_of_batch(self, batch: str, since: datetime) -> dict[str, CopyFigures]:
-        """`copies` for the operations of a batch that have not failed or been cancelled."""
-        going = [Status.IN_PROGRESS, Status.PAUSED, Status.COMPLETED]
-        ids = select(col(OperationRow.id)).where(
-            *self._conditions(Filter(batch=batch)), _status.in_([int(status) for status in going])
-        )
-        return await self._copies(ids, since)
-
-    async def _copies(
-        self, operation_ids: Sequence[str] | Select[str], since: datetime
-    ) -> dict[str, CopyFigures]:
+        if not operation_ids:
+            return {}
         recent: dict[str, list[Stretch]] = {}
         for row in await read_rows(self._reader, _recent(operation_ids, since)):
             recent.setdefault(row.pop("operation_id"), []).append(Stretch(**row))
@@ -151,6 +140,33 @@ class Listing:
             )
             for owner, figures in by_owner.items()
         }
+
+    async def copy_of_batch(self, batch: str, since: datetime) -> CopyFigures | None:
+        """All windows of a batch added up, but for operations that failed or were cancelled; None
+        where there is none yet."""
+        going = [Status.IN_PROGRESS, Status.PAUSED, Status.COMPLETED]
+        ids = select(col(OperationRow.id)).where(
+            *self._conditions(Filter(batch=batch)), _status.in_([int(status) for status in going])
+        )
+        (sums,) = await read_rows(self._reader, _whole(ids))
+        if sums["windows"] is None:
+            return None
+        recent = await read_rows(self._reader, _recent(ids, since))
+        stretches = [Stretch(row["seen"], row["started_at"], row["ended_at"]) for row in recent]
+        return CopyFigures(**sums, recent=stretches)
+
+    async def not_begun(self, batch: str) -> list[str]:
+        """The indices of a batch that are still to be copied and are not cut into windows yet."""
+        windows = select(col(WindowRow.number)).where(
+            col(WindowRow.operation_id) == col(OperationRow.id)
+        )
+        query = select(col(OperationRow.index_name)).where(
+            *self._conditions(Filter(batch=batch)),
+            LIVE_ROWS,
+            col(OperationRow.last_completed_step) < int(Step.REINDEX_STARTED),
+            ~windows.exists(),
+        )
+        return [str(row[0]) for row in await read_tuples(self._reader, query)]
 
     def _conditions(self, wanted: Filter) -> list[ColumnElement[bool]]:
         conditions = [col(OperationRow.cluster_id) == self._cluster_id]
@@ -214,6 +230,22 @@ def _sums(operation_ids: Sequence[str] | Select[str]) -> Executable:
         .join(OperationRow, col(OperationRow.id) == col(WindowRow.operation_id))
         .where(col(WindowRow.operation_id).in_(operation_ids))
         .group_by(col(WindowRow.operation_id))
+    )
+
+
+def _whole(operation_ids: Select[str]) -> Executable:
+    """One row of the fields of `CopyFigures`, of all these operations together."""
+    summed: Any = _sums(operation_ids)
+    each = summed.subquery()
+    share = case((each.c.documents > 0, each.c.done * 1.0 / each.c.documents), else_=1.0)
+    added = ("windows", "windows_done", "documents", "done", "seen", "primary_bytes")
+    return select(
+        *(_total(each.c[name]).label(name) for name in added),
+        _total(each.c.primary_bytes * share).label("bytes_done"),
+        func.min(each.c.started_at).label("started_at"),
+        case((func.count() == func.count(each.c.ended_at), func.max(each.c.ended_at))).label(
+            "ended_at"
+        ),
     )
 
 

@@ -15,7 +15,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from app.domain.errors import Outdated
 from app.domain.names import IndexName
-from app.domain.operation import LIVE, Changes, Goal, Note, Operation, Status, Wish
+from app.domain.operation import Changes, Note, Operation, Status, Wish
 from app.domain.pace import NO_LIMIT, Pace
 from app.domain.windows import Window, WindowState
 from app.store.enqueueing import BatchKey, Enqueued, Wanted, enqueue
@@ -32,7 +32,6 @@ from app.store.transactions import TROUBLE, Transaction, Transactions, unavailab
 
 T = TypeVar("T")
 
-_LIVE = [int(status) for status in LIVE]
 _OPERATIONS = TypeAdapter(list[Operation])
 _WINDOW_KEYS = ("operation_id", "number")
 
@@ -42,8 +41,6 @@ class Operations:
         self._transactions = transactions
         self._reader = reader
         self._cluster_id = cluster_id
-
-    # --- asking
 
     async def head(self) -> Operation | None:
         """The operation of the batch queue that is next: one in hand, else the first in order.
@@ -155,6 +152,11 @@ class Operations:
         found = await self._select(select(OperationRow).where(OperationRow.id == operation_id))
         return found[0] if found else None
 
+    async def of_batch(self, batch_id: str) -> list[Operation]:
+        """All that belong to it now, by `queued_at`."""
+        query = select(OperationRow).where(col(OperationRow.batch_id) == batch_id)
+        return await self._select(query.order_by(col(OperationRow.queued_at)))
+
     async def windows(self, operation_id: str) -> tuple[Window, ...]:
         query = (
             select(WindowRow)
@@ -166,8 +168,6 @@ class Operations:
     async def _select(self, query: SelectOfScalar[OperationRow]) -> list[Operation]:
         query = query.where(col(OperationRow.cluster_id) == self._cluster_id)
         return _OPERATIONS.validate_python(await read_rows(self._reader, query))
-
-    # --- wishes, by anybody
 
     async def enqueue(
         self,
@@ -187,101 +187,6 @@ class Operations:
             )
 
         return await self._transactions.run(work)
-
-    async def end_waiting(self, operation_id: str, caller: str) -> bool:
-        """Cancels an operation that was never started; False where the worker was quicker."""
-
-        async def work(transaction: Transaction) -> bool:
-            now = transaction.now
-            ended = await transaction.session.exec(
-                update(OperationRow)
-                .where(
-                    col(OperationRow.id) == operation_id,
-                    col(OperationRow.started_at).is_(None),
-                    col(OperationRow.status).in_(_LIVE),
-                )
-                .values(
-                    status=int(Status.CANCELLED),
-                    goal=Goal.CANCEL.value,
-                    updated_at=now,
-                    ended_at=now,
-                    version=OperationRow.version + 1,
-                )
-            )
-            if ended.rowcount:
-                note = Note(what="cancelled", text="before it was started")
-                transaction.announce(caller, [note], operation_id)
-            return bool(ended.rowcount)
-
-        return await self._transactions.run(work)
-
-    async def pause_waiting(self, operation_id: str, caller: str) -> bool:
-        """Pauses an operation that was never started; False where the worker was quicker."""
-
-        async def work(transaction: Transaction) -> bool:
-            paused = await transaction.session.exec(
-                update(OperationRow)
-                .where(
-                    col(OperationRow.id) == operation_id,
-                    col(OperationRow.started_at).is_(None),
-                    col(OperationRow.status) == int(Status.IN_PROGRESS),
-                )
-                .values(
-                    status=int(Status.PAUSED),
-                    updated_at=transaction.now,
-                    version=OperationRow.version + 1,
-                )
-            )
-            if paused.rowcount:
-                note = Note(what="paused", text="before it was started; writes go on")
-                transaction.announce(caller, [note], operation_id)
-            return bool(paused.rowcount)
-
-        return await self._transactions.run(work)
-
-    async def resume(self, operation_id: str, caller: str) -> bool:
-        """Takes a paused operation back into the queue, at its old place; False if it is not."""
-
-        async def work(transaction: Transaction) -> bool:
-            resumed = await transaction.session.exec(
-                update(OperationRow)
-                .where(
-                    col(OperationRow.id) == operation_id,
-                    col(OperationRow.status) == int(Status.PAUSED),
-                )
-                .values(
-                    status=int(Status.IN_PROGRESS),
-                    requested=Wish.NONE.value,
-                    next_attempt_at=None,
-                    updated_at=transaction.now,
-                    version=OperationRow.version + 1,
-                )
-            )
-            if resumed.rowcount:
-                transaction.announce(caller, [Note(what="resumed")], operation_id)
-            return bool(resumed.rowcount)
-
-        return await self._transactions.run(work)
-
-    async def wish(self, operation_id: str, wish: Wish, caller: str) -> bool:
-        """Leaves a wish for the worker, without touching its `version`; False if it has ended.
-
-        A paused operation is woken for it.
-        """
-
-        async def work(transaction: Transaction) -> bool:
-            left = await transaction.session.exec(
-                update(OperationRow)
-                .where(col(OperationRow.id) == operation_id, col(OperationRow.status).in_(_LIVE))
-                .values(requested=wish.value, status=int(Status.IN_PROGRESS))
-            )
-            if left.rowcount:
-                transaction.announce(caller, [Note(what=f"{wish} requested")], operation_id)
-            return bool(left.rowcount)
-
-        return await self._transactions.run(work)
-
-    # --- saves, by the worker
 
     async def claim(self, token: str, operation_id: str, who: str) -> Operation | None:
         """Marks a waiting operation as started, or one that was put aside as in hand again.

@@ -21,6 +21,7 @@ from app.store.paces import Paces
 from app.store.role import FileLockRole, LeaseRole, WorkerRole
 from app.store.tables import ClusterStateRow
 from app.store.transactions import TROUBLE, Transactions, unavailable
+from app.store.wishes import Wishes
 
 
 class Store:
@@ -31,6 +32,7 @@ class Store:
         self._reader = reader
         self._transactions = Transactions(writer, cluster_id)
         self.operations = Operations(self._transactions, reader, cluster_id)
+        self.wishes = Wishes(self._transactions)
         self.kept_copies = KeptCopies(self._transactions, reader, cluster_id)
         self.batches = Batches(reader, cluster_id)
         self.errands = Errands(self._transactions, reader, cluster_id)

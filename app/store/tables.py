@@ -173,10 +173,12 @@ class OperationRow(Table, table=True):
     reindex_task_perc_complete: float | None = None
     error_code: str | None = Field(default=None, max_length=128)
     error_message: str | None = Field(default=None, sa_type=Text)
+    failure: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
     source: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
     source_seq_nos: list[int] | None = Field(default=None, sa_type=JSON_OR_NULL)
     target_uuid: str | None = Field(default=None, max_length=64)
     leftover_uuid: str | None = Field(default=None, max_length=64)
+    lost_since: datetime | None = None
     aside: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     unblocked: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     proving: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)

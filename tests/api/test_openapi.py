@@ -56,6 +56,7 @@ def test_all_routes_are_documented_with_a_summary(document: dict[str, Any]) -> N
         "GET /api/v1/operations",
         "GET /api/v1/operations/{operationId}",
         *(f"POST /api/v1/operations/{{operationId}}/{wish}" for wish in steering),
+        *(f"POST /api/v1/batches/{{batchId}}/{wish}" for wish in steering),
         *(
             f"{method} /api/v1/{owner}pace"
             for owner in ("", "batches/{batchId}/", "operations/{operationId}/")
@@ -153,6 +154,9 @@ async def test_every_command_of_the_document_is_taken_by_the_service(
         if "/api/v1/operations/" in name and not name.startswith("GET "):  # it has ended
             assert answer.status_code in (400, 409), (name, answer.text)
             assert re.search("completed|kept|ended", answer.text)
+        elif name.startswith("POST /api/v1/batches/"):
+            assert answer.status_code == 200, (name, answer.text)
+            assert answer.json()["counts"]["changed"] == 0
         elif name.endswith("/cancel"):
             assert "Reindex operation is not in progress" in answer.text
         else:

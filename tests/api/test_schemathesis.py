@@ -27,7 +27,7 @@ from testbed.elasticsearch import ElasticsearchServer
 from tests.conditions import eventually
 from tests.e2e.process import ServiceProcess
 from tests.elasticsearch import Elastic
-from tests.service import BASE, Api
+from tests.service import Api
 
 Json = dict[str, Any]
 
@@ -94,8 +94,11 @@ class Bench:
         self._es = es
         self._laid: Json = {}
         self.lay()
-        done = httpx.post(f"{self.url}{BASE}/plain", trust_env=False)
+        body = {"indices": [{"index": "plain"}]}
+        done = httpx.post(f"{self.url}/api/v1/batches", json=body, trust_env=False)
         assert done.status_code == 200, done.text
+        self.batch_id: str = done.json()["id"]
+        self.operation_id: str = done.json()["operations"][0]["id"]
         self.wait_for_the_end("plain")
 
     def an_operation(self) -> str:
@@ -149,22 +152,47 @@ def bench(elasticsearch_server: ElasticsearchServer) -> Iterator[Bench]:
 
 
 def check(case: Any, bench: Bench) -> None:
-    """Sends a made-up request and looks at the answer and at the cluster."""
+    """Sends a made-up request and looks at the answer and, where it could matter, the cluster."""
+    if "/pace" in case.path:
+        check_pace(case, bench)
+        return
     before = bench.lay()
     made_up = case.path_parameters.get("operationId")
     if isinstance(made_up, str) and len(made_up) % 2 == 0:
         case.path_parameters["operationId"] = bench.an_operation()
     response = case.call(base_url=bench.url, timeout=60)
-    if "/pace" in case.path:
-        bench.hurry()
     queued = queued_by(response) if case.method == "POST" else []
     blocked = response.status_code == 200 and "/update_index/" in case.path
-    if not queued and not blocked:
+    if response.status_code == 200 and case.path.endswith("/plan"):
+        assert lasting(bench.state()) == lasting(before), "a trial left something"
+    elif not queued and not blocked:
         assert bench.state() == before, "a refused request changed the cluster"
     for name in queued:
         bench.wait_for_the_end(name)
     unchecked = UNCHECKED_OF_BATCH if case.path.endswith("/batch") else UNCHECKED
     case.validate_response(response, excluded_checks=checks(unchecked))
+
+
+def lasting(state: Json) -> Json:
+    """What is there of every index, without how often it has been changed."""
+    kept = ("state", "settings", "mappings", "aliases")
+    return {
+        name: {key: entry[key] for key in kept}
+        for name, entry in state.get("indices", {}).items()
+        if name != ".tasks"
+    }
+
+
+def check_pace(case: Any, bench: Bench) -> None:
+    """As `check`; nothing is in the queue, so the cluster cannot notice."""
+    for name, known_id in (("operationId", bench.operation_id), ("batchId", bench.batch_id)):
+        made_up = case.path_parameters.get(name)
+        if isinstance(made_up, str) and len(made_up) % 2 == 0:
+            case.path_parameters[name] = known_id
+    response = case.call(base_url=bench.url, timeout=60)
+    if response.status_code == 200 and case.method != "GET":
+        bench.hurry()
+    case.validate_response(response, excluded_checks=checks(UNCHECKED))
 
 
 def checks(names: list[str]) -> list[Any]:

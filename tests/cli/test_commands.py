@@ -92,7 +92,8 @@ def test_a_database_that_cannot_be_used_is_one_line() -> None:
 
 
 def test_every_command_has_its_help_in_plain_text_where_there_is_no_terminal() -> None:
-    commands = ("serve", "submit", "status", "queue", "cancel", "doctor", "pace")
+    steering = ("cancel", "pause", "resume", "retry", "rollback")
+    commands = ("serve", "submit", "status", "queue", *steering, "doctor", "pace")
     for command in commands:
         code, text = run(command, "--help")
         assert code == 0

@@ -15,7 +15,7 @@ from app.domain.progress import (
     Progress,
     Stretch,
     progress_of,
-    together,
+    with_more,
 )
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -92,16 +92,12 @@ def test_the_less_is_left_the_less_it_is_doubted() -> None:
     assert late[1] / late[0] < 1.2
 
 
-def test_several_copies_and_what_is_to_come_are_one() -> None:
+def test_what_is_not_begun_yet_is_still_to_come() -> None:
     done = figures(done=4_000, windows_done=4, ended_at=after(5), primary_bytes=80, bytes_done=80)
-    half = figures(started_at=after(5), primary_bytes=40, bytes_done=20)
-    whole = together([done, half], documents=1_000, primary_bytes=10)
-    assert (whole.documents, whole.done, whole.seen) == (9_000, 6_000, 4_000)
-    assert (whole.primary_bytes, whole.bytes_done) == (130, 100)
+    whole = with_more(done, documents=1_000, primary_bytes=10)
+    assert (whole.documents, whole.done, whole.primary_bytes) == (5_000, 4_000, 90)
     assert (whole.started_at, whole.ended_at) == (START, None)
-    assert together([done], 0, 0).ended_at == after(5)
-    assert together([done], 1, 0).ended_at is None
-    assert together([], 5, 5).started_at is None
+    assert with_more(done, 0, 0) == done
 
 
 def test_what_does_not_move_has_neither_speed_nor_estimate() -> None:

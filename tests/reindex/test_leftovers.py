@@ -15,10 +15,10 @@ from tests.service import Service
 TARGET = "reindexed-v8-plain"
 
 
-async def test_a_crash_before_the_target_was_recorded_leaves_no_target(
+async def test_a_target_that_was_made_and_not_recorded_goes_with_a_cancel(
     relayed: Service, relay: Relay, es: Elastic
 ) -> None:
-    """An answer that no code expects, three times, between the creation and its save."""
+    """It is known by its stamp: no look at it succeeds between the creation and its save."""
     filled(es, "plain")
     before = as_found(es, "plain")
 
@@ -32,9 +32,11 @@ async def test_a_crash_before_the_target_was_recorded_leaves_no_target(
 
     relay.when("GET", "^/_cluster/state/metadata/plain,.*mappings$", with_odd_mappings, None)
     await relayed.post_batch("plain")
-    operation = await relayed.ended("plain")
-    assert operation["status"] == 2
-    assert "fault of Reindex Queue" in operation["errorMessage"]
+    await relayed.holds("plain", "not Elasticsearch's")
+    assert es.indices() == {"plain", TARGET}
+    assert (await relayed.parts.reading.operation("plain")).target_uuid is None
+    assert await relayed.cancel("plain") == 200
+    assert (await relayed.ended("plain"))["status"] == 4
     assert es.indices() == {"plain"}
     assert as_found(es, "plain") == before
 

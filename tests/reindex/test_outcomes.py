@@ -24,17 +24,9 @@ from app.domain.operation import (
     Wish,
 )
 from app.domain.proof import ProofLevel
+from app.reindex import outcomes
 from app.reindex.goals import granted
-from app.reindex.machine import (
-    MOST_CRASHES,
-    STEPS,
-    WAYS,
-    _crashed,  # pyright: ignore[reportPrivateUsage]
-    _ended,  # pyright: ignore[reportPrivateUsage]
-    _entry,  # pyright: ignore[reportPrivateUsage]
-    _failed,  # pyright: ignore[reportPrivateUsage]
-    backoff,
-)
+from app.reindex.ways import STEPS, WAYS, entry
 
 NOW = datetime.now(UTC)
 BEFORE_THE_SWAP = [step for step in Step if step < Step.ALIAS_CREATED]
@@ -79,23 +71,23 @@ def operation(**changed: Any) -> Operation:
 @given(st.integers(0, 10**9))
 def test_pauses_grow_to_half_a_minute_and_never_beyond(attempts: int) -> None:
     full = min(30.0, 2.0 ** min(attempts, 5))
-    assert full / 2 <= backoff(attempts) <= full
+    assert full / 2 <= outcomes.backoff(attempts) <= full
 
 
 def test_two_services_do_not_pause_in_step() -> None:
-    assert len({backoff(3) for _ in range(20)}) > 1
+    assert len({outcomes.backoff(3) for _ in range(20)}) > 1
 
 
 @pytest.mark.parametrize(("goal", "step"), list(product(Goal, Step)))
 def test_there_is_something_to_do_for_every_goal_at_every_step(goal: Goal, step: Step) -> None:
     for undone in range(len(WAYS.get(goal, [0]))):
-        entry = _entry(operation(goal=goal, last_completed_step=step, undone=undone))
-        assert entry is (STEPS[step] if goal is Goal.FINISH else WAYS[goal][undone])
+        found = entry(operation(goal=goal, last_completed_step=step, undone=undone))
+        assert found is (STEPS[step] if goal is Goal.FINISH else WAYS[goal][undone])
 
 
 @pytest.mark.parametrize("step", BEFORE_THE_SWAP)
 def test_before_the_swap_a_failure_turns_back(step: Step) -> None:
-    outcome = _failed(operation(last_completed_step=step), REFUSED)
+    outcome = outcomes.failed(operation(last_completed_step=step), REFUSED)
     assert isinstance(outcome, Again)
     assert outcome.changes.get("goal") is Goal.FAIL
     assert outcome.changes.get("keep_target") is False
@@ -106,12 +98,12 @@ def test_before_the_swap_a_failure_turns_back(step: Step) -> None:
 
 def test_differing_documents_keep_the_target() -> None:
     found = operation(last_completed_step=Step.REINDEX_STARTED)
-    outcome = _failed(found, DocumentsDiffer("9 of 10"))
+    outcome = outcomes.failed(found, DocumentsDiffer("9 of 10"))
     assert outcome.changes.get("keep_target") is True
 
 
 def test_after_the_swap_nothing_turns_back() -> None:
-    outcome = _failed(operation(last_completed_step=Step.ALIAS_CREATED), REFUSED)
+    outcome = outcomes.failed(operation(last_completed_step=Step.ALIAS_CREATED), REFUSED)
     assert isinstance(outcome, Hold)
     assert "goal" not in outcome.changes
 
@@ -119,7 +111,7 @@ def test_after_the_swap_nothing_turns_back() -> None:
 def test_tidying_that_never_succeeds_ends_as_completed_with_a_warning() -> None:
     since = NOW - timedelta(hours=1)
     found = operation(last_completed_step=Step.ALIAS_CREATED, hold_since=since)
-    outcome = _failed(found, REFUSED)
+    outcome = outcomes.failed(found, REFUSED)
     assert isinstance(outcome, Done)
     assert outcome.changes.get("status") is Status.COMPLETED
     assert outcome.changes.get("ended_at") is not None
@@ -130,18 +122,18 @@ def test_tidying_that_never_succeeds_ends_as_completed_with_a_warning() -> None:
 def test_on_the_way_back_a_failure_waits_and_tries_again(goal: Goal, step: Step) -> None:
     since = NOW - timedelta(hours=1)
     found = operation(goal=goal, last_completed_step=step, hold_since=since)
-    assert isinstance(_failed(found, REFUSED), Hold)
+    assert isinstance(outcomes.failed(found, REFUSED), Hold)
 
 
 @pytest.mark.parametrize("step", BEFORE_THE_SWAP)
 def test_the_third_crash_in_a_row_fails_and_deletes_nothing_that_was_copied(step: Step) -> None:
     found = operation(last_completed_step=step)
-    for crashes in range(1, MOST_CRASHES):
-        outcome = _crashed(found, KeyError("x"))
+    for crashes in range(1, outcomes.MOST_CRASHES):
+        outcome = outcomes.crashed(found, KeyError("x"))
         assert isinstance(outcome, Hold)
         assert outcome.changes.get("crashes") == crashes
         found = found.model_copy(update={"crashes": crashes})
-    outcome = _crashed(found, KeyError("x"))
+    outcome = outcomes.crashed(found, KeyError("x"))
     assert isinstance(outcome, Again)
     assert outcome.changes.get("goal") is Goal.FAIL
     assert outcome.changes.get("keep_target") is (step >= Step.REINDEX_STARTED)
@@ -157,7 +149,7 @@ def test_the_third_crash_in_a_row_fails_and_deletes_nothing_that_was_copied(step
     ],
 )
 def test_after_the_swap_and_on_the_way_back_a_crash_is_tried_for_ever(found: Operation) -> None:
-    outcome = _crashed(found, RuntimeError("x" * 10_000))
+    outcome = outcomes.crashed(found, RuntimeError("x" * 10_000))
     assert isinstance(outcome, Hold)
     assert len(outcome.reason) <= 500
 
@@ -166,7 +158,7 @@ def test_after_the_swap_and_on_the_way_back_a_crash_is_tried_for_ever(found: Ope
 def test_the_operation_ends_with_the_last_entry_of_the_undo_list_only(goal: Goal) -> None:
     way = WAYS[goal]
     for undone in range(len(way)):
-        ended = _ended(operation(goal=goal, undone=undone), Done())
+        ended = outcomes.ended(operation(goal=goal, undone=undone), Done())
         last = undone + 1 == len(way)
         assert ended.changes.get("undone") == undone + 1
         assert ended.changes.get("status") is (ENDS_AS[goal] if last else None)
@@ -176,7 +168,9 @@ def test_the_operation_ends_with_the_last_entry_of_the_undo_list_only(goal: Goal
 @pytest.mark.parametrize(("goal", "status"), [(Goal.PAUSE, Status.PAUSED), (Goal.PARK, None)])
 def test_an_operation_put_aside_has_not_ended(goal: Goal, status: Status | None) -> None:
     last = len(WAYS[goal]) - 1
-    ended = _ended(operation(goal=goal, undone=last, last_completed_step=40), Done()).changes
+    ended = outcomes.ended(
+        operation(goal=goal, undone=last, last_completed_step=40), Done()
+    ).changes
     assert ended.get("status") is status
     assert "ended_at" not in ended
     assert (ended.get("goal"), ended.get("undone"), ended.get("aside")) == (Goal.FINISH, 0, True)
@@ -213,10 +207,10 @@ def test_a_wish_never_turns_one_back_from_its_end(wish: Wish, goal: Goal, step: 
 
 
 def test_a_finished_step_forgets_earlier_attempts_and_crashes() -> None:
-    ended = _ended(operation(attempts=4, crashes=2), Done())
+    ended = outcomes.ended(operation(attempts=4, crashes=2), Done())
     assert (ended.changes.get("attempts"), ended.changes.get("crashes")) == (0, 0)
 
 
 def test_an_unexpected_error_is_named_as_a_fault_of_this_service() -> None:
-    outcome = _crashed(operation(crashes=MOST_CRASHES - 1), Failure("x", "y"))
+    outcome = outcomes.crashed(operation(crashes=outcomes.MOST_CRASHES - 1), Failure("x", "y"))
     assert "fault of Reindex Queue" in str(outcome.changes.get("error_message"))

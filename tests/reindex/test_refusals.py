@@ -161,26 +161,6 @@ async def test_a_lifted_write_block_fails_the_operation(
     assert es.blocks("plain") == {}
 
 
-async def test_a_target_deleted_in_mid_copy_fails_the_operation(
-    relayed: Service, relay: Relay, es: Elastic
-) -> None:
-    """The running task makes it again, with mappings of its own, and every count agrees."""
-    filled(es, "plain", 300, mappings={"properties": {"n": {"type": "keyword"}}})
-    before = as_found(es, "plain")
-    released = relay.hold("GET", POLL)
-    await relayed.post_batch("plain")
-    await relay.wait_for("GET", POLL)
-    await all_copied(es)
-    es.delete("/reindexed-v8-plain")
-    # as the running task does it, whatever its timing on this machine
-    es.post("/_reindex", {"source": {"index": "plain"}, "dest": {"index": "reindexed-v8-plain"}})
-    assert len(contents(es, "reindexed-v8-plain")) == 300
-    released.set()
-    await failed(relayed, "plain", "target reindexed-v8-plain", "made again")
-    assert as_found(es, "plain") == before
-    assert len(contents(es, "plain")) == 300
-
-
 async def test_a_target_that_is_gone_fails_the_operation(
     relayed: Service, relay: Relay, es: Elastic
 ) -> None:

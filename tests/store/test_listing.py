@@ -7,7 +7,7 @@ from itertools import product
 from typing import Any
 
 from app.domain.names import IndexName
-from app.domain.operation import Goal, Source, Status, Step
+from app.domain.operation import Changes, Goal, Source, Status, Step
 from app.domain.progress import CopyFigures, Stretch
 from app.domain.queue_entry import QueueEntry
 from app.domain.state import State, state_of
@@ -198,6 +198,42 @@ async def test_windows_are_added_up(store: Store) -> None:
         Stretch(70, AT + timedelta(seconds=2), None),
     ]
     assert await store.listing.copies([], AT) == {}
+
+
+async def test_a_batch_is_added_up_with_bytes_in_step_and_knows_what_is_not_begun(
+    store: Store,
+) -> None:
+    lease = await lease_of(store)
+    names = ["half", "over", "failed", "waits"]
+    posted = await enqueue(store, *names)
+    batch = posted.batch_id
+    assert batch is not None
+    assert await store.listing.copy_of_batch(batch, AT) is None
+    assert sorted(await store.listing.not_begun(batch)) == sorted(names)
+    large = SOURCE.model_copy(update={"primary_bytes": 30_000_000_000_000})
+    going: Changes = {"source": large, "last_completed_step": Step.REINDEX_STARTED}
+    half = [window(0, WindowState.DONE, 5_000_000_000, 0), window(1, WindowState.PLANNED, 10, 0)]
+    ended: dict[str, Changes] = {
+        "half": going,
+        "over": {**going, "status": Status.COMPLETED},
+        "failed": {**going, "status": Status.FAILED},
+    }
+    for operation in posted.operations[:3]:
+        claimed = await store.operations.claim(lease.token, operation.id, "worker")
+        assert claimed is not None
+        windows = half[:1] if operation.index_name == "over" else half
+        changes = ended[operation.index_name]
+        await store.operations.save(lease.token, claimed, changes, windows, (), "worker")
+    figures = await store.listing.copy_of_batch(batch, AT)
+    assert figures is not None
+    assert (figures.windows, figures.windows_done) == (3, 2)
+    assert (figures.documents, figures.done) == (10_000_000_010, 10_000_000_000)
+    assert figures.primary_bytes == 60_000_000_000_000
+    assert 59_990_000_000_000 < figures.bytes_done < figures.primary_bytes
+    assert (figures.started_at, figures.ended_at) == (AT, None)
+    assert await store.listing.not_begun(batch) == ["waits"]
+    one = (await store.listing.copies([posted.operations[0].id], AT))[posted.operations[0].id]
+    assert 29_990_000_000_000 < one.bytes_done < one.primary_bytes == 30_000_000_000_000
 
 
 async def test_a_page_reads_no_column_that_a_list_does_not_show(

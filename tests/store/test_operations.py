@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from app.domain.errors import Outdated
+from app.domain.failure import FailedDocument, FailureClass, FailureDetails
 from app.domain.kept import Kept
 from app.domain.names import IndexName
 from app.domain.operation import (
@@ -58,6 +59,14 @@ EVERYTHING = Changes(
     goal=Goal.FAIL,
     undone=2,
     keep_target=True,
+    failure=FailureDetails(
+        kind=FailureClass.DOCUMENTS,
+        step="copy",
+        remedy="mend them",
+        documents=[FailedDocument(id=None, type="type", reason="reason")],
+        counts={"type": 1},
+    ),
+    lost_since=AT,
     reindex_task_id="node:1",
     reindex_task_perc_complete=0.25,
     error_code="code",
@@ -171,18 +180,18 @@ async def test_a_started_operation_is_not_claimed_again(store: Store) -> None:
 async def test_a_cancelled_operation_is_not_claimed(store: Store) -> None:
     lease = await lease_of(store)
     waiting = await enqueued(store, "a")
-    assert await store.operations.end_waiting(waiting.id, "caller")
+    assert await store.wishes.end_waiting([waiting.id], "caller")
     assert await store.operations.claim(lease.token, waiting.id, "worker") is None
     cancelled = await store.operations.load(waiting.id)
     assert cancelled.status is Status.CANCELLED
     assert cancelled.started_at is None
     assert cancelled.ended_at is not None
-    assert not await store.operations.end_waiting(waiting.id, "caller")
+    assert not await store.wishes.end_waiting([waiting.id], "caller")
 
 
 async def test_a_started_operation_is_not_ended_from_outside(store: Store) -> None:
     claimed = await started(store, await lease_of(store), "a")
-    assert not await store.operations.end_waiting(claimed.id, "caller")
+    assert not await store.wishes.end_waiting([claimed.id], "caller")
     assert await store.operations.load(claimed.id) == claimed
 
 
@@ -193,15 +202,15 @@ async def test_of_claim_and_cancellation_exactly_one_wins(open_store: OpenStore)
     order = random.Random(1)
     for operation in operations:
         claim = worker.operations.claim(lease.token, operation.id, "worker")
-        cancel = api.operations.end_waiting(operation.id, "caller")
+        cancel = api.wishes.end_waiting([operation.id], "caller")
         if order.random() < 0.5:
             claimed, cancelled = await asyncio.gather(claim, cancel)
         else:
             cancelled, claimed = await asyncio.gather(cancel, claim)
-        assert (claimed is not None) is not cancelled
+        assert (claimed is None) is bool(cancelled)
         now = await api.operations.load(operation.id)
-        assert (now.started_at is None) is cancelled
-        assert (now.status is Status.CANCELLED) is cancelled
+        assert (now.started_at is None) is bool(cancelled)
+        assert (now.status is Status.CANCELLED) is bool(cancelled)
         assert now.version == 1
         events = [event.what for event in await api.events.of_operation(operation.id)]
         assert events == ["queued", "cancelled" if cancelled else "started"]
@@ -213,7 +222,7 @@ async def test_of_claim_and_cancellation_exactly_one_wins(open_store: OpenStore)
 async def test_a_wish_does_not_disturb_the_worker(store: Store) -> None:
     lease = await lease_of(store)
     claimed = await started(store, lease, "a")
-    assert await store.operations.wish(claimed.id, Wish.CANCEL, "caller")
+    assert await store.wishes.leave([claimed.id], Wish.CANCEL, "caller")
     wished = await store.operations.load(claimed.id)
     assert wished == claimed.model_copy(update={"requested": Wish.CANCEL})
     after = await saved(store, lease, claimed, {"attempts": 1})
@@ -223,7 +232,7 @@ async def test_a_wish_does_not_disturb_the_worker(store: Store) -> None:
 
 async def test_a_wish_for_an_ended_operation_is_refused(store: Store) -> None:
     operation = await ended(store, await lease_of(store), "a", {})
-    assert not await store.operations.wish(operation.id, Wish.CANCEL, "caller")
+    assert not await store.wishes.leave([operation.id], Wish.CANCEL, "caller")
     assert await store.operations.load(operation.id) == operation
 
 

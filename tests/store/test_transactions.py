@@ -104,7 +104,7 @@ async def test_work_that_fails_leaves_nothing(store: Store, transactions: Transa
     with pytest.raises(ZeroDivisionError):
         await transactions.run(work)
     assert await store.events.after(0) == before
-    await store.operations.wish(operation.id, Wish.CANCEL, "caller")
+    await store.wishes.leave([operation.id], Wish.CANCEL, "caller")
     assert [event.number for event in await store.events.after(0)] == [1, 2]
 
 

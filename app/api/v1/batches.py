@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Header
 
-from app.api.service import Caller, Current
+from app.api.service import BatchPath, Caller, Current
 from app.api.v1 import documented
 from app.api.v1.bodies import NewBatch
 from app.api.v1.examples import BATCH_BODIES
@@ -47,7 +47,7 @@ async def post_batch(
 
 
 @router.get("/{batchId}", summary="Get a batch", responses=documented.BATCH)
-async def get_batch(batchId: str, service: Current) -> BatchReport:
+async def get_batch(batchId: BatchPath, service: Current) -> BatchReport:
     """How many of its operations are in each state, and how far they are together; they are listed
     by `GET /api/v1/operations?batch=…`."""
     record, counts = await service.batches.find(batchId)

@@ -81,8 +81,8 @@ class WantedPlan(Options):
     trial: StrictBool = False
     """Make each new index, empty and write-blocked, look at it, and remove it again.
 
-    For the first 100 that nothing speaks against. The worker does it; the old indices are not
-    touched but for a hidden alias that guards the removal and goes with it.
+    For 25 seconds at most, and only where nothing speaks against the index. The worker does it; the
+    old indices are not touched but for a hidden alias that guards the removal and goes with it.
     """
 
     @model_validator(mode="after")

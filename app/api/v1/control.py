@@ -1,4 +1,4 @@
-"""Steering an operation: cancel, pause, resume, retry."""
+"""Steering an operation, or all of a batch: cancel, pause, resume, retry, roll back."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body
 
-from app.api.service import Caller, Current, OperationPath, Service
+from app.api.service import BatchPath, Caller, Current, OperationPath, Service
 from app.api.v1 import documented
 from app.api.v1.bodies import RollbackBody
 from app.api.v1.examples import ROLLBACK_BODIES
 from app.api.v1.schemas import OperationSummary
 from app.api.v1.showing import summary_of
+from app.api.v1.steered import SteeredBatch, steered
 from app.domain.brief import Brief
 from app.domain.operation import Operation
+from app.reindex.verdicts import Action
 
 NOT_FORCED = RollbackBody()
 
 router = APIRouter(prefix="/api/v1/operations/{operationId}", tags=["Operations"])
+batches = APIRouter(prefix="/api/v1/batches/{batchId}", tags=["Batches"])
 
 
 @router.post("/cancel", summary="Cancel an operation", responses=documented.CANCELLED)
@@ -27,22 +30,23 @@ async def cancel(operationId: OperationPath, service: Current, caller: Caller) -
     A waiting one is out of the queue with the answer; of a running one the copy tasks are seen to
     have ended before the new index is removed.
     """
-    return await _shown(service, await service.control.cancel(operationId, caller))
+    return await _shown(service, await service.control.one(Action.CANCEL, operationId, caller))
 
 
 @router.post("/pause", summary="Pause an operation", responses=documented.PAUSED)
 async def pause(operationId: OperationPath, service: Current, caller: Caller) -> OperationSummary:
     """Puts it aside: the queue goes on, what has been copied stays.
 
-    Writes to the index stay blocked if they are already; the event says so.
+    Writes to the index stay blocked if they are already: `writesBlocked` says so, and the event.
     """
-    return await _shown(service, await service.control.pause(operationId, caller))
+    return await _shown(service, await service.control.one(Action.PAUSE, operationId, caller))
 
 
 @router.post("/resume", summary="Resume an operation", responses=documented.RESUMED)
 async def resume(operationId: OperationPath, service: Current, caller: Caller) -> OperationSummary:
-    """A paused operation goes on where it stopped, at its old place in the queue."""
-    return await _shown(service, await service.control.resume(operationId, caller))
+    """A paused operation goes on where it stopped, at its old place in the queue; of one that is
+    not paused yet the pause is taken back."""
+    return await _shown(service, await service.control.one(Action.RESUME, operationId, caller))
 
 
 @router.post(
@@ -53,12 +57,12 @@ async def resume(operationId: OperationPath, service: Current, caller: Caller) -
 async def retry(operationId: OperationPath, service: Current, caller: Caller) -> OperationSummary:
     """A failed or cancelled one is queued anew (the answer is the new operation); one that waits
     for something tries again at once."""
-    return await _shown(service, await service.control.retry(operationId, caller))
+    return await _shown(service, await service.control.one(Action.RETRY, operationId, caller))
 
 
 @router.post("/rollback", summary="Roll an operation back", responses=documented.ROLLED_BACK)
 async def roll_back(
-    operationId: str,
+    operationId: OperationPath,
     service: Current,
     caller: Caller,
     body: Annotated[RollbackBody, Body(openapi_examples=ROLLBACK_BODIES)] = NOT_FORCED,
@@ -73,6 +77,54 @@ async def roll_back(
     """
     forced = body.force
     return await _shown(service, await service.rollback.request(operationId, caller, forced=forced))
+
+
+@batches.post("/cancel", summary="Cancel a batch", responses=documented.BATCH_CANCELLED)
+async def cancel_batch(batchId: BatchPath, service: Current, caller: Caller) -> SteeredBatch:
+    """Cancels every operation of the batch that has not swapped yet; each has its answer.
+
+    Those that wait are out of the queue with the answer, all in one step.
+    """
+    return await _batch(Action.CANCEL, batchId, service, caller)
+
+
+@batches.post("/pause", summary="Pause a batch", responses=documented.BATCH_PAUSED)
+async def pause_batch(batchId: BatchPath, service: Current, caller: Caller) -> SteeredBatch:
+    """Pauses every operation of the batch that has not swapped yet; each has its answer.
+
+    Only one that was begun keeps its index from being written to: `writesBlocked`.
+    """
+    return await _batch(Action.PAUSE, batchId, service, caller)
+
+
+@batches.post("/resume", summary="Resume a batch", responses=documented.BATCH_RESUMED)
+async def resume_batch(batchId: BatchPath, service: Current, caller: Caller) -> SteeredBatch:
+    """The paused operations of the batch go on, at their old places in the queue."""
+    return await _batch(Action.RESUME, batchId, service, caller)
+
+
+@batches.post("/retry", summary="Try a batch again", responses=documented.BATCH_RETRIED)
+async def retry_batch(batchId: BatchPath, service: Current, caller: Caller) -> SteeredBatch:
+    """What failed or was cancelled is queued anew, as one batch; what waits for something tries
+    again at once."""
+    return await _batch(Action.RETRY, batchId, service, caller)
+
+
+@batches.post("/rollback", summary="Roll a batch back", responses=documented.BATCH_ROLLED_BACK)
+async def roll_batch_back(
+    batchId: BatchPath,
+    service: Current,
+    caller: Caller,
+    body: Annotated[RollbackBody, Body(openapi_examples=ROLLBACK_BODIES)] = NOT_FORCED,
+) -> SteeredBatch:
+    """Rolls every operation of the batch back that can be, as a rollback of each would."""
+    return await _batch(Action.ROLL_BACK, batchId, service, caller, forced=body.force)
+
+
+async def _batch(
+    action: Action, batch_id: str, service: Service, caller: str, *, forced: bool = False
+) -> SteeredBatch:
+    return steered(batch_id, await service.control.batch(action, batch_id, caller, forced=forced))
 
 
 async def _shown(service: Service, operation: Operation) -> OperationSummary:

@@ -26,11 +26,10 @@ _BAD_BATCH = refused(
 NEW_BATCH = answers("What was queued, in order, and what was not and why", "v1_new_batch") | (
     error_answers(_BAD_BATCH, KeyReused(), 403, 415, 426, 502, 503)
 )
-BATCH = answers("The batch", "v1_batch") | error_answers(
-    UnknownBatch("5f0c1b2a3d4e5f60718293a4b5c6d7e9"), 503
-)
+_NO_BATCH = UnknownBatch("5f0c1b2a3d4e5f60718293a4b5c6d7e9")
+BATCH = answers("The batch", "v1_batch") | error_answers(_NO_BATCH, 503)
 LIST = answers("A page of operations", "v1_operations") | error_answers(_BAD_QUERY, 503)
-OPERATION = answers("The operation", "v1_operation") | error_answers(_UNKNOWN, 503)
+OPERATION = answers("The operation", "v1_operation", "v1_failed") | error_answers(_UNKNOWN, 503)
 PLAN = answers("What would be done, and what stands in the way", "v1_plan") | error_answers(
     refused(400, "bad_request", "[request body]: give either indices, or outdated true"),
     415,
@@ -50,7 +49,6 @@ _NO_RATE = refused(
     "bad_request",
     "[request body.requestsPerSecond]: Input should be greater than or equal to 0.1",
 )
-_NO_BATCH = UnknownBatch("5f0c1b2a3d4e5f60718293a4b5c6d7e9")
 
 PACE = answers("The pace", "v1_pace", "v1_pace_ill") | error_answers(503)
 PACE_SET = answers("The pace, in force now", "v1_pace") | error_answers(_NO_RATE, _NO_PACE, 503)
@@ -69,7 +67,7 @@ OF_OPERATION_SET = answers("Its pace, in force now", "v1_pace_of_operation") | e
 CANCELLED = answers("The operation, on its way back", "v1_cancelling") | error_answers(
     CannotCancel("The operation has ended: it is completed."), _UNKNOWN, 503
 )
-PAUSED = answers("The operation, put aside or soon", "v1_paused") | error_answers(
+PAUSED = answers("The operation, put aside or soon", "v1_pausing", "v1_paused") | error_answers(
     WrongState("Only an operation that is going on can be paused; logs-2019 is completed."),
     _UNKNOWN,
     503,
@@ -89,8 +87,9 @@ RETRIED = answers("The operation, or the one that follows it", "v1_holding") | e
     502,
     503,
 )
+_BAD_FORCE = refused(400, "bad_request", "[request body.force]: expected value of type [boolean]")
 ROLLED_BACK = answers("The operation, on its way back", "v1_rolling_back") | error_answers(
-    refused(400, "bad_request", "[request body.force]: expected value of type [boolean]"),
+    _BAD_FORCE,
     CannotRollBack(
         "written_since",
         "Documents were written to reindexed-v8-logs-2019 since the swap, which the kept copy does "
@@ -105,4 +104,13 @@ ROLLED_BACK = answers("The operation, on its way back", "v1_rolling_back") | err
     426,
     502,
     503,
+)
+
+_EACH = "Every operation of the batch, and what became of the wish"
+BATCH_CANCELLED = answers(_EACH, "v1_batch_cancelled") | error_answers(_NO_BATCH, 503)
+BATCH_PAUSED = answers(_EACH, "v1_batch_paused") | error_answers(_NO_BATCH, 503)
+BATCH_RESUMED = answers(_EACH, "v1_batch_resumed") | error_answers(_NO_BATCH, 503)
+BATCH_RETRIED = answers(_EACH, "v1_batch_retried") | error_answers(_NO_BATCH, 403, 426, 502, 503)
+BATCH_ROLLED_BACK = answers(_EACH, "v1_batch_rolled_back") | error_answers(
+    _BAD_FORCE, _NO_BATCH, 415, 503
 )

@@ -29,6 +29,8 @@ _RUNNING: dict[str, Any] = {
     "proofLevel": "sample",
     "mode": None,
     "cancelRequested": False,
+    "pending": None,
+    "writesBlocked": True,
     "hold": None,
     "error": None,
     "progress": {
@@ -91,6 +93,7 @@ _COUNTS = {
 _KEPT: dict[str, Any] = {
     **_RUNNING,
     "id": "1c2d3e4f5a6b7c8d9e0f1a2b3c4d5e6f",
+    "writesBlocked": False,
     "keptCopy": {
         "index": "kept-logs-2019-1c2d3e4f",
         "state": "kept",
@@ -115,6 +118,7 @@ _BATCH: dict[str, Any] = {
 
 _DETAILS: dict[str, Any] = {
     **_RUNNING,
+    "failure": None,
     "proving": None,
     "proof": None,
     "windows": [
@@ -146,6 +150,62 @@ _DETAILS: dict[str, Any] = {
         }
     ],
 }
+_MESSAGE = (
+    "Reindexing failed: 2 documents or searches were refused, the first (17) because of "
+    "document_parsing_exception: [1:9] failed to parse field [size] of type [long]"
+)
+_FAILED: dict[str, Any] = {
+    **_DETAILS,
+    "state": "failed",
+    "writesBlocked": False,
+    "endedAt": "2026-11-24T10:00:19.004Z",
+    "error": {"code": "copy_failed", "message": _MESSAGE},
+    "failure": {
+        "class": "documents",
+        "step": "copy",
+        "message": _MESSAGE,
+        "remedy": "Mend or delete the documents that are named, or take off logs-2019 the mapping "
+        "or setting that refuses them, then retry. Until then logs-2019 is as it was.",
+        "documents": [
+            {
+                "id": "17",
+                "type": "document_parsing_exception",
+                "reason": "[1:9] failed to parse field [size] of type [long]",
+            },
+            {
+                "id": "93",
+                "type": "document_parsing_exception",
+                "reason": "[1:9] failed to parse field [size] of type [long]",
+            },
+        ],
+        "counts": {"document_parsing_exception": 2},
+    },
+}
+
+
+def _steered(outcome: str, reason: str | None = None, **changed: Any) -> dict[str, Any]:
+    return {
+        "id": _RUNNING["id"],
+        "indexName": "logs-2019",
+        "state": "running",
+        "pending": None,
+        "writesBlocked": True,
+        "outcome": outcome,
+        "reason": reason,
+        "followedBy": None,
+        **changed,
+    }
+
+
+def _batch(*operations: dict[str, Any]) -> dict[str, Any]:
+    verdicts = ("changed", "unchanged", "tooLate", "refused")
+    outcomes = [operation["outcome"] for operation in operations]
+    counts = {verdict: outcomes.count(verdict) for verdict in verdicts}
+    return {"id": _BATCH["id"], "counts": counts, "operations": list(operations)}
+
+
+_OVER = {"id": _HOLDING["id"], "indexName": "logs-2020", "state": "completed"}
+_COMPLETED: dict[str, Any] = {**_OVER, "writesBlocked": False}
 _WORKER: dict[str, Any] = {
     "state": "working",
     "error": None,
@@ -235,7 +295,8 @@ _PLAN: dict[str, Any] = {
                 {
                     "kind": "alias",
                     "name": "logs",
-                    "effect": "moves along; as its write index, writes stop for the copy",
+                    "effect": "moves along; it is its write index, so writes stop for the whole "
+                    "copy",
                 }
             ],
             "droppedSettings": ["index.soft_deletes.enabled"],
@@ -369,12 +430,60 @@ ANSWERS: dict[str, Example] = {
         "One of two", {"id": _BATCH["id"], "operations": [_RUNNING], "refused": [_REFUSED]}
     ),
     "v1_batch": example("Under way", _BATCH),
-    "v1_rolling_back": example("Taken: it goes back", {**_KEPT, "state": "undoing"}),
+    "v1_rolling_back": example(
+        "Taken: it goes back", {**_KEPT, "state": "undoing", "pending": "rollingBack"}
+    ),
     "v1_operation": example("While it is copied", _DETAILS),
     "v1_running": example("While it is copied", _RUNNING),
     "v1_holding": example("While it waits for a snapshot to end", _HOLDING),
-    "v1_cancelling": example("Taken: it goes back", {**_RUNNING, "cancelRequested": True}),
+    "v1_failed": example("Failed", _FAILED),
+    "v1_cancelling": example(
+        "Taken: it goes back", {**_RUNNING, "cancelRequested": True, "pending": "cancelling"}
+    ),
     "v1_paused": example("Put aside", {**_RUNNING, "state": "paused"}),
+    "v1_pausing": example("Taken: put aside soon", {**_RUNNING, "pending": "pausing"}),
+    "v1_batch_cancelled": example(
+        "One goes back, one has its new name already",
+        _batch(
+            _steered("changed", pending="cancelling"),
+            _steered("tooLate", "It is too late to cancel: logs-2020 is completed.", **_COMPLETED),
+        ),
+    ),
+    "v1_batch_paused": example(
+        "One is put aside soon, one was never begun",
+        _batch(
+            _steered("changed", pending="pausing"),
+            _steered("changed", **{**_COMPLETED, "state": "paused"}),
+        ),
+    ),
+    "v1_batch_resumed": example(
+        "One goes on",
+        _batch(
+            _steered("changed"),
+            _steered(
+                "unchanged",
+                "Only a paused operation can be resumed; logs-2020 is completed.",
+                **_COMPLETED,
+            ),
+        ),
+    ),
+    "v1_batch_retried": example(
+        "One is queued anew",
+        _batch(
+            _steered("changed", state="failed", writesBlocked=False, followedBy=_KEPT["id"]),
+        ),
+    ),
+    "v1_batch_rolled_back": example(
+        "One goes back to its old index, one was not kept",
+        _batch(
+            _steered("changed", state="undoing", pending="rollingBack", writesBlocked=False),
+            _steered(
+                "refused",
+                "The old index of logs-2020 was not kept: it was posted without keepOldIndex.",
+                **_COMPLETED,
+            ),
+        ),
+    ),
     "v1_pace": example("Slowly, at night", _PACE),
     "v1_pace_ill": example("While the cluster is strained", _ILL),
     "v1_pace_of_batch": example("Of a batch", {**_PACE, "scope": "batch"}),

@@ -10,6 +10,7 @@ ROUTERS = (
     batches.router,
     operations.router,
     control.router,
+    control.batches,
     pace.router,
     worker.router,
 )

@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from app.api.v1.failure_schemas import FailureReport
+from app.api.v1.wire import Time, Wire
 from app.domain.proof import ProofLevel
-from app.domain.state import State
+from app.domain.state import Pending, State
 
 MOST_A_PAGE = 500
 
-
-def _iso(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-Time = Annotated[
-    datetime,
-    PlainSerializer(_iso, return_type=str, when_used="json"),
-    WithJsonSchema({"type": "string", "format": "date-time"}),
-]
-"""ISO 8601 in UTC, with milliseconds and `Z`."""
 
 StepName = Literal[
     "created",
@@ -35,10 +25,6 @@ StepName = Literal[
     "indexSettingsRestored",
     "aliasCreated",
 ]
-
-
-class Wire(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
 
 class OperationQuery(BaseModel):
@@ -135,8 +121,9 @@ class OperationSummary(Wire):
     something outside, `undoing` goes back. `queued`: in the batch queue, else it was started by
     name and runs beside it. `error`: why it failed, or turned back. `progress`: null before the
     copy is planned. `keepsOldIndex`: the old index stays under its name and only its aliases move.
-    `keptCopy`: null where none was asked for. `proofLevel`: what was asked for. `pace`: null after
-    its end.
+    `keptCopy`: null where none was asked for. `proofLevel`: what was asked for. `pending`: what
+    somebody asked for that is not done yet. `writesBlocked`: its index takes no writes, because of
+    this operation. `pace`: null after its end.
     """
 
     id: str
@@ -152,6 +139,8 @@ class OperationSummary(Wire):
     proof_level: ProofLevel
     mode: str | None
     cancel_requested: bool
+    pending: Pending | None
+    writes_blocked: bool
     hold: Held | None
     error: Fault | None
     progress: ProgressReport | None
@@ -228,8 +217,12 @@ class EventReport(Wire):
 
 
 class OperationDetails(OperationSummary):
-    """`events`: the newest 500, oldest first. `proving`: while every document is compared."""
+    """`events`: the newest 500, oldest first. `proving`: while every document is compared.
 
+    `failure`: null where it has not failed, or failed before there were details.
+    """
+
+    failure: FailureReport | None
     proving: ProvingReport | None
     proof: ProofReport | None
     windows: list[CopyWindow]

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from pydantic.alias_generators import to_camel
 
+from app.api.v1.failure_schemas import FailureReport
 from app.api.v1.schemas import (
     CopyWindow,
     EventReport,
@@ -35,6 +36,7 @@ def summary_of(sight: Sight) -> OperationSummary:
 def details_of(whole: Whole) -> OperationDetails:
     return OperationDetails(
         **_fields(whole.sight),
+        failure=_failure(whole),
         proving=ProvingReport.model_validate(whole.proving.model_dump()) if whole.proving else None,
         proof=ProofReport.model_validate(whole.proof.model_dump()) if whole.proof else None,
         windows=[
@@ -62,6 +64,8 @@ def _fields(sight: Sight) -> dict[str, Any]:
         "proof_level": brief.proof_level,
         "mode": brief.mode,
         "cancel_requested": brief.requested is Wish.CANCEL and not brief.state.ended,
+        "pending": brief.pending,
+        "writes_blocked": brief.writes_blocked,
         "hold": _hold(brief),
         "error": _fault(brief),
         "progress": progress_report(sight.progress) if sight.progress else None,
@@ -110,6 +114,15 @@ def _fault(brief: Brief) -> Fault | None:
     if brief.error_message is None:
         return None
     return Fault(code=brief.error_code, message=brief.error_message)
+
+
+def _failure(whole: Whole) -> FailureReport | None:
+    failure = whole.failure
+    if failure is None:
+        return None
+    message = whole.sight.brief.error_message or ""
+    step = to_camel(failure.step)
+    return FailureReport.model_validate({**failure.model_dump(), "step": step, "message": message})
 
 
 def progress_report(progress: Progress) -> ProgressReport:

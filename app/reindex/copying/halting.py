@@ -52,7 +52,7 @@ async def halt(flight: Flight, limit: Limit, cluster: Cluster) -> Outcome:
         return Again({}, list(flight.changed.values()), notes)
     changed = list(flight.changed.values())
     if await end_strays(flight, cluster):
-        return Again({}, changed, notes, after=0.1)
+        return Again({}, changed, notes, after=0.3)
     return replace(_hold(flight.operation, limit), windows=changed, notes=notes)
 
 

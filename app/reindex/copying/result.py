@@ -6,12 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from app.domain.errors import Failure, TaskCancelled
+from app.domain.errors import DocumentsRefused, TaskCancelled
+from app.domain.failure import MOST_DOCUMENTS, FailedDocument, counted
+from app.domain.texts import capped
 from app.elastic.answers import TaskState
-from app.elastic.translation import passes_by_itself
+from app.elastic.translation import passes_by_itself, understanding
 
 BY_A_PERSON = "by user request"
 """How a task says that it was cancelled through the task API; other reasons are Elasticsearch's."""
+
+MOST_OF_A_REASON = 500
 
 _TOO_MUCH = {"circuit_breaking_exception", "es_rejected_execution_exception"}
 """What a node says that has no room for a batch of this size now, or ever."""
@@ -33,21 +37,29 @@ class Rerun:
 
 
 def judge(task: TaskState) -> int | Rerun:
-    """The documents the window handled, or why it runs again. Raises `Failure`.
+    """The documents the window handled, or why it runs again.
 
     An ended task looks like a success if only `failures` is read: it may carry an `error`, a
     cancellation or a time-out instead (7.17, 8.19, 9.4).
+
+    Raises `Failure`, and `NotElasticsearch` where the result is not one.
     """
+    with understanding("a copy that has ended"):
+        return _judged(task)
+
+
+def _judged(task: TaskState) -> int | Rerun:
     response = task.response
     if task.error is not None:
-        kind = str(task.error.get("type"))
+        kind = capped(str(task.error.get("type")), 100)
         limit = 0 if passes_by_itself(kind) else 3
-        reason = f"{kind}: {task.error.get('reason')}"
+        reason = f"{kind}: {capped(str(task.error.get('reason')), MOST_OF_A_REASON)}"
         return Rerun(reason, most_attempts=limit, too_much=kind in _TOO_MUCH)
     if response.get("canceled") == BY_A_PERSON:
         raise TaskCancelled
     if response.get("canceled"):
-        return Rerun(f"its task was cancelled: {response['canceled']}")
+        why = capped(str(response["canceled"]), MOST_OF_A_REASON)
+        return Rerun(f"its task was cancelled: {why}")
     failures = cast(Sequence[Mapping[str, Any]], response.get("failures") or ())
     if failures:
         return _of_failures(failures)
@@ -60,23 +72,36 @@ def judge(task: TaskState) -> int | Rerun:
 
 
 def _of_failures(failures: Sequence[Mapping[str, Any]]) -> Rerun:
-    kinds = {str(_cause(failure).get("type")) for failure in failures}
-    first = failures[0]
-    cause = _cause(first)
-    what = f"{cause.get('type')}: {str(cause.get('reason'))[:500]}"
-    if all(map(_passes, failures)):
-        return Rerun(what, too_much=bool(kinds & _TOO_MUCH))
-    raise Failure(
-        "copy_failed",
+    kinds = [_kind(failure) for failure in failures]
+    lasting = [failure for failure in failures if not _passes(failure)]
+    first = _refused((lasting or failures)[0])
+    if not lasting:
+        return Rerun(f"{first.type}: {first.reason}", too_much=bool(set(kinds) & _TOO_MUCH))
+    raise DocumentsRefused(
         f"Reindexing failed: {len(failures)} documents or searches were refused, the first "
-        f"({first.get('id', 'no id')}) because of {what}",
+        f"({first.id or 'no id'}) because of {first.type}: {first.reason}",
+        [_refused(failure) for failure in lasting[:MOST_DOCUMENTS]],
+        counted(kinds),
+    )
+
+
+def _refused(failure: Mapping[str, Any]) -> FailedDocument:
+    given = failure.get("id")
+    return FailedDocument.of(
+        None if given is None else str(given),
+        _kind(failure),
+        str(_cause(failure).get("reason", "no reason given")),
     )
 
 
 def _passes(failure: Mapping[str, Any]) -> bool:
     """A disk that is nearly full blocks an index (`cluster_block_exception`) with 429; other blocks
     come with 403."""
-    return passes_by_itself(str(_cause(failure).get("type"))) or failure.get("status") == 429
+    return passes_by_itself(_kind(failure)) or failure.get("status") == 429
+
+
+def _kind(failure: Mapping[str, Any]) -> str:
+    return str(_cause(failure).get("type", "unknown"))
 
 
 def _cause(failure: Mapping[str, Any]) -> Mapping[str, Any]:

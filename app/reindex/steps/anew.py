@@ -18,6 +18,7 @@ async def begin_anew(operation: Operation, reason: str, cluster: Cluster) -> Out
         {
             "last_completed_step": Step.CREATED,
             "target_uuid": None,
+            "lost_since": None,
             "source_seq_nos": None,
             "proving": None,
             "proof": None,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from app.domain.operation import Again, Changes, Done, Hold, Outcome, Step, Work
+from app.domain.errors import Failure, TaskCancelled
+from app.domain.operation import Again, Changes, Done, Hold, Operation, Outcome, Step, Work
 from app.domain.windows import Window, fraction_done
 from app.elastic.cluster import Cluster
 from app.reindex.budget import no_room_to_go_on
@@ -15,6 +16,7 @@ from app.reindex.copying.halting import halt, halts
 from app.reindex.copying.plan import windows_of
 from app.reindex.copying.splitting import split_long
 from app.reindex.copying.throttling import paced
+from app.reindex.steps.identity import blocked_source_in, look, target_in
 from app.reindex.steps.prove import prove
 
 FIRST_POLL, LAST_POLL, GROWTH, MARGIN = 0.025, 2.0, 0.4, 0.02
@@ -51,11 +53,34 @@ async def copy(work: Work, cluster: Cluster) -> Outcome:
     done outside of the hours for copies, or while everything is stopped.
     """
     flight = Flight.of(work)
+    try:
+        first = await _fly(flight, work, cluster)
+    except TaskCancelled:
+        raise
+    except Failure:  # it may be no wonder: then that is what is told
+        looked = await look(work.operation, cluster)
+        blocked_source_in(looked, work.operation)
+        target_in(looked, work.operation)
+        raise
+    if first:
+        return first
+    if flight.landed:
+        return await _prove(work, flight, cluster)
+    return _onwards(work, flight)
+
+
+async def _fly(flight: Flight, work: Work, cluster: Cluster) -> Outcome | None:
+    """A turn of the windows; an outcome where that has to be saved before anything else."""
     if work.doubt and flight.waiting:
         await flights.adopt(flight, flight.waiting, cluster)
     await flights.look(flight, cluster)
     if halts(work.operation, flight, work.limit):
         return await halt(flight, work.limit, cluster)
+    if any(window.attempt > 1 for window in flight.next_ones(work.limit)) and (
+        missing := await _missing(work.operation, cluster)
+    ):
+        flight.trouble = missing  # each task would wait a minute for the shard
+        return None
     anew = await flights.throttle(flight, work, cluster)
     if split_long(flight, flight.next_ones(work.limit), work.limits.window_seconds) or anew:
         return Again({}, list(flight.changed.values()), flight.notes)
@@ -63,13 +88,23 @@ async def copy(work: Work, cluster: Cluster) -> Outcome:
         await flights.copy_at_once(flight, small, work, cluster)
     else:
         await _start(flight, work, cluster)
-    if flight.landed:
-        return await _prove(work, flight, cluster)
-    return _onwards(work, flight)
+    return None
+
+
+async def _missing(operation: Operation, cluster: Cluster) -> str | None:
+    """Why the target cannot be written to now, or None."""
+    assert operation.source is not None
+    active = await cluster.shard_stats(operation.new_index_name)
+    if len(active) == operation.source.shards:
+        return None
+    missing = [str(n) for n in range(operation.source.shards) if n not in active]
+    return f"primary {', '.join(missing[:5])} of {operation.new_index_name} is not active"
 
 
 async def _start(flight: Flight, work: Work, cluster: Cluster) -> None:
     """As many windows as may be in flight, while there is room on the disks."""
+    if _is_due(work):
+        return
     following = flight.next_ones(work.limit)
     if following and (reason := await no_room_to_go_on(work, following, cluster)):
         flight.trouble = reason
@@ -79,12 +114,17 @@ async def _start(flight: Flight, work: Work, cluster: Cluster) -> None:
 
 def _small(flight: Flight, work: Work) -> list[Window]:
     """The next windows that are not worth a task, as many as may be in flight."""
-    if work.limit.requests_per_second and work.allowance.due():
+    if _is_due(work):
         return []
     waiting = flight.next_ones(work.limit)
     share = work.limit.share(len(waiting))
     most = work.limits.synchronous_documents
     return [w for w in waiting if w.documents <= min(most, paced(w, share).size)]
+
+
+def _is_due(work: Work) -> bool:
+    """True while what was copied in advance of the limit is not made up for yet."""
+    return work.limit.requests_per_second is not None and work.allowance.due() > 0
 
 
 async def _prove(work: Work, flight: Flight, cluster: Cluster) -> Outcome:

@@ -60,8 +60,14 @@ def source_in(looked: Looked, operation: Operation) -> IndexState:
 
 
 def blocked_source_in(looked: Looked, operation: Operation) -> IndexState:
-    """The source, which must still refuse writes. Raises `Failure`."""
+    """The source, which must still be open and refuse writes. Raises `Failure`."""
     state = source_in(looked, operation)
+    if state.closed:
+        raise Failure(
+            "source_closed",
+            f"Somebody closed {operation.source_name} during the reindex, so it cannot be read. "
+            "Open it, then post it again.",
+        )
     if not state.write_blocked:
         raise Failure(
             "write_block_lifted",
@@ -80,7 +86,9 @@ def target_in(looked: Looked, operation: Operation) -> IndexState:
     if state.uuid != operation.target_uuid:
         raise Failure(
             "target_replaced",
-            f"The target {name} was deleted and made again by somebody else during the reindex.",
+            f"The target {name} was deleted during the reindex, and another index has its name "
+            "now: somebody made it, or a copy task that was still writing. It was left alone. "
+            "Remove or rename it, then post the index again.",
         )
     return state
 

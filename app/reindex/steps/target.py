@@ -47,22 +47,31 @@ async def _create(
     operation: Operation, looked: Looked, cluster: Cluster, more: Mapping[str, str]
 ) -> None:
     source = source_in(looked, operation)
+    _name_is_free(looked, operation)
+    try:
+        await _send_creation(operation, source, cluster, more)
+    except ClusterRefused as error:
+        if error.kind == "resource_already_exists_exception":
+            return
+        looked = await look(operation, cluster)  # somebody may have been quicker
+        source_in(looked, operation)
+        _name_is_free(looked, operation)
+        raise Failure(
+            "target_refused",
+            f"The cluster refuses to make a new index with the mappings and settings of "
+            f"{source.name}: {error.reason} Nothing was changed; an index that needs this "
+            "must be filled anew by hand.",
+        ) from error
+
+
+def _name_is_free(looked: Looked, operation: Operation) -> None:
+    """Raises `Failure` where the target's name is an alias."""
     if holders := looked.holders(operation.new_index_name):
         raise Failure(
             "target_taken",
             f"The target's name {operation.new_index_name} is an alias of {', '.join(holders)}. "
             "Rename or remove that alias.",
         )
-    try:
-        await _send_creation(operation, source, cluster, more)
-    except ClusterRefused as error:
-        if error.kind != "resource_already_exists_exception":
-            raise Failure(
-                "target_refused",
-                f"The cluster refuses to make a new index with the mappings and settings of "
-                f"{source.name}: {error.reason} Nothing was changed; an index that needs this "
-                "must be filled anew by hand.",
-            ) from error
 
 
 async def _send_creation(

@@ -50,7 +50,7 @@ async def test_a_completed_operation_is_known_whole(service: Service, es: Elasti
     await service.completed("a")
     operation = await whole(service, "a")
     summary = await one(service, "a")
-    extra = {"proof", "proving", "windows", "events"}
+    extra = {"failure", "proof", "proving", "windows", "events"}
     assert {key: value for key, value in operation.items() if key not in extra} == summary
     assert (summary["state"], summary["step"], summary["queued"]) == (
         "completed",
@@ -59,7 +59,8 @@ async def test_a_completed_operation_is_known_whole(service: Service, es: Elasti
     )
     assert (summary["newIndexName"], summary["keepsOldIndex"]) == ("reindexed-v8-a", False)
     assert summary["hold"] is summary["error"] is summary["mode"] is None
-    assert summary["cancelRequested"] is False
+    assert summary["cancelRequested"] is summary["writesBlocked"] is False
+    assert summary["pending"] is operation["failure"] is None
     assert summary["batchId"]
     assert summary["caller"].startswith("api:")
     for key in ("queuedAt", "createdAt", "startedAt", "updatedAt", "endedAt"):
@@ -148,6 +149,7 @@ async def test_a_cancelled_operation_goes_back_and_a_failed_one_says_why(
     await relay.wait_for("PUT", "^/a/_block/write")
     assert await relayed.cancel("a") == 200
     assert (await one(relayed, "a"))["cancelRequested"] is True
+    assert (await one(relayed, "a"))["pending"] == "cancelling"
     relay.answer("GET", "^/_cluster/state/metadata/a", 503, BUSY, times=None)
     released.set()
     undoing = await reached(relayed, "a", "undoing")

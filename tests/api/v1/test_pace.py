@@ -98,6 +98,11 @@ async def test_the_limit_of_a_waiting_operation_is_shown_with_its_reason(
     worker = (await service.client.get("/api/v1/worker")).json()
     assert worker["pace"]["closed"] is True
     assert worker["waitsFor"] == worker["pace"]["reason"] == shown["reason"]
+    doctor = (await service.client.get("/api/v1/doctor")).json()
+    (queue,) = (check for check in doctor["checks"] if check["name"] == "queue")
+    assert (queue["verdict"], doctor["healthy"]) == ("warning", True)
+    assert "stopped by api:127.0.0.1" in queue["finding"]
+    assert "reindex-queue pace go-on" in queue["remedy"]
     assert (await service.client.post(f"/api/v1/operations/{operation}/cancel")).status_code == 200
     assert (await service.shown(operation))["state"] == "cancelled"
 

@@ -17,7 +17,6 @@ WELL = NodeVitals(
     name="es-1",
     cpu=0.5,
     heap=0.4,
-    breaker=0.5,
     breaker_trips=2,
     pressure=0.1,
     pressure_rejections=3,
@@ -37,11 +36,9 @@ def with_node(**changed: Any) -> Vitals:
     [
         (CALM, Level.CALM, ""),
         (replace(CALM, status="green"), Level.CALM, ""),
-        (with_node(heap=0.79), Level.CALM, ""),
-        (with_node(heap=0.80), Level.STRAINED, "heap of es-1 is 80% full"),
-        (with_node(heap=0.93), Level.CRITICAL, "heap of es-1 is 93% full"),
-        (with_node(breaker=0.9), Level.STRAINED, "memory breaker of es-1 is at 90%"),
-        (with_node(breaker=0.99), Level.CRITICAL, "memory breaker"),
+        (with_node(heap=0.84), Level.CALM, ""),
+        (with_node(heap=0.85), Level.STRAINED, "heap of es-1 is 85% full"),
+        (with_node(heap=0.95), Level.CRITICAL, "heap of es-1 is 95% full"),
         (with_node(pressure=0.7), Level.STRAINED, "indexing pressure of es-1 is at 70%"),
         (with_node(pressure=0.9), Level.CRITICAL, "indexing pressure"),
         (with_node(write_rejections=5), Level.STRAINED, "es-1 rejected 1 writes"),
@@ -49,8 +46,7 @@ def with_node(**changed: Any) -> Vitals:
         (with_node(pressure_rejections=4), Level.STRAINED, "es-1 rejected 1 requests"),
         (with_node(breaker_trips=3), Level.STRAINED, "breaker of es-1 tripped"),
         (with_node(cpu=0.99), Level.CALM, ""),
-        (with_node(cpu=0.95, searches_waiting=7), Level.STRAINED, "CPU of es-1 is at 95%"),
-        (with_node(searches_waiting=7), Level.CALM, ""),
+        (with_node(cpu=0.95, searches_waiting=90), Level.CALM, ""),  # for a moment
         (replace(CALM, status="red"), Level.STRAINED, "the cluster is red"),
         (replace(CALM, pending=50), Level.STRAINED, "50 cluster tasks wait"),
         (replace(CALM, pending=1000), Level.CRITICAL, "1000 cluster tasks wait"),
@@ -69,6 +65,17 @@ def test_what_is_a_strain_and_what_is_critical(now: Vitals, level: Level, cause:
     assert verdict.level is level
     assert cause in verdict.cause
     assert bool(verdict.cause) == bool(level)
+
+
+def test_a_busy_cpu_is_a_strain_where_searches_wait_for_longer() -> None:
+    waiting = with_node(cpu=0.95, searches_waiting=10)
+    verdict = judge(waiting, waiting)
+    assert (verdict.level, verdict.cause) == (
+        Level.STRAINED,
+        "CPU of es-1 is at 95% and searches wait",
+    )
+    few, idle = with_node(cpu=0.95, searches_waiting=2), with_node(searches_waiting=10)
+    assert judge(few, few).level is judge(idle, idle).level is Level.CALM
 
 
 def test_counters_say_nothing_at_the_first_look() -> None:

@@ -86,7 +86,7 @@ async def test_a_rate_is_shared_by_the_windows_and_changed_while_they_run(
         await keep_to_or_end(es, -1)
         await service.completed("big")
         what = [event.what for event in await service.events("big")]
-        assert what.count("copy task throttled") >= 6
+        assert what.count("copy task throttled") >= 3
 
 
 async def keep_to_or_end(es: Elastic, rate: float) -> None:
@@ -168,6 +168,25 @@ def hours(begins: int, ends: int) -> list[dict[str, str]]:
     now = datetime.now(UTC)
     start, end = (now + timedelta(minutes=minutes) for minutes in (begins, ends))
     return [{"from": f"{start:%H:%M}", "to": f"{end:%H:%M}", "zone": "UTC"}]
+
+
+@pytest.mark.usefixtures("big")
+async def test_a_service_that_ends_while_it_stops_a_copy_does_not_cancel_the_operation(
+    relay: Relay, es: Elastic, sqlite_url: str
+) -> None:
+    """A cancelled task that a window waits for would be a person's doing."""
+    async with running_service(relay.url, sqlite_url, **THREE_WINDOWS) as service:
+        await set_pace(service, requestsPerSecond=60)
+        await posted(service)
+        await keep_to(es, 20, 20, 20)
+        relay.cut_after("POST", "/_cancel", None)
+        await service.client.post("/api/v1/pace/stop")
+        await relay.wait_for("POST", "/_cancel")
+    relay.clear()
+    async with running_service(relay.url, sqlite_url, **THREE_WINDOWS) as service:
+        await set_pace(service, requestsPerSecond=None)
+        await service.client.post("/api/v1/pace/go-on")
+        await service.completed("big")
 
 
 @pytest.mark.usefixtures("big")

@@ -1,0 +1,16 @@
+"""Texts from outside, made fit to be stored, logged and shown."""
+
+from __future__ import annotations
+
+MOST_CHARACTERS = 2_000
+"""Of a sentence of Elasticsearch's: a reason may hold a whole document."""
+
+
+def capped(text: str, most: int = MOST_CHARACTERS) -> str:
+    """`text` in at most so many characters, its end left out.
+
+    Half a surrogate pair, which UTF-8 does not know, and NUL, which PostgreSQL does not take,
+    become question marks: a reason shows values of documents, and those may hold both.
+    """
+    short = text if len(text) <= most else text[: most - 1] + "…"
+    return short.replace("\0", "?").encode("utf-8", "replace").decode()

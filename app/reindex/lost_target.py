@@ -1,0 +1,83 @@
+"""A target whose primary is lost for good is made again from the intact source.
+
+The node that had it is gone, or its disk. Nothing else can be done for it but to copy again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from app.domain.durations import spoken
+from app.domain.operation import Goal, Hold, Operation, Outcome, Step, Work
+from app.domain.windows import opaque_prefix
+from app.elastic.cluster import Cluster
+from app.reindex.steps.anew import begin_anew
+from app.reindex.steps.identity import look
+
+LOOKED_AFTER = timedelta(seconds=2)
+"""So long must an operation have held before it is asked: a new shard takes a moment to start."""
+
+
+def may_be(operation: Operation) -> bool:
+    """True where a hold may be for a lost target, and making it again is safe.
+
+    Not once the swap is next: it may be done already. A target that is lost then leads back to
+    the proof by itself.
+    """
+    return (
+        operation.goal is Goal.FINISH
+        and operation.last_completed_step < Step.INDEX_SETTINGS_RESTORED
+        and operation.target_uuid is not None
+        and operation.hold_since is not None
+        and datetime.now(UTC) - operation.hold_since > LOOKED_AFTER
+    )
+
+
+async def instead_of(hold: Hold, work: Work, cluster: Cluster) -> Outcome:
+    """`hold` itself, or what is to be done about a lost target.
+
+    Elasticsearch says of a node that is only away, too, that the copy is gone: so it has to say
+    so for a while.
+    """
+    operation, limits = work.operation, work.limits
+    lost = await _lost(operation, cluster)
+    if lost is None:
+        known = operation.lost_since is not None
+        return replace(hold, changes={**hold.changes, "lost_since": None}) if known else hold
+    since = operation.lost_since or datetime.now(UTC)
+    left = limits.lost_seconds - (datetime.now(UTC) - since).total_seconds()
+    changes = {**hold.changes, "lost_since": since}
+    if left > 0:
+        patience = spoken(limits.lost_seconds)
+        reason = f"{lost} If it is not back within {patience}, the copy begins anew."
+        return replace(hold, reason=reason, changes=changes)
+    if not await _intact(operation, cluster):
+        reason = f"{lost} It is not made again: {operation.source_name} is not intact either."
+        return replace(hold, reason=reason, changes=changes)
+    if await cluster.copies_running(opaque_prefix(operation.id)):
+        return replace(hold, reason=f"{lost} A copy task still waits for it.", changes=changes)
+    return await begin_anew(operation, lost, cluster)
+
+
+async def _lost(operation: Operation, cluster: Cluster) -> str | None:
+    """A sentence where a primary of the target is lost, None where all are there or may come."""
+    target = (await look(operation, cluster)).get(operation.new_index_name)
+    if target is None or target.uuid != operation.target_uuid or target.closed:
+        return None
+    active = await cluster.shard_stats(target.index_name)
+    for shard in range(target.shards):
+        if shard not in active and (said := await cluster.lost_for_good(target.index_name, shard)):
+            return f"Primary {shard} of {target.name} is lost ({said.rstrip('.')})."
+    return None
+
+
+async def _intact(operation: Operation, cluster: Cluster) -> bool:
+    """Is the source the one that was recorded, with every primary, as far as it went?"""
+    assert operation.source is not None
+    source = (await look(operation, cluster)).get(operation.source_name)
+    if source is None or source.uuid != operation.source.uuid or source.closed:
+        return False
+    stats = await cluster.shard_stats(source.index_name)
+    ends = [stats[n].max_seq_no for n in sorted(stats)]
+    return len(ends) == source.shards and operation.source_seq_nos in (None, ends)

@@ -1,0 +1,124 @@
+"""What people ask of operations: written here, and granted by the worker between two steps.
+
+Every method takes any number of operations, changes in one transaction those that can be, and
+answers their ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import ColumnElement, TextClause
+from sqlmodel import col, update
+
+from app.domain.operation import Goal, Note, Status, Wish
+from app.store.tables import LIVE_ROWS, OperationRow
+from app.store.transactions import Transaction, Transactions
+
+Conditions = list[ColumnElement[bool] | TextClause]
+
+_NOT_STARTED = col(OperationRow.started_at).is_(None)
+_IN_PROGRESS = col(OperationRow.status) == int(Status.IN_PROGRESS)
+
+
+class Wishes:
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
+
+    async def end_waiting(self, ids: Collection[str], caller: str) -> set[str]:
+        """Cancels those that were never started; the worker may have been quicker."""
+
+        async def work(transaction: Transaction) -> set[str]:
+            values = {
+                "status": int(Status.CANCELLED),
+                "goal": Goal.CANCEL.value,
+                "updated_at": transaction.now,
+                "ended_at": transaction.now,
+                "version": OperationRow.version + 1,
+            }
+            note = Note(what="cancelled", text="before it was started")
+            return await _change(transaction, ids, [_NOT_STARTED, LIVE_ROWS], values, caller, note)
+
+        return await self._transactions.run(work)
+
+    async def pause_waiting(self, ids: Collection[str], caller: str) -> set[str]:
+        """Pauses those that were never started."""
+
+        async def work(transaction: Transaction) -> set[str]:
+            values = {
+                "status": int(Status.PAUSED),
+                "updated_at": transaction.now,
+                "version": OperationRow.version + 1,
+            }
+            note = Note(what="paused", text="before it was started; writes go on")
+            where: Conditions = [_NOT_STARTED, _IN_PROGRESS]
+            return await _change(transaction, ids, where, values, caller, note)
+
+        return await self._transactions.run(work)
+
+    async def resume(self, ids: Collection[str], caller: str) -> set[str]:
+        """Takes paused ones back into the queue, at their old places, and takes back the wish that
+        one be paused."""
+
+        async def work(transaction: Transaction) -> set[str]:
+            values = {
+                "status": int(Status.IN_PROGRESS),
+                "requested": Wish.NONE.value,
+                "next_attempt_at": None,
+                "updated_at": transaction.now,
+                "version": OperationRow.version + 1,
+            }
+            paused: Conditions = [col(OperationRow.status) == int(Status.PAUSED)]
+            resumed = Note(what="resumed")
+            changed = await _change(transaction, ids, paused, values, caller, resumed)
+            pausing: Conditions = [
+                _IN_PROGRESS,
+                col(OperationRow.requested) == Wish.PAUSE.value,
+                col(OperationRow.goal) == Goal.FINISH.value,
+            ]
+            back = Note(what="pause taken back")
+            wish = {"requested": Wish.NONE.value}
+            return changed | await _change(transaction, ids, pausing, wish, caller, back)
+
+        return await self._transactions.run(work)
+
+    async def leave(self, ids: Collection[str], wish: Wish, caller: str) -> set[str]:
+        """Leaves a wish for the worker, without touching its `version`, where one has not ended.
+
+        A paused operation is woken for it.
+        """
+
+        async def work(transaction: Transaction) -> set[str]:
+            values = {"requested": wish.value, "status": int(Status.IN_PROGRESS)}
+            note = Note(what=f"{wish} requested")
+            return await _change(transaction, ids, [LIVE_ROWS], values, caller, note)
+
+        return await self._transactions.run(work)
+
+
+async def _change(
+    transaction: Transaction,
+    ids: Collection[str],
+    where: Conditions,
+    values: dict[str, Any],
+    caller: str,
+    note: Note,
+) -> set[str]:
+    """Updates those of `ids` for which `where` holds, with an event each."""
+    if not ids:
+        return set()
+    changed = await transaction.session.exec(
+        update(OperationRow)
+        .where(
+            col(OperationRow.cluster_id) == transaction.cluster_id,
+            col(OperationRow.id).in_(ids),
+            *where,
+        )
+        .values(**values)
+        .returning(col(OperationRow.id))
+    )
+    found = [str(row[0]) for row in changed.all()]
+    for operation_id in found:
+        transaction.announce(caller, [note], operation_id)
+    return set(found)

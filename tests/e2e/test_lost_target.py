@@ -1,0 +1,81 @@
+"""A target whose only primary is lost for good, on a server whose shard files were removed."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from aiohttp import web
+
+from testbed.elasticsearch import ElasticsearchServer
+from testbed.relay import Relay, Seen
+from tests.elasticsearch import Elastic
+from tests.reindex.midway import POLL, filled
+from tests.reindex.portrait import contents, made_anew
+from tests.service import Service, running_service
+
+ALONE = {"number_of_replicas": 0}
+NAMES = ("whole", "broken")
+
+
+def remove_shards(server: ElasticsearchServer, *uuids: str) -> None:
+    """Removes the shard files of these indices from the stopped server's disk."""
+    for uuid in uuids:
+        (folder,) = server.data.glob(f"**/indices/{uuid}")
+        shutil.rmtree(folder / "0")
+
+
+def uuid_of(es: Elastic, index: str) -> str:
+    return es.settings(index)["index.uuid"]
+
+
+def crawl_both(relay: Relay, es: Elastic) -> None:
+    """Slows the next two copies down to a document a second."""
+
+    async def slow(request: Seen) -> web.Response:
+        started = await relay.forward(request)
+        for task in es.copy_tasks():
+            path = f"{task['node']}:{task['id']}"
+            es.post(f"/_reindex/{path}/_rethrottle?requests_per_second=1")
+        return started
+
+    relay.when("POST", "^/_reindex", slow, times=2)
+
+
+async def told(service: Service, name: str, what: str) -> list[str]:
+    """The texts of the events of that kind."""
+    return [event.text for event in await service.events(name) if event.what == what]
+
+
+@pytest.mark.timeout(300)
+async def test_a_lost_target_is_copied_again_but_only_from_an_intact_source(
+    elasticsearch_server: ElasticsearchServer, relay: Relay, es: Elastic, sqlite_url: str
+) -> None:
+    """Both are started by name, so that they run side by side; of one the source is lost, too."""
+    for name in NAMES:
+        filled(es, name, 60, settings=ALONE)
+    before = contents(es, "whole"), made_anew(es, "whole")
+    crawl_both(relay, es)
+    settings = {"reindex_batch_documents": 1, "reindex_lost_target_seconds": 2.0}
+    async with running_service(relay.url, sqlite_url, **settings) as service:
+        for name in NAMES:
+            path = f"/api/upgrade_assistant/reindex/{name}"
+            assert (await service.client.post(path)).status_code == 200
+        await relay.wait_for("POST", "^/_reindex", times=2)
+        await relay.wait_for("GET", POLL, times=2)
+        assert len(es.copy_tasks()) == 2
+        targets = [uuid_of(es, f"reindexed-v8-{name}") for name in NAMES]
+        lost = [*targets, uuid_of(es, "broken")]
+        elasticsearch_server.kill()
+        remove_shards(elasticsearch_server, *lost)
+        elasticsearch_server.start(status="red")
+        await service.holds("broken", "broken is not intact either", 60)
+        await service.completed("whole")
+        (why,) = await told(service, "whole", "copy begins anew")
+        assert why.startswith("Primary 0 of reindexed-v8-whole is lost (")
+        waits = [text for text in await told(service, "whole", "holds") if text.startswith(why)]
+        assert waits == [f"{why} If it is not back within 2s, the copy begins anew."]
+        assert await told(service, "broken", "copy begins anew") == []
+        assert uuid_of(es, "reindexed-v8-broken") == targets[1]
+        assert uuid_of(es, "reindexed-v8-whole") != targets[0]
+    assert (contents(es, "whole"), made_anew(es, "reindexed-v8-whole")) == before

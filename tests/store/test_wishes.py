@@ -1,0 +1,77 @@
+"""Wishes for many operations: one transaction, and only those that they fit are changed."""
+
+from __future__ import annotations
+
+from app.domain.operation import Goal, Status, Wish
+from app.store.store import Store
+from tests.store.conftest import OpenStore
+from tests.store.operations import ended, enqueue, lease_of, saved, started
+
+
+async def statuses(store: Store, *ids: str) -> list[Status]:
+    return [(await store.operations.load(operation_id)).status for operation_id in ids]
+
+
+async def whats(store: Store, operation_id: str) -> list[str]:
+    return [event.what for event in await store.events.of_operation(operation_id)]
+
+
+async def test_a_batch_larger_than_an_old_limit_of_sqlite_is_cancelled_in_one_step(
+    store: Store,
+) -> None:
+    made = await enqueue(store, *(f"i{n}" for n in range(2_000)))
+    ids = [operation.id for operation in made.operations]
+    assert made.batch_id is not None
+    found = await store.operations.of_batch(made.batch_id)
+    assert [operation.id for operation in found] == ids
+    assert await store.wishes.end_waiting(ids, "caller") == set(ids)
+    assert await store.wishes.end_waiting(ids, "caller") == set()
+    assert await store.operations.live_names() == set()
+    events = await store.events.after(0, 10_000)
+    assert [e.what for e in events].count("cancelled") == 2_000
+    assert len({e.number for e in events}) == len(events)
+
+
+async def test_only_those_are_changed_that_the_wish_fits(store: Store) -> None:
+    lease = await lease_of(store)
+    running = await started(store, lease, "running")
+    done = await ended(store, lease, "done", {"status": Status.COMPLETED})
+    waiting = (await enqueue(store, "waiting")).operations[0]
+    ids = [running.id, done.id, waiting.id]
+    assert await store.wishes.pause_waiting(ids, "caller") == {waiting.id}
+    assert await store.wishes.leave(ids, Wish.PAUSE, "caller") == {running.id, waiting.id}
+    assert await statuses(store, *ids) == [
+        Status.IN_PROGRESS,
+        Status.COMPLETED,
+        Status.IN_PROGRESS,
+    ]
+    assert await whats(store, done.id) == ["queued", "started"]
+
+
+async def test_resuming_takes_back_a_pause_that_was_not_granted(store: Store) -> None:
+    lease = await lease_of(store)
+    pausing = await started(store, lease, "pausing")
+    paused = (await enqueue(store, "paused")).operations[0]
+    going = await started(store, lease, "going")
+    aside = await saved(store, lease, await started(store, lease, "aside"), {"goal": Goal.PAUSE})
+    await store.wishes.leave([pausing.id, aside.id], Wish.PAUSE, "caller")
+    await store.wishes.pause_waiting([paused.id], "caller")
+    ids = [pausing.id, paused.id, going.id, aside.id]
+    assert await store.wishes.resume(ids, "caller") == {pausing.id, paused.id}
+    assert (await store.operations.load(pausing.id)).requested is Wish.NONE
+    assert (await store.operations.load(aside.id)).requested is Wish.PAUSE
+    assert await whats(store, pausing.id) == [
+        "queued",
+        "started",
+        "pause requested",
+        "pause taken back",
+    ]
+
+
+async def test_the_operations_of_another_cluster_are_not_touched(open_store: OpenStore) -> None:
+    one, other = await open_store(), await open_store("another")
+    theirs = (await enqueue(other, "a")).operations[0]
+    assert await one.wishes.end_waiting([theirs.id], "caller") == set()
+    assert await one.wishes.leave([theirs.id], Wish.CANCEL, "caller") == set()
+    assert (await other.operations.load(theirs.id)).live
+    assert await one.wishes.end_waiting([], "caller") == set()
