@@ -204,7 +204,7 @@ def _page(
     now = datetime.now(UTC)
     yield "# What breaks, and what becomes of it"
     yield ""
-    yield "Written by `make prove`; nothing in it is typed in."
+    yield "Written by `make prove`; no figure in it is typed in."
     yield ""
     yield f"{now:%Y-%m-%d}, {minutes:.0f} minutes, {part}, seed {arguments.seed}."
     yield f"{', '.join(versions)}."
