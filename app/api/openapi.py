@@ -18,6 +18,7 @@ from starlette.routing import compile_path
 from app.api.errors import NO_XSRF, error_answers, refused
 from app.api.examples import ANSWERS
 from app.api.v1.examples import ANSWERS as V1_ANSWERS
+from app.api.v1.plan_examples import ANSWERS as PLAN_ANSWERS
 from app.domain.errors import ReindexQueueError
 
 Json = dict[str, Any]
@@ -94,7 +95,7 @@ def _finished(made: Json, base_path: str, *, xsrf: bool) -> Json:
     document = copy.deepcopy(made)
     _drop_422(document)
     components = document.setdefault("components", {})
-    components["examples"] = copy.deepcopy({**ANSWERS, **V1_ANSWERS})
+    components["examples"] = copy.deepcopy({**ANSWERS, **V1_ANSWERS, **PLAN_ANSWERS})
     components["parameters"] = {"kbn-xsrf": _xsrf_parameter(required=xsrf)}
     for path, method, operation in _operations(document):
         changes = method not in _SAFE

@@ -74,7 +74,7 @@ def _verdict(one: PlannedIndexReport) -> str:
 
 
 def _note(one: PlannedIndexReport, *, in_full: bool) -> str:
-    return "; ".join(note.removesuffix(".") for note in _notes(one, in_full=in_full))
+    return "; ".join(note.rstrip(".;") for note in _notes(one, in_full=in_full))
 
 
 def _notes(one: PlannedIndexReport, *, in_full: bool) -> Iterator[str]:

@@ -38,6 +38,10 @@ def batch(names: Sequence[str]) -> Request:
     return Request("POST", f"{KIBANA}/batch", body={"indexNames": list(names)})
 
 
+def batch_report(batch_id: str) -> Request:
+    return Request("GET", f"/api/v1/batches/{quote(batch_id, safe='')}")
+
+
 def cancel(index: str) -> Request:
     return Request("POST", f"{KIBANA}/{quote(index, safe='')}/cancel")
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from app.cli import tables, views
-from app.cli.watching import Look, View, follow, line
+from app.cli.watching import Look, View, follow, line, together
 from app.cli.words import clean, doing, eta, percent, shorten, speed
 from app.domain.state import State
 
@@ -71,6 +71,8 @@ def _show(view: View, bars: Progress, batch: TaskID, current: TaskID, console: C
     words = [f"{total - view.left}/{total}"]
     if failed := view.counts[State.FAILED]:
         words.append(f"{failed} failed")
+    if span := together(view):
+        words.append(f"all in {span}")
     if not view.in_hand and view.waits_for:
         words.append(f"waits: {clean(view.waits_for)}")
     bars.update(batch, total=total, completed=total - view.left, words=", ".join(words))

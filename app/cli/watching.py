@@ -9,7 +9,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from app.api.v1.schemas import OperationList, OperationSummary, WorkerAnswer
+from app.api.v1.schemas import (
+    BatchReport,
+    OperationList,
+    OperationSummary,
+    ProgressReport,
+    WorkerAnswer,
+)
 from app.cli import requests, tables, views
 from app.cli.client import Client
 from app.cli.troubles import ServiceAway
@@ -28,13 +34,15 @@ Counts = dict[State, int]
 class View:
     """One look: `counts` of all that is watched, `in_hand` what is being worked on of it.
 
-    `waits_for`: why nothing moves. `raw`: what the service answered.
+    `waits_for`: why nothing moves. `raw`: what the service answered. `together`: how far all of it
+    is, of a batch of several.
     """
 
     counts: Counts
     in_hand: Sequence[OperationSummary]
     waits_for: str | None
     raw: Any
+    together: ProgressReport | None = None
 
     @property
     def left(self) -> int:
@@ -77,6 +85,9 @@ def batch(client: Client, batch_id: str) -> Look:
         raw = client.send(asked)
         answer = client.understood(raw, OperationList)
         view = View(answer.counts or {}, answer.operations, None, raw)
+        if view.left > 1:
+            report = client.ask(requests.batch_report(batch_id), BatchReport)
+            view = replace(view, together=report.progress)
         if view.in_hand or not view.left:
             return view
         return replace(view, waits_for=_ahead(client, lambda head: head.batch_id == batch_id))
@@ -138,7 +149,8 @@ def line(view: View, width: int | None = None) -> str:
 
     `width`: of the terminal, for names; why it waits is whole.
     """
-    parts = [f"{datetime.now().astimezone():%H:%M:%S} {_score(view.counts)}"]
+    left = f", all in {span}" if (span := together(view)) else ""
+    parts = [f"{datetime.now().astimezone():%H:%M:%S} {_score(view.counts)}{left}"]
     if view.in_hand:
         first, *others = view.in_hand
         parts.append(_progress(first))
@@ -151,6 +163,11 @@ def line(view: View, width: int | None = None) -> str:
     if view.waits_for and not (view.in_hand and view.in_hand[0].hold):
         parts.append(f"waits: {clean(view.waits_for)}")
     return " | ".join(parts)
+
+
+def together(view: View) -> str:
+    """How long all that is watched will take, where that is known."""
+    return eta(view.together) if view.together else ""
 
 
 def _reason(view: View) -> str | None:

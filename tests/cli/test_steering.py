@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from testbed.relay import Relay
-from tests.cli.process import Result, run
+from tests.cli.process import run
 from tests.cli.test_work import by_curl, is_plain
 from tests.e2e.process import ServiceProcess
 from tests.elasticsearch import Elastic
@@ -26,12 +26,11 @@ async def service(relay: Relay) -> AsyncGenerator[ServiceProcess]:
         yield running
 
 
-async def becomes(service: ServiceProcess, index: str, state: str) -> Result:
-    """Waits until an index is in that state, and asks for it."""
+async def reached(service: ServiceProcess, index: str, state: str) -> None:
+    """Waits until an index is in that state."""
     newest = f"/api/v1/operations?index={index}&order=desc&limit=1"
     (found,) = (await service.client.get(newest)).json()["operations"]
     await service.api.state_of(found["id"], state)
-    return await run("status", index, url=service.url)
 
 
 async def test_one_operation_is_steered_by_its_index(
@@ -53,7 +52,8 @@ async def test_one_operation_is_steered_by_its_index(
     assert begun.out.startswith("a is being paused; writes to it stay blocked until it goes on or")
     assert "is being paused" in (await run("status", "a", url=url)).out
     released.set()
-    paused = await becomes(service, "a", "paused")
+    await reached(service, "a", "paused")
+    paused = await run("status", "a", url=url)
     assert "writes to it are blocked; to go on: reindex-queue resume a" in paused.out
     assert es.blocks("a") == {"index.blocks.write": "true"}
 
@@ -67,14 +67,11 @@ async def test_one_operation_is_steered_by_its_index(
     assert (await run("resume", "b", url=url)).out.startswith("b goes on. ")
     await service.api.completed("a", "b")
 
-    for action, why in (("pause", "too late to pause"), ("rollback", "was not kept")):
-        late = await run(action, "a", url=url)
-        assert (late.code, late.out) == (1, "")
-        assert late.err.startswith("Error: ")
-        assert why in late.err
-    for wrong in ((), ("a", "--batch", "x"), ("a/b",)):
-        misused = await run("pause", *wrong, url=url)
-        assert (misused.code, misused.out) == (2, "")
+    late = await run("rollback", "a", url=url)
+    assert (late.code, late.out) == (1, "")
+    assert late.err.startswith("Error: The old index of a was not kept")
+    misused = await run("pause", "a", "--batch", "x", url=url)
+    assert (misused.code, misused.out) == (2, "")
 
 
 async def test_a_failure_is_shown_with_its_documents_and_tried_again(
@@ -130,13 +127,13 @@ async def test_a_batch_is_steered_as_one(
     assert "it was not begun" in paused.lines[3]
     assert paused.lines[4] == "3 operations: 2 changed, 1 too late."
     assert is_plain(paused)
-    await becomes(service, "b", "paused")
+    await reached(service, "b", "paused")
     answer = await by_curl("resume", "--batch", batch, url=url)
     assert answer["counts"] == {"changed": 2, "unchanged": 1, "tooLate": 0, "refused": 0}
     cancelled = await run("cancel", "--batch", batch, "-o", "json", url=url)
     assert cancelled.code == 1
     assert json.loads(cancelled.out)["counts"]["changed"] == 2
-    await becomes(service, "b", "cancelled")
+    await reached(service, "b", "cancelled")
     relay.clear()
     retried = await run("retry", "--batch", batch, url=url)
     assert (retried.code, retried.lines[-1]) == (0, "3 operations: 2 changed, 1 unchanged.")
@@ -144,5 +141,3 @@ async def test_a_batch_is_steered_as_one(
     assert es.indices() == {"reindexed-v8-a", "reindexed-v8-b", "reindexed-v8-c"}
     refused = await run("rollback", "--batch", batch, "--force", url=url)
     assert (refused.code, refused.lines[-1]) == (1, "3 operations: 3 refused.")
-    unknown = await run("cancel", "--batch", "none", url=url)
-    assert (unknown.code, unknown.err) == (1, "Error: There is no batch none.\n")

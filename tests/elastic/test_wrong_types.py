@@ -23,7 +23,7 @@ from tests.elasticsearch import Elastic
 from tests.reindex.midway import filled
 
 JSON = {"X-Elastic-Product": "Elasticsearch"}
-STRANGE: list[Any] = [[], {}, "x", "", None, -7, 10**30, 1e300, True, [[]], {"a": {"a": 1}}]
+STRANGE: list[Any] = [[], {}, "x", None, 10**30, [[]], {"a": {"a": 1}}]
 Path = tuple[str | int, ...]
 
 

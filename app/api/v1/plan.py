@@ -9,8 +9,8 @@ from fastapi import APIRouter, Body
 from app.api.service import Caller, Current
 from app.api.v1 import documented
 from app.api.v1.bodies import WantedPlan
-from app.api.v1.examples import PLAN_BODIES
 from app.api.v1.index_schemas import Blocker
+from app.api.v1.plan_examples import PLAN_BODIES
 from app.api.v1.plan_schemas import (
     DiskReport,
     NodeReport,
