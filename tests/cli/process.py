@@ -103,7 +103,11 @@ class Terminal:
         self._child.send_signal(signal.SIGINT)
 
     async def ended(self) -> int:
-        code = await asyncio.to_thread(self._child.wait, SECONDS)
+        """Reads on meanwhile: on a full terminal the command could not end."""
+        deadline = time.monotonic() + SECONDS
+        while (code := self._child.poll()) is None:
+            assert time.monotonic() < deadline, f"it does not end\n{self.text}"
+            await asyncio.sleep(0.02)
         _ = self.raw
         os.close(self._master)
         return code
