@@ -188,9 +188,12 @@ def _report(
     for line in figures.for_the_terminal(tried):
         say(line)
     figures.write_csv(RESULTS / "boundaries.csv", tried)
-    file = ROOT / "docs" / "proof.md" if _is_whole(arguments) else RESULTS / "proof.md"
+    whole = _is_whole(arguments)
+    file = ROOT / "docs" / "proof.md" if whole else RESULTS / "proof.md"
     text = "\n".join(_page(arguments, tried, versions, minutes)) + "\n"
     file.write_text(text)
+    if whole:
+        figures.into_readme(ROOT / "README.md", text)
     say(f"\n{minutes:.0f} minutes; every boundary is in {RESULTS.name}/boundaries.csv")
     say(f"written: {file.relative_to(ROOT)}")
 
@@ -244,7 +247,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--jobs", type=int, default=4, help="crashes side by side; default 4")
     parser.add_argument("--minutes", type=float, help="no new one after that; default: all")
-    parser.add_argument("--publish", action="store_true", help="into docs/proof.md also a part")
+    parser.add_argument("--publish", action="store_true", help="also a part into README and docs")
     parser.add_argument("--every", type=int, default=1, help="only every N-th boundary")
     parser.add_argument("--batches", type=int, default=3, help="batches killed at random moments")
     parser.add_argument("--kills", type=int, default=12, help="most kills in a batch")
