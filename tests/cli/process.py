@@ -60,6 +60,12 @@ def environment(url: str | None) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LANG": "C.UTF-8", **given}
 
 
+def _as_from_a_shell() -> None:
+    """Ctrl-C works, also where the tests run in the background of a script, which ignores it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    die_with_parent()
+
+
 class Terminal:
     """A command on a terminal of so many columns; `text` is all that it has written so far."""
 
@@ -73,7 +79,7 @@ class Terminal:
             stdout=slave,
             stderr=slave,
             env={**environment(url), "TERM": "xterm-256color"},
-            preexec_fn=die_with_parent,
+            preexec_fn=_as_from_a_shell,
         )
         os.close(slave)
         self._raw = b""

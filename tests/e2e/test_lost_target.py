@@ -53,7 +53,7 @@ async def test_a_lost_target_is_copied_again_but_only_from_an_intact_source(
 ) -> None:
     """Both are started by name, so that they run side by side; of one the source is lost, too."""
     for name in NAMES:
-        filled(es, name, 60, settings=ALONE)
+        filled(es, name, 1000, settings=ALONE)
     before = contents(es, "whole"), made_anew(es, "whole")
     crawl_both(relay, es)
     settings = {"reindex_batch_documents": 1, "reindex_lost_target_seconds": 2.0}
