@@ -19,8 +19,8 @@ HEAD = """# Benchmarks
 Written by `make bench BENCH_ARGS=--publish` from the last results of `make bench`, which ran on one
 machine against a real Elasticsearch 8.19 (one node, heap 512 MB), both sides of a comparison in
 turns. A figure is the median of its runs; *ratio* is the median of the ratios of the pairs, and
-what should be compared between machines. No test asserts any of it: what misses its goal is shown as it
-is. A part that is not here has not been measured.
+what should be compared between machines. No test asserts any of it: what misses its goal is shown
+as it is. A part that is not here has not been measured.
 
 ![The ratios with least and most of the pairs](benchmarks.svg)
 """
