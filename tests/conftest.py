@@ -22,11 +22,17 @@ for name in list(os.environ):
         del os.environ[name]
 
 
+ROOT = Path(__file__)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file's tests stay with one worker; those that start servers of their own all with one, so
-    that there are never more than three Elasticsearch at a time."""
+    """A file's tests stay with one worker; those that start servers of their own, by themselves or
+    by the `conftest.py` beside them, all with one, so that there are never more than three
+    Elasticsearch at a time."""
     for item in items:
-        own = "ElasticsearchServer(" in item.path.read_text()
+        beside = item.path.with_name("conftest.py")
+        files = [item.path, *([beside] if beside.exists() and beside != ROOT else [])]
+        own = any("ElasticsearchServer(" in file.read_text() for file in files)
         group = "own servers" if own else str(item.path)
         item.add_marker(pytest.mark.xdist_group(group))
 

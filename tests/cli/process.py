@@ -12,11 +12,11 @@ import struct
 import subprocess
 import sys
 import termios
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.conditions import eventually
 from tests.e2e.process import die_with_parent
 
 SCRIPT = str(Path(sys.executable).with_name("reindex-queue"))
@@ -99,10 +99,10 @@ class Terminal:
         return _ESCAPES.sub("", self.raw).replace("\r", "\n")
 
     async def shows(self, what: str) -> None:
-        deadline = time.monotonic() + SECONDS
-        while what not in self.text:
-            assert time.monotonic() < deadline, f"not shown: {what}\n{self.text}"
-            await asyncio.sleep(0.02)
+        async def shown() -> bool:
+            return what in self.text
+
+        await eventually(shown, lambda: f"{what} is shown\n{self.text}", SECONDS)
 
     def interrupt(self) -> None:
         """As Ctrl-C does."""
@@ -110,10 +110,12 @@ class Terminal:
 
     async def ended(self) -> int:
         """Reads on meanwhile: on a full terminal the command could not end."""
-        deadline = time.monotonic() + SECONDS
-        while (code := self._child.poll()) is None:
-            assert time.monotonic() < deadline, f"it does not end\n{self.text}"
-            await asyncio.sleep(0.02)
+
+        async def over() -> bool:
+            _ = self.raw
+            return self._child.poll() is not None
+
+        await eventually(over, lambda: f"it ends\n{self.text}", SECONDS)
         _ = self.raw
         os.close(self._master)
-        return code
+        return self._child.wait()

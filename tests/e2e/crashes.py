@@ -16,6 +16,7 @@ from sqlalchemy import create_engine, text
 
 from app.store.engine import parse_url
 from testbed.relay import Relay, Seen
+from tests.conditions import eventually
 from tests.e2e.killable import cutting_relay, forked
 from tests.e2e.kinds import AWAY, KINDS, LONG, Kind, Subject
 from tests.e2e.orders import Boundary, Orders
@@ -24,6 +25,8 @@ from tests.elasticsearch import Elastic
 from tests.service import BASE
 
 STUCK_SECONDS = 90.0
+A_MOMENT = 60
+"""Requests; an operation sends about as many."""
 """An operation that has not ended so long after the restart counts as stuck."""
 IN_FLIGHT = 3
 """Windows that may be on their way at the moment of a crash, and so be sent again."""
@@ -131,7 +134,7 @@ class Crashes:
             self._order(None)
             await service.api.post_batch(*[subject.name for subject in subjects])
             while died < kills and await service.api.queue():
-                await asyncio.sleep(moments.uniform(0, 0.8))
+                await self._sent(service, moments.randint(0, A_MOMENT))
                 service.kill()
                 died += 1
                 await service.start()
@@ -146,6 +149,15 @@ class Crashes:
         finally:
             for subject in subjects:
                 await asyncio.to_thread(subject.remove)
+
+    async def _sent(self, service: ServiceProcess, requests: int) -> None:
+        """Waits until the service has sent so many more requests, or has nothing more to do."""
+        wanted = len(self._relay.seen) + requests
+
+        async def so_many() -> bool:
+            return len(self._relay.seen) >= wanted or not await service.api.queue()
+
+        await eventually(so_many, f"{requests} requests are sent", LONG)
 
     async def close(self) -> None:
         """Kills the service."""

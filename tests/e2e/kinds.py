@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
@@ -225,24 +224,27 @@ def _malformed(es: Elastic, name: str) -> None:
 
 async def _cancel(service: ServiceProcess, name: str) -> None:
     """Cancels when the copy is under way; nothing where it has ended already."""
-    while True:
+
+    async def asked() -> bool:
         operation = await service.api.operation(name)
         if operation["status"] != Status.IN_PROGRESS:
-            return
-        if operation["reindexTaskId"] and await service.api.cancel(name) != AWAY:
-            return
-        await asyncio.sleep(0.02)
+            return True
+        return bool(operation["reindexTaskId"]) and await service.api.cancel(name) != AWAY
+
+    await eventually(asked, f"{name} is copied", LONG)
 
 
 async def _cancel_late(service: ServiceProcess, name: str) -> None:
     """Cancels while the old index is cloned; nothing where that is over."""
-    while True:
+
+    async def asked() -> bool:
         operation = await service.api.operation(name)
-        if operation["status"] != Status.IN_PROGRESS or operation["lastCompletedStep"] > 55:
-            return
-        if operation["lastCompletedStep"] == 55 and await service.api.cancel(name) != AWAY:
-            return
-        await asyncio.sleep(0.01)
+        step = operation["lastCompletedStep"]
+        if operation["status"] != Status.IN_PROGRESS or step > 55:
+            return True
+        return step == 55 and await service.api.cancel(name) != AWAY
+
+    await eventually(asked, f"{name} is cloned", LONG, pause=0.01)
 
 
 async def _roll_back(service: ServiceProcess, name: str) -> None:

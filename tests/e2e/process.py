@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ctypes
 import os
 import random
@@ -11,7 +10,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +17,7 @@ from typing import Protocol
 
 import httpx
 
+from tests.conditions import eventually
 from tests.service import Api
 
 START_SECONDS = 60.0
@@ -99,18 +98,20 @@ class ServiceProcess:
     async def start(self, **more: str) -> None:
         """Starts it and waits until `/readyz` answers, whatever it says."""
         self.spawn(**more)
-        deadline = time.monotonic() + START_SECONDS
-        while not await self._answers():
+
+        async def ready() -> bool:
             assert self.exit_code is None, f"ended while starting:\n{self.log[-4000:]}"
-            assert time.monotonic() < deadline, f"not ready:\n{self.log[-4000:]}"
-            await asyncio.sleep(0.02)
+            return await self._answers()
+
+        await eventually(ready, lambda: f"it answers\n{self.log[-4000:]}", START_SECONDS)
 
     async def ended(self, seconds: float = EXIT_SECONDS) -> int:
         """Waits until it has ended by itself; the exit code."""
-        deadline = time.monotonic() + seconds
-        while self.exit_code is None:
-            assert time.monotonic() < deadline, f"still running:\n{self.log[-4000:]}"
-            await asyncio.sleep(0.02)
+
+        async def over() -> bool:
+            return self.exit_code is not None
+
+        await eventually(over, lambda: f"it ends\n{self.log[-4000:]}", seconds)
         return self._started().wait()
 
     async def terminate(self) -> int:

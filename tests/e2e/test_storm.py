@@ -10,7 +10,6 @@ import asyncio
 import itertools
 import os
 import threading
-import time
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any, TypeVar
 
@@ -33,6 +32,7 @@ from hypothesis.stateful import (
 from app.domain.operation import Status
 from app.domain.state import ENDED
 from testbed.relay import Relay
+from tests.conditions import until
 from tests.e2e.killable import cutting_relay, forked
 from tests.e2e.kinds import KINDS, Subject
 from tests.e2e.orders import Boundary, Orders
@@ -244,10 +244,23 @@ class Storm(RuleBasedStateMachine):
         self.is_away = False
         self.world.on_relay(Relay.accept)
 
-    @rule(milliseconds=st.sampled_from((50, 200, 500)))
-    def let_it_work(self, milliseconds: int) -> None:
-        self._note(f"{milliseconds} ms")
-        time.sleep(milliseconds / 1000)
+    @rule(requests=st.sampled_from((5, 20, 60)))
+    def let_it_work(self, requests: int) -> None:
+        """Until it has sent so many more requests, or does not get on."""
+        self._note(f"{requests} requests")
+        wanted = len(self.world.relay.seen) + requests
+        until(
+            lambda: len(self.world.relay.seen) >= wanted or not self._gets_on(),
+            lambda: self.told(None, f"{requests} requests are sent"),
+            SETTLED_SECONDS,
+        )
+
+    def _gets_on(self) -> bool:
+        operations = [self.world.newest(subject.name) for subject in self.subjects]
+        states = {operation["state"] for operation in operations if operation}
+        return bool(states & {"running", "undoing"}) or (
+            "waiting" in states and "holding" not in states
+        )
 
     @invariant()
     def every_document_is_there_under_its_name(self) -> None:
@@ -276,13 +289,12 @@ class Storm(RuleBasedStateMachine):
     def _settle(self) -> None:
         """Nothing goes wrong any more, what is paused goes on: all must end well."""
         self.world.calm()
-        deadline = time.monotonic() + SETTLED_SECONDS
         for subject in self.subjects:
-            while not self._is_over(subject):
-                assert time.monotonic() < deadline, self.told(
-                    subject, self.world.newest(subject.name)
-                )
-                time.sleep(0.02)
+            until(
+                lambda subject=subject: self._is_over(subject),
+                lambda subject=subject: self.told(subject, self.world.newest(subject.name)),
+                SETTLED_SECONDS,
+            )
         expected = {".tasks"}
         for subject in self.subjects:
             operation = self.world.newest(subject.name)

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from app.domain.state import ENDED
 from testbed.relay import Action, Relay, Seen
-from tests.conditions import PAUSE
+from tests.conditions import eventually
 from tests.elasticsearch import Elastic
 from tests.reindex.midway import crawl, filled, hurry
 from tests.reindex.portrait import contents, made_anew
@@ -74,10 +74,14 @@ async def came_out_right(service: Service, es: Elastic, before: list[Any]) -> No
 
 async def impatient(service: Service, name: str) -> None:
     """Has it try again at once whenever it waits, until it has ended."""
-    while (operation := await service.newest(name)) and operation["state"] not in ENDED:
-        if operation["state"] == "holding":
+
+    async def over() -> bool:
+        operation = await service.newest(name)
+        if operation and operation["state"] == "holding":
             await service.client.post(f"/api/v1/operations/{operation['id']}/retry")
-        await asyncio.sleep(PAUSE)
+        return operation is None or operation["state"] in ENDED
+
+    await eventually(over, f"{name} has ended", 90)
 
 
 def faults(relay: Relay) -> dict[str, Action]:

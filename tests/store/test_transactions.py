@@ -13,6 +13,7 @@ from app.store.engine import open_engines, parse_url
 from app.store.operations import Operations
 from app.store.store import Store
 from app.store.transactions import Transaction, Transactions
+from tests.conditions import turns
 from tests.store.conftest import CLUSTER, OpenStore
 from tests.store.open_transaction import open_transaction
 from tests.store.operations import enqueue, enqueued, lease_of, started
@@ -47,8 +48,7 @@ async def test_a_save_is_whole_or_not_there_wherever_its_caller_is_cancelled(
             )
         )
         begun = 0 if mark == 1 else moments.randint(0, 40)
-        for _ in range(begun):
-            await asyncio.sleep(0)
+        await turns(begun)
         caller.cancel()
         await asyncio.gather(caller, return_exceptions=True)
         await transactions.drain()
@@ -78,14 +78,12 @@ async def test_a_save_goes_on_when_its_caller_is_cancelled_while_it_waits(
         caller = asyncio.create_task(
             worker.operations.save(lease.token, operation, {"attempts": 5}, (), (), "worker")
         )
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        await turns(2)
         caller.cancel()
         with pytest.raises(asyncio.CancelledError):
             await caller
         closing = asyncio.create_task(worker.close())
-        for _ in range(50):
-            await asyncio.sleep(0)
+        await turns(50)
         assert not closing.done(), "it waits for the save that nobody else waits for any more"
     await closing
     assert (await looking.operations.load(operation.id)).attempts == 5

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from testbed.postgres import PostgresServer
+from tests.conditions import until
 
 
 def _execute(url: str, statement: str) -> None:
@@ -24,13 +23,6 @@ def _count(url: str) -> int:
         row = connection.execute("SELECT count(*) FROM things").fetchone()
     assert row is not None
     return row[0]
-
-
-def _until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def test_databases_are_new_and_apart(postgres_server: PostgresServer, postgres_url: str) -> None:
@@ -57,7 +49,7 @@ def test_a_server_that_ended_by_itself_can_be_started_again() -> None:
             row = session.execute("SHOW data_directory").fetchone()
         assert row is not None
         os.kill(int(Path(row[0], "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
-        _until(lambda: not server.running)
+        until(lambda: not server.running, "the server has ended")
         server.start()
         with psycopg.connect(first) as session:
             session.execute("SELECT 1")

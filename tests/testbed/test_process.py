@@ -6,8 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,6 +14,7 @@ import pytest
 
 from testbed.cache import NOBODY, server_user
 from testbed.process import ServerProcess
+from tests.conditions import until
 
 # A server with a child in its group and one in a session of its own, as PostgreSQL has them.
 _SERVER = """
@@ -42,15 +42,8 @@ def _start(folder: Path, on_term: str = "exit 3") -> ServerProcess:
         environment={"PATH": os.defpath},
         working_folder=folder,
     )
-    _until((folder / "ready").exists)
+    until((folder / "ready").exists, "the process is ready")
     return process
-
-
-def _until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def _gone(process: int) -> bool:
@@ -108,5 +101,5 @@ def test_a_killed_parent_takes_server_and_folder_with_it(folder: Path, paused: b
         group = int(parent.stdout.readline())
         child = _children(server_folder)[0]
         parent.kill()
-    _until(lambda: _gone(group) and _gone(child))
-    _until(lambda: not server_folder.exists())
+    until(lambda: _gone(group) and _gone(child), "both are gone")
+    until(lambda: not server_folder.exists(), "its folder is gone")
