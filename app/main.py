@@ -34,6 +34,7 @@ from app.reindex.errands import ErrandDesk
 from app.reindex.machine import Machine
 from app.reindex.outdated import Inventory
 from app.reindex.overview import Overview
+from app.reindex.pacing.gate import Probe
 from app.reindex.pacing.governor import Governor
 from app.reindex.pacing.pacing import Pacing
 from app.reindex.planning import Planner
@@ -128,7 +129,7 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Servi
     )
     pacing = Pacing(store, _pace(settings), bell)
     watch = settings.reindex_health_seconds if settings.reindex_health_gate else None
-    governor = Governor(pacing, store.paces, f"worker:{who}", watch)
+    governor = Governor(pacing, store.paces, f"worker:{who}", watch, _probe(settings))
     skips = settings.reindex_hold_policy == "skip"
     machine = Machine(
         store.operations,
@@ -185,6 +186,11 @@ def _pace(settings: Settings) -> Pace:
         windows_in_flight=settings.reindex_windows_in_flight,
         hours=settings.reindex_hours,
     )
+
+
+def _probe(settings: Settings) -> Probe | None:
+    index = settings.reindex_search_probe
+    return Probe(index, settings.reindex_search_probe_seconds) if index else None
 
 
 def _credentials(settings: Settings) -> Credentials:

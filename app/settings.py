@@ -16,8 +16,9 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from app.domain.errors import InvalidPace
+from app.domain.errors import InvalidIndexName, InvalidPace
 from app.domain.hours import Hours, Schedule
+from app.domain.names import IndexName
 from app.domain.pace import LEAST_RATE, MOST_RATE, MOST_WINDOWS
 from app.domain.proof import ProofLevel
 from app.secret_files import SecretFiles
@@ -64,6 +65,8 @@ class Settings(BaseSettings):
     reindex_hours: Annotated[Schedule | None, NoDecode] = None
     reindex_health_gate: bool = True
     reindex_health_seconds: float = Field(default=5.0, ge=0.1, le=3600.0)
+    reindex_search_probe: IndexName | None = None
+    reindex_search_probe_seconds: float = Field(default=0.5, gt=0.0, le=4.0)
     reindex_synchronous_documents: int = Field(default=1_000, ge=0, le=10_000)
     reindex_proof: ProofLevel = ProofLevel.SAMPLE
     reindex_keep_old_index: bool = False
@@ -100,6 +103,17 @@ class Settings(BaseSettings):
         except InvalidPace as error:
             raise ValueError(error.message) from error
         return tuple(parts) or None
+
+    @field_validator("reindex_search_probe", mode="before")
+    @classmethod
+    def _searched(cls, value: Any) -> Any:
+        """One index or alias: of a pattern it would not be known what was slow."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return IndexName(value) if value else None
+        except InvalidIndexName as error:
+            raise ValueError(error.message) from error
 
     @field_validator("elasticsearch_hosts")
     @classmethod

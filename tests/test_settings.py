@@ -131,6 +131,8 @@ def test_secrets_are_not_in_the_text_of_an_error(monkeypatch: pytest.MonkeyPatch
         ({"REINDEX_REQUESTS_PER_SECOND": "inf"}, "reindex_requests_per_second"),
         ({"REINDEX_HOURS": "22:00-22:00 UTC"}, "never open"),
         ({"REINDEX_HOURS": "at night"}, "reindex_hours"),
+        ({"REINDEX_SEARCH_PROBE": "shop-*"}, "must not contain *"),
+        ({"REINDEX_SEARCH_PROBE_SECONDS": "0"}, "reindex_search_probe_seconds"),
     ],
 )
 def test_a_wrong_setting_is_named(

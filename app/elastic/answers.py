@@ -297,9 +297,12 @@ class NodeVitals:
 
 @dataclass(frozen=True)
 class Vitals:
-    """How the cluster does. `nodes` by their id; `waited`: seconds of its oldest pending task."""
+    """How the cluster does. `nodes` by their id; `waited`: seconds of its oldest pending task;
+    `searched`: seconds that the search of the probe took.
+    """
 
     nodes: Mapping[str, NodeVitals] = field(default_factory=dict[str, NodeVitals])
     status: str | None = None
     pending: int | None = None
     waited: float | None = None
+    searched: float | None = None

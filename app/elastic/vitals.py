@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, cast
 
-from app.elastic.answers import NodeVitals, Vitals
+from app.domain.names import IndexName
+from app.elastic.answers import NodeVitals, Vitals, whole
 from app.elastic.documents import DocumentView
+from app.elastic.paths import in_path
 from app.elastic.translation import understanding
 
 ANSWER_TIME = "2s"
@@ -56,6 +58,18 @@ class VitalsView(DocumentView):
                 pending=_count(health, "number_of_pending_tasks"),
                 waited=None if waited is None else waited / 1000,
             )
+
+    async def search_seconds(self, index: IndexName) -> float:
+        """How long a plain search of that index or alias takes, by Elasticsearch's own `took`.
+
+        That counts the wait for a search thread as well, but nothing of this service. Raises any
+        domain error of the cluster's.
+        """
+        answer = await self._connection.read(
+            f"/{in_path(index)}/_search", {"size": "10", "request_cache": "false"}
+        )
+        with understanding(f"a search of {index}"):
+            return whole(answer["took"]) / 1000
 
 
 def _node(node: Mapping[str, Any]) -> NodeVitals:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import IntEnum
 
+from app.domain.names import IndexName
 from app.domain.pace import WELL, Health
 from app.elastic.answers import NodeVitals, Vitals
 
@@ -69,9 +70,19 @@ WAITED_STRAINED, WAITED_CRITICAL = 10.0, 60.0
 """Seconds that the oldest of them waits."""
 
 
-def judge(before: Vitals | None, now: Vitals) -> Verdict:
+@dataclass(frozen=True)
+class Probe:
+    """A search that is measured at each look: of which `index` or alias, and the `seconds` from
+    which it is slow. Slow at two looks in a row is a strain: one search may just be unlucky."""
+
+    index: IndexName
+    seconds: float
+
+
+def judge(before: Vitals | None, now: Vitals, probe: Probe | None = None) -> Verdict:
     """What `now` says, and what has grown since `before`; what is not told is no cause."""
-    findings = sorted(_findings(before, now), key=lambda found: -found[0])
+    found = [*_findings(before, now), *_of_probe(before, now, probe)]
+    findings = sorted(found, key=lambda finding: -finding[0])
     if not findings:
         return Verdict(Level.CALM)
     level = findings[0][0]
@@ -105,6 +116,13 @@ def _of_cluster(now: Vitals) -> Iterator[Finding]:
     yield from _above(now.waited, WAITED_STRAINED, WAITED_CRITICAL, words)
 
 
+def _of_probe(before: Vitals | None, now: Vitals, probe: Probe | None) -> Iterator[Finding]:
+    if probe is None or before is None or now.searched is None:
+        return
+    if min(before.searched or 0.0, now.searched) >= probe.seconds:
+        yield Level.STRAINED, f"a search of {probe.index} takes {now.searched:.2g} s"
+
+
 def _of_gauges(node: NodeVitals) -> Iterator[Finding]:
     for gauge in GAUGES:
         share = gauge.read(node)
@@ -134,9 +152,9 @@ class Gate:
     calm: int = 0
     seen: Vitals | None = None
 
-    def look(self, vitals: Vitals, most: int, now: datetime) -> Gate:
+    def look(self, vitals: Vitals, most: int, now: datetime, probe: Probe | None = None) -> Gate:
         """`most`: windows at once that the pace allows; there is nothing to limit above it."""
-        verdict = judge(self.seen, vitals)
+        verdict = judge(self.seen, vitals, probe)
         calm = self.calm + 1 if verdict.level is Level.CALM else 0
         windows = _windows(self.health.windows, verdict.level, most, calm)
         if windows == self.health.windows:
@@ -181,7 +199,7 @@ def said(before: Health, after: Health) -> Sequence[str]:
         limit = "no limit" if after.windows is None else f"{after.windows} window{plural} at once"
         found.append(f"{limit}: {after.cause}" if after.cause else f"{limit}: the cluster is calm")
     if after.blind and not before.blind:
-        found.append(f"the cluster could not be looked at; the limit stays: {after.blind}")
+        found.append(f"a look at the cluster failed and changes no limit: {after.blind}")
     if before.blind and not after.blind:
-        found.append("the cluster can be looked at again")
+        found.append("looks at the cluster succeed again")
     return found

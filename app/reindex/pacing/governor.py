@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from app.domain.errors import ReindexQueueError
 from app.domain.operation import Goal, Note, Operation, Step
 from app.domain.pace import NO_LIMIT, Allowance, Limit, Pace, Said, Scope, in_force
 from app.elastic.view import ClusterView
-from app.reindex.pacing.gate import Gate, said
+from app.reindex.pacing.gate import Gate, Probe, said
 from app.reindex.pacing.pacing import Pacing
 from app.store.paces import Paces
 from app.telemetry import logger
@@ -37,13 +37,14 @@ class Governor:
     """The pace in force for each operation, and the health gate. One for all operations in hand.
 
     `watch_seconds`: how often the cluster is asked how it does, while something is copied; None:
-    the health gate is off.
+    the health gate is off. `probe`: a search that is measured as well.
     """
 
     pacing: Pacing
     paces: Paces
     who: str
     watch_seconds: float | None = 5.0
+    probe: Probe | None = None
     _read: dict[str, _Read] = field(default_factory=dict[str, _Read])
     _copying: set[str] = field(default_factory=set[str])
     _allowances: dict[str, Allowance] = field(default_factory=dict[str, Allowance])
@@ -128,9 +129,22 @@ class Governor:
             return gate.blinded(f"no answer within {PATIENCE_SECONDS:g} s")
         except ReindexQueueError as error:
             return gate.blinded(error.message)
-        if not vitals.nodes:
-            return gate.look(vitals, most, datetime.now(UTC)).blinded("no node told how it does")
-        return gate.look(vitals, most, datetime.now(UTC))
+        failure = None if vitals.nodes else "no node told how it does"
+        if self.probe:
+            try:
+                vitals = replace(vitals, searched=await _search(self.probe, cluster))
+            except ReindexQueueError as error:
+                failure = failure or f"the search probe of {self.probe.index}: {error.message}"
+        seen = gate.look(vitals, most, datetime.now(UTC), self.probe)
+        return seen.blinded(failure) if failure else seen
+
+
+async def _search(probe: Probe, cluster: ClusterView) -> float:
+    """Seconds of a search; as many as were waited where there is no answer."""
+    try:
+        return await asyncio.wait_for(cluster.search_seconds(probe.index), PATIENCE_SECONDS)
+    except TimeoutError:
+        return PATIENCE_SECONDS
 
 
 def _copies(operation: Operation) -> bool:

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from app.domain.names import IndexName
 from app.domain.pace import Health
 from app.elastic.answers import NodeVitals, Vitals
-from app.reindex.pacing.gate import Gate, Level, judge, said
+from app.reindex.pacing.gate import Gate, Level, Probe, judge, said
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 WELL = NodeVitals(
@@ -78,6 +79,15 @@ def test_a_busy_cpu_is_a_strain_where_searches_wait_for_longer() -> None:
     assert judge(few, few).level is judge(idle, idle).level is Level.CALM
 
 
+def test_a_search_is_a_strain_where_it_was_slow_twice_in_a_row() -> None:
+    slow, quick = replace(CALM, searched=0.5), replace(CALM, searched=0.49)
+    probe = Probe(IndexName("shop"), 0.5)
+    verdict = judge(slow, slow, probe)
+    assert (verdict.level, verdict.cause) == (Level.STRAINED, "a search of shop takes 0.5 s")
+    for before, now in ((None, slow), (CALM, slow), (quick, slow), (slow, quick), (slow, CALM)):
+        assert judge(before, now, probe).level is Level.CALM
+
+
 def test_counters_say_nothing_at_the_first_look() -> None:
     assert judge(None, with_node(write_rejections=900)).level is Level.CALM
 
@@ -116,12 +126,12 @@ def test_a_look_that_fails_changes_no_limit_and_is_said_once() -> None:
     blind = strained.blinded("no answer within 4 s")
     assert blind.health.windows == 2
     assert said(strained.health, blind.health) == [
-        "the cluster could not be looked at; the limit stays: no answer within 4 s"
+        "a look at the cluster failed and changes no limit: no answer within 4 s"
     ]
     assert said(blind.health, blind.blinded("another reason").health) == []
     sees = blind.look(CALM, 4, NOW)
     assert sees.health == strained.health
-    assert said(blind.health, sees.health) == ["the cluster can be looked at again"]
+    assert said(blind.health, sees.health) == ["looks at the cluster succeed again"]
 
 
 def test_every_change_is_said_with_its_cause() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from app.domain.names import IndexName
 from testbed.relay import Relay
 from tests.conditions import eventually
 from tests.elasticsearch import Elastic
@@ -13,6 +14,7 @@ from tests.reindex.midway import filled
 from tests.service import Service, running_service
 
 STATISTICS = ("GET", "^/_nodes/stats/")
+SEARCHES = ("GET", "^/shop/_search")
 OFTEN: dict[str, Any] = {
     "reindex_health_seconds": 0.2,
     "reindex_synchronous_documents": 0,
@@ -115,6 +117,43 @@ async def test_statistics_that_lack_or_fail_do_no_harm_and_are_said(
         blind = (await health(service))["blind"]
         assert (said or "") in (blind or "")
         assert not any(event.what == "holds" for event in await service.events("plain"))
+
+
+async def test_a_slow_search_of_the_probe_slows_the_copy_down(
+    relay: Relay, es: Elastic, sqlite_url: str
+) -> None:
+    filled(es, "big", 4_000, settings={"number_of_replicas": 0})
+    filled(es, "shop")
+    probed: dict[str, Any] = {**OFTEN, "reindex_search_probe": IndexName("shop")}
+    async with running_service(relay.url, sqlite_url, **probed) as service:
+        await service.client.patch("/api/v1/pace", json={"requestsPerSecond": 300})
+        relay.answer(*SEARCHES, 200, {"took": 700}, times=None)
+        posted = await service.post_options({"index": "big"})
+        operation = posted["operations"][0]["id"]
+
+        async def slowed() -> bool:
+            shown = (await service.shown(operation))["pace"]["reason"]
+            return "1 window at once (health gate: a search of shop takes 0.7 s)" in shown
+
+        await eventually(slowed, "the copy is slowed down")
+        await runs(es, 1)
+        relay.clear()
+        await runs(es, 3)
+        await service.client.patch("/api/v1/pace", json={"requestsPerSecond": None})
+        await service.completed("big")
+
+
+async def test_a_probe_that_fails_limits_nothing_and_is_said(
+    relay: Relay, es: Elastic, sqlite_url: str
+) -> None:
+    filled(es, "plain")
+    probe = IndexName("no-such-index")
+    async with running_service(relay.url, sqlite_url, reindex_search_probe=probe) as service:
+        await service.post_batch("plain")
+        await service.completed("plain")
+        told = "changes no limit: the search probe of no-such-index: "
+        assert told in (await changes(service, "plain"))[0]
+        assert (await health(service))["windowsInFlight"] is None
 
 
 async def test_the_cluster_is_asked_seldom_and_an_idle_service_asks_nothing(
