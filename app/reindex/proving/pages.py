@@ -17,7 +17,8 @@ from app.elastic.cluster import Cluster
 from app.elastic.documents import EVERYTHING
 from app.reindex.proving.comparing import Measure
 
-PAGE_DOCUMENTS = 1_000
+PAGE_DOCUMENTS = 2_000
+"""A search of a thousand costs about as much again beside its documents (8.19)."""
 _VECTORS = frozenset({"dense_vector", "rank_vectors", "semantic_text", "sparse_vector"})
 
 
