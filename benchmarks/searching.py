@@ -20,6 +20,15 @@ SEARCHED = 100_000
 """Documents of the index that is searched."""
 EVERY = 0.05
 QUIET_SECONDS = 20.0
+GATES: Mapping[str, Mapping[str, str]] = {
+    "off": {"REINDEX_HEALTH_GATE": "false"},
+    "on": {},
+    "on with a search probe": {
+        "REINDEX_SEARCH_PROBE": "searched",
+        "REINDEX_SEARCH_PROBE_SECONDS": "0.02",
+        "REINDEX_HEALTH_SECONDS": "1",
+    },
+}
 
 
 class Searcher:
@@ -71,9 +80,9 @@ async def measure(es: Elastic, runs: int, documents: int) -> list[Line]:
         with Searcher(es.url, "searched") as searcher:
             await asyncio.to_thread(by_hand, es, "source")
         found.setdefault("beside _reindex?slices=auto", []).append(searcher.p95())
-        for switch in ("off", "on"):
-            p95 = await _beside_us(es, {"REINDEX_HEALTH_GATE": switch})
-            found.setdefault(f"beside this service, gate {switch}", []).append(p95)
+        for what, environment in GATES.items():
+            p95 = await _beside_us(es, environment)
+            found.setdefault(f"beside this service, gate {what}", []).append(p95)
     return [Line(f"search p95 {what}", "ms", times) for what, times in found.items()]
 
 
