@@ -7,10 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from xml.sax.saxutils import escape
 
+from tests import readme_figures
+
 DOCS = Path(__file__).parents[1] / "docs"
 ROW, LEFT, WIDTH = 34, 430, 460
 MOST = 3.0
 """The plot's right end."""
+
+COLUMNS = ("what", "median", "least", "most", "unit", "runs", "goal")
+README_COLUMNS = ("what", "median", "least", "most", "runs", "goal")
 
 Row = dict[str, str]
 
@@ -27,11 +32,12 @@ as it is. A part that is not here has not been measured.
 
 
 def publish(results: Path) -> None:
-    """Writes page and plot from every CSV file in `results`."""
+    """Writes page and plot from every CSV file in `results`, and its ratios into the README."""
     parts = {file.stem: _rows(file) for file in sorted(results.glob("*.csv"))}
     pages = [HEAD, *(_table(name, rows) for name, rows in parts.items())]
     (DOCS / "benchmarks.md").write_text("\n".join(pages))
     ratios = [row for rows in parts.values() for row in rows if row["unit"] == "ratio"]
+    readme_figures.put("make bench", ["", *_markdown(ratios, README_COLUMNS), ""])
     (DOCS / "benchmarks.svg").write_text(_plot(ratios))
 
 
@@ -42,11 +48,12 @@ def _rows(file: Path) -> list[Row]:
 
 def _table(name: str, rows: Sequence[Row]) -> str:
     machine = rows[0]["machine"]
-    lines = [f"## {name}", "", f"{machine}.", ""]
-    lines += ["| what | median | least | most | unit | runs | goal |", "| --- " * 7 + "|"]
-    columns = ("what", "median", "least", "most", "unit", "runs", "goal")
-    lines += ["| " + " | ".join(row[c] for c in columns) + " |" for row in rows]
-    return "\n".join(lines) + "\n"
+    return "\n".join([f"## {name}", "", f"{machine}.", "", *_markdown(rows, COLUMNS)]) + "\n"
+
+
+def _markdown(rows: Sequence[Row], columns: Sequence[str]) -> list[str]:
+    head = [f"| {' | '.join(columns)} |", "| --- " * len(columns) + "|"]
+    return [*head, *(f"| {' | '.join(row[c] for c in columns)} |" for row in rows)]
 
 
 def _plot(rows: Sequence[Row]) -> str:

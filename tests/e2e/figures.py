@@ -82,17 +82,11 @@ def as_markdown(tried: Sequence[Tried]) -> Iterable[str]:
         yield f"| {database} | {kind} | {' | '.join(f'{figure:,}' for figure in figures)} |"
 
 
-README_FIGURES = ("<!-- figures of make prove -->", "<!-- end of the figures -->")
-
-
-def into_readme(readme: Path, page: str) -> None:
-    """Puts what the page says of its run, and its table of figures, between the two marks."""
+def of_page(page: str) -> list[str]:
+    """What the page says of its run, and its table of figures."""
     run = [line for line in page.splitlines() if line.startswith(("20", "Reindex Queue at"))]
     table = page[page.index("| database |") :].split("\n\n", 1)[0].strip()
-    before, rest = readme.read_text().split(README_FIGURES[0])
-    _, after = rest.split(README_FIGURES[1])
-    told = "\n".join([README_FIGURES[0], *run, "", table, README_FIGURES[1]])
-    readme.write_text(before + told + after)
+    return [*run, "", *table.splitlines()]
 
 
 def write_csv(file: Path, tried: Sequence[Tried]) -> None:

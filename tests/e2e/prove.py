@@ -37,6 +37,7 @@ from testbed.elasticsearch import ElasticsearchServer
 from testbed.postgres import PostgresServer
 from testbed.relay import Relay
 from testbed.wipe import wipe
+from tests import readme_figures
 from tests.e2e import figures
 from tests.e2e.crashes import Crashes, Ending
 from tests.e2e.figures import BATCHES, DATABASES, Tried
@@ -193,7 +194,7 @@ def _report(
     text = "\n".join(_page(arguments, tried, versions, minutes)) + "\n"
     file.write_text(text)
     if whole:
-        figures.into_readme(ROOT / "README.md", text)
+        readme_figures.put("make prove", figures.of_page(text))
     say(f"\n{minutes:.0f} minutes; every boundary is in {RESULTS.name}/boundaries.csv")
     say(f"written: {file.relative_to(ROOT)}")
 
