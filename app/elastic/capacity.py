@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -77,9 +76,9 @@ class CapacityView:
 
     async def capacity(self, remembered: float = 0.0) -> Capacity:
         """The data nodes' disks and what limits their use, at most `remembered` seconds old."""
-        known_at, known = self._connection.capacity
-        if known is not None and time.monotonic() - known_at < remembered:
-            return known
+        return await self._connection.memory.recall("capacity", remembered, self._ask_capacity)
+
+    async def _ask_capacity(self) -> Capacity:
         nodes, settings, health = await asyncio.gather(
             self._connection.read(
                 "/_nodes/data:true/stats/fs",
@@ -92,9 +91,7 @@ class CapacityView:
             self._connection.read("/_cluster/health", {"timeout": "0s"}),
         )
         with understanding("the disks of its nodes"):
-            found = _capacity(nodes, _in_force(settings), health)
-        self._connection.capacity = (time.monotonic(), found)
-        return found
+            return _capacity(nodes, _in_force(settings), health)
 
 
 def _in_force(answer: Mapping[str, Any]) -> dict[str, str]:

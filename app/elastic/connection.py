@@ -8,8 +8,8 @@ from typing import Any, cast
 
 from elasticsearch import ApiError, AsyncElasticsearch
 
-from app.domain.disk import Capacity
 from app.domain.errors import ClusterRefused, NotElasticsearch, ReindexQueueError
+from app.elastic.memory import Memory
 from app.elastic.node import Node
 from app.elastic.serializer import Serializer
 from app.elastic.tls import Tls
@@ -58,8 +58,7 @@ class Connection:
         self._client = client
         self._reader = client.options(max_retries=1, request_timeout=READ_SECONDS)
         self._changer = client.options(max_retries=0, request_timeout=CHANGE_SECONDS)
-        self.capacity: tuple[float, Capacity | None] = (0.0, None)
-        """As last asked for, and when by the monotonic clock: many small operations share it."""
+        self.memory = Memory()
 
     async def close(self) -> None:
         await self._client.close()

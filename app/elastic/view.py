@@ -59,12 +59,17 @@ class ClusterView(VitalsView, CapacityView, ReferringView):
             int(number.split(".")[0])
             return Version(number)
 
-    async def node_versions(self) -> list[Version]:
-        """The versions of all nodes, oldest first."""
+    async def node_versions(self, remembered: float = 0.0) -> list[Version]:
+        """The versions of all nodes, oldest first; at most `remembered` seconds old."""
+        return await self._connection.memory.recall("versions", remembered, self._ask_versions)
+
+    async def _ask_versions(self) -> list[Version]:
         answer = await self._connection.read("/_nodes/os", {"filter_path": "nodes.*.version"})
         with understanding("the versions of its nodes"):
             found = {str(node["version"]) for node in answer["nodes"].values()}
-            return sorted((Version(number) for number in found), key=lambda v: v.parts)
+            versions = sorted((Version(number) for number in found), key=lambda v: v.parts)
+            versions[0]  # one at least has answered
+            return versions
 
     async def data_streams(self) -> dict[str, list[str]]:
         """Every data stream with its backing indices; empty where the cluster has none."""
@@ -83,11 +88,13 @@ class ClusterView(VitalsView, CapacityView, ReferringView):
                 for name, stream in cast(dict[str, Any], found).items()
             }
 
-    async def security_on(self) -> bool:
-        """False where the cluster has no security, or it is switched off.
+    async def security_on(self, remembered: float = 0.0) -> bool:
+        """False where the cluster has no security, or it is switched off; at most `remembered`
+        seconds old."""
+        return await self._connection.memory.recall("security", remembered, self._ask_security)
 
-        Asked by something that every user may do: `_xpack` is refused to one without `monitor`.
-        """
+    async def _ask_security(self) -> bool:
+        """By something that every user may do: `_xpack` is refused to one without `monitor`."""
         try:
             await self._connection.read("/_security/_authenticate")
         except ClusterRefused as error:

@@ -12,11 +12,10 @@ from app.domain.operation import Work
 from app.domain.windows import Window
 from app.elastic.answers import IndexState, ShardStats
 from app.elastic.cluster import Cluster
+from app.elastic.memory import REMEMBERED_SECONDS
 
 NOT_TOLD = (ClusterRefused, NotElasticsearch)
 """Our user may not ask, or the cluster words it otherwise: it looks after its disks itself."""
-REMEMBERED_SECONDS = 5.0
-"""Small operations follow each other in a third of a second; disks do not fill so fast."""
 
 
 def demand_of(state: IndexState, primaries: Sequence[int]) -> Demand:

@@ -12,9 +12,10 @@ from app.domain.errors import ReindexQueueError
 from app.domain.pace import Limit
 from app.domain.state import State
 from app.elastic.answers import Version
+from app.elastic.memory import REMEMBERED_SECONDS
 from app.reindex.overview import Overview, Sight
 from app.reindex.pacing.pacing import Pacing
-from app.reindex.surroundings import REMEMBERED_SECONDS, Surroundings
+from app.reindex.surroundings import Surroundings
 from app.reindex.worker import Worker, WorkerReport, WorkerState
 from app.store.listing import Filter
 from app.store.role import owner_name

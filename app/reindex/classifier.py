@@ -36,9 +36,6 @@ KINDS = frozenset(
 )
 """The codes that say what it is, and not what is wanted of it."""
 
-MODES = ("standard", "lookup", "logsdb", "time_series")
-"""What `settings.mode` may be (Kibana 9.x)."""
-
 
 class Asked(Protocol):
     """What is wanted of an index, as far as something can speak against it."""

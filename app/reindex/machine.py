@@ -6,9 +6,9 @@ before they act and never save; a process killed anywhere goes on at the same en
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from app.domain.errors import (
@@ -262,9 +262,9 @@ class Machine:
 
     async def _pause(self, turn: _Turn, stopping: Callable[[], bool]) -> None:
         """Waits, looking for wishes and another pace now and then, at once where the bell rings."""
-        until = datetime.now(UTC) + timedelta(seconds=turn.wait)
+        until = time.monotonic() + turn.wait  # a clock that is set back is not waited for
         while not stopping():
-            left = (until - datetime.now(UTC)).total_seconds()
+            left = until - time.monotonic()
             if left <= 0:
                 return
             rung = await turn.ear.wait(min(left, LOOK_SECONDS))

@@ -48,18 +48,21 @@ class PlannedIndex:
     """
 
     name: str
-    kind: str
-    because: str
     blockers: Sequence[Refused]
-    wanted: Wanted | None
-    state: IndexState | None
-    size: IndexSize | None
-    windows: int | None
-    references: Sequence[Reference]
-    estimate: Estimate | None
-    disk_bytes: int | None
-    shortage: str | None
-    trial: Trial | None
+    because: str = ""
+    wanted: Wanted | None = None
+    state: IndexState | None = None
+    size: IndexSize | None = None
+    windows: int | None = None
+    references: Sequence[Reference] = ()
+    estimate: Estimate | None = None
+    disk_bytes: int | None = None
+    shortage: str | None = None
+    trial: Trial | None = None
+
+    @property
+    def kind(self) -> str:
+        return kind_of(self.blockers)
 
     @property
     def dropped_settings(self) -> list[str]:
@@ -201,7 +204,7 @@ class Planner:
         cutting = Cutting(self._limits.window_documents, at_once)
         draft = _Draft(study, measures, references, capacity, history, cutting)
         indices = [draft.index(one) for one in study.examined]
-        indices += [draft.malformed(bad.name, bad.error) for bad in study.malformed]
+        indices += [PlannedIndex(bad.name, [bad.error]) for bad in study.malformed]
         ready = [one for one in indices if not one.blockers]
         return Plan(
             indices=indices,
@@ -256,9 +259,8 @@ class _Draft:
             self._weigh(demand, wanted)
         return PlannedIndex(
             name=wanted.index_name,
-            kind=kind_of(examined.blockers),
-            because=_because(state, facts.major) if state else "",
             blockers=examined.blockers,
+            because=_because(state, facts.major) if state else "",
             wanted=wanted,
             state=state,
             size=size,
@@ -267,24 +269,6 @@ class _Draft:
             estimate=estimate(size.documents, size.primary_bytes, self._history) if size else None,
             disk_bytes=demand.total(self._nodes(demand)) if demand else None,
             shortage=shortage(demand, self._capacity) if demand and self._capacity else None,
-            trial=None,
-        )
-
-    def malformed(self, name: str, error: Refused) -> PlannedIndex:
-        return PlannedIndex(
-            name=name,
-            kind=kind_of([error]),
-            because="",
-            blockers=[error],
-            wanted=None,
-            state=None,
-            size=None,
-            windows=None,
-            references=(),
-            estimate=None,
-            disk_bytes=None,
-            shortage=None,
-            trial=None,
         )
 
     def _weigh(self, demand: Demand, wanted: Wanted) -> None:

@@ -52,7 +52,8 @@ def open_engines(url: URL, idle_seconds: float = 15.0) -> tuple[AsyncEngine, Asy
 
     On SQLite the writer is one connection whose transactions begin with BEGIN IMMEDIATE: two that
     read before they write would lose an update without an error (aiosqlite begins too late by
-    itself). Readers have connections of their own and are never kept waiting (WAL).
+    itself). Readers have connections of their own and are never kept waiting (WAL); a question is
+    one statement, which is a transaction by itself.
 
     PostgreSQL ends a transaction that is left open for `idle_seconds`: an owner that is frozen, or
     cut off, in the middle of a save would otherwise keep the cluster's row, and so the role. Not
@@ -73,12 +74,13 @@ def open_engines(url: URL, idle_seconds: float = 15.0) -> tuple[AsyncEngine, Asy
         return engine, engine
     writer = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=60)
     reader = create_async_engine(url, pool_size=4, max_overflow=0, pool_timeout=60)
-    _prepare_sqlite(writer, "BEGIN IMMEDIATE", query_only=False)
-    _prepare_sqlite(reader, "BEGIN", query_only=True)
+    _prepare_sqlite(writer, query_only=False)
+    _prepare_sqlite(reader, query_only=True)
+    event.listen(writer.sync_engine, "begin", _begin_immediate)
     return writer, reader
 
 
-def _prepare_sqlite(engine: AsyncEngine, begin: str, *, query_only: bool) -> None:
+def _prepare_sqlite(engine: AsyncEngine, *, query_only: bool) -> None:
     @event.listens_for(engine.sync_engine, "connect")
     def on_connect(connection: Any, _record: Any) -> None:  # pyright: ignore[reportUnusedFunction]
         connection.isolation_level = None
@@ -92,9 +94,9 @@ def _prepare_sqlite(engine: AsyncEngine, begin: str, *, query_only: bool) -> Non
             cursor.execute("PRAGMA synchronous=FULL")
         cursor.close()
 
-    @event.listens_for(engine.sync_engine, "begin")
-    def on_begin(connection: Any) -> None:  # pyright: ignore[reportUnusedFunction]
-        connection.exec_driver_sql(begin)
+
+def _begin_immediate(connection: Any) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _switch_to_wal(connection: Any, cursor: Any) -> None:

@@ -189,24 +189,24 @@ async def _resume(
     }
     if batch_id:
         values |= {"batch_id": batch_id, "queued_at": place, "single": False}
-    answer = await transaction.session.exec(
+    answer = await transaction.execute(
         update(OperationRow)
         .where(col(OperationRow.id) == operation_id)
         .values(**values)
         .returning(OperationRow)  # pyright: ignore[reportArgumentType]
     )
-    return operation_of(answer.scalars().one())
+    return operation_of(answer.mappings().one())
 
 
 async def _batch_of(transaction: Transaction, key: BatchKey) -> str | None:
     """The batch that was posted with `key`: writing transactions come one after the other."""
-    found = await transaction.session.exec(
+    found = await transaction.execute(
         select(BatchRow.id).where(
             col(BatchRow.cluster_id) == transaction.cluster_id,
             col(BatchRow.idempotency_key) == key.key,
         )
     )
-    return found.first()
+    return found.scalar()
 
 
 async def _insert_batch(
@@ -232,7 +232,7 @@ async def _insert_batch(
 
 async def _living(transaction: Transaction) -> _Live:
     of_cluster = col(OperationRow.cluster_id) == transaction.cluster_id
-    rows = await transaction.session.exec(
+    rows = await transaction.execute(
         select(
             OperationRow.id,
             OperationRow.index_name,
@@ -245,14 +245,16 @@ async def _living(transaction: Transaction) -> _Live:
     return _Live(
         by_index={name: (key, Status(status)) for key, name, _, status in found},
         filler={target: name for _, name, target, _ in found},
-        sources=set(await transaction.session.exec(select(source).where(of_cluster, LIVE_ROWS))),
+        sources=set(
+            (await transaction.execute(select(source).where(of_cluster, LIVE_ROWS))).scalars()
+        ),
     )
 
 
 async def _leftovers(transaction: Transaction) -> dict[tuple[str, str], str | None]:
     """By source and target name, what failed operations left to look at: their own or inherited."""
     left = func.coalesce(OperationRow.target_uuid, OperationRow.leftover_uuid)
-    rows = await transaction.session.exec(
+    rows = await transaction.execute(
         select(OperationRow.index_name, OperationRow.new_index_name, left)
         .where(
             col(OperationRow.cluster_id) == transaction.cluster_id,

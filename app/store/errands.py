@@ -6,17 +6,17 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import delete
+from sqlalchemy import delete, insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select, update
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.domain.errand import Errand, ErrandKind
 from app.domain.errors import AlreadyInProgress, ReindexQueueError
 from app.domain.names import IndexName
 from app.domain.operation import LIVE, Note
+from app.store.rows import read_rows
 from app.store.tables import ErrandRow, OperationRow
-from app.store.transactions import TROUBLE, Transaction, Transactions, unavailable
+from app.store.transactions import Transaction, Transactions
 
 
 class Errands:
@@ -35,7 +35,7 @@ class Errands:
         """The id of a new errand. Raises `AlreadyInProgress` where an operation on it lives."""
 
         async def work(transaction: Transaction) -> str:
-            live = await transaction.session.exec(
+            live = await transaction.execute(
                 select(OperationRow.id).where(
                     col(OperationRow.cluster_id) == self._cluster_id,
                     col(OperationRow.index_name) == index,
@@ -53,7 +53,7 @@ class Errands:
                 created_at=transaction.now,
                 request=dict(request) if request else None,
             )
-            transaction.session.add(row)
+            await transaction.bulk(insert(ErrandRow), [row.model_dump()])
             transaction.announce(caller, [Note(what=f"{kind} requested", index=index)])
             return row.id
 
@@ -66,26 +66,18 @@ class Errands:
             .where(col(ErrandRow.cluster_id) == self._cluster_id, col(ErrandRow.ended_at).is_(None))
             .order_by(col(ErrandRow.created_at))
         )
-        try:
-            async with AsyncSession(self._reader) as session:
-                rows = (await session.exec(query)).all()
-        except TROUBLE as error:
-            raise unavailable(error) from error
-        return [Errand.model_validate(row.model_dump()) for row in rows]
+        return [Errand.model_validate(row) for row in await read_rows(self._reader, query)]
 
     async def find(self, errand_id: str) -> Errand:
-        try:
-            async with AsyncSession(self._reader) as session:
-                row = (await session.exec(select(ErrandRow).where(ErrandRow.id == errand_id))).one()
-        except TROUBLE as error:
-            raise unavailable(error) from error
-        return Errand.model_validate(row.model_dump())
+        query = select(ErrandRow).where(col(ErrandRow.id) == errand_id)
+        (row,) = await read_rows(self._reader, query)
+        return Errand.model_validate(row)
 
     async def withdraw(self, errand_id: str) -> None:
         """Takes back an errand that nobody did in time."""
 
         async def work(transaction: Transaction) -> None:
-            await transaction.session.exec(
+            await transaction.execute(
                 delete(ErrandRow).where(
                     col(ErrandRow.id) == errand_id, col(ErrandRow.ended_at).is_(None)
                 )
@@ -105,7 +97,7 @@ class Errands:
         """Saves how it ended, with the events of what was changed. Raises `LeaseLost`."""
 
         async def work(transaction: Transaction) -> None:
-            await transaction.session.exec(
+            await transaction.execute(
                 update(ErrandRow)
                 .where(col(ErrandRow.id) == errand.id)
                 .values(

@@ -8,10 +8,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select
-from sqlmodel.ext.asyncio.session import AsyncSession
 
+from app.store.rows import read_rows
 from app.store.tables import EventRow
-from app.store.transactions import TROUBLE, unavailable
 
 
 class Event(BaseModel):
@@ -44,11 +43,7 @@ class Events:
             .order_by(col(EventRow.number))
             .limit(limit)
         )
-        try:
-            async with AsyncSession(self._reader) as session:
-                return [Event.model_validate(r.model_dump()) for r in await session.exec(query)]
-        except TROUBLE as error:
-            raise unavailable(error) from error
+        return [Event.model_validate(row) for row in await read_rows(self._reader, query)]
 
     async def of_operation(self, operation_id: str, most: int | None = None) -> list[Event]:
         """The newest `most`, oldest first."""
@@ -61,9 +56,5 @@ class Events:
             .order_by(col(EventRow.number).desc())
             .limit(most)
         )
-        try:
-            async with AsyncSession(self._reader) as session:
-                found = [Event.model_validate(r.model_dump()) for r in await session.exec(query)]
-        except TROUBLE as error:
-            raise unavailable(error) from error
-        return found[::-1]
+        rows = await read_rows(self._reader, query)
+        return [Event.model_validate(row) for row in reversed(rows)]

@@ -71,7 +71,7 @@ class KeptCopies:
 
         async def work(transaction: Transaction) -> Operation:
             await self._check_free(transaction, operation)
-            woken = await transaction.session.exec(
+            woken = await transaction.execute(
                 update(OperationRow)
                 .where(
                     col(OperationRow.id) == operation.id,
@@ -92,7 +92,7 @@ class KeptCopies:
                 )
                 .returning(OperationRow)  # pyright: ignore[reportArgumentType]
             )
-            row = woken.scalars().one_or_none()
+            row = woken.mappings().one_or_none()
             if row is None:
                 raise CannotRollBack(
                     "changed", "The operation has changed in this moment. Please try again."
@@ -113,7 +113,7 @@ class KeptCopies:
         if operation.kept:
             names.append(operation.kept.name)
         source = func.coalesce(OperationRow.concrete_name, OperationRow.index_name)
-        found = await transaction.session.exec(
+        found = await transaction.execute(
             select(OperationRow.index_name).where(
                 col(OperationRow.cluster_id) == self._cluster_id,
                 LIVE_ROWS,
@@ -124,5 +124,5 @@ class KeptCopies:
                 ),
             )
         )
-        if busy := found.first():
+        if busy := found.scalar():
             raise AlreadyInProgress(busy)

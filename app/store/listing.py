@@ -99,15 +99,6 @@ class Listing:
         query = query.order_by(place.desc() if newest_first else place).limit(limit)
         return _BRIEFS.validate_python(await read_rows(self._reader, query))
 
-    async def by_id(self, *operation_ids: str) -> list[Brief]:
-        """Those that are there, by `queued_at`."""
-        query = (
-            select(*_BRIEF)
-            .where(*self._conditions(Filter()), col(OperationRow.id).in_(operation_ids))
-            .order_by(col(OperationRow.queued_at))
-        )
-        return _BRIEFS.validate_python(await read_rows(self._reader, query))
-
     async def counts(self, wanted: Filter) -> dict[State, int]:
         """How many operations are in each state, whatever `wanted.states` says."""
         where, number = self._conditions(wanted), func.count().label("number")

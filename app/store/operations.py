@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, TextClause, case, delete, func, or_
+from sqlalchemy import (
+    ColumnElement,
+    Insert,
+    TextClause,
+    bindparam,
+    case,
+    delete,
+    func,
+    or_,
+)
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select, update
-from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
 from app.domain.errors import Outdated
@@ -19,7 +29,7 @@ from app.domain.operation import Changes, Note, Operation, Status, Wish
 from app.domain.pace import NO_LIMIT, Pace
 from app.domain.windows import Window, WindowState
 from app.store.enqueueing import BatchKey, Enqueued, Wanted, enqueue
-from app.store.rows import operation_of, read_rows
+from app.store.rows import operation_of, read_rows, read_tuples
 from app.store.tables import (
     ENDED_ROWS,
     IN_HAND_ROWS,
@@ -28,11 +38,25 @@ from app.store.tables import (
     OperationRow,
     WindowRow,
 )
-from app.store.transactions import TROUBLE, Transaction, Transactions, unavailable
+from app.store.transactions import Transaction, Transactions
 
 T = TypeVar("T")
 
 _OPERATIONS = TypeAdapter(list[Operation])
+_SAVE = (
+    update(OperationRow)
+    .where(
+        col(OperationRow.id) == bindparam("key"), col(OperationRow.version) == bindparam("known")
+    )
+    .values(
+        requested=case(
+            (col(OperationRow.requested) == bindparam("granted"), Wish.NONE.value),
+            else_=OperationRow.requested,
+        ),
+        version=OperationRow.version + 1,
+    )
+    .returning(OperationRow)  # pyright: ignore[reportArgumentType]
+)
 _WINDOW_KEYS = ("operation_id", "number")
 
 
@@ -119,11 +143,8 @@ class Operations:
             )
             .order_by(col(OperationRow.queued_at))
         )
-        try:
-            async with AsyncSession(self._reader) as session:
-                return dict((await session.exec(query)).all())
-        except TROUBLE as error:
-            raise unavailable(error) from error
+        rows = await read_rows(self._reader, query)
+        return {row["index_name"]: row["new_index_name"] for row in rows}
 
     async def leftover_targets(self) -> set[str]:
         """UUIDs of the targets that failed operations left for a person to look at."""
@@ -136,11 +157,7 @@ class Operations:
         return {uuid for uuid in await self._column(query) if uuid}
 
     async def _column(self, query: SelectOfScalar[T]) -> list[T]:
-        try:
-            async with AsyncSession(self._reader) as session:
-                return list((await session.exec(query)).all())
-        except TROUBLE as error:
-            raise unavailable(error) from error
+        return [value for (value,) in await read_tuples(self._reader, query)]
 
     async def load(self, operation_id: str) -> Operation:
         """One that must be there."""
@@ -196,7 +213,7 @@ class Operations:
 
         async def work(transaction: Transaction) -> Operation | None:
             now = int(transaction.now.timestamp() * 1000)
-            claimed = await transaction.session.exec(
+            claimed = await transaction.execute(
                 update(OperationRow)
                 .where(
                     col(OperationRow.id) == operation_id,
@@ -214,11 +231,13 @@ class Operations:
                 )
                 .returning(OperationRow)  # pyright: ignore[reportArgumentType]
             )
-            row = claimed.scalars().one_or_none()
+            row = claimed.mappings().one_or_none()
             if row is None:
                 return None
-            transaction.announce(who, [Note(what="started", index=row.index_name)], row.id)
-            return operation_of(row)
+            operation = operation_of(row)
+            note = Note(what="started", index=operation.index_name)
+            transaction.announce(who, [note], operation.id)
+            return operation
 
         return await self._transactions.run(work, token)
 
@@ -243,29 +262,18 @@ class Operations:
         """
 
         async def work(transaction: Transaction) -> Operation:
-            saved = await transaction.session.exec(
-                update(OperationRow)
-                .where(
-                    col(OperationRow.id) == operation.id,
-                    col(OperationRow.version) == operation.version,
-                )
-                .values(
-                    **_columns(changes),
-                    requested=case(
-                        (col(OperationRow.requested) == granted.value, Wish.NONE.value),
-                        else_=OperationRow.requested,
-                    ),
-                    updated_at=transaction.now,
-                    version=operation.version + 1,
-                )
-                .returning(OperationRow)  # pyright: ignore[reportArgumentType]
+            saved = await transaction.execute(
+                _SAVE.values(**_columns(changes), updated_at=transaction.now),
+                key=operation.id,
+                known=operation.version,
+                granted=granted.value,
             )
-            row = saved.scalars().one_or_none()
+            row = saved.mappings().one_or_none()
             if row is None:
                 raise Outdated(operation.id)
             if anew:
                 of_it = col(WindowRow.operation_id) == operation.id
-                await transaction.session.exec(delete(WindowRow).where(of_it))
+                await transaction.execute(delete(WindowRow).where(of_it))
             await _put_windows(transaction, operation.id, windows)
             transaction.announce(who, notes, operation.id, operation.batch_id)
             return operation_of(row)
@@ -296,8 +304,12 @@ async def _put_windows(
         }
         for window in windows
     ]
-    statement = transaction.insert_or_ignore(WindowRow)
-    changed = {key: statement.excluded[key] for key in rows[0] if key not in _WINDOW_KEYS}
-    await transaction.bulk(
-        statement.on_conflict_do_update(index_elements=list(_WINDOW_KEYS), set_=changed), rows
-    )
+    await transaction.bulk(_put(transaction.connection.dialect.name), rows)
+
+
+@cache
+def _put(dialect: str) -> Insert:
+    """A window is inserted, or takes the place of the one with its number."""
+    statement = (postgresql if dialect == "postgresql" else sqlite).insert(WindowRow)
+    others = {c.name: c for c in statement.excluded if c.name not in _WINDOW_KEYS}
+    return statement.on_conflict_do_update(index_elements=list(_WINDOW_KEYS), set_=others)

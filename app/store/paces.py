@@ -108,8 +108,8 @@ class Paces:
 
         async def work(transaction: Transaction) -> None:
             this = (col(BatchRow.cluster_id) == self._cluster_id, col(BatchRow.id) == batch_id)
-            query = select(BatchRow).where(*this)
-            row = (await transaction.session.exec(query)).one_or_none()
+            query = select(col(BatchRow.pace)).where(*this)
+            row = (await transaction.execute(query)).one_or_none()
             if row is None:
                 raise UnknownBatch(batch_id)
             before = Pace.model_validate(row.pace) if row.pace else NO_LIMIT
@@ -127,7 +127,13 @@ class Paces:
                 col(OperationRow.cluster_id) == self._cluster_id,
                 col(OperationRow.id) == operation_id,
             )
-            row = (await transaction.session.exec(select(OperationRow).where(*this))).one_or_none()
+            query = select(
+                OperationRow.status,
+                OperationRow.index_name,
+                OperationRow.batch_id,
+                col(OperationRow.pace),
+            ).where(*this)
+            row = (await transaction.execute(query)).one_or_none()
             if row is None:
                 raise UnknownOperation(operation_id)
             if row.status not in [int(status) for status in LIVE]:
@@ -181,12 +187,12 @@ class Paces:
 
     async def _locked(self, transaction: Transaction, column: Any, where: tuple[Any, ...]) -> Any:
         """A value of the cluster's row, which every transaction has locked."""
-        return (await transaction.session.exec(select(column).where(*where))).one()
+        return (await transaction.execute(select(column).where(*where))).scalar_one()
 
     async def _put(
         self, transaction: Transaction, table: type[Any], where: tuple[Any, ...], **values: Any
     ) -> None:
-        await transaction.session.exec(update(table).where(*where).values(**values))
+        await transaction.execute(update(table).where(*where).values(**values))
 
     async def _run(self, work: Callable[[Transaction], Any], token: str | None = None) -> None:
         try:

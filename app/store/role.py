@@ -15,9 +15,9 @@ from typing import IO, Protocol
 from sqlalchemy import ColumnElement, func, or_
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select, update
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.domain.errors import LeaseLost
+from app.store.rows import read_rows
 from app.store.tables import ClusterStateRow
 from app.store.transactions import TROUBLE, Transaction, Transactions, unavailable
 
@@ -91,7 +91,7 @@ class FileLockRole:
         token = uuid.uuid4().hex
 
         async def own(transaction: Transaction) -> None:
-            await transaction.session.exec(
+            await transaction.execute(
                 update(ClusterStateRow)
                 .where(col(ClusterStateRow.cluster_id) == transaction.cluster_id)
                 .values(token=token, owner=owner_name(), expires_at=None)
@@ -175,12 +175,12 @@ class LeaseRole:
             .returning(col(ClusterStateRow.cluster_id))
         )
         try:
-            async with AsyncSession(self._engine) as session, session.begin():
+            async with self._engine.begin() as connection:
                 if look_first:
                     query = select(ClusterStateRow.cluster_id).where(*where)  # pyright: ignore[reportArgumentType]
-                    if (await session.exec(query)).first() is None:
+                    if (await connection.execute(query)).first() is None:
                         return False
-                return (await session.exec(statement)).first() is not None
+                return (await connection.execute(statement)).first() is not None
         except TROUBLE as error:
             raise unavailable(error) from error
 
@@ -191,8 +191,5 @@ async def _owner(
     query = select(ClusterStateRow.owner).where(
         col(ClusterStateRow.cluster_id) == cluster_id, *conditions
     )
-    try:
-        async with AsyncSession(engine) as session:
-            return (await session.exec(query)).first()
-    except TROUBLE as error:
-        raise unavailable(error) from error
+    rows = await read_rows(engine, query)
+    return rows[0]["owner"] if rows else None

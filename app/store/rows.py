@@ -6,16 +6,15 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from sqlalchemy import CursorResult, Executable
+from sqlalchemy import CursorResult, Executable, RowMapping
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.domain.operation import Operation
-from app.store.tables import OperationRow
 from app.store.transactions import TROUBLE, unavailable
 
 
-def operation_of(row: OperationRow) -> Operation:
-    return Operation.model_validate(row.model_dump())
+def operation_of(row: RowMapping) -> Operation:
+    return Operation.model_validate(dict(row))
 
 
 async def read_rows(reader: AsyncEngine, query: Executable) -> list[dict[str, Any]]:

@@ -108,7 +108,7 @@ async def _change(
     """Updates those of `ids` for which `where` holds, with an event each."""
     if not ids:
         return set()
-    changed = await transaction.session.exec(
+    changed = await transaction.execute(
         update(OperationRow)
         .where(
             col(OperationRow.cluster_id) == transaction.cluster_id,
@@ -118,7 +118,7 @@ async def _change(
         .values(**values)
         .returning(col(OperationRow.id))
     )
-    found = [str(row[0]) for row in changed.all()]
+    found = [str(key) for key in changed.scalars()]
     for operation_id in found:
         transaction.announce(caller, [note], operation_id)
     return set(found)

@@ -10,9 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.domain.errors import ClusterBusy, ClusterRefused, InvalidIndexName
+from app.domain.errors import (
+    ClusterBusy,
+    ClusterRefused,
+    InvalidIndexName,
+    NotElasticsearch,
+)
 from app.domain.names import IndexName
 from app.elastic.cluster import Cluster
+from app.elastic.connection import Connection
 from app.elastic.paths import MAX_PATH, chunks, in_path
 from testbed.relay import Relay
 from tests.elasticsearch import Elastic
@@ -236,6 +242,27 @@ async def test_a_question_about_security_that_is_refused_does_not_mean_that_ther
     relay.answer("GET", "^/_security/_authenticate", status, body)
     with pytest.raises(ClusterRefused):
         await cluster.security_on()
+
+
+async def test_what_hardly_changes_is_remembered_for_those_who_say_for_how_long(
+    cluster: Cluster, connection: Connection, relay: Relay
+) -> None:
+    another = Cluster(connection)
+    relay.answer("GET", "^/_security/_authenticate", 403, {"error": {"type": "x", "reason": "no"}})
+    with pytest.raises(ClusterRefused):
+        await cluster.security_on(remembered=600)
+    relay.answer("GET", "^/_security/_authenticate", 200, {"username": "u"})
+    assert await cluster.security_on() is True
+    assert await another.security_on(remembered=600) is True
+    assert await another.security_on() is False
+    assert await cluster.security_on(remembered=600) is False
+
+
+async def test_a_cluster_has_a_node_at_least(cluster: Cluster, relay: Relay) -> None:
+    relay.answer("GET", "^/_nodes/os", 200, {"nodes": {}})
+    with pytest.raises(NotElasticsearch):
+        await cluster.node_versions()
+    assert await cluster.node_versions(remembered=600)
 
 
 async def test_the_real_cluster_without_security_says_so(cluster: Cluster) -> None:

@@ -65,7 +65,7 @@ async def test_filters_divide_by_index_batch_and_state(store: Store) -> None:
     both = Filter(states=[State.WAITING, State.RUNNING], batch=first.batch_id)
     assert await names(store, both) == ["a", "b"]
     assert await names(store, Filter(states=[State.FAILED])) == []
-    (found,) = await store.listing.by_id(first.id, "unknown")
+    (found,) = await store.listing.page(Filter(index="a"), 2)
     assert (found.index_name, found.state) == ("a", State.RUNNING)
 
 
@@ -105,7 +105,7 @@ async def test_two_clusters_are_listed_apart(open_store: OpenStore) -> None:
     one, other = await open_store("one"), await open_store("other")
     operation = await enqueued(one, "a")
     assert await names(other, Filter()) == []
-    assert await other.listing.by_id(operation.id) == []
+    assert await other.operations.find(operation.id) is None
     assert sum((await other.listing.counts(Filter())).values()) == 0
     assert await other.listing.queue() == []
 

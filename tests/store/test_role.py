@@ -176,7 +176,7 @@ async def test_a_take_over_waits_for_an_open_save(
     operation = await started(old, lease, "a")
 
     async def work(transaction: Transaction) -> None:
-        await transaction.session.exec(
+        await transaction.execute(
             update(OperationRow).where(col(OperationRow.id) == operation.id).values(attempts=7)
         )
         transaction.announce("worker", [Note(what="open save")], operation.id)

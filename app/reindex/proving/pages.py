@@ -15,6 +15,7 @@ from app.domain.operation import Operation, Work
 from app.elastic.answers import Document, IndexState
 from app.elastic.cluster import Cluster
 from app.elastic.documents import EVERYTHING
+from app.elastic.memory import REMEMBERED_SECONDS
 from app.reindex.proving.comparing import Measure
 
 PAGE_DOCUMENTS = 2_000
@@ -101,7 +102,7 @@ async def hidden_vectors(source: IndexState, cluster: Cluster) -> bool:
     """True where `_source` may leave vectors out (9.2 and newer)."""
     if not _has_vectors(source.mappings):
         return False
-    return (await cluster.node_versions())[0].parts >= (9, 2)
+    return (await cluster.node_versions(REMEMBERED_SECONDS))[0].parts >= (9, 2)
 
 
 def _has_vectors(mappings: Any) -> bool:

@@ -9,6 +9,7 @@ from app.domain.errors import Failure
 from app.domain.operation import Again, Hold, Note, Operation, Outcome, Source, Work
 from app.elastic.answers import IndexState, Looked
 from app.elastic.cluster import Cluster
+from app.elastic.memory import REMEMBERED_SECONDS
 from app.reindex.budget import no_room_for, shards_that_tell
 from app.reindex.classifier import Facts, faults
 from app.reindex.privileges import Need, missing, refuse_restriction
@@ -34,7 +35,7 @@ async def prepare(work: Work, cluster: Cluster) -> Outcome:
     source, target = source_in(ensured, operation), ensured[operation.new_index_name]
     if faults := differences(source, target, operation.mode):
         refuse(source, target, faults)
-    if await cluster.security_on():
+    if await cluster.security_on(REMEMBERED_SECONDS):
         await refuse_restriction(operation.new_index_name, cluster)
     return Again({"target_uuid": target.uuid})
 

@@ -21,6 +21,7 @@ from app.domain.proof import ProofLevel, Proving
 from app.domain.windows import BATCH_BYTES, opaque_prefix
 from app.elastic.answers import IndexState, Looked
 from app.elastic.cluster import Cluster
+from app.elastic.memory import REMEMBERED_SECONDS
 from app.reindex.privileges import refuse_restriction
 from app.reindex.proving.comparing import differences as differing_documents
 from app.reindex.proving.comparing import refuse
@@ -45,7 +46,9 @@ async def prove(work: Work, cluster: Cluster) -> Outcome:
     )
     if running:
         return Hold("a copy task of this operation is still running", retry_after=0.2)
-    if await cluster.security_on():  # fields hidden since the start would be missed by no count
+    if await cluster.security_on(
+        REMEMBERED_SECONDS
+    ):  # fields hidden since the start would be missed by no count
         await refuse_restriction(operation.source_name, cluster)
     source, target = blocked_source_in(looked, operation), target_in(looked, operation)
     _same_make(source, target, operation)

@@ -10,6 +10,7 @@ from app.domain.errors import ClusterRefused, Failure
 from app.domain.operation import Again, Hold, Operation, Outcome
 from app.elastic.answers import IndexState, Looked
 from app.elastic.cluster import Cluster
+from app.elastic.memory import REMEMBERED_SECONDS
 from app.reindex.steps.guard import remove_target
 from app.reindex.steps.identity import look, source_in
 
@@ -86,7 +87,7 @@ async def _send_creation(
     }
     if operation.mode:
         settings["index.mode"] = operation.mode
-    oldest = (await cluster.node_versions())[0]
+    oldest = (await cluster.node_versions(REMEMBERED_SECONDS))[0]
     if not oldest.creates_from:
         copied = index_settings.copied(source.settings)
         await cluster.create_index(
