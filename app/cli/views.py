@@ -10,6 +10,7 @@ from app.api.v1.pace_schemas import HoursReport, PaceAnswer
 from app.api.v1.schemas import (
     DoctorAnswer,
     Held,
+    LimitReport,
     OperationDetails,
     OperationSummary,
     ProgressReport,
@@ -68,6 +69,11 @@ def held(hold: Held) -> str:
     return f"{since}{tries}{again}: {hold.reason}"
 
 
+def limits(pace: LimitReport | None) -> str:
+    """What slows a copy down, or stops it; empty where nothing does."""
+    return ", ".join(pace.limits) if pace else ""
+
+
 def took(operation: OperationSummary) -> str:
     if operation.started_at is None or operation.ended_at is None:
         return ""
@@ -102,8 +108,9 @@ def worker(answer: WorkerAnswer) -> None:
     rows = [
         ("worker", f"{answer.state}{holder}; {answer.database}; {reached}"),
         ("queue", counted(answer.counts)),
-        ("pace", answer.pace.reason),
     ]
+    if limited := limits(answer.pace):
+        rows.append(("pace", limited))
     if answer.waits_for and not any(operation.hold for operation in answer.in_hand):
         rows.append(("waits for", answer.waits_for))
     show_grid(rows)
@@ -123,7 +130,7 @@ def details(operation: OperationDetails) -> None:
         ("state", doing(operation)),
         ("why", why(operation)),
         ("progress", _sentence(operation.progress)),
-        ("pace", operation.pace.reason if operation.pace else ""),
+        ("pace", limits(operation.pace)),
         ("queued", f"{_clock(operation.queued_at)} by {operation.caller}"),
         ("started", _clock(operation.started_at)),
         (

@@ -84,8 +84,7 @@ async def test_what_is_submitted_can_be_waited_for_and_looked_at(
     assert overview.code == 0
     assert overview.lines[0].startswith("worker  idle; sqlite; Elasticsearch 8.19.")
     assert overview.lines[1] == "queue   2 completed"
-    assert overview.lines[2] == "pace    no rate limit, 3 windows at once (service)"
-    assert [line.split()[:2] for line in overview.lines[4:]] == [
+    assert [line.split()[:2] for line in overview.lines[3:]] == [
         ["日志", "completed"],
         ["[bold]x", "completed"],
     ]

@@ -92,7 +92,9 @@ class LimitReport(Wire):
 
     `requestsPerSecond`: documents a second of the operation, null where there is no limit.
     `windowsInFlight`: so many parts are copied at once; 0: the health gate lets nothing start.
-    `closed`: nothing is copied now, `until`: when the hours open or close next.
+    `closed`: nothing is copied now, `until`: when the hours open or close next. `limits`: those
+    parts of `reason` that slow copies down: a rate, fewer windows than the settings say, hours, a
+    stop, the health gate; empty where nothing does.
     """
 
     requests_per_second: float | None
@@ -100,6 +102,7 @@ class LimitReport(Wire):
     closed: bool
     until: Time | None
     reason: str
+    limits: list[str]
 
 
 class KeptCopy(Wire):
