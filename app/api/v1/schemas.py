@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from app.api.patterns import PAGE
 from app.api.v1.failure_schemas import FailureReport
 from app.api.v1.wire import Time, Wire
 from app.domain.proof import ProofLevel
@@ -39,9 +40,7 @@ class OperationQuery(BaseModel):
         default="asc", description="asc: in the order of the queue; desc: the newest first"
     )
     limit: int = Field(default=100, ge=1, le=MOST_A_PAGE)
-    after: str | None = Field(
-        default=None, pattern="^[0-9]{1,15}$", description="`next` of the page before"
-    )
+    after: str | None = Field(default=None, pattern=PAGE, description="`next` of the page before")
     counts: bool = Field(
         default=False,
         description="With how many are in each state; `index` and `batch` apply, `state` does not",
