@@ -19,6 +19,7 @@ from app.api.v1.schemas import (
 from app.cli.tables import Row, Table, say, show, show_grid, styled
 from app.cli.words import compact, count, doing, eta, percent, speed
 from app.domain.durations import spoken
+from app.domain.pace import plain
 from app.domain.sizes import spoken as size
 from app.domain.state import Pending, State
 
@@ -199,6 +200,8 @@ def _proof(operation: OperationDetails) -> str:
 def pace(answer: PaceAnswer) -> None:
     """What is in force and why, what is set here, and what stands still."""
     facts = [("pace", answer.in_force.reason), (f"set for the {answer.scope}", _set(answer))]
+    if answer.stopped:
+        facts.append(("to go on", "reindex-queue pace go-on"))
     if answer.stopped and answer.stopped.blocked_indices:
         names = ", ".join(answer.stopped.blocked_indices)
         facts.append(("writes stay blocked", names))
@@ -208,12 +211,13 @@ def pace(answer: PaceAnswer) -> None:
 
 
 def _set(answer: PaceAnswer) -> str:
+    """As the options that would set it."""
     rate, windows = answer.requests_per_second, answer.windows_in_flight
-    words = [] if rate is None else [f"{rate:g} documents a second"]
-    words += [] if windows is None else [f"{count(windows, 'window')} at once"]
-    words += [_hours(hours) for hours in answer.hours or ()]
+    words = [] if rate is None else [f"--rate {plain(rate)}"]
+    words += [] if windows is None else [f"--windows {windows}"]
+    words += [f"--hours '{_hours(hours)}'" for hours in answer.hours or ()]
     source = "" if answer.stored or answer.scope != "service" else " (by the settings)"
-    return (", ".join(words) or "nothing") + source
+    return (" ".join(words) or "nothing") + source
 
 
 def _hours(hours: HoursReport) -> str:

@@ -171,8 +171,11 @@ def together(view: View) -> str:
 
 
 def _reason(view: View) -> str | None:
-    holds = [operation.hold.reason for operation in view.in_hand[:1] if operation.hold]
-    return holds[0] if holds else view.waits_for
+    """What is worth a line that is whole: why it waits, or what slows it down."""
+    for first in view.in_hand[:1]:
+        if first.hold or _limits(first):
+            return first.hold.reason if first.hold else _limits(first)
+    return view.waits_for
 
 
 def _score(counts: Counts) -> str:

@@ -201,10 +201,13 @@ async def test_a_service_that_is_not_there_is_said_with_a_remedy(elasticsearch_u
     stranger = await run("status", url=elasticsearch_url)
     assert stranger.code == 1
     assert "not as this release of Reindex Queue does" in stranger.err
-    for address in ("nowhere", "ftp://x", "http://", "http://x:y"):
+    odd = ("http://[::1", "http://x:99999", "http://a b", "http://x/#y", "ftp://me:hunter2@x")
+    for address in ("", "nowhere", "ftp://x", "http://", "http://x:y", *odd):
         wrong = await run("queue", "--url", address)
         assert (wrong.code, wrong.out) == (2, "")
         assert wrong.err.startswith("Error: --url")
+        assert "http://host:port" in wrong.err
+        assert "hunter2" not in wrong.err
     secret = await run("status", "--url", nowhere.replace("//", "//me:hunter2@"))
     assert "hunter2" not in secret.out + secret.err
     curl = await run("status", "--curl", "--url", "http://me:hunter2@x:1/base/")
@@ -238,6 +241,10 @@ async def test_a_login_comes_from_the_environment_and_is_never_printed(
             assert "hunter" not in printed.out
             answer = await shell(printed.lines[0], **way)
             assert answer["queueLength"] == 0
+        broken = await run("status", url=service.url, more={"REINDEX_QUEUE_APIKEY": "hunter3\n"})
+        assert (broken.code, broken.out) == (2, "")
+        assert broken.err.startswith("Error: REINDEX_QUEUE_APIKEY: ")
+        assert "hunter3" not in broken.err
         unreadable = await run("status", more={"REINDEX_QUEUE_APIKEY_FILE": str(tmp_path / "none")})
         assert unreadable.code == 2
         assert unreadable.err.startswith("Error: REINDEX_QUEUE_APIKEY_FILE: cannot read")
