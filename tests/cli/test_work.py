@@ -163,7 +163,11 @@ async def test_a_terminal_has_tables_and_bars_and_ctrl_c_stops_only_the_waiting(
     await terminal.shows("2 indices queued.")
     await terminal.shows("indices ━")
     await terminal.shows("0/2")
+    await terminal.shows("a: waits for")
     await terminal.shows("es_rejected")
+    await terminal.shows("holding 100.0%")
+    bars = [line for line in terminal.text.splitlines() if "━" in line]
+    assert all(line.startswith(("indices ━", "a ")) and len(line) <= 80 for line in bars)
     terminal.interrupt()
     assert await terminal.ended() == 130
     assert "The work goes on; look again with: reindex-queue status --watch" in terminal.text
