@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
@@ -38,12 +39,26 @@ cli = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    context_settings={"max_content_width": WIDEST_HELP},
+    context_settings={
+        "max_content_width": WIDEST_HELP,
+        "help_option_names": ["-h", "--help"],
+    },
 )
 
 
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"reindex-queue {version('reindex-queue')}")
+        raise typer.Exit
+
+
 @cli.callback()
-def main() -> None:
+def main(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_say_version, help="Show the version"),
+    ] = False,
+) -> None:
     """Rewrites Elasticsearch indices one by one before a major upgrade."""
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shlex
 import subprocess
+from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -169,6 +171,28 @@ def test_a_standard_input_that_is_closed_is_wrong_usage() -> None:
     )
     assert done.returncode == 2
     assert done.stderr.startswith(b"Error: There is no standard input")
+
+
+def test_an_answer_that_cannot_be_written_is_a_line_and_a_failure() -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [SCRIPT, "queue", "--curl"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=environment(None),
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == b"Error: The answer cannot be written: No space left on device.\n"
+
+
+@pytest.mark.parametrize("command", [(), ("pace",), ("pace", "set"), ("submit",)])
+def test_help_has_its_short_name(command: tuple[str, ...]) -> None:
+    assert run(*command, "-h") == run(*command, "--help")
+
+
+def test_the_version_is_told() -> None:
+    assert run("--version") == (0, f"reindex-queue {version('reindex-queue')}\n")
 
 
 def test_the_shells_completion_is_there() -> None:
