@@ -12,23 +12,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from app.api.errors import CRASH, MEDIA_TYPE, TOO_LARGE, answer, attributes_of
+from app.api.faults import sentence
 from app.api.openapi import methods_at
 from app.domain.errors import ReindexQueueError
-
-_KINDS: dict[type[Any], str] = {
-    dict: "object",
-    list: "array",
-    str: "string",
-    bool: "boolean",
-    type(None): "null",
-}
-_EXPECTED = {
-    "list_type": "array",
-    "string_type": "string",
-    "model_type": "object",
-    "model_attributes_type": "object",
-    "dict_type": "object",
-}
 
 
 def install(app: FastAPI) -> None:
@@ -49,30 +35,7 @@ async def _on_validation_error(request: Request, error: Exception) -> JSONRespon
     kind = request.headers.get("content-type", "").partition(";")[0].strip()
     if not kind.endswith("json") and first["loc"][0] == "body" and first["type"] != "missing":
         return answer(request, 415, MEDIA_TYPE, "media_type")
-    return answer(request, 400, _sentence(first), "bad_request")
-
-
-def _sentence(error: Mapping[str, Any]) -> str:
-    """As Kibana words it: `[request body.indexNames]: expected value of type [array] but …`."""
-    where, *path = (str(part) for part in error["loc"])
-    kind, given = error["type"], error.get("input")
-    if kind == "said":
-        return str(error["msg"])
-    if kind == "json_invalid":
-        return f"[request body]: not valid JSON: {error['ctx']['error']}"
-    place = f"[request {'.'.join([where, *path])}]"
-    if kind == "missing":
-        expected = "array" if path == ["indexNames"] else "object"
-        return f"{place}: expected value of type [{expected}] but got [undefined]"
-    if kind == "too_long":
-        size, most = error["ctx"]["actual_length"], error["ctx"]["max_length"]
-        return f"{place}: array size is [{size}], but cannot be greater than [{most}]"
-    if kind == "extra_forbidden":
-        return f"{place}: definition for this key is missing"
-    if kind in _EXPECTED:
-        got = _KINDS.get(cast(type[Any], type(given)), "number")
-        return f"{place}: expected value of type [{_EXPECTED[kind]}] but got [{got}]"
-    return f"{place}: {error['msg']}"
+    return answer(request, 400, sentence(first), "bad_request")
 
 
 async def _on_http_error(request: Request, error: Exception) -> JSONResponse:

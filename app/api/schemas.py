@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError, to_json
 
+from app.api.patterns import NOT_BLANK
 from app.domain.operation import Operation, Status, Step
 from app.domain.queue_entry import QueueEntry
 from app.domain.request import ReindexRequest
@@ -93,7 +94,7 @@ class ReindexBody(Body):
     """A concrete index; no alias, no pattern."""
     new_index_name: (
         Annotated[
-            GivenName, Field(max_length=MOST_CHARACTERS, json_schema_extra={"pattern": r"\S"})
+            GivenName, Field(max_length=MOST_CHARACTERS, json_schema_extra={"pattern": NOT_BLANK})
         ]
         | None
     ) = None

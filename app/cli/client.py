@@ -18,6 +18,8 @@ from app.cli.troubles import Misuse, Refusal, ServiceAway, Trouble
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 60.0
 _ERRNO = re.compile(r"\[Errno -?\d+\] ")
+_ODD = re.compile(r"[\s%]")
+MOST_PORT = 65_535
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 _TRUST = "Name the file of the authority to trust with SSL_CERT_FILE."
@@ -122,10 +124,12 @@ def _json_of(answer: httpx.Response) -> Any:
 
 
 def _checked(url: str) -> httpx.URL:
+    wrong = Misuse(f"--url {url.rpartition('@')[2]!r}: name it as http://host:port")
     try:
         parsed = httpx.URL(url)
-    except httpx.InvalidURL as error:
-        raise Misuse(f"--url {url}: {error}") from None
-    if parsed.scheme not in ("http", "https") or not parsed.host or parsed.query:
-        raise Misuse(f"--url {url}: name it as http://host:port")
+    except httpx.InvalidURL:
+        raise wrong from None
+    known = parsed.scheme in ("http", "https") and parsed.host and (parsed.port or 0) <= MOST_PORT
+    if not known or parsed.query or parsed.fragment or _ODD.search(parsed.host):
+        raise wrong
     return parsed

@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
 
 from app.cli import asking, pacing, planning, steering, submitting
-from app.cli.options import Curl, Every, Form, OneBatch, OneIndex, Outdated, Output, Url
+from app.cli.options import (
+    Curl,
+    Every,
+    Form,
+    Names,
+    OfBatch,
+    OfIndex,
+    OneBatch,
+    OneIndex,
+    Outdated,
+    Output,
+    Url,
+)
 from app.cli.pacing import Whose
 from app.cli.session import Session
-from app.cli.troubles import Trouble
+from app.cli.troubles import Misuse, Trouble
 from app.cli.words import clean
 from app.reindex.verdicts import Action
+
+WIDEST_HELP = 120
+"""Columns; help is as wide as the terminal, but lines of more are hard to read."""
 
 cli = typer.Typer(
     name="reindex-queue",
@@ -21,19 +38,42 @@ cli = typer.Typer(
     epilog="Exit codes: 0 done, 1 something failed, 2 wrong usage.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich" if sys.stdout.isatty() else None,
+    rich_markup_mode=None,
+    context_settings={
+        "max_content_width": WIDEST_HELP,
+        "help_option_names": ["-h", "--help"],
+    },
 )
 
 
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"reindex-queue {version('reindex-queue')}")
+        raise typer.Exit
+
+
 @cli.callback()
-def main() -> None:
+def main(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_say_version, help="Show the version"),
+    ] = False,
+) -> None:
     """Rewrites Elasticsearch indices one by one before a major upgrade."""
 
 
 @cli.command()
 def serve(
-    host: Annotated[str | None, typer.Option(help="Default: SERVER_HOST, 127.0.0.1")] = None,
-    port: Annotated[int | None, typer.Option(help="Default: SERVER_PORT, 5602")] = None,
+    host: Annotated[
+        str | None,
+        typer.Option(metavar="HOST", help="Where to listen; default: SERVER_HOST, else 127.0.0.1"),
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PORT", min=0, max=65_535, help="Default: SERVER_PORT, else 5602; 0: a free one"
+        ),
+    ] = None,
 ) -> None:
     """Runs the service: API and worker. Settings come from the environment."""
     from app.cli import serving  # it takes a second to import, and the others do without it
@@ -44,10 +84,7 @@ def serve(
 @cli.command()
 def submit(
     url: Url,
-    index: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="INDEX", show_default=False, help="Names; - reads them from stdin"),
-    ] = None,
+    index: Names = None,
     outdated: Outdated = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until all of them have ended")] = False,
     output: Output = Form.TABLE,
@@ -69,10 +106,7 @@ def submit(
 @cli.command()
 def plan(
     url: Url,
-    index: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="INDEX", show_default=False, help="Names; - reads them from stdin"),
-    ] = None,
+    index: Names = None,
     outdated: Outdated = False,
     trial: Annotated[
         bool,
@@ -94,7 +128,7 @@ def plan(
 def status(
     url: Url,
     index: Annotated[
-        str | None, typer.Argument(metavar="[INDEX]", help="One index; default: everything")
+        str | None, typer.Argument(metavar="INDEX", help="One index; default: everything")
     ] = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="A line a refresh, until nothing is left to be done")
@@ -169,7 +203,10 @@ def resume(
     output: Output = Form.TABLE,
     curl: Curl = False,
 ) -> None:
-    """Lets what is paused go on where it stopped, at its old place in the queue."""
+    """Lets what is paused go on where it stopped.
+
+    It has its old place in the queue. Exit code 1 where one was refused.
+    """
     _steer(Action.RESUME, index, batch, _session(url, output, curl))
 
 
@@ -181,9 +218,9 @@ def retry(
     output: Output = Form.TABLE,
     curl: Curl = False,
 ) -> None:
-    """Queues again what failed or was cancelled; what waits for something tries at once.
+    """Queues again what failed or was cancelled.
 
-    Exit code 1 where one was refused.
+    What waits for something tries at once. Exit code 1 where one was refused.
     """
     _steer(Action.RETRY, index, batch, _session(url, output, curl))
 
@@ -199,9 +236,10 @@ def rollback(
     output: Output = Form.TABLE,
     curl: Curl = False,
 ) -> None:
-    """Gives the old name back to the kept copy of the old index; the new index is removed.
+    """Gives the old name back to the kept copy of the old index.
 
-    Exit code 1 where one was refused.
+    The new index is removed; refused where documents were written to it since, unless --force says
+    so. Exit code 1 where one was refused.
     """
     _steer(Action.ROLL_BACK, index, batch, _session(url, output, curl), {"force": force})
 
@@ -218,11 +256,6 @@ def doctor(url: Url, output: Output = Form.TABLE, curl: Curl = False) -> None:
 
 paces = typer.Typer(help="How fast copies may go, and when; stop everything, and go on.")
 cli.add_typer(paces, name="pace", no_args_is_help=True)
-
-OfIndex = Annotated[
-    str | None, typer.Option("--index", metavar="INDEX", help="Only its newest operation")
-]
-OfBatch = Annotated[str | None, typer.Option("--batch", metavar="ID", help="Only this batch")]
 
 
 @paces.command("show")
@@ -241,17 +274,17 @@ def show_pace(
 def set_pace(
     url: Url,
     rate: Annotated[
-        str | None, typer.Option(metavar="N", help="Documents a second, or none")
+        str | None, typer.Option(metavar="N", help="Documents a second; none: no limit")
     ] = None,
     windows: Annotated[
-        str | None, typer.Option(metavar="N", help="Copy tasks of an operation at once, or none")
+        str | None,
+        typer.Option(metavar="N", help="Copy tasks of an operation at once; none: no limit"),
     ] = None,
     hours: Annotated[
         list[str] | None,
         typer.Option(
             metavar="HOURS",
-            help="When copies may run: '22:00-06:00 Europe/Berlin' or 'sat,sun 00:00-24:00 UTC', "
-            "may be repeated; or always",
+            help="When copies may run, by the clock of a zone; may be repeated; always: no limit",
         ),
     ] = None,
     index: OfIndex = None,
@@ -259,9 +292,14 @@ def set_pace(
     output: Output = Form.TABLE,
     curl: Curl = False,
 ) -> None:
-    """Changes the pace, also of copies that run. What is not named stays as it is.
+    """Changes the pace, also of copies that run.
 
-    The tightest of service, batch and operation is in force.
+    What is not named stays as it is. The tightest of service, batch and operation is in force.
+
+    \b
+    For the nights and the weekends:
+      reindex-queue pace set --hours '22:00-06:00 Europe/Berlin' \\
+        --hours 'sat,sun 00:00-24:00 Europe/Berlin'
     """
     session = _session(url, output, curl)
     whose = Whose(index, batch)
@@ -283,11 +321,13 @@ def reset_pace(
 @paces.command("stop")
 def stop_everything(
     url: Url,
-    reason: Annotated[str, typer.Option(help="For whoever asks why nothing moves")] = "",
+    reason: Annotated[
+        str, typer.Option(metavar="TEXT", help="For whoever asks why nothing moves")
+    ] = "",
     output: Output = Form.TABLE,
     curl: Curl = False,
 ) -> None:
-    """Stops everything now.
+    """Stops everything now, until pace go-on.
 
     Nothing new starts, copies stop where they are. Writes to indices in hand stay blocked.
     """
@@ -310,6 +350,15 @@ def _session(url: str, output: Form, curl: bool) -> Session:
     return Session(url, as_json=output is Form.JSON, curl=curl)
 
 
+def _readable(arguments: Sequence[str]) -> None:
+    """Bytes that are no text would be no name, no id and no reason. Raises `Misuse`."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise Misuse(f"{argument}: write it as UTF-8.") from None
+
+
 def run() -> None:
     """The console script."""
     for stream in (sys.stdout, sys.stderr):  # a name that the locale cannot spell is no trouble
@@ -317,6 +366,7 @@ def run() -> None:
         if reconfigure:
             reconfigure(errors="replace")
     try:
+        _readable(sys.argv[1:])
         cli()
     except Trouble as trouble:
         typer.echo(f"Error: {clean(trouble.message)}", err=True)

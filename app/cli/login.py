@@ -29,13 +29,21 @@ def login(*, here: bool) -> Login:
     """
     for prefix in (OWN, SERVER) if here else (OWN,):
         if key := _secret(f"{prefix}_APIKEY"):
-            return Login(f"ApiKey {key[0]}", f'-H "authorization: ApiKey {key[1]}"')
+            return Login(
+                f"ApiKey {_sendable(prefix, key[0])}", f'-H "authorization: ApiKey {key[1]}"'
+            )
         name = os.environ.get(f"{prefix}_USERNAME")
         password = _secret(f"{prefix}_PASSWORD")
         if name and password:
-            basic = b64encode(f"{name}:{password[0]}".encode()).decode()
+            basic = b64encode(f"{name}:{password[0]}".encode(errors="surrogateescape")).decode()
             return Login(f"Basic {basic}", f'-u "${prefix}_USERNAME:{password[1]}"')
     return Login()
+
+
+def _sendable(prefix: str, key: str) -> str:
+    if not key.isprintable():
+        raise Misuse(f"{prefix}_APIKEY: it has characters that cannot be sent, such as a new line.")
+    return key
 
 
 def _secret(variable: str) -> tuple[str, str] | None:

@@ -19,6 +19,7 @@ Url = Annotated[
     str,
     typer.Option(
         "--url",
+        metavar="URL",
         envvar="REINDEX_QUEUE_URL",
         show_envvar=False,
         show_default=False,
@@ -28,7 +29,13 @@ Url = Annotated[
     ),
 ]
 Output = Annotated[
-    Form, typer.Option("-o", "--output", help="table for people, json as the service answers")
+    Form,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="table|json",
+        help="table for people, json as the service answers",
+    ),
 ]
 Curl = Annotated[
     bool, typer.Option("--curl", help="Print the same as curl requests instead of sending it")
@@ -37,13 +44,28 @@ Outdated = Annotated[
     bool, typer.Option("--outdated", help="All that the next major version does not open")
 ]
 Every = Annotated[
-    float, typer.Option("--every", min=0.1, max=3600, help="Seconds between two lines of --watch")
+    float,
+    typer.Option(
+        "--every",
+        metavar="SECONDS",
+        min=0.1,
+        max=3600,
+        help="Seconds between two lines of --watch",
+    ),
 ]
 
-
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="INDEX", show_default=False, help="Names; - reads them from stdin"),
+]
 OneIndex = Annotated[
     str | None, typer.Argument(metavar="INDEX", help="The index whose newest operation is meant")
 ]
 OneBatch = Annotated[
     str | None, typer.Option("--batch", metavar="ID", help="Instead: all operations of a batch")
 ]
+
+OfIndex = Annotated[
+    str | None, typer.Option("--index", metavar="INDEX", help="Only its newest operation")
+]
+OfBatch = Annotated[str | None, typer.Option("--batch", metavar="ID", help="Only this batch")]

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.api.v1.pace_schemas import PaceAnswer
-from app.api.v1.schemas import OperationList
-from app.cli import requests, views
+from app.api.v1.pace_schemas import MOST_HOURS, MOST_REASON, HoursReport, PaceAnswer
+from app.cli import asking, requests, views
 from app.cli.requests import Request
-from app.cli.session import Session, index_name
-from app.cli.troubles import Misuse, Trouble
+from app.cli.session import Session, batch_id, index_name
+from app.cli.troubles import Misuse
 from app.domain.errors import InvalidPace
-from app.domain.hours import DAYS, Hours, clock
+from app.domain.hours import Hours
+from app.domain.pace import LEAST_RATE, MOST_RATE, MOST_WINDOWS, plain
 
 NONE, ALWAYS = "none", "always"
 
@@ -29,12 +30,11 @@ class Whose:
         if self.index is not None and self.batch is not None:
             raise Misuse("Name an index or a batch, not both.")
         if self.batch is not None:
-            return requests.pace_of("batches", self.batch)
+            return f"{requests.batch_path(batch_id(self.batch))}/pace"
         if self.index is None:
             return requests.PACE
-        if session.curl:
-            return requests.pace_of("operations", "ID")
-        return requests.pace_of("operations", _newest(session, self.index))
+        found = "ID" if session.curl else asking.newest(session, self.index).id
+        return f"{requests.operation_path(found)}/pace"
 
 
 def show(session: Session, whose: Whose) -> None:
@@ -52,11 +52,11 @@ def change(
     """Only what is given is changed; `none` (for hours `always`) takes a limit away."""
     body: dict[str, Any] = {}
     if rate is not None:
-        body["requestsPerSecond"] = _number(rate, "--rate", float)
+        body["requestsPerSecond"] = _number("--rate", rate, float, LEAST_RATE, MOST_RATE)
     if windows is not None:
-        body["windowsInFlight"] = _number(windows, "--windows", int)
+        body["windowsInFlight"] = _number("--windows", windows, int, 1, MOST_WINDOWS)
     if hours:
-        body["hours"] = None if list(hours) == [ALWAYS] else [_hours(text) for text in hours]
+        body["hours"] = _schedule(hours)
     if not body:
         raise Misuse("Say what is to be changed: --rate, --windows or --hours.")
     _send(session, whose, Request("PATCH", whose.path(session), body=body))
@@ -69,6 +69,8 @@ def reset(session: Session, whose: Whose) -> None:
 
 
 def stop(session: Session, reason: str) -> None:
+    if len(reason) > MOST_REASON:
+        raise Misuse(f"--reason: write at most {MOST_REASON} characters, not {len(reason):,}.")
     _send(session, Whose(), Request("POST", f"{requests.PACE}/stop", body={"reason": reason}))
 
 
@@ -89,20 +91,32 @@ def _send(session: Session, whose: Whose, request: Request) -> None:
         views.pace(answer)
 
 
-def _newest(session: Session, index: str) -> str:
-    found = session.client.ask(requests.newest_of(index_name(index)), OperationList).operations
-    if not found:
-        raise Trouble(f"There was never an operation on {index}.")
-    return found[0].id
-
-
-def _number(text: str, option: str, kind: type[int] | type[float]) -> float | None:
+def _number(
+    option: str, text: str, kind: type[int] | type[float], least: float, most: float
+) -> float | None:
     if text == NONE:
         return None
     try:
-        return kind(text)
+        number = kind(text)
     except ValueError:
-        raise Misuse(f"{option} {text}: write a number, or {NONE} for no limit.") from None
+        number = math.nan
+    if not least <= number <= most:  # nan is not, either
+        stop = " To let nothing run: reindex-queue pace stop." if number == 0 else ""
+        raise Misuse(
+            f"{option} {text!r}: write a number from {plain(least)} to {plain(most)}, or {NONE} "
+            f"for no limit.{stop}"
+        )
+    return number
+
+
+def _schedule(hours: Sequence[str]) -> list[Mapping[str, Any]] | None:
+    if list(hours) == [ALWAYS]:
+        return None
+    if ALWAYS in hours:
+        raise Misuse(f"--hours: give hours, or {ALWAYS} alone.")
+    if len(hours) > MOST_HOURS:
+        raise Misuse(f"--hours: give it at most {MOST_HOURS} times, not {len(hours)} times.")
+    return [_hours(text) for text in hours]
 
 
 def _hours(text: str) -> Mapping[str, Any]:
@@ -110,6 +124,4 @@ def _hours(text: str) -> Mapping[str, Any]:
         hours = Hours.parse(text)
     except InvalidPace as error:
         raise Misuse(f"--hours: {error.message}") from None
-    whole = len(hours.days) == len(DAYS)
-    days = {} if whole else {"days": [DAYS[day] for day in hours.days]}
-    return {"from": clock(hours.start), "to": clock(hours.end), "zone": hours.zone, **days}
+    return HoursReport.of(hours).model_dump(by_alias=True, exclude_none=True)

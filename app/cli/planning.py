@@ -95,7 +95,8 @@ def _notes(one: PlannedIndexReport, *, in_full: bool) -> Iterator[str]:
         yield f"settings that no new index can have: {', '.join(one.dropped_settings)}"
     for reference in sorted(one.references, key=lambda ref: "writes" not in ref.effect):
         if in_full or "writes" in reference.effect:
-            yield f"{reference.kind} {reference.name} {reference.effect}"
+            kind = "enrich policy" if reference.kind == "enrichPolicy" else reference.kind
+            yield f"{kind} {reference.name} {reference.effect}"
 
 
 def _fits(one: PlannedIndexReport) -> bool:
@@ -108,16 +109,27 @@ def _whole(answer: PlanReport) -> Iterator[tuple[str, str]]:
     amount = f"{compact(answer.documents)} documents, {size(answer.primary_bytes)} without replicas"
     yield "plan", f"{words}; {amount}"
     yield "takes", _takes(answer)
-    if disk := answer.disk:
+    if answer.ready and (disk := answer.disk):
         stays = f", {size(disk.staying_bytes)} in the end" if disk.staying_bytes else ""
         left = f"{size(disk.room_bytes)} left below the low watermark"
         yield "disk", f"{size(disk.peak_bytes)} more at a time{stays}; {left}"
         yield "", disk.shortage or ""
-    if shards := answer.shards:
+    if answer.ready and (shards := answer.shards):
         yield "shards", f"{shards.peak:,} more at a time; {shards.left:,} left"
         yield "", shards.shortage or ""
     if answer.not_looked_for:
-        yield "not seen", f"{', '.join(answer.not_looked_for)}: not there, or not for this user"
+        kinds = ", ".join(_KINDS.get(kind, kind) for kind in answer.not_looked_for)
+        yield "not seen", f"{kinds}: not there, or not for this user"
+
+
+_KINDS = {
+    "alias": "aliases",
+    "lifecycle": "lifecycle policies",
+    "pipeline": "pipelines",
+    "enrichPolicy": "enrich policies",
+    "transform": "transforms",
+    "template": "templates",
+}
 
 
 def _takes(answer: PlanReport) -> str:

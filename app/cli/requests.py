@@ -15,6 +15,7 @@ from app.reindex.verdicts import Action
 KIBANA = "/api/upgrade_assistant/reindex"
 HEADERS = {"kbn-xsrf": "true"}
 """Services may be set to demand it of changing requests; it does no harm to others."""
+PACE = "/api/v1/pace"
 MOST_AN_ARGUMENT = 100_000
 """Characters; a single argument of a command may have 131,072 bytes on Linux."""
 
@@ -34,12 +35,20 @@ class Request:
         return self.path + (f"?{urlencode(self.query)}" if self.query else "")
 
 
+def batch_path(batch_id: str) -> str:
+    return f"/api/v1/batches/{quote(batch_id, safe='')}"
+
+
+def operation_path(operation_id: str) -> str:
+    return f"/api/v1/operations/{quote(operation_id, safe='')}"
+
+
 def batch(names: Sequence[str]) -> Request:
     return Request("POST", f"{KIBANA}/batch", body={"indexNames": list(names)})
 
 
 def batch_report(batch_id: str) -> Request:
-    return Request("GET", f"/api/v1/batches/{quote(batch_id, safe='')}")
+    return Request("GET", batch_path(batch_id))
 
 
 def cancel(index: str) -> Request:
@@ -71,16 +80,15 @@ def newest_of(index: str) -> Request:
 
 
 def operation(operation_id: str) -> Request:
-    return Request("GET", f"/api/v1/operations/{quote(operation_id, safe='')}")
+    return Request("GET", operation_path(operation_id))
 
 
 def steer(action: Action, operation_id: str, body: Any = None) -> Request:
-    path = f"/api/v1/operations/{quote(operation_id, safe='')}/{action}"
-    return Request("POST", path, body=body)
+    return Request("POST", f"{operation_path(operation_id)}/{action}", body=body)
 
 
 def steer_batch(action: Action, batch_id: str, body: Any = None) -> Request:
-    return Request("POST", f"/api/v1/batches/{quote(batch_id, safe='')}/{action}", body=body)
+    return Request("POST", f"{batch_path(batch_id)}/{action}", body=body)
 
 
 def outdated(after: str | None = None) -> Request:
@@ -102,14 +110,6 @@ def worker() -> Request:
 
 def doctor() -> Request:
     return Request("GET", "/api/v1/doctor")
-
-
-PACE = "/api/v1/pace"
-
-
-def pace_of(kind: str, owner: str) -> str:
-    """The path of the pace of a batch or an operation."""
-    return f"/api/v1/{kind}/{quote(owner, safe='')}/pace"
 
 
 def curl(url: str, request: Request, login: str = "") -> str:

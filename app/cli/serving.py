@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
 import signal
 import socket
@@ -69,10 +70,13 @@ def _listener(host: str, port: int) -> socket.socket:
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address, family=family, backlog=2048)
+    except (socket.gaierror, UnicodeError):
+        typer.echo(f"SERVER_HOST: {host[:100]}: name an address of this machine.", err=True)
+        raise typer.Exit(2) from None
     except OSError as error:
+        taken = " Is another service running there?" if error.errno == errno.EADDRINUSE else ""
         typer.echo(
-            f"SERVER_HOST, SERVER_PORT: cannot listen on {host}:{port}: {error.strerror}. "
-            "Is another service running there?",
+            f"SERVER_HOST, SERVER_PORT: cannot listen on {host}:{port}: {error.strerror}.{taken}",
             err=True,
         )
         raise typer.Exit(1) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from app.domain.errors import InvalidIndexName
 from app.domain.names import IndexName
 from app.domain.state import State
 
+_ID = re.compile("[0-9A-Za-z_-]+")
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as shells have it."""
 
@@ -88,6 +90,15 @@ def index_name(given: str) -> str:
         return IndexName(given)
     except InvalidIndexName as error:
         raise Misuse(error.message) from None
+
+
+def batch_id(given: str) -> str:
+    """`given`, where it can be the id of a batch: anything else would be another route."""
+    if not _ID.fullmatch(given):
+        raise Misuse(
+            f"--batch {given!r}: write the id of a batch, as reindex-queue status INDEX shows it."
+        )
+    return given
 
 
 def tell(text: str) -> None:

@@ -10,7 +10,7 @@ import typer
 from app.api.v1.schemas import OperationSummary
 from app.api.v1.steered import SteeredBatch, SteeredOperation
 from app.cli import asking, requests, tables
-from app.cli.session import Session, index_name
+from app.cli.session import Session, batch_id, index_name
 from app.cli.troubles import Misuse
 from app.cli.words import count
 from app.domain.state import Pending, State
@@ -44,7 +44,7 @@ class Aim:
 def steer(session: Session, action: Action, aim: Aim, body: Any = None) -> None:
     """1 where the service refuses, or where one of the batch was too late or was refused."""
     if aim.batch is not None:
-        _batch(session, action, aim.batch, body)
+        _batch(session, action, batch_id(aim.batch), body)
     elif aim.index is not None:
         _one(session, action, aim.index, body)
 
@@ -91,8 +91,8 @@ def blocked(operation: OperationSummary | SteeredOperation) -> str:
     return "it was not begun, so its index takes writes"
 
 
-def _batch(session: Session, action: Action, batch_id: str, body: Any) -> None:
-    request = requests.steer_batch(action, batch_id, body)
+def _batch(session: Session, action: Action, batch: str, body: Any) -> None:
+    request = requests.steer_batch(action, batch, body)
     if session.curl:
         session.print_curl(request)
         return

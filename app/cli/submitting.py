@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TextIO
 
 import typer
 from pydantic import BaseModel
@@ -94,16 +94,23 @@ def _send(session: Session, names: Sequence[str], *, wait: bool) -> None:
 
 
 def names_of(given: Sequence[str]) -> list[str]:
-    """The names given; `-` stands for those on standard input."""
+    """The names given; `-` stands for those on standard input. Raises `Misuse`."""
+    if "" in given:
+        raise Misuse("A name is empty: leave it out, or write the name of an index.")
     return [name for one in given for name in (_from_stdin() if one == STDIN else [one])]
 
 
 def _from_stdin() -> list[str]:
     """Names divided by white space, such as the lines of `_cat/indices?h=index`."""
+    stdin: TextIO | None = sys.stdin  # None where it was closed
+    if stdin is None:
+        raise Misuse("There is no standard input: give names, or a file with < FILE.")
     try:
-        return sys.stdin.buffer.read().decode().split()
+        return stdin.buffer.read().decode().split()
+    except OSError as error:
+        raise Misuse(f"Standard input cannot be read: {error.strerror}. Give names.") from None
     except UnicodeDecodeError:
-        raise Misuse("The names on standard input are not UTF-8.") from None
+        raise Misuse("The names on standard input are no text: write them as UTF-8.") from None
 
 
 def _wait(session: Session, first: str) -> bool:

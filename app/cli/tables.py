@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from app.cli.troubles import Trouble
 from app.cli.words import clean, shorten
 
 STYLES = {
@@ -110,8 +111,15 @@ def say(text: str = "", style: str = "") -> None:
 
 
 def say_lines(lines: Iterable[str]) -> None:
-    sys.stdout.writelines(f"{line}\n" for line in lines)
-    sys.stdout.flush()
+    """Raises `Trouble` where they cannot be written, and `BrokenPipeError`: nobody reads on."""
+    try:
+        sys.stdout.writelines(f"{line}\n" for line in lines)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        sys.stdout = None  # what is left of it could not be written at the end, either
+        raise Trouble(f"The answer cannot be written: {error.strerror}.") from None
 
 
 def styled(word: str) -> str:

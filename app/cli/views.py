@@ -10,6 +10,7 @@ from app.api.v1.pace_schemas import HoursReport, PaceAnswer
 from app.api.v1.schemas import (
     DoctorAnswer,
     Held,
+    LimitReport,
     OperationDetails,
     OperationSummary,
     ProgressReport,
@@ -18,6 +19,7 @@ from app.api.v1.schemas import (
 from app.cli.tables import Row, Table, say, show, show_grid, styled
 from app.cli.words import compact, count, doing, eta, percent, speed
 from app.domain.durations import spoken
+from app.domain.pace import plain
 from app.domain.sizes import spoken as size
 from app.domain.state import Pending, State
 
@@ -68,6 +70,11 @@ def held(hold: Held) -> str:
     return f"{since}{tries}{again}: {hold.reason}"
 
 
+def limits(pace: LimitReport | None) -> str:
+    """What slows a copy down, or stops it; empty where nothing does."""
+    return ", ".join(pace.limits) if pace else ""
+
+
 def took(operation: OperationSummary) -> str:
     if operation.started_at is None or operation.ended_at is None:
         return ""
@@ -102,8 +109,9 @@ def worker(answer: WorkerAnswer) -> None:
     rows = [
         ("worker", f"{answer.state}{holder}; {answer.database}; {reached}"),
         ("queue", counted(answer.counts)),
-        ("pace", answer.pace.reason),
     ]
+    if limited := limits(answer.pace):
+        rows.append(("pace", limited))
     if answer.waits_for and not any(operation.hold for operation in answer.in_hand):
         rows.append(("waits for", answer.waits_for))
     show_grid(rows)
@@ -123,7 +131,7 @@ def details(operation: OperationDetails) -> None:
         ("state", doing(operation)),
         ("why", why(operation)),
         ("progress", _sentence(operation.progress)),
-        ("pace", operation.pace.reason if operation.pace else ""),
+        ("pace", limits(operation.pace)),
         ("queued", f"{_clock(operation.queued_at)} by {operation.caller}"),
         ("started", _clock(operation.started_at)),
         (
@@ -192,6 +200,8 @@ def _proof(operation: OperationDetails) -> str:
 def pace(answer: PaceAnswer) -> None:
     """What is in force and why, what is set here, and what stands still."""
     facts = [("pace", answer.in_force.reason), (f"set for the {answer.scope}", _set(answer))]
+    if answer.stopped:
+        facts.append(("to go on", "reindex-queue pace go-on"))
     if answer.stopped and answer.stopped.blocked_indices:
         names = ", ".join(answer.stopped.blocked_indices)
         facts.append(("writes stay blocked", names))
@@ -201,12 +211,13 @@ def pace(answer: PaceAnswer) -> None:
 
 
 def _set(answer: PaceAnswer) -> str:
+    """As the options that would set it."""
     rate, windows = answer.requests_per_second, answer.windows_in_flight
-    words = [] if rate is None else [f"{rate:g} documents a second"]
-    words += [] if windows is None else [f"{count(windows, 'window')} at once"]
-    words += [_hours(hours) for hours in answer.hours or ()]
+    words = [] if rate is None else [f"--rate {plain(rate)}"]
+    words += [] if windows is None else [f"--windows {windows}"]
+    words += [f"--hours '{_hours(hours)}'" for hours in answer.hours or ()]
     source = "" if answer.stored or answer.scope != "service" else " (by the settings)"
-    return (", ".join(words) or "nothing") + source
+    return (" ".join(words) or "nothing") + source
 
 
 def _hours(hours: HoursReport) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
+from app.api.v1.schemas import OperationSummary
 from app.cli import tables, views
 from app.cli.watching import Look, View, follow, line, together
 from app.cli.words import clean, doing, eta, percent, shorten, speed
@@ -57,42 +59,60 @@ def _with_bars(look: Look, console: Console) -> View:
         transient=True,
     )
     with bars:
-        batch = bars.add_task("indices", words="")
-        current = bars.add_task("", visible=False, words="")
-
-        def show(view: View) -> None:
-            _show(view, bars, batch, current, console)
-
-        return follow(look, REFRESH_SECONDS, show)
+        return follow(look, REFRESH_SECONDS, _Bars(bars, console.width))
 
 
-def _show(view: View, bars: Progress, batch: TaskID, current: TaskID, console: Console) -> None:
-    total = sum(view.counts.values())
-    words = [f"{total - view.left}/{total}"]
-    if failed := view.counts[State.FAILED]:
-        words.append(f"{failed} failed")
-    if span := together(view):
-        words.append(f"all in {span}")
-    if not view.in_hand and view.waits_for:
-        words.append(f"waits: {clean(view.waits_for)}")
-    bars.update(batch, total=total, completed=total - view.left, words=", ".join(words))
-    if not view.in_hand:
-        bars.update(current, visible=False)
-        return
-    first = view.in_hand[0]
-    why, progress = views.why(first), first.progress
-    facts = [doing(first)]
-    if progress:
-        facts += [
-            percent(progress.fraction),
-            speed(progress.speed),
-            f"ETA {left}" if (left := eta(progress)) else "",
-        ]
-    bars.update(
-        current,
-        visible=True,
-        description=shorten(clean(first.index_name), max(12, console.width // 3)),
-        total=1.0,
-        completed=progress.fraction if progress else 0.0,
-        words=clean(why) if why else " ".join(fact for fact in facts if fact),
-    )
+class _Bars:
+    """Shows a look as two bars: all of it, and the index in hand. A reason is told above, once."""
+
+    def __init__(self, bars: Progress, width: int) -> None:
+        self._bars = bars
+        self._width = width
+        self._whole = bars.add_task("indices", words="")
+        self._current = bars.add_task("", visible=False, words="")
+        self._shown: str | None = None
+        self._told: str | None = None
+
+    def __call__(self, view: View) -> None:
+        total = sum(view.counts.values())
+        words = [f"{total - view.left}/{total}"]
+        if failed := view.counts[State.FAILED]:
+            words.append(f"{failed} failed")
+        if span := together(view):
+            words.append(f"all in {span}")
+        if not view.in_hand and view.waits_for:
+            words.append("waits")
+            self._tell(view.waits_for, f"waits: {view.waits_for}")
+        self._bars.update(
+            self._whole, total=total, completed=total - view.left, words=", ".join(words)
+        )
+        if view.in_hand:
+            self._show(view.in_hand[0])
+        else:
+            self._bars.update(self._current, visible=False)
+
+    def _show(self, operation: OperationSummary) -> None:
+        if operation.id != self._shown:
+            self._shown = operation.id
+            self._bars.reset(self._current)
+        reason = operation.hold.reason if operation.hold else views.why(operation)
+        self._tell(reason, f"{operation.index_name}: {views.why(operation)}")
+        progress = operation.progress
+        facts = [doing(operation)]
+        if progress:
+            left = eta(progress)
+            facts += [percent(progress.fraction), speed(progress.speed), left and f"ETA {left}"]
+        self._bars.update(
+            self._current,
+            visible=True,
+            description=shorten(clean(operation.index_name), max(12, self._width // 3)),
+            total=1.0,
+            completed=progress.fraction if progress else 0.0,
+            words=" ".join(fact for fact in facts if fact),
+        )
+
+    def _tell(self, reason: str, sentence: str) -> None:
+        """Beside a bar it would leave no room for either."""
+        if reason and reason != self._told:
+            self._bars.console.print(Text(clean(sentence)))
+        self._told = reason

@@ -158,8 +158,8 @@ def line(view: View, width: int | None = None) -> str:
         why = views.why(first)
         name = _name(first, sum(map(len, parts)) + len(more) + 6, width)
         parts.append(name + more + (f": {clean(why)}" if why else ""))
-        if paced := _pace(first):
-            parts.append(paced)
+        if limits := _limits(first):
+            parts.append(limits)
     if view.waits_for and not (view.in_hand and view.in_hand[0].hold):
         parts.append(f"waits: {clean(view.waits_for)}")
     return " | ".join(parts)
@@ -171,8 +171,11 @@ def together(view: View) -> str:
 
 
 def _reason(view: View) -> str | None:
-    holds = [operation.hold.reason for operation in view.in_hand[:1] if operation.hold]
-    return holds[0] if holds else view.waits_for
+    """What is worth a line that is whole: why it waits, or what slows it down."""
+    for first in view.in_hand[:1]:
+        if first.hold or _limits(first):
+            return first.hold.reason if first.hold else _limits(first)
+    return view.waits_for
 
 
 def _score(counts: Counts) -> str:
@@ -193,10 +196,10 @@ def _progress(operation: OperationSummary) -> str:
     return " ".join(word for word in words if word)
 
 
-def _pace(operation: OperationSummary) -> str:
-    """The limit that a copy keeps to; why nothing is copied is said as what it waits for."""
-    pace, copies = operation.pace, operation.step == "reindexStarted"
-    return clean(pace.reason) if pace and copies and not pace.closed else ""
+def _limits(operation: OperationSummary) -> str:
+    """What slows a copy down; why nothing is copied is said as what it waits for."""
+    copies = operation.step == "reindexStarted" and operation.pace and not operation.pace.closed
+    return clean(views.limits(operation.pace)) if copies else ""
 
 
 def _name(operation: OperationSummary, taken: int, width: int | None) -> str:

@@ -86,13 +86,17 @@ WELL = Health()
 
 @dataclass(frozen=True)
 class Said:
-    """Everything that has a say in one operation's pace."""
+    """Everything that has a say in one operation's pace.
+
+    `usual_windows`: at once where nobody has said anything; fewer are a limit.
+    """
 
     service: Pace
     batch: Pace = NO_LIMIT
     operation: Pace = NO_LIMIT
     stop: Stop | None = None
     health: Health = WELL
+    usual_windows: int = 1
 
     def scopes(self) -> Iterator[tuple[Scope, Pace]]:
         yield Scope.OPERATION, self.operation
@@ -108,6 +112,7 @@ class Said:
 class Limit:
     """What is in force for one operation now, and why, in words.
 
+    `limits`: those parts of `reason` that slow copies down; empty where nothing does.
     `windows_planned`: windows at once but for the health gate, whose mood changes. `closed`: why
     nothing is copied at all, `until` when that changes; `stopped`: by a person. `ill`: why the
     health gate lets nothing new start.
@@ -116,6 +121,7 @@ class Limit:
     requests_per_second: float | None
     windows_in_flight: int
     reason: str
+    limits: tuple[str, ...] = ()
     windows_planned: int = 3
     rate_of: Scope | None = None
     closed: str | None = None
@@ -137,14 +143,15 @@ def in_force(said: Said, now: datetime, copying: int = 1) -> Limit:
     rate, rate_of = _rate(said, copying)
     planned, windows, words = _windows(said, rate)
     closed = _stopped(said.stop) or _closed(said, now)
-    reason = ", ".join([_rate_words(rate, rate_of, copying), words, *_hours_words(said, now)])
-    if said.health.blind:
-        reason += f"; the cluster's health is not known: {said.health.blind}"
+    slow, few = _rate_words(rate, rate_of, copying), windows < said.usual_windows
+    others = [*_hours_words(said, now), *_blind_words(said.health)]
+    limits = [*([slow] if slow else []), *([words] if few else []), *others]
     return Limit(
         requests_per_second=rate,
         windows_in_flight=windows,
         windows_planned=planned,
-        reason=closed or reason,
+        reason=closed or ", ".join([slow or "no rate limit", words, *others]),
+        limits=(closed,) if closed else tuple(limits),
         rate_of=rate_of,
         closed=closed,
         until=None if said.stop else next_change(said.schedules, now),
@@ -165,9 +172,14 @@ def _rate(said: Said, copying: int) -> tuple[float | None, Scope | None]:
 
 def _rate_words(rate: float | None, scope: Scope | None, copying: int) -> str:
     if rate is None or scope is None:
-        return "no rate limit"
+        return ""
     shared = f", shared by {copying} copies" if scope is Scope.SERVICE and copying > 1 else ""
-    return f"at most {rate:g} documents a second ({scope}{shared})"
+    return f"at most {plain(rate)} documents a second ({scope}{shared})"
+
+
+def plain(rate: float) -> str:
+    """`500`, `0.1`, `1000000`: a rate as one would type it."""
+    return f"{rate:.2f}".rstrip("0").rstrip(".")
 
 
 def _windows(said: Said, rate: float | None) -> tuple[int, int, str]:
@@ -205,6 +217,10 @@ def _hours_words(said: Said, now: datetime) -> list[str]:
         return []
     closes = next_change(said.schedules, now)
     return [f"hours: {_shown(said)}" + (f", until {_moment(closes)}" if closes else "")]
+
+
+def _blind_words(health: Health) -> list[str]:
+    return [f"the cluster's health is not known: {health.blind}"] if health.blind else []
 
 
 def _shown(said: Said) -> str:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
+import shlex
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from app.cli.commands import cli
+from app.cli.troubles import Misuse
+from tests.cli import process
+from tests.cli.process import SCRIPT, Terminal, environment
 
 
 def run(*arguments: str, **environment: str) -> tuple[int, str]:
@@ -100,6 +107,92 @@ def test_every_command_has_its_help_in_plain_text_where_there_is_no_terminal() -
         assert f"Usage: reindex-queue {command}" in text or f"Usage: cli {command}" in text
         assert not {"─", "│", "\x1b"} & set(text)
     assert all(command in run("--help")[1] for command in commands)
+
+
+async def test_help_is_as_wide_as_the_terminal_and_no_sentence_is_cut() -> None:
+    for columns in (80, 120):
+        shown = await process.run("submit", "--help", more={"COLUMNS": str(columns)})
+        assert columns - 20 < max(map(len, shown.lines)) <= columns
+    terminal = Terminal("submit", "--help", url="http://localhost", columns=80)
+    assert await terminal.ended() == 0
+    assert not {"─", "│"} & set(terminal.text)
+    for command in ((), ("pace",)):
+        assert "..." not in run(*command, "--help", COLUMNS="80")[1].partition("Commands:")[2]
+    assert "--hours '22:00-06:00 Europe/Berlin'" in run("pace", "set", "--help", COLUMNS="80")[1]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("submit", ""), "A name is empty"),
+        (("plan", "a", ""), "A name is empty"),
+        (("submit",), "No names were given"),
+        (("status", ""), "it is empty"),
+        (("pause", "a", "--batch", "b"), "Name an index, or a batch"),
+        (("pause",), "Name an index, or a batch"),
+        (("cancel", "--batch", ""), "the id of a batch"),
+        (("cancel", "--batch", "../pace"), "the id of a batch"),
+    ],
+)
+def test_what_cannot_be_meant_is_wrong_usage(given: tuple[str, ...], said: str) -> None:
+    refused = CliRunner().invoke(cli, given).exception
+    assert isinstance(refused, Misuse)
+    assert said in refused.message
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("status", "--every", "nan"),
+        ("status", "--every", "often"),
+        ("serve", "--port", "99999"),
+        ("serve", "--port", "-1"),
+        ("serve", "--host", "no such"),
+        ("serve", "--host", "a" * 300),
+        ("queue", "-o", "xml"),
+    ],
+)
+def test_an_option_that_cannot_be_is_wrong_usage(given: tuple[str, ...]) -> None:
+    assert run(*given)[0] == 2
+
+
+@pytest.mark.parametrize("given", [("submit", b"\xff"), ("pace", "stop", "--reason", b"\xff")])
+def test_bytes_that_are_no_text_are_wrong_usage(given: tuple[str | bytes, ...]) -> None:
+    done = subprocess.run([SCRIPT, *given], capture_output=True, env=environment(None), check=False)
+    assert done.returncode == 2
+    assert b"UTF-8" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_a_standard_input_that_is_closed_is_wrong_usage() -> None:
+    closed = f"{shlex.quote(SCRIPT)} submit - <&-"
+    done = subprocess.run(
+        ["sh", "-c", closed], capture_output=True, env=environment(None), check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"Error: There is no standard input")
+
+
+def test_an_answer_that_cannot_be_written_is_a_line_and_a_failure() -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [SCRIPT, "queue", "--curl"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=environment(None),
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == b"Error: The answer cannot be written: No space left on device.\n"
+
+
+@pytest.mark.parametrize("command", [(), ("pace",), ("pace", "set"), ("submit",)])
+def test_help_has_its_short_name(command: tuple[str, ...]) -> None:
+    assert run(*command, "-h") == run(*command, "--help")
+
+
+def test_the_version_is_told() -> None:
+    assert run("--version") == (0, f"reindex-queue {version('reindex-queue')}\n")
 
 
 def test_the_shells_completion_is_there() -> None:

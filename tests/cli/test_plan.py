@@ -36,6 +36,9 @@ async def test_a_plan_is_read_by_people_programs_and_shells(
     assert second.split()[:2] == ["off", "blocked"]
     assert "_source disabled" in second
     assert "unknown: nothing like it was reindexed yet" in shown.out
+    assert "not seen  enrich policies, transforms: " in shown.out
+    blocked = await run("plan", "off", url=url)
+    assert not any(line.startswith(("disk", "shards")) for line in blocked.lines)
 
     tried = await run("plan", "logs-2019", "--trial", "-o", "json", url=url)
     assert tried.code == 0

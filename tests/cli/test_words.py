@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from app.api.v1.examples import ANSWERS
+from app.api.v1.schemas import OperationSummary
 from app.cli.tables import Row, Table, plain
+from app.cli.watching import View, line
 from app.cli.words import clean, compact, cut, percent, shorten, speed
 from app.domain.durations import spoken
+from app.domain.state import State
 
 
 @given(st.text(), st.integers(12, 90))
@@ -83,3 +89,15 @@ def test_plain_tables_are_aligned_by_columns_of_the_terminal_and_notes_come_last
         "日志   failed           7  because of it",
         "a      waiting          -",
     ]
+
+
+@pytest.mark.parametrize("limits", [[], ["at most 500 documents a second (batch)"]])
+def test_a_line_tells_the_pace_only_where_something_limits(limits: list[str]) -> None:
+    page: Any = ANSWERS["v1_operations"].get("value")
+    running: dict[str, Any] = page["operations"][0]
+    operation = OperationSummary.model_validate(
+        {**running, "pace": {**running["pace"], "limits": limits}}
+    )
+    counts = {state: int(state is State.RUNNING) for state in State}
+    shown = line(View(counts, [operation], None, None)).split(" | ")
+    assert shown[2:] == ["logs-2019", *limits]

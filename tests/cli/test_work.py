@@ -84,8 +84,7 @@ async def test_what_is_submitted_can_be_waited_for_and_looked_at(
     assert overview.code == 0
     assert overview.lines[0].startswith("worker  idle; sqlite; Elasticsearch 8.19.")
     assert overview.lines[1] == "queue   2 completed"
-    assert overview.lines[2] == "pace    no rate limit, 3 windows at once (service)"
-    assert [line.split()[:2] for line in overview.lines[4:]] == [
+    assert [line.split()[:2] for line in overview.lines[3:]] == [
         ["日志", "completed"],
         ["[bold]x", "completed"],
     ]
@@ -164,7 +163,11 @@ async def test_a_terminal_has_tables_and_bars_and_ctrl_c_stops_only_the_waiting(
     await terminal.shows("2 indices queued.")
     await terminal.shows("indices ━")
     await terminal.shows("0/2")
+    await terminal.shows("a: waits for")
     await terminal.shows("es_rejected")
+    await terminal.shows("holding 100.0%")
+    bars = [line for line in terminal.text.splitlines() if "━" in line]
+    assert all(line.startswith(("indices ━", "a ")) and len(line) <= 80 for line in bars)
     terminal.interrupt()
     assert await terminal.ended() == 130
     assert "The work goes on; look again with: reindex-queue status --watch" in terminal.text
@@ -202,10 +205,13 @@ async def test_a_service_that_is_not_there_is_said_with_a_remedy(elasticsearch_u
     stranger = await run("status", url=elasticsearch_url)
     assert stranger.code == 1
     assert "not as this release of Reindex Queue does" in stranger.err
-    for address in ("nowhere", "ftp://x", "http://", "http://x:y"):
+    odd = ("http://[::1", "http://x:99999", "http://a b", "http://x/#y", "ftp://me:hunter2@x")
+    for address in ("", "nowhere", "ftp://x", "http://", "http://x:y", *odd):
         wrong = await run("queue", "--url", address)
         assert (wrong.code, wrong.out) == (2, "")
         assert wrong.err.startswith("Error: --url")
+        assert "http://host:port" in wrong.err
+        assert "hunter2" not in wrong.err
     secret = await run("status", "--url", nowhere.replace("//", "//me:hunter2@"))
     assert "hunter2" not in secret.out + secret.err
     curl = await run("status", "--curl", "--url", "http://me:hunter2@x:1/base/")
@@ -239,6 +245,10 @@ async def test_a_login_comes_from_the_environment_and_is_never_printed(
             assert "hunter" not in printed.out
             answer = await shell(printed.lines[0], **way)
             assert answer["queueLength"] == 0
+        broken = await run("status", url=service.url, more={"REINDEX_QUEUE_APIKEY": "hunter3\n"})
+        assert (broken.code, broken.out) == (2, "")
+        assert broken.err.startswith("Error: REINDEX_QUEUE_APIKEY: ")
+        assert "hunter3" not in broken.err
         unreadable = await run("status", more={"REINDEX_QUEUE_APIKEY_FILE": str(tmp_path / "none")})
         assert unreadable.code == 2
         assert unreadable.err.startswith("Error: REINDEX_QUEUE_APIKEY_FILE: cannot read")

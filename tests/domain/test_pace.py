@@ -14,19 +14,44 @@ from app.domain.pace import Allowance, Health, Limit, Pace, Said, Scope, Stop, i
 
 NOON = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 SERVICE = Pace(windows_in_flight=3)
+USUAL = 3
 NIGHT = (Hours.parse("22:00-06:00 UTC"),)
 NOONS = (Hours.parse("11:00-13:00 UTC"),)
 
 
 def limit(now: datetime = NOON, copying: int = 1, **said: Any) -> Limit:
-    said.setdefault("service", SERVICE)
+    said = {"service": SERVICE, "usual_windows": USUAL, **said}
     return in_force(Said(**said), now, copying)
 
 
 def test_without_anything_said_the_settings_are_in_force() -> None:
     found = limit()
+    assert found.limits == ()
     assert (found.requests_per_second, found.windows_in_flight, found.closed) == (None, 3, None)
     assert found.reason == "no rate limit, 3 windows at once (service)"
+
+
+@pytest.mark.parametrize(
+    ("said", "limits"),
+    [
+        ({"service": Pace(windows_in_flight=USUAL + 1)}, ()),
+        ({"operation": Pace(windows_in_flight=USUAL)}, ()),
+        ({"service": Pace(windows_in_flight=2)}, ("2 windows at once (service)",)),
+        ({"batch": Pace(requests_per_second=500)}, ("at most 500 documents a second (batch)",)),
+        ({"batch": Pace(requests_per_second=2e6)}, ("at most 2000000 documents a second (batch)",)),
+        (
+            {"batch": Pace(hours=NOONS)},
+            ("hours: 11:00-13:00 UTC (batch), until 2026-11-25 13:00 UTC",),
+        ),
+        ({"stop": Stop(by="ada", at=NOON)}, ("stopped by ada at 2026-11-25 12:00 UTC",)),
+        ({"health": Health(windows=1, cause="hot")}, ("1 window at once (health gate: hot)",)),
+        ({"health": Health(blind="away")}, ("the cluster's health is not known: away",)),
+    ],
+)
+def test_only_what_slows_copies_down_is_a_limit(
+    said: dict[str, Any], limits: tuple[str, ...]
+) -> None:
+    assert limit(**said).limits == limits
 
 
 def test_the_tightest_of_all_is_in_force_and_is_named() -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Header
 
+from app.api.patterns import PRINTABLE
 from app.api.service import BatchPath, Caller, Current
 from app.api.v1 import documented
 from app.api.v1.bodies import NewBatch
@@ -19,7 +20,7 @@ router = APIRouter(prefix="/api/v1/batches", tags=["Batches"])
 
 Key = Annotated[
     str | None,
-    Header(alias="Idempotency-Key", min_length=1, max_length=255, pattern="^[ -~]+$"),
+    Header(alias="Idempotency-Key", min_length=1, max_length=255, pattern=PRINTABLE),
 ]
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StrictBool, model_validator
 from pydantic_core import PydanticCustomError
 
+from app.api.patterns import NOT_BLANK
 from app.api.schemas import MOST_CHARACTERS, MOST_NAMES, Body, GivenName
 from app.api.v1.pace_schemas import PaceBody
 from app.domain.proof import ProofLevel
@@ -21,7 +22,7 @@ class WantedIndex(Body):
     index: Annotated[GivenName, Field(max_length=MOST_CHARACTERS)]
     """A concrete index; no alias, no pattern. After a rollback also the name that it has back."""
     new_index_name: (
-        Annotated[GivenName, Field(max_length=MOST_CHARACTERS, pattern=r"\S")] | None
+        Annotated[GivenName, Field(max_length=MOST_CHARACTERS, pattern=NOT_BLANK)] | None
     ) = None
     """Where to. Nothing may have this name yet. Absent: `reindexed-v8-` and the old name."""
     keep_old_index: StrictBool | None = None

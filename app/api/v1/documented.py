@@ -14,9 +14,7 @@ from app.domain.errors import (
     WrongState,
 )
 
-_BAD_QUERY = refused(
-    400, "bad_request", "[request query.limit]: Input should be less than or equal to 500"
-)
+_BAD_QUERY = refused(400, "bad_request", "[request query.limit]: it must be at most 500")
 _UNKNOWN = UnknownOperation("0b9d2f7c6e5a4d3c8b1a0f9e8d7c6b5b")
 
 _BAD_BATCH = refused(
@@ -47,7 +45,7 @@ _NO_PACE = InvalidPace("The hours 22:00-22:00 never open. For whole days write 0
 _NO_RATE = refused(
     400,
     "bad_request",
-    "[request body.requestsPerSecond]: Input should be greater than or equal to 0.1",
+    "[request body.requestsPerSecond]: it must be at least 0.1",
 )
 
 PACE = answers("The pace", "v1_pace", "v1_pace_ill") | error_answers(503)

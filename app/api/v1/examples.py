@@ -14,6 +14,7 @@ _LIMIT: dict[str, Any] = {
     "closed": False,
     "until": None,
     "reason": "no rate limit, 3 windows at once (service)",
+    "limits": [],
 }
 _RUNNING: dict[str, Any] = {
     "id": "0b9d2f7c6e5a4d3c8b1a0f9e8d7c6b5a",
@@ -284,6 +285,11 @@ _PACE: dict[str, Any] = {
         "until": "2026-11-25T05:00:00.000Z",
         "reason": "at most 500 documents a second (service), 2 windows at once (service), hours: "
         "22:00-06:00 Europe/Berlin (service), until 2026-11-25 05:00 UTC",
+        "limits": [
+            "at most 500 documents a second (service)",
+            "2 windows at once (service)",
+            "hours: 22:00-06:00 Europe/Berlin (service), until 2026-11-25 05:00 UTC",
+        ],
     },
     "stopped": None,
     "health": _HEALTHY,
@@ -296,6 +302,7 @@ _ILL: dict[str, Any] = {
         **_LIMIT,
         "windowsInFlight": 1,
         "reason": "no rate limit, 1 window at once (health gate: es-2 rejected 12 writes)",
+        "limits": ["1 window at once (health gate: es-2 rejected 12 writes)"],
     },
     "health": {
         "windowsInFlight": 1,
@@ -310,6 +317,7 @@ _STOPPED: dict[str, Any] = {
         **_LIMIT,
         "closed": True,
         "reason": "stopped by api:127.0.0.1 at 2026-11-24 10:00 UTC: search is slow, ask Ada",
+        "limits": ["stopped by api:127.0.0.1 at 2026-11-24 10:00 UTC: search is slow, ask Ada"],
     },
     "stopped": {
         "by": "api:127.0.0.1",

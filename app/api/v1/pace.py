@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, cast
+from typing import Annotated
 
-from fastapi import APIRouter, Body, Path
+from fastapi import APIRouter, Body
 
-from app.api.service import Caller, Current, OperationPath
+from app.api.service import BatchPath, Caller, Current, OperationPath
 from app.api.v1 import documented
 from app.api.v1.examples import PACE_BODIES, STOP_BODIES
 from app.api.v1.pace_schemas import (
-    Day,
     HealthReport,
     HoursReport,
     PaceAnswer,
@@ -19,14 +18,10 @@ from app.api.v1.pace_schemas import (
     StopReport,
 )
 from app.api.v1.showing import limit_of
-from app.domain.hours import DAYS, Hours, clock
 from app.reindex.pacing.pacing import PaceReport
 
 router = APIRouter(prefix="/api/v1", tags=["Pace"])
 
-BatchPath = Annotated[
-    str, Path(title="Batch", description="Its id", examples=["5f0c1b2a3d4e5f60718293a4b5c6d7e8"])
-]
 Wanted = Annotated[PaceBody, Body(openapi_examples=PACE_BODIES)]
 NO_REASON = StopBody()
 
@@ -41,7 +36,7 @@ async def get_pace(service: Current) -> PaceAnswer:
 async def put_pace(body: Wanted, service: Current, caller: Caller) -> PaceAnswer:
     """As it is sent: what is absent is not limited. It is in force at once, also for copies that
     run, and stays so over a new start, for every service with the same database."""
-    return _answer(await service.pacing.change_service(lambda _: body.whole(), caller))
+    return _answer(await service.pacing.change_service(body.instead, caller))
 
 
 @router.patch("/pace", summary="Change the pace", responses=documented.PACE_SET)
@@ -88,7 +83,7 @@ async def put_batch_pace(
     batchId: BatchPath, body: Wanted, service: Current, caller: Caller
 ) -> PaceAnswer:
     """For each of its operations; what is absent is not limited by the batch."""
-    return _answer(await service.pacing.change_batch(batchId, lambda _: body.whole(), caller))
+    return _answer(await service.pacing.change_batch(batchId, body.instead, caller))
 
 
 @router.patch(
@@ -119,8 +114,7 @@ async def put_operation_pace(
     operationId: OperationPath, body: Wanted, service: Current, caller: Caller
 ) -> PaceAnswer:
     """What is absent is not limited by the operation. Also for one that waits, or is paused."""
-    change = service.pacing.change_operation
-    return _answer(await change(operationId, lambda _: body.whole(), caller))
+    return _answer(await service.pacing.change_operation(operationId, body.instead, caller))
 
 
 @router.patch(
@@ -141,7 +135,7 @@ def _answer(report: PaceReport) -> PaceAnswer:
         scope=report.scope.value,
         requests_per_second=pace.requests_per_second,
         windows_in_flight=pace.windows_in_flight,
-        hours=None if pace.hours is None else [_hours(one) for one in pace.hours],
+        hours=None if pace.hours is None else [HoursReport.of(one) for one in pace.hours],
         stored=report.stored,
         in_force=limit_of(report.limit),
         stopped=stop and StopReport(**stop.model_dump(), blocked_indices=list(report.blocked)),
@@ -151,14 +145,4 @@ def _answer(report: PaceReport) -> PaceAnswer:
             since=report.health.since,
             blind=report.health.blind,
         ),
-    )
-
-
-def _hours(hours: Hours) -> HoursReport:
-    days = None if len(hours.days) == len(DAYS) else [DAYS[day] for day in hours.days]
-    return HoursReport(
-        start=clock(hours.start),
-        end=clock(hours.end),
-        zone=hours.zone,
-        days=cast(list[Day] | None, days),
     )

@@ -6,13 +6,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StrictInt
 
+from app.api.patterns import TIME_OF_DAY
 from app.api.schemas import Body, GivenName
 from app.api.v1.schemas import LimitReport, Time, Wire
-from app.domain.hours import Hours
+from app.domain.hours import DAYS, Hours, clock
 from app.domain.pace import LEAST_RATE, MOST_RATE, MOST_WINDOWS, Pace
 
 MOST_HOURS = 20
-_TIME = "^[0-9]{1,2}:[0-9]{2}$"
+MOST_REASON = 500
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
@@ -20,8 +21,8 @@ Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 class HoursBody(Body):
     """From one time of day until another, over midnight where that is earlier."""
 
-    start: Annotated[str, Field(alias="from", pattern=_TIME)]
-    end: Annotated[str, Field(alias="to", pattern=_TIME)]
+    start: Annotated[str, Field(alias="from", pattern=TIME_OF_DAY)]
+    end: Annotated[str, Field(alias="to", pattern=TIME_OF_DAY)]
     zone: Annotated[GivenName, Field(max_length=100)]
     """As `Europe/Berlin`, or `UTC`. What its clocks leave out in spring is not open."""
     days: Annotated[list[Day], Field(max_length=7)] | None = None
@@ -55,6 +56,10 @@ class PaceBody(Body):
             hours=None if hours is None else tuple(one.hours() for one in hours),
         )
 
+    def instead(self, _before: Pace) -> Pace:
+        """What is absent is not limited. Raises `InvalidPace`."""
+        return self.whole()
+
     def merged(self, before: Pace) -> Pace:
         """What is absent stays as it was. Raises `InvalidPace`."""
         given = {name: getattr(self.whole(), name) for name in self.model_fields_set}
@@ -62,7 +67,7 @@ class PaceBody(Body):
 
 
 class StopBody(Body):
-    reason: Annotated[GivenName, Field(max_length=500)] = ""
+    reason: Annotated[GivenName, Field(max_length=MOST_REASON)] = ""
     """Shown wherever somebody asks why nothing moves."""
 
 
@@ -71,6 +76,18 @@ class HoursReport(Wire):
     end: Annotated[str, Field(alias="to")]
     zone: str
     days: list[Day] | None
+
+    @classmethod
+    def of(cls, hours: Hours) -> HoursReport:
+        every_day = len(hours.days) == len(DAYS)
+        return cls.model_validate(
+            {
+                "from": clock(hours.start),
+                "to": clock(hours.end),
+                "zone": hours.zone,
+                "days": None if every_day else [DAYS[day] for day in hours.days],
+            }
+        )
 
 
 class StopReport(Wire):

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from app.api.patterns import PAGE
 from app.api.v1.failure_schemas import FailureReport
 from app.api.v1.wire import Time, Wire
 from app.domain.proof import ProofLevel
@@ -39,9 +40,7 @@ class OperationQuery(BaseModel):
         default="asc", description="asc: in the order of the queue; desc: the newest first"
     )
     limit: int = Field(default=100, ge=1, le=MOST_A_PAGE)
-    after: str | None = Field(
-        default=None, pattern="^[0-9]{1,15}$", description="`next` of the page before"
-    )
+    after: str | None = Field(default=None, pattern=PAGE, description="`next` of the page before")
     counts: bool = Field(
         default=False,
         description="With how many are in each state; `index` and `batch` apply, `state` does not",
@@ -92,7 +91,9 @@ class LimitReport(Wire):
 
     `requestsPerSecond`: documents a second of the operation, null where there is no limit.
     `windowsInFlight`: so many parts are copied at once; 0: the health gate lets nothing start.
-    `closed`: nothing is copied now, `until`: when the hours open or close next.
+    `closed`: nothing is copied now, `until`: when the hours open or close next. `limits`: those
+    parts of `reason` that slow copies down: a rate, fewer windows than the settings say, hours, a
+    stop, the health gate; empty where nothing does.
     """
 
     requests_per_second: float | None
@@ -100,6 +101,7 @@ class LimitReport(Wire):
     closed: bool
     until: Time | None
     reason: str
+    limits: list[str]
 
 
 class KeptCopy(Wire):

@@ -85,6 +85,7 @@ def limit_of(limit: Limit) -> LimitReport:
         closed=limit.closed is not None,
         until=limit.until,
         reason=limit.reason,
+        limits=list(limit.limits),
     )
 
 

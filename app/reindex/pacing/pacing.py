@@ -95,10 +95,10 @@ class Pacing:
 
     def said(self, found: ServicePace, batch: Pace = NO_LIMIT, operation: Pace = NO_LIMIT) -> Said:
         """All that has a say, with the settings where nothing else is said."""
-        pace = found.pace or self.defaults
+        pace, usual = found.pace or self.defaults, self.defaults.windows_in_flight
         if pace.windows_in_flight is None:
-            pace = pace.model_copy(update={"windows_in_flight": self.defaults.windows_in_flight})
-        return Said(pace, batch, operation, found.stop, found.health)
+            pace = pace.model_copy(update={"windows_in_flight": usual})
+        return Said(pace, batch, operation, found.stop, found.health, usual or 1)
 
     async def _report(self, scope: Scope, pace: Pace, of_batch: Pace) -> PaceReport:
         found = await self._paces.of_service()
