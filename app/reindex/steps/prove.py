@@ -46,9 +46,8 @@ async def prove(work: Work, cluster: Cluster) -> Outcome:
     )
     if running:
         return Hold("a copy task of this operation is still running", retry_after=0.2)
-    if await cluster.security_on(
-        REMEMBERED_SECONDS
-    ):  # fields hidden since the start would be missed by no count
+    # fields hidden since the start would be missed by no count
+    if await cluster.security_on(REMEMBERED_SECONDS):
         await refuse_restriction(operation.source_name, cluster)
     source, target = blocked_source_in(looked, operation), target_in(looked, operation)
     _same_make(source, target, operation)
