@@ -234,14 +234,8 @@ def _ended(flight: Flight, window: Window, task: TaskState) -> None:
 def _run_again(flight: Flight, window: Window, verdict: Rerun) -> None:
     if verdict.most_attempts and window.attempt >= verdict.most_attempts:
         raise Failure("copy_failed", f"Reindexing failed: {verdict.reason}")
-    again = window.model_copy(
+    again = window.to_run_again().model_copy(
         update={
-            "state": WindowState.PLANNED,
-            "attempt": window.attempt + 1,
-            "task_id": None,
-            "paced": None,
-            "rate": None,
-            "seen": 0,
             "batch": max(1, window.batch // 2) if verdict.too_much else window.batch,
             "ended_at": datetime.now(UTC) if verdict.hold else None,
         }
