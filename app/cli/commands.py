@@ -35,7 +35,8 @@ WIDEST_HELP = 120
 cli = typer.Typer(
     name="reindex-queue",
     help="Rewrites Elasticsearch indices one by one before a major upgrade.",
-    epilog="Exit codes: 0 done, 1 something failed, 2 wrong usage.",
+    epilog="Exit codes: 0 done, 1 something failed or the service is away, 2 wrong usage, "
+    "130 Ctrl-C.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,

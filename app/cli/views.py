@@ -110,9 +110,11 @@ def worker(answer: WorkerAnswer) -> None:
         ("worker", f"{answer.state}{holder}; {answer.database}; {reached}"),
         ("queue", counted(answer.counts)),
     ]
-    if limited := limits(answer.pace):
+    waits = answer.waits_for and not any(operation.hold for operation in answer.in_hand)
+    limited = limits(answer.pace)
+    if limited and not (waits and limited == answer.waits_for):
         rows.append(("pace", limited))
-    if answer.waits_for and not any(operation.hold for operation in answer.in_hand):
+    if answer.waits_for and waits:
         rows.append(("waits for", answer.waits_for))
     show_grid(rows)
 
