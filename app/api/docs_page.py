@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.staticfiles import StaticFiles
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, RedirectResponse
 
 _FILES = "docs/files"
 _NO_ICON = "data:,"
@@ -25,5 +25,10 @@ def install(app: FastAPI) -> None:
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:  # pyright: ignore[reportUnusedFunction]
         return HTMLResponse(page.body)
+
+    @app.get("/", include_in_schema=False)
+    async def start() -> RedirectResponse:  # pyright: ignore[reportUnusedFunction]
+        """For a person who opens the address that the service prints."""
+        return RedirectResponse("docs")
 
     app.mount(f"/{_FILES}", StaticFiles(packages=[("fastapi_offline", "static")]))

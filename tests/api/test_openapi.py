@@ -237,7 +237,8 @@ async def test_the_page_needs_nothing_but_this_service(
     elasticsearch_url: str, sqlite_url: str, base: str
 ) -> None:
     async with running_service(elasticsearch_url, sqlite_url, server_basepath=base) as service:
-        page = await service.client.get(f"{base}/docs")
+        page = await service.client.get(f"{base}/", follow_redirects=True)
+        assert page.url.path == f"{base}/docs"
         assert page.status_code == 200
         assert "://" not in page.text
         files = re.findall(r"""(?:src|href)="(?!data:)([^"]+)"|url: '([^']+)'""", page.text)
