@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import Any
 
@@ -10,6 +9,7 @@ from app.elastic import connection
 from app.elastic.node import Node
 from app.telemetry import running_part
 from benchmarks.report import Line
+from tests.conditions import eventually
 from tests.elasticsearch import Elastic
 from tests.service import running_service
 
@@ -49,8 +49,12 @@ async def _measure(es: Elastic, database_url: str, count: int) -> list[Line]:
         es.put(f"/{name}/_doc/1?refresh=true", {"n": 1})
     async with running_service(es.url, database_url) as service:
         await service.post_batch(*names)
-        await service.completed(*names, seconds=300)
-        await asyncio.sleep(0)
+
+        async def worked_off() -> bool:
+            return not await service.parts.store.operations.live_names()
+
+        await eventually(worked_off, "the queue is worked off", 300, pause=1.0)
+        await service.completed(*names)
         own: list[float] = []
         for name in names[count // 10 :]:  # the first ones warm up
             operation = await service.parts.reading.operation(name)

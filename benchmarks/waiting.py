@@ -7,7 +7,7 @@ import time
 
 from tests.e2e.process import ServiceProcess
 
-PAUSE, LONGEST = 0.1, 3600.0
+PAUSE, LONGEST = 0.25, 3600.0
 
 
 async def worked_off(service: ServiceProcess) -> None:
