@@ -27,10 +27,13 @@ from app.reindex.proving.comparing import differences as differing_documents
 from app.reindex.proving.comparing import refuse
 from app.reindex.proving.counting import Measured, measure
 from app.reindex.proving.full import compare_on
-from app.reindex.proving.pages import PAGE_DOCUMENTS, Pages, comparable, hidden_vectors
+from app.reindex.proving.pages import Pages, comparable, hidden_vectors
 from app.reindex.proving.sample import compare_sample
 from app.reindex.steps.identity import blocked_source_in, look, target_in
 from app.reindex.steps.target import differences
+
+MOST_AT_ONCE = 1_000
+"""Up to so many documents are compared all, by the search that counts them."""
 
 
 async def prove(work: Work, cluster: Cluster) -> Outcome:
@@ -113,7 +116,7 @@ def _all_at_once(work: Work) -> int:
     assert source is not None
     documents = sum(window.seen for window in work.windows)
     size = sum(window.documents * BATCH_BYTES // window.batch for window in work.windows)
-    small = documents <= min(PAGE_DOCUMENTS, source.result_window) and size <= 2 * BATCH_BYTES
+    small = documents <= min(MOST_AT_ONCE, source.result_window) and size <= 2 * BATCH_BYTES
     return documents if small else 0
 
 
