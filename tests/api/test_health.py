@@ -5,6 +5,7 @@ from __future__ import annotations
 from testbed.relay import Relay
 from tests.conditions import eventually
 from tests.elasticsearch import Elastic
+from tests.reindex.midway import held_at
 from tests.service import Service, running_service
 
 
@@ -31,9 +32,7 @@ async def test_a_working_service_says_at_what_it_works(
     relayed: Service, relay: Relay, es: Elastic
 ) -> None:
     es.put("/a", {"settings": {"number_of_replicas": 0}})
-    released = relay.hold("PUT", "/a/_block/write")
-    await relayed.post_batch("a")
-    await relay.wait_for("PUT", "/a/_block/write")
+    released = await held_at(relay, ("PUT", "/a/_block/write"), relayed, "a")
     worker = (await relayed.client.get("/readyz")).json()["worker"]
     operation = await relayed.parts.reading.operation("a")
     assert worker == {"state": "working", "operations": [operation.id], "error": None}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from testbed.relay import Relay
 from tests.elasticsearch import Elastic
+from tests.reindex.midway import held_at
 from tests.service import BASE, Service
 
 STANDING = [
@@ -37,9 +38,7 @@ async def test_a_running_operation_is_shown_with_the_warnings_of_its_index(
     relayed: Service, relay: Relay, es: Elastic
 ) -> None:
     es.put("/plain", {"settings": {"number_of_replicas": 0}})
-    released = relay.hold("PUT", "/plain/_block/write")
-    await relayed.post_batch("plain")
-    await relay.wait_for("PUT", "/plain/_block/write")
+    released = await held_at(relay, ("PUT", "/plain/_block/write"), relayed, "plain")
     answer = (await relayed.client.get(f"{BASE}/plain")).json()
     assert (answer["reindexOp"]["status"], answer["warnings"]) == (0, STANDING)
     released.set()

@@ -12,6 +12,7 @@ from testbed.relay import Relay
 from tests.api.test_bad_input import check_envelope
 from tests.conditions import eventually
 from tests.elasticsearch import Elastic
+from tests.reindex.midway import held_at
 from tests.service import BASE, Service, running_service
 
 BATCH = f"{BASE}/batch"
@@ -235,9 +236,7 @@ async def test_the_words_of_cancel(relayed: Service, relay: Relay, es: Elastic) 
     unknown = await relayed.client.post(f"{BASE}/a/cancel")
     check_envelope(unknown, 404, "No reindex operation found for index a")
 
-    released = relay.hold("PUT", "/a/_block/write")
-    await relayed.post_batch("a", "b")
-    await relay.wait_for("PUT", "/a/_block/write")
+    released = await held_at(relay, ("PUT", "/a/_block/write"), relayed, "a", "b")
     waiting = await relayed.client.post(f"{BASE}/b/cancel")
     assert (waiting.status_code, waiting.json()) == (200, {"acknowledged": True})
     cancelled = await relayed.operation("b")
@@ -259,9 +258,7 @@ async def test_cancelling_after_the_swap_is_too_late(
 ) -> None:
     es.put("/a", {**QUICK, "aliases": {"x": {}}})
     es.post("/a/_close")
-    released = relay.hold("POST", "/reindexed-v8-a/_close")
-    await relayed.post_batch("a")
-    await relay.wait_for("POST", "/reindexed-v8-a/_close")
+    released = await held_at(relay, ("POST", "/reindexed-v8-a/_close"), relayed, "a")
     late = await relayed.client.post(f"{BASE}/a/cancel")
     check_envelope(late, 400, "not currently waiting for reindex task to complete")
     released.set()

@@ -14,7 +14,7 @@ from tests.cli.process import run
 from tests.cli.test_work import by_curl, is_plain
 from tests.e2e.process import ServiceProcess
 from tests.elasticsearch import Elastic
-from tests.reindex.midway import filled
+from tests.reindex.midway import filled, held_at
 
 ALONE = {"number_of_replicas": 0}
 BUSY: dict[str, Any] = {"error": {"type": "es_rejected_execution_exception", "reason": "full"}}
@@ -39,9 +39,7 @@ async def test_one_operation_is_steered_by_its_index(
     url = service.url
     filled(es, "a", settings=ALONE)
     filled(es, "b", settings=ALONE)
-    released = relay.hold("PUT", "^/a/_block/write")
-    await service.api.post_batch("a", "b")
-    await relay.wait_for("PUT", "^/a/_block/write")
+    released = await held_at(relay, ("PUT", "^/a/_block/write"), service.api, "a", "b")
 
     waiting = await run("pause", "b", url=url)
     assert (waiting.code, waiting.err) == (0, "")

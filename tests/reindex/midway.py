@@ -10,6 +10,7 @@ from aiohttp import web
 from testbed.relay import Relay, Seen
 from tests.conditions import eventually
 from tests.elasticsearch import Elastic
+from tests.service import Api
 
 POLL = r"^/_tasks/[^?]"
 """A look at the copy's task: held, the copy stays in the middle for as long as a test needs."""
@@ -19,6 +20,17 @@ def filled(es: Elastic, index: str, documents: int = 20, **body: Any) -> None:
     """Creates an index with documents in it."""
     es.put(f"/{index}", body)
     es.bulk(index, [{"n": n} for n in range(documents)])
+
+
+async def held_at(relay: Relay, place: tuple[str, str], service: Api, *names: str) -> asyncio.Event:
+    """Posts a batch and stops it where the first request of that method and path comes by.
+
+    It goes on once the event is set.
+    """
+    released = relay.hold(*place)
+    await service.post_batch(*names)
+    await relay.wait_for(*place)
+    return released
 
 
 async def all_copied(es: Elastic) -> None:

@@ -11,7 +11,7 @@ import pytest
 from testbed.relay import Relay
 from tests.api.test_bad_input import check_envelope
 from tests.elasticsearch import Elastic
-from tests.reindex.midway import POLL, all_copied, filled
+from tests.reindex.midway import POLL, all_copied, filled, held_at
 from tests.reindex.portrait import as_found, contents
 from tests.service import Service
 
@@ -171,9 +171,7 @@ async def test_a_whole_batch_that_waits_goes_in_one_step(
     for name in ("head", *names):
         es.put(f"/{name}", {"settings": ALONE})
     before = as_found(es, names[0])
-    released = relay.hold("PUT", "^/head/_block")
-    await relayed.post_batch("head")
-    await relay.wait_for("PUT", "^/head/_block")
+    released = await held_at(relay, ("PUT", "^/head/_block"), relayed, "head")
     posted = await relayed.post_options(*({"index": name} for name in names))
     told = (await relayed.client.post(f"/api/v1/batches/{posted['id']}/cancel")).json()
     assert told["counts"] == {"changed": 12, "unchanged": 0, "tooLate": 0, "refused": 0}

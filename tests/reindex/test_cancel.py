@@ -7,7 +7,7 @@ import pytest
 from testbed.relay import Relay
 from tests.conditions import eventually
 from tests.elasticsearch import Elastic
-from tests.reindex.midway import POLL, Removal, crawl, filled
+from tests.reindex.midway import POLL, Removal, crawl, filled, held_at
 from tests.reindex.portrait import as_found, contents
 from tests.service import Service, running_service
 
@@ -32,9 +32,7 @@ async def test_cancelled_at_a_step_the_source_is_as_it_was_found(
         es.post("/plain/_close")
         es.put("/plain/_settings", {"index.blocks.read_only": True})
     before = as_found(es, "plain")
-    released = relay.hold(*PLACES[place])
-    await relayed.post_batch("plain")
-    await relay.wait_for(*PLACES[place])
+    released = await held_at(relay, PLACES[place], relayed, "plain")
 
     assert await relayed.cancel("plain") == 200
     released.set()
@@ -128,9 +126,7 @@ async def test_an_index_can_be_posted_again_after_it_was_cancelled(
 ) -> None:
     filled(es, "plain")
     documents = contents(es, "plain")
-    released = relay.hold("GET", POLL)
-    await relayed.post_batch("plain")
-    await relay.wait_for("GET", POLL)
+    released = await held_at(relay, ("GET", POLL), relayed, "plain")
     assert await relayed.cancel("plain") == 200
     released.set()
     assert (await relayed.ended("plain"))["status"] == 4

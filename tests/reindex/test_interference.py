@@ -12,7 +12,7 @@ import pytest
 
 from testbed.relay import Relay
 from tests.elasticsearch import Elastic
-from tests.reindex.midway import POLL, all_copied, crawl, filled
+from tests.reindex.midway import POLL, all_copied, crawl, filled, held_at
 from tests.reindex.portrait import as_found, contents
 from tests.service import Service, running_service
 
@@ -30,9 +30,7 @@ async def slow(relay: Relay, sqlite_url: str) -> AsyncGenerator[Service]:
 
 async def copied(service: Service, relay: Relay, es: Elastic) -> asyncio.Event:
     """Posts `plain` and waits until it is copied; nobody has looked yet: what lets that happen."""
-    released = relay.hold("GET", POLL)
-    await service.post_batch("plain")
-    await relay.wait_for("GET", POLL)
+    released = await held_at(relay, ("GET", POLL), service, "plain")
     await all_copied(es)
     return released
 
@@ -140,9 +138,7 @@ async def test_a_source_deleted_as_its_target_is_made_is_named_as_the_reason(
     relayed: Service, relay: Relay, es: Elastic
 ) -> None:
     filled(es, "plain", settings=ALONE)
-    released = relay.hold("POST", "^/_create_from")
-    await relayed.post_batch("plain")
-    await relay.wait_for("POST", "^/_create_from")
+    released = await held_at(relay, ("POST", "^/_create_from"), relayed, "plain")
     es.delete("/plain")
     released.set()
     await failed(relayed, "source_missing", "Index plain does not exist")

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from testbed.relay import Relay, Seen
 from tests.elasticsearch import Elastic
-from tests.reindex.midway import POLL, all_copied, filled
+from tests.reindex.midway import POLL, all_copied, filled, held_at
 from tests.reindex.portrait import as_found, contents
 from tests.service import Service
 
@@ -49,9 +49,7 @@ async def test_a_target_kept_after_a_failed_second_proof_has_no_marker(
     relayed: Service, relay: Relay, es: Elastic
 ) -> None:
     filled(es, "plain")
-    released = relay.hold("POST", "^/_aliases")
-    await relayed.post_batch("plain")
-    await relay.wait_for("POST", "^/_aliases")
+    released = await held_at(relay, ("POST", "^/_aliases"), relayed, "plain")
     es.put(f"/{TARGET}/_doc/stranger", {"n": 1})
     released.set()
     assert (await relayed.ended("plain"))["status"] == 2
@@ -65,9 +63,7 @@ async def test_the_only_copy_of_a_deleted_source_stays_without_a_marker(
 ) -> None:
     filled(es, "plain")
     documents = contents(es, "plain")
-    released = relay.hold("POST", "^/_aliases")
-    await relayed.post_batch("plain")
-    await relay.wait_for("POST", "^/_aliases")
+    released = await held_at(relay, ("POST", "^/_aliases"), relayed, "plain")
     es.delete("/plain")
     released.set()
     assert (await relayed.ended("plain"))["status"] == 2
@@ -81,9 +77,7 @@ async def test_a_kept_target_that_somebody_blocked_does_not_hold_the_queue(
 ) -> None:
     filled(es, "plain")
     filled(es, "next", 3)
-    released = relay.hold("GET", POLL)
-    await relayed.post_batch("plain", "next")
-    await relay.wait_for("GET", POLL)
+    released = await held_at(relay, ("GET", POLL), relayed, "plain", "next")
     await all_copied(es)
     swap = relay.hold("POST", "^/_aliases")
     released.set()

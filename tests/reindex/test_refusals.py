@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from testbed.relay import Relay
 from tests.elasticsearch import Elastic
-from tests.reindex.midway import POLL, all_copied, filled
+from tests.reindex.midway import POLL, all_copied, filled, held_at
 from tests.reindex.portrait import as_found, contents
 from tests.service import Service
 
@@ -50,9 +50,7 @@ async def test_a_target_that_is_there_is_refused_when_it_is_posted(
 async def test_a_foreign_target_is_left_alone(relayed: Service, relay: Relay, es: Elastic) -> None:
     """Somebody takes the name between the POST and the creation."""
     filled(es, "plain")
-    released = relay.hold("POST", "^/_create_from")
-    await relayed.post_batch("plain")
-    await relay.wait_for("POST", "^/_create_from")
+    released = await held_at(relay, ("POST", "^/_create_from"), relayed, "plain")
     filled(es, "reindexed-v8-plain", 3)
     before = [as_found(es, "plain"), as_found(es, "reindexed-v8-plain")]
     released.set()
@@ -66,9 +64,7 @@ async def test_a_target_name_that_is_an_alias_is_left_alone(
     relayed: Service, relay: Relay, es: Elastic
 ) -> None:
     filled(es, "plain")
-    released = relay.hold("POST", "^/_create_from")
-    await relayed.post_batch("plain")
-    await relay.wait_for("POST", "^/_create_from")
+    released = await held_at(relay, ("POST", "^/_create_from"), relayed, "plain")
     filled(es, "other", aliases={"reindexed-v8-plain": {}})
     before = [as_found(es, "plain"), as_found(es, "other")]
     released.set()
@@ -82,9 +78,7 @@ async def test_a_source_deleted_in_mid_copy_leaves_its_only_copy(
 ) -> None:
     filled(es, "plain")
     documents = contents(es, "plain")
-    released = relay.hold("GET", POLL)
-    await relayed.post_batch("plain")
-    await relay.wait_for("GET", POLL)
+    released = await held_at(relay, ("GET", POLL), relayed, "plain")
     await all_copied(es)
     es.delete("/plain")
     released.set()
@@ -98,9 +92,7 @@ async def test_a_source_made_again_in_mid_copy_is_not_touched(
     relayed: Service, relay: Relay, es: Elastic
 ) -> None:
     filled(es, "plain")
-    released = relay.hold("GET", POLL)
-    await relayed.post_batch("plain")
-    await relay.wait_for("GET", POLL)
+    released = await held_at(relay, ("GET", POLL), relayed, "plain")
     await all_copied(es)
     es.delete("/plain")
     filled(es, "plain", 2)
@@ -117,9 +109,7 @@ async def test_a_write_during_the_copy_fails_it_and_is_not_lost(
 ) -> None:
     filled(es, "plain")
     before = as_found(es, "plain")
-    released = relay.hold("GET", POLL)
-    await relayed.post_batch("plain")
-    await relay.wait_for("GET", POLL)
+    released = await held_at(relay, ("GET", POLL), relayed, "plain")
     es.put("/plain/_settings", {"index.blocks.write": None})
     es.put("/plain/_doc/late", {"n": 4711})
     es.put("/plain/_settings", {"index.blocks.write": True})
@@ -134,9 +124,7 @@ async def test_an_update_during_the_copy_that_leaves_all_counts_equal_fails_it(
     relayed: Service, relay: Relay, es: Elastic
 ) -> None:
     filled(es, "plain")
-    released = relay.hold("GET", POLL)
-    await relayed.post_batch("plain")
-    await relay.wait_for("GET", POLL)
+    released = await held_at(relay, ("GET", POLL), relayed, "plain")
     await all_copied(es)
     es.put("/plain/_settings", {"index.blocks.write": None})
     es.put("/plain/_doc/3", {"n": 4711})
@@ -151,9 +139,7 @@ async def test_a_lifted_write_block_fails_the_operation(
     relayed: Service, relay: Relay, es: Elastic
 ) -> None:
     filled(es, "plain")
-    released = relay.hold("GET", POLL)
-    await relayed.post_batch("plain")
-    await relay.wait_for("GET", POLL)
+    released = await held_at(relay, ("GET", POLL), relayed, "plain")
     es.put("/plain/_settings", {"index.blocks.write": None})
     released.set()
     await failed(relayed, "plain", "write block of plain")
@@ -166,9 +152,7 @@ async def test_a_target_that_is_gone_fails_the_operation(
 ) -> None:
     filled(es, "plain")
     before = as_found(es, "plain")
-    released = relay.hold("GET", POLL)
-    await relayed.post_batch("plain")
-    await relay.wait_for("GET", POLL)
+    released = await held_at(relay, ("GET", POLL), relayed, "plain")
     await all_copied(es)
     es.delete("/reindexed-v8-plain")
     released.set()

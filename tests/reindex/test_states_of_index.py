@@ -9,6 +9,7 @@ from aiohttp import web
 
 from testbed.relay import Relay, Seen
 from tests.elasticsearch import Elastic
+from tests.reindex.midway import held_at
 from tests.reindex.portrait import as_found, contents, made_anew
 from tests.service import Service
 
@@ -122,9 +123,7 @@ async def test_cancelled_before_it_is_started_leaves_no_trace(
     for name in ("first", "second"):
         es.put(f"/{name}")
     before = as_found(es, "second")
-    released = relay.hold("PUT", "/first/_block/write")
-    await relayed.post_batch("first", "second")
-    await relay.wait_for("PUT", "/first/_block/write")
+    released = await held_at(relay, ("PUT", "/first/_block/write"), relayed, "first", "second")
     assert await relayed.cancel("second") == 200
     assert [o["indexName"] for o in await relayed.queue()] == ["first"]
     assert (await relayed.operation("second"))["status"] == 4

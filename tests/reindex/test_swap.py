@@ -6,7 +6,7 @@ import pytest
 
 from testbed.relay import Relay
 from tests.elasticsearch import Elastic
-from tests.reindex.midway import POLL, Removal, all_copied, filled
+from tests.reindex.midway import POLL, Removal, all_copied, filled, held_at
 from tests.reindex.portrait import as_found, contents
 from tests.service import Service
 
@@ -15,9 +15,7 @@ SWAP = "^/_aliases"
 
 async def test_the_aliases_of_that_moment_move(relayed: Service, relay: Relay, es: Elastic) -> None:
     filled(es, "plain", aliases={"gone": {}, "changed": {}})
-    released = relay.hold("GET", POLL)
-    await relayed.post_batch("plain")
-    await relay.wait_for("GET", POLL)
+    released = await held_at(relay, ("GET", POLL), relayed, "plain")
     actions = [
         {"remove": {"index": "plain", "alias": "gone"}},
         {"add": {"index": "plain", "alias": "changed", "routing": "7"}},
@@ -38,9 +36,7 @@ async def test_a_target_written_to_after_the_proof_is_kept_and_removed_by_the_re
 ) -> None:
     filled(es, "plain")
     before, documents = as_found(es, "plain"), contents(es, "plain")
-    released = relay.hold("POST", SWAP)
-    await relayed.post_batch("plain")
-    await relay.wait_for("POST", SWAP)
+    released = await held_at(relay, ("POST", SWAP), relayed, "plain")
     es.put("/reindexed-v8-plain/_doc/stranger", {"n": 1})
     released.set()
     operation = await relayed.ended("plain")
@@ -65,9 +61,7 @@ async def test_a_target_that_still_holds_the_documents_is_proven_again_and_swapp
 ) -> None:
     filled(es, "plain")
     documents = contents(es, "plain")
-    released = relay.hold("POST", SWAP)
-    await relayed.post_batch("plain")
-    await relay.wait_for("POST", SWAP)
+    released = await held_at(relay, ("POST", SWAP), relayed, "plain")
     es.put("/reindexed-v8-plain/_doc/stranger", {"n": 1})
     es.delete("/reindexed-v8-plain/_doc/stranger")
     released.set()
@@ -81,9 +75,7 @@ async def test_a_source_written_to_after_the_proof_is_not_removed(
     relayed: Service, relay: Relay, es: Elastic
 ) -> None:
     filled(es, "plain")
-    released = relay.hold("POST", SWAP)
-    await relayed.post_batch("plain")
-    await relay.wait_for("POST", SWAP)
+    released = await held_at(relay, ("POST", SWAP), relayed, "plain")
     es.put("/plain/_settings", {"index.blocks.write": None})
     es.put("/plain/_doc/3", {"n": 4711})
     es.put("/plain/_settings", {"index.blocks.write": True})
@@ -100,9 +92,7 @@ async def test_the_old_name_as_an_alias_of_another_index_stops_the_swap(
 ) -> None:
     filled(es, "plain")
     es.put("/other")
-    released = relay.hold("POST", SWAP)
-    await relayed.post_batch("plain")
-    await relay.wait_for("POST", SWAP)
+    released = await held_at(relay, ("POST", SWAP), relayed, "plain")
     es.delete("/plain")
     es.put("/other/_alias/plain")
     released.set()

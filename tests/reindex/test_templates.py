@@ -8,6 +8,7 @@ import pytest
 
 from testbed.relay import Relay
 from tests.elasticsearch import Elastic
+from tests.reindex.midway import held_at
 from tests.reindex.portrait import as_found, contents, made_anew
 from tests.service import Service
 
@@ -22,9 +23,7 @@ async def test_an_alias_of_a_template_is_off_before_a_document_is_in(
     put_template(es, {"aliases": {"everything": {}, "more": {"filter": {"term": {"n": 1}}}}})
     es.put("/plain", {"aliases": {"own": {}}})
     es.bulk("plain", [{"n": n} for n in range(3)])
-    released = relay.hold("POST", "^/_reindex")
-    await relayed.post_batch("plain")
-    await relay.wait_for("POST", "^/_reindex")
+    released = await held_at(relay, ("POST", "^/_reindex"), relayed, "plain")
     assert es.aliases("reindexed-v8-plain") == {}
     released.set()
     await relayed.completed("plain")

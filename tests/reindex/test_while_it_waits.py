@@ -7,7 +7,7 @@ from typing import Any
 
 from testbed.relay import Relay
 from tests.elasticsearch import Elastic
-from tests.reindex.midway import POLL, filled
+from tests.reindex.midway import POLL, filled, held_at
 from tests.reindex.portrait import as_found, contents, made_anew
 from tests.service import Service
 
@@ -27,9 +27,7 @@ async def test_what_became_of_an_index_in_the_queue_is_seen_when_its_turn_comes(
     names = ["head", "deleted", "remade", "renamed", "shut", "aliased", "templated", "taken", "end"]
     for name in names:
         filled(es, name, 3, settings=ALONE)
-    released = relay.hold("PUT", "^/head/_block/write")
-    await relayed.post_batch(*names)
-    await relay.wait_for("PUT", "^/head/_block/write")
+    released = await held_at(relay, ("PUT", "^/head/_block/write"), relayed, *names)
 
     es.delete("/deleted")
     es.delete("/remade")
@@ -102,9 +100,7 @@ async def test_a_result_that_cannot_be_kept_is_waited_for_and_the_part_is_copied
 ) -> None:
     filled(es, "plain", settings=ALONE)
     documents = contents(es, "plain")
-    released = relay.hold("POST", "^/_reindex")
-    await relayed.post_batch("plain")
-    await relay.wait_for("POST", "^/_reindex")
+    released = await held_at(relay, ("POST", "^/_reindex"), relayed, "plain")
     limit_shards(es, 2)  # there is no room for .tasks
     released.set()
     await relayed.holds("plain", "left no result in the index .tasks")

@@ -9,7 +9,7 @@ from testbed.relay import Relay
 from tests.api.test_bad_input import check_envelope
 from tests.conditions import eventually
 from tests.elasticsearch import Elastic
-from tests.reindex.midway import crawl, filled, hurry
+from tests.reindex.midway import crawl, filled, held_at, hurry
 from tests.service import Service, running_service
 
 LIST = "/api/v1/operations"
@@ -144,9 +144,7 @@ async def test_a_cancelled_operation_goes_back_and_a_failed_one_says_why(
 ) -> None:
     filled(es, "a")
     filled(es, "b")
-    released = relay.hold("PUT", "^/a/_block/write")
-    await relayed.post_batch("a", "b")
-    await relay.wait_for("PUT", "^/a/_block/write")
+    released = await held_at(relay, ("PUT", "^/a/_block/write"), relayed, "a", "b")
     assert await relayed.cancel("a") == 200
     assert (await one(relayed, "a"))["cancelRequested"] is True
     assert (await one(relayed, "a"))["pending"] == "cancelling"
@@ -192,7 +190,7 @@ async def test_pages_counts_and_bad_questions(service: Service, es: Elastic) -> 
 
     for query, said in (
         ("limit=0", "[request query.limit]"),
-        ("limit=501", "less than or equal to 500"),
+        ("limit=501", "it must be at most 500"),
         ("after=yesterday", "[request query.after]"),
         ("after=-1", "[request query.after]"),
         ("state=fail", "'waiting', 'running'"),

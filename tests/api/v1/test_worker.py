@@ -162,6 +162,8 @@ async def test_a_hold_and_missing_privileges_are_told_with_a_remedy(
     asked = [seen for seen in relay.seen if seen.path.endswith("_has_privileges")]
     assert b"reindexed-v8-a" in asked[-1].body
     relay.clear()
+    _, checks = await doctor(relayed)  # asks anew, and what was made up is forgotten
+    assert checks["privileges"]["verdict"] == "ok"
     await relayed.completed("a")
 
 

@@ -7,7 +7,7 @@ import json
 from testbed.relay import Relay
 from tests.api.test_bad_input import check_envelope
 from tests.elasticsearch import Elastic
-from tests.reindex.midway import POLL, filled
+from tests.reindex.midway import POLL, filled, held_at
 from tests.reindex.portrait import as_found, contents
 from tests.reindex.security.logins import TASKS, Login, all_on, failed, manage_on
 from tests.service import BASE
@@ -169,9 +169,7 @@ async def test_a_user_who_lost_every_right_while_it_waited_fails_it_and_frees_th
     login.may("stripped", all_on("*"), TASKS)
     async with login.as_user("stripped") as service:
         looks = "^/_cluster/state/metadata/stripped,.*mappings$"  # the POST asks for less
-        released = relay.hold("GET", looks)
-        await service.post_batch("stripped")
-        await relay.wait_for("GET", looks)
+        released = await held_at(relay, ("GET", looks), service, "stripped")
         login.may("stripped", cluster=())
         released.set()
         await failed(service, "stripped", "is unauthorized for user [stripped]", ",manage,")
