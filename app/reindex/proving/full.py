@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.domain.operation import Work
@@ -14,6 +16,8 @@ from app.reindex.proving.pages import Pages, Place
 
 TURN_SECONDS = 1.0
 """Between two turns progress is saved, and wishes are granted."""
+AT_ONCE = 3
+"""Pages of the target that are asked for: a search of one shard takes one thread of a node."""
 
 
 @dataclass(frozen=True)
@@ -28,26 +32,40 @@ class _Page:
 async def compare_on(work: Work, proving: Proving, pages: Pages) -> Proving:
     """As far as a turn goes. Raises `DocumentsDiffer`.
 
-    While the target is asked for one page, the source is for the next one.
+    While the target is asked for some pages, the source is for the next one.
     """
-    walk = _Walk(work, pages)
+    walk, asked = _Walk(work, pages), deque[tuple[_Page, asyncio.Task[list[str]]]]()
     until = time.monotonic() + TURN_SECONDS
-    page = await walk.read(Place(proving.shard, proving.from_seq_no))
-    while page.documents:
-        on = time.monotonic() < until
-        other, following = await asyncio.gather(
-            pages.of_target(page.documents, page.shard), walk.read(page.behind) if on else _none()
-        )
-        refuse(work.operation, differences(page.documents, other, pages.measure))
-        proving = _past(proving, page)
-        if following is None:
-            return proving
-        page = following
-    return _past(proving, page)
+    place: Place | None = Place(proving.shard, proving.from_seq_no)
+    try:
+        while place or asked:
+            if place:
+                page = await walk.read(place)
+                asked.append((page, asyncio.create_task(_faults(page, pages))))
+                on = page.documents and time.monotonic() < until
+                place = page.behind if on else None
+            if len(asked) >= AT_ONCE or not place:
+                page, compared = asked.popleft()
+                refuse(work.operation, await compared)
+                proving = _past(proving, page)
+    finally:
+        await _drop([compared for _, compared in asked])
+    return proving
 
 
-async def _none() -> None:
-    return None
+async def _faults(page: _Page, pages: Pages) -> list[str]:
+    """How the target differs, in words."""
+    if not page.documents:
+        return []
+    other = await pages.of_target(page.documents, page.shard)
+    return differences(page.documents, other, pages.measure)
+
+
+async def _drop(tasks: Sequence[asyncio.Task[list[str]]]) -> None:
+    """Ends what nobody waits for any more."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _past(proving: Proving, page: _Page) -> Proving:
