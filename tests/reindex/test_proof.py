@@ -232,7 +232,7 @@ async def test_an_overloaded_cluster_is_asked_for_smaller_pages(
         return await relay.forward(request)
 
     relay.when("POST", "^/old/_search.*_shards", measure, times=None)
-    settings = {**SMALL_PAGES, "reindex_batch_documents": 20}
+    settings = {**SMALL_PAGES, "reindex_batch_documents": 10}  # a page is two of them
     async with running_service(relay.url, sqlite_url, **settings) as service:
         await service.post_options({"index": "old"}, proof="full")
         await service.completed("old")

@@ -16,7 +16,7 @@ from app.reindex.proving.pages import Pages, Place
 
 TURN_SECONDS = 1.0
 """Between two turns progress is saved, and wishes are granted."""
-AT_ONCE = 3
+AT_ONCE = 2
 """Pages of the target that are asked for: a search of one shard takes one thread of a node."""
 
 
@@ -95,7 +95,7 @@ class _Walk:
             if total > len(found):
                 self._span = max(1, span // 2)
                 continue
-            self._span = span * 2 if total < size // 2 else span
+            self._span = span * 2 if total <= size // 2 else span
             place = Place(place.shard, place.seq_no + span)
             if found:
                 return _Page(found, place.shard, place)

@@ -18,8 +18,9 @@ from app.elastic.documents import EVERYTHING
 from app.elastic.memory import REMEMBERED_SECONDS
 from app.reindex.proving.comparing import Measure
 
-PAGE_DOCUMENTS = 2_000
-"""A search of a thousand costs about as much again beside its documents (8.19)."""
+PAGE_DOCUMENTS, PAGE_BYTES, BATCHES = 5_000, 2_000_000, 2
+"""A page's limits, in documents, in bytes as they are stored, and in batches of the copy: looking
+for an id costs less where they are many (8.19); some pages of both sides are in memory at once."""
 _VECTORS = frozenset({"dense_vector", "rank_vectors", "semantic_text", "sparse_vector"})
 
 
@@ -49,7 +50,7 @@ class Pages:
         return Measure(versions=not self._operation.source.time_series, vectors=self._vectors)
 
     def size(self, shard: int) -> int:
-        """Documents of a page: as many as the copy takes at a time, and fewer after trouble."""
+        """Documents of a page, by their average size, and fewer after trouble."""
         return self._sizes.get(shard, PAGE_DOCUMENTS)
 
     async def between(self, place: Place, span: int) -> tuple[list[Document], int]:
@@ -91,9 +92,14 @@ class Pages:
 
 
 def _sizes(work: Work) -> dict[int, int]:
+    source = work.operation.source
+    assert source is not None
+    documents = sum(window.documents for window in work.windows)
+    fitting = PAGE_BYTES * documents // max(1, source.primary_bytes)
+    most = min(PAGE_DOCUMENTS, fitting, source.result_window)
     sizes: dict[int, int] = {}
     for window in work.windows:
-        size = min(sizes.get(window.shard, PAGE_DOCUMENTS), window.batch)
+        size = min(sizes.get(window.shard, most), BATCHES * window.batch)
         sizes[window.shard] = max(1, size >> min(work.operation.attempts, 10))
     return sizes
 
