@@ -108,6 +108,8 @@ class Machine:
             try:
                 while turn.operation.runs and not turn.operation.aside and not stopping():
                     await self._grant(turn, lease())
+                    if not turn.operation.runs:  # a rollback that was taken back
+                        return
                     outcome = await self._next(turn, lease())
                     await self._keep(turn, outcome, lease())
                     if turn.wait and turn.operation.runs:

@@ -256,6 +256,7 @@ async def test_a_rollback_that_waits_can_be_cancelled(
     operation = await kept(relayed, "old")
     busy = {"error": {"type": "es_rejected_execution_exception", "reason": "full"}}
     relay.answer("GET", "^/_cluster/health", 503, busy, times=None)
+    es.put("/reindexed-v8-old/_settings", {"index.hidden": True})
     await relayed.roll_back(operation["id"])
     await relayed.holds("old", "full")
     in_use = await relayed.post_batch("old")
@@ -265,4 +266,11 @@ async def test_a_rollback_that_waits_can_be_cancelled(
     assert await relayed.state_of(operation["id"], "completed", "rolledBack") == "completed"
     relay.clear()
     assert es.aliases("old").keys() == {"old"}
+
+    async def idle() -> bool:
+        return relayed.parts.worker.report.state == "idle"
+
+    await eventually(idle, "the worker is idle")
+    settings = es.get("/reindexed-v8-old/_settings?flat_settings=true")["reindexed-v8-old"]
+    assert settings["settings"]["index.hidden"] == "true"  # nothing is finished a second time
     await rolled_back(relayed, operation)
