@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator, Generator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -25,16 +26,29 @@ for name in list(os.environ):
 ROOT = Path(__file__)
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A file's tests stay with one worker; those that start servers of their own, by themselves or
     by the `conftest.py` beside them, all with one, so that there are never more than three
-    Elasticsearch at a time."""
+    Elasticsearch at a time. Those of a folder with a server stay together in any order, for it is
+    started for each row of them."""
     for item in items:
-        beside = item.path.with_name("conftest.py")
-        files = [item.path, *([beside] if beside.exists() and beside != ROOT else [])]
-        own = any("ElasticsearchServer(" in file.read_text() for file in files)
+        own = _starts_servers(item.path) or _folder_with_server(item)
         group = "own servers" if own else str(item.path)
         item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=_folder_with_server)
+
+
+def _folder_with_server(item: pytest.Item) -> str:
+    """The folder whose `conftest.py` starts a server; empty where there is none."""
+    beside = item.path.with_name("conftest.py")
+    own = beside.exists() and beside != ROOT and _starts_servers(beside)
+    return str(beside.parent) if own else ""
+
+
+@cache
+def _starts_servers(file: Path) -> bool:
+    return "ElasticsearchServer(" in file.read_text()
 
 
 telemetry.configure(json=False, level="INFO")
