@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import ssl
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import Field, FilePath, SecretStr, field_validator, model_validator
@@ -16,12 +17,14 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from app.domain.errors import InvalidIndexName, InvalidPace
+from app.domain.errors import Refused
 from app.domain.hours import Hours, Schedule
 from app.domain.names import IndexName
 from app.domain.pace import LEAST_RATE, MOST_RATE, MOST_WINDOWS
 from app.domain.proof import ProofLevel
 from app.secret_files import SecretFiles
+
+T = TypeVar("T")
 
 
 class Settings(BaseSettings):
@@ -98,22 +101,14 @@ class Settings(BaseSettings):
         """`22:00-06:00 Europe/Berlin`, several divided by a semicolon; nothing is always."""
         if not isinstance(value, str):
             return value
-        try:
-            parts = [Hours.parse(part) for part in value.split(";") if part.strip()]
-        except InvalidPace as error:
-            raise ValueError(error.message) from error
+        parts = [_parsed(Hours.parse, part) for part in value.split(";") if part.strip()]
         return tuple(parts) or None
 
     @field_validator("reindex_search_probe", mode="before")
     @classmethod
     def _searched(cls, value: Any) -> Any:
         """One index or alias: of a pattern it would not be known what was slow."""
-        if not isinstance(value, str):
-            return value
-        try:
-            return IndexName(value) if value else None
-        except InvalidIndexName as error:
-            raise ValueError(error.message) from error
+        return _parsed(IndexName, value) if isinstance(value, str) and value else value or None
 
     @field_validator("elasticsearch_hosts")
     @classmethod
@@ -197,6 +192,14 @@ class Settings(BaseSettings):
         """Secrets also from the files that `NAME_FILE` names."""
         del dotenv_settings, file_secret_settings
         return init_settings, env_settings, SecretFiles(settings_cls)
+
+
+def _parsed(parse: Callable[[str], T], text: str) -> T:
+    """A refusal of the domain as what pydantic tells with the variable at fault."""
+    try:
+        return parse(text)
+    except Refused as error:
+        raise ValueError(error.message) from error
 
 
 def _loaded(names: str, certificate: Path, key: Path | None = None) -> None:
