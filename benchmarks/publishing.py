@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 from tests import readme_figures
 
 DOCS = Path(__file__).parents[1] / "docs"
-ROW, LEFT, WIDTH = 34, 430, 460
+ROW, LEFT, WIDTH = 34, 480, 460
 MOST = 3.0
 """The plot's right end."""
 
