@@ -25,7 +25,7 @@ check: setup
 	$(BIN)/python -m tests.store.schema_in_step
 
 # Two at a time, each with servers of its own; a file's tests stay together.
-PYTEST_ARGS ?= --numprocesses 2 --dist loadgroup
+PYTEST_ARGS ?= --numprocesses 2 --dist loadscope --no-loadscope-reorder
 
 test: setup
 	@$(BIN)/python -m testbed fetch 8.19 7.17 9.4

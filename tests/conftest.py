@@ -8,6 +8,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer  # pyright: ignore[reportMissingTypeStubs]
+from xdist.scheduler import LoadScopeScheduling  # pyright: ignore[reportMissingTypeStubs]
 
 from app import telemetry
 from testbed.relay import Relay
@@ -26,29 +28,49 @@ for name in list(os.environ):
 ROOT = Path(__file__)
 
 
+class ByServers(LoadScopeScheduling):
+    """A file's tests stay with one worker; those that start servers of their own all with one, so
+    that there are never more than three Elasticsearch at a time.
+
+    Not xdist's own `loadgroup`: the ids of pytest 9.2 drop the mark it puts on them.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = self.config.rootpath / nodeid.split("::")[0]
+        return "own servers" if _starts_servers(file) else str(file)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    return ByServers(config, log)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file's tests stay with one worker; those that start servers of their own, by themselves or
-    by the `conftest.py` beside them, all with one, so that there are never more than three
-    Elasticsearch at a time. Those of a folder with a server stay together in any order, for it is
-    started for each row of them."""
-    for item in items:
-        own = _starts_servers(item.path) or _folder_with_server(item)
-        group = "own servers" if own else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=_folder_with_server)
+    """The longest first, so that no worker is left alone with them; the tests of a folder with a
+    server together in any order, for it is started for each row of them."""
+    items.sort(
+        key=lambda item: (
+            not _starts_servers(item.path),
+            _folder_with_server(item.path) or "",
+            "e2e" not in item.path.parts,
+        )
+    )
 
 
-def _folder_with_server(item: pytest.Item) -> str:
-    """The folder whose `conftest.py` starts a server; empty where there is none."""
-    beside = item.path.with_name("conftest.py")
-    own = beside.exists() and beside != ROOT and _starts_servers(beside)
-    return str(beside.parent) if own else ""
+def _folder_with_server(file: Path) -> str | None:
+    """The folder whose `conftest.py` starts a server; None where there is none."""
+    beside = file.with_name("conftest.py")
+    return str(beside.parent) if beside != ROOT and _has_server(beside) else None
+
+
+def _starts_servers(file: Path) -> bool:
+    return _has_server(file) or _folder_with_server(file) is not None
 
 
 @cache
-def _starts_servers(file: Path) -> bool:
-    return "ElasticsearchServer(" in file.read_text()
+def _has_server(file: Path) -> bool:
+    return file.exists() and "ElasticsearchServer(" in file.read_text()
 
 
 telemetry.configure(json=False, level="INFO")
