@@ -15,18 +15,38 @@ class ProofLevel(StrEnum):
     FULL = "full"
 
 
+class Side(BaseModel):
+    """What was read of one index: all shards before `shard`, and of it what lies below
+    `from_seq_no`. `digest`: the sum over those documents (`reindex/proving/digest.py`), in hex.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    shard: int = 0
+    from_seq_no: int = 0
+    documents: int = 0
+    digest: str = "0"
+
+
 class Proving(BaseModel):
     """A full comparison on its way: saved between its turns, so that it goes on after a crash.
 
-    All shards before `shard` are compared, and of it the documents below `from_seq_no` (the
-    source's). `target_seq_nos` are those of the target when it began: where they have changed in
-    the end, it begins anew.
+    `one_by_one`: each document is looked for in the target, and `target` stays as it is.
+    `target_seq_nos` are those of the target when it began: where they have changed in the end, it
+    begins anew.
     """
 
     model_config = ConfigDict(frozen=True)
 
     documents: int
-    compared: int = 0
-    shard: int = 0
-    from_seq_no: int = 0
     target_seq_nos: list[int]
+    source: Side = Side()
+    target: Side = Side()
+    one_by_one: bool = False
+
+    @property
+    def compared(self) -> int:
+        """So much is done, in documents; both sides count half where both are read."""
+        if self.one_by_one:
+            return self.source.documents
+        return (self.source.documents + self.target.documents) // 2

@@ -23,7 +23,7 @@ from app.domain.operation import (
     Step,
     Wish,
 )
-from app.domain.proof import ProofLevel, Proving
+from app.domain.proof import ProofLevel, Proving, Side
 from app.domain.windows import Window, WindowState
 from app.store.store import Store
 from tests.store.conftest import OpenStore
@@ -77,7 +77,11 @@ EVERYTHING = Changes(
     leftover_uuid="leftover-uuid",
     aside=True,
     unblocked=True,
-    proving=Proving(documents=3, compared=2, shard=1, from_seq_no=4, target_seq_nos=[5]),
+    proving=Proving(
+        documents=3,
+        target_seq_nos=[5],
+        source=Side(shard=1, from_seq_no=4, documents=2, digest="a" * 128),
+    ),
     kept=Kept(name=IndexName("kept-a"), uuid="kept-uuid", seq_nos=[1]),
     kept_until=AT,
     proof=PROOF,

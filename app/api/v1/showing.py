@@ -37,7 +37,7 @@ def details_of(whole: Whole) -> OperationDetails:
     return OperationDetails(
         **_fields(whole.sight),
         failure=_failure(whole),
-        proving=ProvingReport.model_validate(whole.proving.model_dump()) if whole.proving else None,
+        proving=_proving(whole),
         proof=ProofReport.model_validate(whole.proof.model_dump()) if whole.proof else None,
         windows=[
             CopyWindow.model_validate({**window.model_dump(), "batch": window.size})
@@ -45,6 +45,12 @@ def details_of(whole: Whole) -> OperationDetails:
         ],
         events=[EventReport.model_validate(event.model_dump()) for event in whole.events],
     )
+
+
+def _proving(whole: Whole) -> ProvingReport | None:
+    if whole.proving is None:
+        return None
+    return ProvingReport(compared=whole.proving.compared, documents=whole.proving.documents)
 
 
 def _fields(sight: Sight) -> dict[str, Any]:

@@ -63,12 +63,12 @@ def refuse(operation: Operation, faults: Sequence[str]) -> None:
 def _differing(left: Document, right: Document, measure: Measure) -> Iterator[str]:
     if measure.versions and left.version != right.version:
         yield f"_version {left.version} → {right.version}"
-    same = _canonical(left.source) == _canonical(right.source)
+    same = canonical(left.source) == canonical(right.source)
     if not same and not (measure.vectors and _alike(left.source, right.source)):
         yield "_source"
 
 
-def _canonical(source: Any) -> bytes:
+def canonical(source: Any) -> bytes:
     """The same bytes for the same JSON; as Python values 1, 1.0 and true would be equal."""
     try:
         return orjson.dumps(source, option=orjson.OPT_SORT_KEYS)
@@ -86,7 +86,7 @@ def _alike(left: Any, right: Any) -> bool:
         if all(isinstance(a, float) and isinstance(b, float) for a, b in pairs):
             return all(math.isclose(a, b, rel_tol=ROUNDING) for a, b in pairs)
         return all(_alike(a, b) for a, b in pairs)
-    return _canonical(left) == _canonical(right)
+    return canonical(left) == canonical(right)
 
 
 def _shown(document: Document) -> str:

@@ -1,102 +1,136 @@
-"""Every document of both sides compared, page by page, a second a turn."""
+"""Every document of both sides compared, a second a turn.
+
+Each side is read through once, and a number is made of all its documents. Only where the two
+numbers differ, or where documents may be alike without being the same, is each one looked for in
+the target: that costs more, and names what differs.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Coroutine, Iterable, Sequence
+from typing import Any, TypeVar
 
 from app.domain.operation import Work
-from app.domain.proof import Proving
-from app.elastic.answers import Document
+from app.domain.proof import Proving, Side
 from app.reindex.proving.comparing import differences, refuse
+from app.reindex.proving.digest import added
 from app.reindex.proving.pages import Pages, Place
+from app.reindex.proving.walk import Page, Walk
 
+T = TypeVar("T")
 TURN_SECONDS = 1.0
 """Between two turns progress is saved, and wishes are granted."""
 AT_ONCE = 2
 """Pages of the target that are asked for: a search of one shard takes one thread of a node."""
 
 
-@dataclass(frozen=True)
-class _Page:
-    """Documents of one shard, and the place behind them; none at the end."""
+class Comparison:
+    """Of all documents of an operation whose source stands still."""
 
-    documents: list[Document]
-    shard: int
-    behind: Place
+    def __init__(self, work: Work, pages: Pages) -> None:
+        assert work.operation.source_seq_nos is not None
+        self._operation = work.operation
+        self._source_ends = work.operation.source_seq_nos
+        self._pages = pages
+
+    async def go_on(self, proving: Proving) -> Proving:
+        """As far as a turn goes. Raises `DocumentsDiffer`."""
+        until = time.monotonic() + TURN_SECONDS
+        if proving.one_by_one or self._pages.measure.vectors:
+            return await self._one_by_one(proving.model_copy(update={"one_by_one": True}), until)
+        source, target = await self._both(proving, until)
+        if self._read(source) and self._read(target) and source.digest != target.digest:
+            return Proving(
+                documents=proving.documents,
+                target_seq_nos=proving.target_seq_nos,
+                one_by_one=True,
+            )
+        return proving.model_copy(update={"source": source, "target": target})
+
+    def is_over(self, proving: Proving) -> bool:
+        return self._read(proving.source) and (proving.one_by_one or self._read(proving.target))
+
+    def _read(self, side: Side) -> bool:
+        return side.shard >= len(self._source_ends)
+
+    def _walk_source(self) -> Walk:
+        return Walk(self._operation.source_name, self._source_ends, self._pages)
+
+    async def _both(self, proving: Proving, until: float) -> list[Side]:
+        walk = Walk(self._operation.new_index_name, proving.target_seq_nos, self._pages)
+        sides = (proving.source, self._walk_source()), (proving.target, walk)
+        return await _all(self._through(side, walk, until) for side, walk in sides)
+
+    async def _through(self, side: Side, walk: Walk, until: float) -> Side:
+        """`side` with what `walk` reads until then: the next page is asked for meanwhile."""
+        reading = [asyncio.create_task(walk.read(_place(side)))]
+        try:
+            while reading:
+                page = await reading.pop()
+                if page.documents and time.monotonic() < until:
+                    reading.append(asyncio.create_task(walk.read(page.behind)))
+                digest = added(side.digest, page.documents, page.shard, self._pages.measure)
+                side = _past(side, page, digest)
+        finally:
+            await _drop(reading)
+        return side
+
+    async def _one_by_one(self, proving: Proving, until: float) -> Proving:
+        """While the target is asked for some pages, the source is for the next one."""
+        walk, asked = self._walk_source(), deque[tuple[Page, asyncio.Task[list[str]]]]()
+        side = proving.source
+        place: Place | None = _place(side)
+        try:
+            while place or asked:
+                if place:
+                    page = await walk.read(place)
+                    asked.append((page, asyncio.create_task(self._faults(page))))
+                    on = page.documents and time.monotonic() < until
+                    place = page.behind if on else None
+                if len(asked) >= AT_ONCE or not place:
+                    page, compared = asked.popleft()
+                    refuse(self._operation, await compared)
+                    side = _past(side, page)
+        finally:
+            await _drop([compared for _, compared in asked])
+        return proving.model_copy(update={"source": side})
+
+    async def _faults(self, page: Page) -> list[str]:
+        """How the target differs, in words."""
+        if not page.documents:
+            return []
+        other = await self._pages.of_target(page.documents, page.shard)
+        return differences(page.documents, other, self._pages.measure)
 
 
-async def compare_on(work: Work, proving: Proving, pages: Pages) -> Proving:
-    """As far as a turn goes. Raises `DocumentsDiffer`.
+def _place(side: Side) -> Place:
+    return Place(side.shard, side.from_seq_no)
 
-    While the target is asked for some pages, the source is for the next one.
-    """
-    walk, asked = _Walk(work, pages), deque[tuple[_Page, asyncio.Task[list[str]]]]()
-    until = time.monotonic() + TURN_SECONDS
-    place: Place | None = Place(proving.shard, proving.from_seq_no)
+
+def _past(side: Side, page: Page, digest: str = "0") -> Side:
+    """`side` with `page` done."""
+    return Side(
+        shard=page.behind.shard,
+        from_seq_no=page.behind.seq_no,
+        documents=side.documents + len(page.documents),
+        digest=digest,
+    )
+
+
+async def _all(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Side by side; where one fails, the others are ended before it is raised."""
+    tasks = [asyncio.create_task(work) for work in works]
     try:
-        while place or asked:
-            if place:
-                page = await walk.read(place)
-                asked.append((page, asyncio.create_task(_faults(page, pages))))
-                on = page.documents and time.monotonic() < until
-                place = page.behind if on else None
-            if len(asked) >= AT_ONCE or not place:
-                page, compared = asked.popleft()
-                refuse(work.operation, await compared)
-                proving = _past(proving, page)
+        return await asyncio.gather(*tasks)
     finally:
-        await _drop([compared for _, compared in asked])
-    return proving
+        await _drop(tasks)
 
 
-async def _faults(page: _Page, pages: Pages) -> list[str]:
-    """How the target differs, in words."""
-    if not page.documents:
-        return []
-    other = await pages.of_target(page.documents, page.shard)
-    return differences(page.documents, other, pages.measure)
-
-
-async def _drop(tasks: Sequence[asyncio.Task[list[str]]]) -> None:
+async def _drop(tasks: Sequence[asyncio.Task[Any]]) -> None:
     """Ends what nobody waits for any more."""
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _past(proving: Proving, page: _Page) -> Proving:
-    """`proving` with `page` done."""
-    place = {"shard": page.behind.shard, "from_seq_no": page.behind.seq_no}
-    return proving.model_copy(update={"compared": proving.compared + len(page.documents), **place})
-
-
-class _Walk:
-    """Through all shards in order. Where sequence numbers are sparse the steps get wider."""
-
-    def __init__(self, work: Work, pages: Pages) -> None:
-        assert work.operation.source_seq_nos is not None
-        self._ends = work.operation.source_seq_nos
-        self._pages = pages
-        self._span = 0
-
-    async def read(self, place: Place) -> _Page:
-        """The next documents from `place` on."""
-        while place.shard < len(self._ends):
-            if place.seq_no > self._ends[place.shard]:
-                place, self._span = Place(place.shard + 1, 0), 0
-                continue
-            size = self._pages.size(place.shard)
-            span = self._span or size
-            found, total = await self._pages.between(place, span)
-            if total > len(found):
-                self._span = max(1, span // 2)
-                continue
-            self._span = span * 2 if total <= size // 2 else span
-            place = Place(place.shard, place.seq_no + span)
-            if found:
-                return _Page(found, place.shard, place)
-        return _Page([], place.shard, place)

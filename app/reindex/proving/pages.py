@@ -1,8 +1,8 @@
-"""Pages of documents of the source, each with what the target has under the same ids.
+"""Pages of documents of both sides.
 
-The source stands still, so a range of sequence numbers of a shard is a page that needs no search
-context: any page can be read again, by another process, too. A document lies in the shard of the
-same number on both sides.
+The source stands still, and the target is not written to, so a range of sequence numbers of a shard
+is a page that needs no search context: any page can be read again, by another process, too. A
+document lies in the shard of the same number on both sides.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from app.elastic.memory import REMEMBERED_SECONDS
 from app.reindex.proving.comparing import Measure
 
 PAGE_DOCUMENTS, PAGE_BYTES, BATCHES = 5_000, 2_000_000, 2
-"""A page's limits, in documents, in bytes as they are stored, and in batches of the copy: looking
-for an id costs less where they are many (8.19); some pages of both sides are in memory at once."""
+"""A page's limits, in documents, in bytes as they are stored, and in batches of the copy: in larger
+ones a document costs less (8.19), but some of both sides are in memory at once."""
 _VECTORS = frozenset({"dense_vector", "rank_vectors", "semantic_text", "sparse_vector"})
 
 
 @dataclass(frozen=True)
 class Place:
-    """A sequence number of a shard of the source."""
+    """A sequence number of a shard."""
 
     shard: int
     seq_no: int
@@ -53,11 +53,13 @@ class Pages:
         """Documents of a page, by their average size, and fewer after trouble."""
         return self._sizes.get(shard, PAGE_DOCUMENTS)
 
-    async def between(self, place: Place, span: int) -> tuple[list[Document], int]:
+    async def between(
+        self, index: IndexName, place: Place, span: int
+    ) -> tuple[list[Document], int]:
         """A page of those with `span` sequence numbers from `place` on, and how many they are."""
         bounds = {"gte": place.seq_no, "lt": place.seq_no + span}
         return await self._search(
-            self._operation.source_name,
+            index,
             {"range": {"_seq_no": bounds}},
             self.size(place.shard),
             place.shard,

@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 
+from app.domain.names import IndexName
 from app.domain.operation import Work
 from app.elastic.answers import Document, ShardStats
 from app.reindex.proving.comparing import differences, refuse
@@ -31,7 +32,8 @@ async def compare_sample(work: Work, shards: dict[int, ShardStats], pages: Pages
             places = [_somewhere(shards) for _ in range(AT_ONCE)]
         else:
             places = [None] * AT_ONCE
-        found = await asyncio.gather(*(_page(place, shards, pages) for place in places))
+        name = work.operation.source_name
+        found = await asyncio.gather(*(_page(name, place, shards, pages) for place in places))
         for page, other in found:
             refuse(work.operation, differences(page, other, pages.measure))
             compared += len(page)
@@ -46,7 +48,7 @@ def _somewhere(shards: dict[int, ShardStats]) -> Place:
 
 
 async def _page(
-    place: Place | None, shards: dict[int, ShardStats], pages: Pages
+    source: IndexName, place: Place | None, shards: dict[int, ShardStats], pages: Pages
 ) -> tuple[list[Document], list[Document]]:
     if place is None:
         page = await pages.at_random(PAGE)
@@ -55,6 +57,6 @@ async def _page(
         stats, shard = shards[place.shard], place.shard
         size = min(PAGE, pages.size(shard))
         span = max(size, size * (stats.max_seq_no + 1) // max(1, stats.documents))
-        page, _ = await pages.between(place, span)
+        page, _ = await pages.between(source, place, span)
         page = page[:size]
     return page, await pages.of_target(page, shard) if page else []

@@ -26,7 +26,7 @@ from app.reindex.privileges import refuse_restriction
 from app.reindex.proving.comparing import differences as differing_documents
 from app.reindex.proving.comparing import refuse
 from app.reindex.proving.counting import Measured, measure
-from app.reindex.proving.full import compare_on
+from app.reindex.proving.full import Comparison
 from app.reindex.proving.pages import Pages, comparable, hidden_vectors
 from app.reindex.proving.sample import compare_sample
 from app.reindex.steps.identity import blocked_source_in, look, target_in
@@ -77,9 +77,9 @@ async def _go_on(work: Work, looked: Looked, pages: Pages, cluster: Cluster) -> 
     if proving is None:
         proof = (await _measure(work, looked, cluster)).proof
         proving = Proving(documents=proof.documents, target_seq_nos=proof.target_seq_nos)
-    proving = await compare_on(work, proving, pages)
-    assert operation.source is not None
-    if proving.shard < operation.source.shards:
+    comparison = Comparison(work, pages)
+    proving = await comparison.go_on(proving)
+    if not comparison.is_over(proving):
         return Again({"proving": proving})
     proof = (await _measure(work, looked, cluster)).proof
     if proof.target_seq_nos != proving.target_seq_nos:

@@ -1,0 +1,67 @@
+"""The number made of all documents: the same in any order, another one for anything else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.elastic.answers import Document
+from app.reindex.proving.comparing import Measure
+from app.reindex.proving.digest import added
+
+EXACT = Measure(versions=True, vectors=False)
+DOCUMENT = Document("1", "r", 3, {"a": [1, 2], "b": {"c": None, "d": 0.5}})
+
+
+def digest(*documents: Document, shard: int = 0, measure: Measure = EXACT) -> str:
+    return added("0", documents, shard, measure)
+
+
+documents = st.builds(
+    Document,
+    st.text(max_size=3),
+    st.none() | st.text(max_size=2),
+    st.integers(1, 5),
+    st.dictionaries(st.text(max_size=2), st.integers() | st.floats(allow_nan=False)),
+)
+
+
+@given(st.lists(documents, max_size=8), st.randoms(use_true_random=False), st.integers(0, 8))
+def test_neither_order_nor_pages_matter(made: list[Document], chance: Any, cut: int) -> None:
+    shuffled = list(made)
+    chance.shuffle(shuffled)
+    assert added(digest(*shuffled[:cut]), shuffled[cut:], 0, EXACT) == digest(*made)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        DOCUMENT._replace(id="2"),
+        DOCUMENT._replace(routing=None),
+        DOCUMENT._replace(version=4),
+        DOCUMENT._replace(source={"a": [2, 1], "b": {"c": None, "d": 0.5}}),
+        DOCUMENT._replace(source={"a": [1, 2], "b": {"d": 0.5}}),
+        DOCUMENT._replace(source={"a": [1, 2.0], "b": {"c": None, "d": 0.5}}),
+    ],
+    ids=["id", "routing", "version", "order of a list", "a null left out", "1.0 for 1"],
+)
+def test_another_document_makes_another_number(other: Document) -> None:
+    assert digest(other) != digest(DOCUMENT)
+
+
+def test_once_more_or_in_another_shard_is_not_the_same() -> None:
+    assert (
+        len({digest(DOCUMENT), digest(DOCUMENT, DOCUMENT), digest(), digest(DOCUMENT, shard=1)})
+        == 4
+    )
+
+
+def test_what_need_not_be_the_same_is_left_out() -> None:
+    same = DOCUMENT._replace(source={"b": {"d": 0.5, "c": None}, "a": [1, 2]})
+    assert digest(same) == digest(DOCUMENT)
+    unversioned = Measure(versions=False, vectors=False)
+    other = DOCUMENT._replace(version=9)
+    assert digest(other, measure=unversioned) == digest(DOCUMENT, measure=unversioned)
