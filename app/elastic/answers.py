@@ -218,10 +218,12 @@ class Shards:
 
 
 class Document(NamedTuple):
+    """`source`: JSON as it came."""
+
     id: str
     routing: str | None
     version: int
-    source: Any
+    source: bytes
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from elasticsearch import ApiError, AsyncElasticsearch
 from app.domain.errors import ClusterRefused, NotElasticsearch, ReindexQueueError
 from app.elastic.memory import Memory
 from app.elastic.node import Node
-from app.elastic.serializer import Serializer
+from app.elastic.serializer import PageSerializer, Serializer
 from app.elastic.tls import Tls
 from app.elastic.translation import CLIENT_ERRORS, to_domain
 
@@ -47,27 +47,28 @@ class Connection:
             options["api_key"] = credentials.api_key
         elif credentials.username:
             options["basic_auth"] = (credentials.username, credentials.password or "")
-        client = AsyncElasticsearch(
-            list(hosts),
-            node_class=Node,
-            opaque_id=ORDINARY,
-            retry_on_status=(),
-            serializer=Serializer(),
-            **options,
-        )
-        self._client = client
+        options |= {"node_class": Node, "opaque_id": ORDINARY, "retry_on_status": ()}
+        client = AsyncElasticsearch(list(hosts), serializer=Serializer(), **options)
+        pages = AsyncElasticsearch(list(hosts), serializer=PageSerializer(), **options)
+        self._clients = client, pages
         self._reader = client.options(max_retries=1, request_timeout=READ_SECONDS)
+        self._page_reader = pages.options(max_retries=1, request_timeout=READ_SECONDS)
         self._changer = client.options(max_retries=0, request_timeout=CHANGE_SECONDS)
         self.memory = Memory()
 
     async def close(self) -> None:
-        await self._client.close()
+        for client in self._clients:
+            await client.close()
 
     async def read(
         self, path: str, query: Mapping[str, Any] | None = None, body: Any = None
     ) -> dict[str, Any]:
         """A GET, or a POST that changes nothing where there is a body; repeated once if cut."""
         return await _send(self._reader, "POST" if body else "GET", path, query, body)
+
+    async def read_page(self, path: str, query: Mapping[str, Any], body: Any) -> dict[str, Any]:
+        """As `read`, of a search; each `_source` stays as its bytes, as `PageSerializer` says."""
+        return await _send(self._page_reader, "POST", path, query, body)
 
     async def change(
         self,

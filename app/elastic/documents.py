@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
+
+from msgspec import Raw
 
 from app.domain.errors import ClusterBusy
 from app.domain.names import IndexName
@@ -46,7 +49,7 @@ class DocumentView:
         params = {"allow_partial_search_results": "false", "request_cache": "false"}
         if shard is not None:
             params["preference"] = f"_shards:{shard}"
-        answer = await self._connection.read(
+        answer = await self._connection.read_page(
             f"/{in_path(index)}/_search",
             params,
             {
@@ -87,10 +90,10 @@ class DocumentView:
 
 
 def _document(hit: Mapping[str, Any]) -> Document:
-    routing = hit.get("_routing")
+    routing, source = hit.get("_routing"), hit.get("_source")
     return Document(
         str(hit["_id"]),
         None if routing is None else str(routing),
         whole(hit["_version"]),
-        hit.get("_source"),
+        bytes(source) if isinstance(source, Raw) else json.dumps(source).encode(),
     )

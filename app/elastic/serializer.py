@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
+import msgspec
 import orjson
 from elastic_transport import JsonSerializer
 
@@ -20,8 +21,45 @@ class Serializer(JsonSerializer):
         try:
             return orjson.loads(data)
         except orjson.JSONDecodeError:
-            pass
+            return _slowly(data)
+
+
+class _Hit(TypedDict):
+    _id: str
+    _routing: NotRequired[str]
+    _version: NotRequired[Any]
+    _source: NotRequired[msgspec.Raw]
+
+
+class _Hits(TypedDict):
+    total: Any
+    hits: list[_Hit]
+
+
+class _Page(TypedDict):
+    timed_out: Any
+    _shards: Any
+    hits: _Hits
+
+
+_page = msgspec.json.Decoder(_Page)
+
+
+class PageSerializer(JsonSerializer):
+    """Reads an answer to a search and leaves each `_source` as its bytes (`msgspec.Raw`).
+
+    That is exact where numbers are longer than 64 bits, and cheap. Any other answer is read whole.
+    """
+
+    def json_loads(self, data: bytes) -> Any:
         try:
-            return json.loads(data)
-        except RecursionError as error:
-            raise ValueError("it is nested too deeply") from error
+            return _page.decode(data)
+        except (msgspec.MsgspecError, RecursionError):
+            return _slowly(data)
+
+
+def _slowly(data: bytes) -> Any:
+    try:
+        return json.loads(data)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error

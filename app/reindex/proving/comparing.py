@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, cast
 
-import orjson
-
 from app.domain.errors import DocumentsDiffer
 from app.domain.operation import Operation
 from app.elastic.answers import Document
@@ -63,17 +61,22 @@ def refuse(operation: Operation, faults: Sequence[str]) -> None:
 def _differing(left: Document, right: Document, measure: Measure) -> Iterator[str]:
     if measure.versions and left.version != right.version:
         yield f"_version {left.version} → {right.version}"
-    same = canonical(left.source) == canonical(right.source)
-    if not same and not (measure.vectors and _alike(left.source, right.source)):
+    if left.source != right.source and not _same(left.source, right.source, measure):
         yield "_source"
 
 
-def canonical(source: Any) -> bytes:
-    """The same bytes for the same JSON; as Python values 1, 1.0 and true would be equal."""
+def _same(left: bytes, right: bytes, measure: Measure) -> bool:
+    """Whether they are the same JSON, written otherwise."""
     try:
-        return orjson.dumps(source, option=orjson.OPT_SORT_KEYS)
-    except TypeError:  # half a surrogate pair, a number of more than 64 bits
-        return json.dumps(source, sort_keys=True).encode()
+        one, other = json.loads(left), json.loads(right)
+    except RecursionError:
+        return False
+    return _canonical(one) == _canonical(other) or (measure.vectors and _alike(one, other))
+
+
+def _canonical(source: Any) -> str:
+    """The same for the same JSON; as Python values 1, 1.0 and true would be equal."""
+    return json.dumps(source, sort_keys=True)
 
 
 def _alike(left: Any, right: Any) -> bool:
@@ -86,7 +89,7 @@ def _alike(left: Any, right: Any) -> bool:
         if all(isinstance(a, float) and isinstance(b, float) for a, b in pairs):
             return all(math.isclose(a, b, rel_tol=ROUNDING) for a, b in pairs)
         return all(_alike(a, b) for a, b in pairs)
-    return canonical(left) == canonical(right)
+    return _canonical(left) == _canonical(right)
 
 
 def _shown(document: Document) -> str:

@@ -13,7 +13,7 @@ from app.reindex.proving.comparing import Measure
 from app.reindex.proving.digest import added
 
 EXACT = Measure(versions=True, vectors=False)
-DOCUMENT = Document("1", "r", 3, {"a": [1, 2], "b": {"c": None, "d": 0.5}})
+DOCUMENT = Document("1", "r", 3, b'{"a":[1,2]}')
 
 
 def digest(*documents: Document, shard: int = 0, measure: Measure = EXACT) -> str:
@@ -25,7 +25,7 @@ documents = st.builds(
     st.text(max_size=3),
     st.none() | st.text(max_size=2),
     st.integers(1, 5),
-    st.dictionaries(st.text(max_size=2), st.integers() | st.floats(allow_nan=False)),
+    st.binary(max_size=9),
 )
 
 
@@ -42,11 +42,9 @@ def test_neither_order_nor_pages_matter(made: list[Document], chance: Any, cut: 
         DOCUMENT._replace(id="2"),
         DOCUMENT._replace(routing=None),
         DOCUMENT._replace(version=4),
-        DOCUMENT._replace(source={"a": [2, 1], "b": {"c": None, "d": 0.5}}),
-        DOCUMENT._replace(source={"a": [1, 2], "b": {"d": 0.5}}),
-        DOCUMENT._replace(source={"a": [1, 2.0], "b": {"c": None, "d": 0.5}}),
+        DOCUMENT._replace(source=b'{"a":[2,1]}'),
     ],
-    ids=["id", "routing", "version", "order of a list", "a null left out", "1.0 for 1"],
+    ids=["id", "routing", "version", "source"],
 )
 def test_another_document_makes_another_number(other: Document) -> None:
     assert digest(other) != digest(DOCUMENT)
@@ -60,8 +58,6 @@ def test_once_more_or_in_another_shard_is_not_the_same() -> None:
 
 
 def test_what_need_not_be_the_same_is_left_out() -> None:
-    same = DOCUMENT._replace(source={"b": {"d": 0.5, "c": None}, "a": [1, 2]})
-    assert digest(same) == digest(DOCUMENT)
     unversioned = Measure(versions=False, vectors=False)
     other = DOCUMENT._replace(version=9)
     assert digest(other, measure=unversioned) == digest(DOCUMENT, measure=unversioned)
