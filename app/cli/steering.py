@@ -24,7 +24,7 @@ _SOON = {
     Action.ROLL_BACK: "is being rolled back to its old index",
 }
 _DONE = {
-    Action.CANCEL: (State.CANCELLED, "is cancelled; it was not begun"),
+    Action.CANCEL: (State.CANCELLED, "is cancelled; its index is as it was found"),
     Action.PAUSE: (State.PAUSED, "is paused"),
 }
 
@@ -75,7 +75,8 @@ def _cancel(session: Session, index: str) -> None:
     if session.as_json:
         session.print_json(answer)
         return
-    tables.say(f"{index} {_SOON[Action.CANCEL]}. Look: reindex-queue status {index}")
+    became = _became(Action.CANCEL, asking.newest(session, index))
+    tables.say(f"{index} {became}. Look: reindex-queue status {index}")
 
 
 def _became(action: Action, operation: OperationSummary | SteeredOperation) -> str:

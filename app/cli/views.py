@@ -195,8 +195,13 @@ def _sentence(progress: ProgressReport | None) -> str:
 
 
 def _proof(operation: OperationDetails) -> str:
-    proof = operation.proof
-    return f"{proof.documents:,} documents on both sides ({proof.level})" if proof else ""
+    """What is proven, or how far that is."""
+    proof, proving = operation.proof, operation.proving
+    if proof:
+        return f"{proof.documents:,} documents on both sides ({proof.level})"
+    if proving:
+        return f"{proving.compared:,} of {proving.documents:,} documents compared so far"
+    return ""
 
 
 def pace(answer: PaceAnswer) -> None:

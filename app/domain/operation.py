@@ -113,7 +113,7 @@ class Source(Record):
 class Proof(Record):
     """What was seen when the copy was proven; the swap compares with it once more.
 
-    `compared`: so many documents were compared one by one.
+    `compared`: of so many documents more was compared than their number.
     """
 
     level: ProofLevel

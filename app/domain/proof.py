@@ -44,6 +44,12 @@ class Proving(BaseModel):
     target: Side = Side()
     one_by_one: bool = False
 
+    def begun_one_by_one(self) -> Proving:
+        """From the beginning: what was summed is not compared yet."""
+        return Proving(
+            documents=self.documents, target_seq_nos=self.target_seq_nos, one_by_one=True
+        )
+
     @property
     def compared(self) -> int:
         """So much is done, in documents; both sides count half where both are read."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -57,8 +58,7 @@ class Connection:
         self.memory = Memory()
 
     async def close(self) -> None:
-        for client in self._clients:
-            await client.close()
+        await asyncio.gather(*(client.close() for client in self._clients))
 
     async def read(
         self, path: str, query: Mapping[str, Any] | None = None, body: Any = None

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from app.api.v1.examples import ANSWERS
-from app.api.v1.schemas import OperationSummary
+from app.api.v1.schemas import OperationDetails, OperationSummary
 from app.cli.tables import Row, Table, plain
+from app.cli.views import details
 from app.cli.watching import View, line
 from app.cli.words import clean, compact, cut, percent, shorten, speed
 from app.domain.durations import spoken
@@ -101,3 +102,10 @@ def test_a_line_tells_the_pace_only_where_something_limits(limits: list[str]) ->
     counts = {state: int(state is State.RUNNING) for state in State}
     shown = line(View(counts, [operation], None, None)).split(" | ")
     assert shown[2:] == ["logs-2019", *limits]
+
+
+def test_a_comparison_says_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    told: Any = ANSWERS["v1_operation"].get("value")
+    proving = {"compared": 412_000, "documents": 1_002_000}
+    details(OperationDetails.model_validate({**told, "proving": proving}))
+    assert "proof      412,000 of 1,002,000 documents compared so far" in capsys.readouterr().out

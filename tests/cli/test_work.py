@@ -139,7 +139,9 @@ async def test_a_watcher_sees_why_it_waits_a_new_start_and_the_end(
     await terminal.shows("waiting for the service: ")
     assert (await run("cancel", "c", url=service.url)).code == 1
     await service.start()
-    assert (await run("cancel", "c", url=service.url)).code == 0
+    cancelled = await run("cancel", "c", url=service.url)
+    assert cancelled.code == 0
+    assert cancelled.out.startswith("c is cancelled; its index is as it was found. Look: ")
     relay.clear()
     relay.answer("PUT", "^/b/_block/write", 400, ILLEGAL, times=None)
     assert await terminal.ended() == 1

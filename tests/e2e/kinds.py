@@ -213,6 +213,12 @@ def _large(es: Elastic, name: str) -> None:
     es.bulk(name, [{"n": n} for n in range(4000)])
 
 
+def _paged(es: Elastic, name: str) -> None:
+    """More documents than are compared by one search."""
+    es.put(f"/{name}", {"settings": {"number_of_replicas": 0}})
+    es.bulk(name, [{"n": n} for n in range(1100)])
+
+
 def _malformed(es: Elastic, name: str) -> None:
     """One document that the target will not take: the mapping became stricter after it."""
     lenient = {"properties": {"n": {"type": "integer", "ignore_malformed": True}}}
@@ -280,6 +286,7 @@ KINDS: dict[str, Kind] = {
     "old-stays": Kind(_aliased, stays=True),
     "closed": Kind(_small, seal=_close),
     "empty": Kind(_empty),
+    "compared": Kind(_paged, settings={"REINDEX_PROOF": "full", "REINDEX_BATCH_DOCUMENTS": "200"}),
     "cancelled": Kind(
         _large, ask=_cancel, ends_as=Status.CANCELLED, settings={"REINDEX_BATCH_DOCUMENTS": "1"}
     ),

@@ -17,6 +17,7 @@ SEED = 20
 SWAP = r"_aliases.*remove_index"
 """The request that removes the source and gives its name to the target."""
 ALIASES = "POST /_aliases"
+PAGE = r"POST /reindexed-v8-[^/]*/_search.*_shards"
 CLONE = "/_clone/"
 EXPIRY = r"remove_index\W+index\W+kept-"
 SWAP_BACK = r"remove_index\W+index\W+reindexed-v8-"
@@ -67,6 +68,16 @@ async def test_a_post_is_either_answered_and_kept_or_can_be_repeated(
     ending = await crashes.at(KINDS["empty"], Boundary("commit", side, 1))
     assert ending.reached
     assert ending.good, ending
+
+
+@pytest.mark.parametrize("how", ["kill", "cut"])
+async def test_a_break_while_all_documents_are_compared_is_of_no_matter(
+    crashes: Crashes, how: How
+) -> None:
+    for side in ("before", "after"):
+        ending = await crashes.at(KINDS["compared"], Boundary("request", side, 2, PAGE, how))
+        assert ending.reached
+        assert ending.good, ending
 
 
 @pytest.mark.parametrize("name", ["cancelled", "failing"])

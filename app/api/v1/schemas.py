@@ -186,7 +186,7 @@ class CopyWindow(Wire):
 class ProofReport(Wire):
     """What was seen on both sides when the copy was proven complete.
 
-    `compared`: so many documents were compared one by one.
+    `compared`: of so many documents more was compared than their number.
     """
 
     level: ProofLevel
@@ -199,7 +199,8 @@ class ProofReport(Wire):
 
 
 class ProvingReport(Wire):
-    """How far a full comparison has come."""
+    """How far a full comparison has come. `compared` begins anew where the sums of both sides
+    differ: then each document is looked for, to name what differs."""
 
     compared: int
     documents: int

@@ -21,6 +21,7 @@ def added(digest: str, documents: Iterable[Document], shard: int, measure: Measu
     total = int(digest, 16)
     for document in documents:
         version = document.version if measure.versions else None
-        named = repr((shard, document.id, document.routing, version)).encode()
-        total += int.from_bytes(blake2b(named + document.source).digest())
+        one = blake2b(repr((shard, document.id, document.routing, version)).encode())
+        one.update(document.source)
+        total += int.from_bytes(one.digest())
     return f"{total % _MODULUS:x}"

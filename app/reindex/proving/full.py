@@ -1,8 +1,8 @@
 """Every document of both sides compared, a second a turn.
 
 Each side is read through once, and a number is made of all its documents. Only where the two
-numbers differ, or where documents may be alike without being the same, is each one looked for in
-the target: that costs more, and names what differs.
+numbers differ, or where the sides cannot be compared so, is each document looked for in the target:
+that costs more, and names what differs.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ AT_ONCE = 2
 
 
 class Comparison:
-    """Of all documents of an operation whose source stands still."""
+    """Of all documents of an operation whose source stands still.
+
+    A `Proving` that is `one_by_one` looks for each document; it has to be where vectors count.
+    """
 
     def __init__(self, work: Work, pages: Pages) -> None:
         assert work.operation.source_seq_nos is not None
@@ -39,21 +42,21 @@ class Comparison:
     async def go_on(self, proving: Proving) -> Proving:
         """As far as a turn goes. Raises `DocumentsDiffer`."""
         until = time.monotonic() + TURN_SECONDS
-        if proving.one_by_one or self._pages.measure.vectors:
-            return await self._one_by_one(proving.model_copy(update={"one_by_one": True}), until)
+        if proving.one_by_one:
+            return await self._one_by_one(proving, until)
         source, target = await self._both(proving, until)
-        if self._read(source) and self._read(target) and source.digest != target.digest:
-            return Proving(
-                documents=proving.documents,
-                target_seq_nos=proving.target_seq_nos,
-                one_by_one=True,
-            )
-        return proving.model_copy(update={"source": source, "target": target})
+        proving = proving.model_copy(update={"source": source, "target": target})
+        whole = self._is_read(source) and self._is_read(target)
+        return proving.begun_one_by_one() if whole and not self.is_over(proving) else proving
 
     def is_over(self, proving: Proving) -> bool:
-        return self._read(proving.source) and (proving.one_by_one or self._read(proving.target))
+        """Every document was found, or the sums of both sides are the same."""
+        source, target = proving.source, proving.target
+        if proving.one_by_one:
+            return self._is_read(source)
+        return self._is_read(source) and self._is_read(target) and source.digest == target.digest
 
-    def _read(self, side: Side) -> bool:
+    def _is_read(self, side: Side) -> bool:
         return side.shard >= len(self._source_ends)
 
     def _walk_source(self) -> Walk:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, cast
 
+from app.domain.index_settings import hides_seq_nos
 from app.domain.names import IndexName
 from app.domain.operation import Operation, Work
 from app.elastic.answers import Document, IndexState
@@ -42,6 +43,7 @@ class Pages:
         self._sizes = _sizes(work)
         assert work.operation.source is not None
         self._shards = work.operation.source.shards
+        self._most = min(PAGE_DOCUMENTS, work.operation.source.result_window)
 
     @property
     def measure(self) -> Measure:
@@ -51,7 +53,7 @@ class Pages:
 
     def size(self, shard: int) -> int:
         """Documents of a page, by their average size, and fewer after trouble."""
-        return self._sizes.get(shard, PAGE_DOCUMENTS)
+        return self._sizes.get(shard, self._most)
 
     async def between(
         self, index: IndexName, place: Place, span: int
@@ -119,6 +121,14 @@ def _has_vectors(mappings: Any) -> bool:
     tree = cast(dict[str, Any], mappings)
     kind = tree.get("type")
     return (isinstance(kind, str) and kind in _VECTORS) or any(map(_has_vectors, tree.values()))
+
+
+def sums_up(source: IndexState, target: IndexState, *, vectors: bool) -> bool:
+    """False where equal documents may be written otherwise, or where reading the target in the
+    order of its sequence numbers is slow (new indices of these modes have no points of them in 9.4)
+    or refused."""
+    slow = {"logsdb", "time_series"} & {source.mode, target.mode}
+    return not (vectors or slow or hides_seq_nos(target.settings))
 
 
 def comparable(operation: Operation, source: IndexState) -> bool:

@@ -27,7 +27,7 @@ from app.reindex.proving.comparing import differences as differing_documents
 from app.reindex.proving.comparing import refuse
 from app.reindex.proving.counting import Measured, measure
 from app.reindex.proving.full import Comparison
-from app.reindex.proving.pages import Pages, comparable, hidden_vectors
+from app.reindex.proving.pages import Pages, comparable, hidden_vectors, sums_up
 from app.reindex.proving.sample import compare_sample
 from app.reindex.steps.identity import blocked_source_in, look, target_in
 from app.reindex.steps.target import differences
@@ -59,7 +59,8 @@ async def prove(work: Work, cluster: Cluster) -> Outcome:
     most = 0 if level is ProofLevel.COUNT else _all_at_once(work)
     pages = Pages(work, cluster, vectors=vectors)
     if level is ProofLevel.FULL and not most:
-        return await _go_on(work, looked, pages, cluster)
+        one_by_one = not sums_up(source, target, vectors=vectors)
+        return await _go_on(work, looked, pages, cluster, one_by_one)
     measured = await _measure(work, looked, cluster, most, vectors)
     if most:
         both = measured.source.page, measured.target.page
@@ -71,14 +72,23 @@ async def prove(work: Work, cluster: Cluster) -> Outcome:
     return _proven(operation, measured.proof, level, compared)
 
 
-async def _go_on(work: Work, looked: Looked, pages: Pages, cluster: Cluster) -> Outcome:
+async def _go_on(
+    work: Work, looked: Looked, pages: Pages, cluster: Cluster, one_by_one: bool
+) -> Outcome:
     """A turn of a full comparison: counted before the first, and again after the last."""
-    operation, proving = work.operation, work.operation.proving
-    if proving is None:
+    operation, before = work.operation, work.operation.proving
+    if before is None:
         proof = (await _measure(work, looked, cluster)).proof
-        proving = Proving(documents=proof.documents, target_seq_nos=proof.target_seq_nos)
+        before = Proving(documents=proof.documents, target_seq_nos=proof.target_seq_nos)
+        await cluster.refresh(operation.new_index_name)  # what came while it was counted is seen
+    if one_by_one and not before.one_by_one:
+        before = before.begun_one_by_one()
     comparison = Comparison(work, pages)
-    proving = await comparison.go_on(proving)
+    proving = await comparison.go_on(before)
+    if proving.one_by_one and not before.one_by_one:
+        text = "the sums of both sides differ, so each document is looked for"
+        note = Note(what="proof goes on one by one", index=operation.new_index_name, text=text)
+        return Again({"proving": proving}, notes=[note])
     if not comparison.is_over(proving):
         return Again({"proving": proving})
     proof = (await _measure(work, looked, cluster)).proof
