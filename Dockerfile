@@ -20,6 +20,8 @@ WORKDIR /var/lib/reindex-queue
 ENV SERVER_HOST=0.0.0.0 \
     DATABASE_URL=sqlite:////var/lib/reindex-queue/queue.db
 EXPOSE 5602
+# The queue, where it is on SQLite: name the volume, or an update of the image begins without it.
+VOLUME /var/lib/reindex-queue
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s \
-    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:5602/readyz', timeout=4)"]
+    CMD ["python", "-c", "import os, ssl, urllib.request as r; e = os.environ; s = 's' if e.get('SERVER_SSL_CERTIFICATE') else ''; r.urlopen(f\"http{s}://127.0.0.1:{e.get('SERVER_PORT') or 5602}{e.get('SERVER_BASEPATH', '')}/readyz\", timeout=4, context=ssl._create_unverified_context())"]
 ENTRYPOINT ["reindex-queue", "serve"]

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from app.api import docs_page, handlers, health, openapi, update_index, upgrade_assistant
 from app.api.access import Access, Logins
 from app.api.body_limit import BodyLimit
+from app.api.browsers import OwnPages
 from app.api.kibana_host import KibanaHost
 from app.api.service import Service
 from app.api.v1.routes import ROUTERS
@@ -80,17 +81,21 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(health.router)
     base_path, xsrf = settings.server_basepath, not settings.server_xsrf_disableprotection
     app.add_middleware(BodyLimit)
+    logins = Logins(
+        settings.server_username, _plain(settings.server_password), _plain(settings.server_apikey)
+    )
     if settings.guarded:
-        logins = Logins(
-            settings.server_username,
-            _plain(settings.server_password),
-            _plain(settings.server_apikey),
-        )
         app.add_middleware(Access, logins=logins)
     app.add_middleware(KibanaHost, base_path=base_path, xsrf=xsrf)
+    app.add_middleware(
+        OwnPages,
+        names=frozenset({settings.server_host.lower()}),
+        public=settings.public_origin,
+        guarded=settings.guarded,
+    )
     handlers.install(app)
     docs_page.install(app)
-    openapi.install(app, base_path, xsrf=xsrf)
+    openapi.install(app, base_path, xsrf=xsrf, logins=logins)
     return app
 
 

@@ -16,7 +16,8 @@ SUFFIX = "_FILE"
 class SecretFiles(PydanticBaseSettingsSource):
     """Reads every secret field's file; the variable itself wins. A last line break is left out.
 
-    Raises `ValueError` naming the variable where both are set or the file cannot be read.
+    Raises `ValueError` naming the variable where both are set, or the file is empty or cannot be
+    read.
     """
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
@@ -28,10 +29,13 @@ class SecretFiles(PydanticBaseSettingsSource):
         if os.environ.get(variable):
             raise ValueError(f"set {variable} or {variable}{SUFFIX}, not both")
         try:
-            return Path(name).read_text().rstrip("\r\n"), field_name, False
+            secret = Path(name).read_text().rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "it is not text"
             raise ValueError(f"{variable}{SUFFIX}: cannot read {name}: {reason}") from None
+        if not secret:  # as if nothing were set: the door would be open
+            raise ValueError(f"{variable}{SUFFIX}: {name} is empty")
+        return secret, field_name, False
 
     def __call__(self) -> dict[str, Any]:
         found: dict[str, Any] = {}

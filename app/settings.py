@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import Field, FilePath, SecretStr, field_validator, model_validator
+from pydantic import (
+    Field,
+    FilePath,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -22,7 +30,7 @@ from app.domain.hours import Hours, Schedule
 from app.domain.names import IndexName
 from app.domain.pace import LEAST_RATE, MOST_RATE, MOST_WINDOWS
 from app.domain.proof import ProofLevel
-from app.secret_files import SecretFiles
+from app.secret_files import SUFFIX, SecretFiles
 
 T = TypeVar("T")
 
@@ -30,7 +38,12 @@ T = TypeVar("T")
 class Settings(BaseSettings):
     """Read once at start. Raises pydantic's `ValidationError` naming the variable at fault."""
 
-    model_config = SettingsConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        env_ignore_empty=True,  # a container file often passes on what nobody has set
+    )
 
     elasticsearch_hosts: Annotated[list[str], NoDecode] = ["http://localhost:9200"]
     elasticsearch_username: str | None = None
@@ -53,6 +66,7 @@ class Settings(BaseSettings):
     server_allow_anonymous: bool = False
     server_ssl_certificate: FilePath | None = None
     server_ssl_key: FilePath | None = None
+    server_publicbaseurl: str | None = None
     server_basepath: str = Field(default="", pattern="^(/.*[^/])?$")
     server_xsrf_disableprotection: bool = True
     reindex_cluster_id: str = Field(default="default", min_length=1, max_length=64)
@@ -116,28 +130,29 @@ class Settings(BaseSettings):
         """The client needs scheme, host and port: the port defaults to 9200, as in Kibana."""
         return [_full_url(host) for host in hosts] or _no_host()
 
-    @field_validator(
-        "elasticsearch_username",
-        "elasticsearch_password",
-        "elasticsearch_apikey",
-        "elasticsearch_serviceaccounttoken",
-        "elasticsearch_ssl_certificateauthorities",
-        "elasticsearch_ssl_certificate",
-        "elasticsearch_ssl_key",
-        "elasticsearch_ssl_fingerprint",
-        "server_username",
-        "server_password",
-        "server_apikey",
-        "server_ssl_certificate",
-        "server_ssl_key",
-        "reindex_prefix_major",
-        "reindex_requests_per_second",
-        mode="before",
-    )
+    @field_validator("server_publicbaseurl")
     @classmethod
-    def _empty_is_unset(cls, value: Any) -> Any:
-        """A container file often passes every variable on, also those that nobody has set."""
-        return None if value == "" else value
+    def _public(cls, value: str | None) -> str | None:
+        if value is not None:
+            parts = urlsplit(value)
+            if parts.scheme not in ("http", "https") or not parts.hostname:
+                raise ValueError("must be a full URL such as https://reindex.example")
+        return value
+
+    @field_validator("server_username", "server_password", "server_apikey")
+    @classmethod
+    def _can_be_sent(cls, value: Any, info: ValidationInfo) -> Any:
+        """A header carries them: a login that no caller could send would close every door."""
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if text is None:
+            return value
+        if not text or text != text.strip() or not text.isprintable():
+            raise ValueError("must not be empty, nor begin or end with a blank")
+        if info.field_name == "server_username" and ":" in text:
+            raise ValueError("must not contain a colon")
+        if info.field_name == "server_apikey" and not text.isascii():
+            raise ValueError("must be plain ASCII")
+        return value
 
     @model_validator(mode="after")
     def _one_login(self) -> Settings:
@@ -176,6 +191,12 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def public_origin(self) -> str:
+        """As a browser names the pages that people see; empty where nothing is set."""
+        parts = urlsplit((self.server_publicbaseurl or "").lower())
+        return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
+
+    @property
     def guarded(self) -> bool:
         """True where callers have to log in."""
         return bool(self.server_username or self.server_apikey)
@@ -192,6 +213,24 @@ class Settings(BaseSettings):
         """Secrets also from the files that `NAME_FILE` names."""
         del dotenv_settings, file_secret_settings
         return init_settings, env_settings, SecretFiles(settings_cls)
+
+
+def misspelt(names: Iterable[str]) -> list[tuple[str, str | None]]:
+    """Variables that look like ours and are none, each with the one that may be meant.
+
+    `REINDEX_QUEUE_…` are the command line's, and what orchestrators make of a service's name.
+    """
+    fields = Settings.model_fields.items()
+    known = {name.upper() for name, _ in fields}
+    known |= {f"{n.upper()}{SUFFIX}" for n, field in fields if "SecretStr" in str(field.annotation)}
+    odd = [
+        name
+        for name in sorted(names)
+        if name.startswith(("REINDEX_", "SERVER_"))
+        and not name.startswith("REINDEX_QUEUE_")
+        and name not in known
+    ]
+    return [(name, next(iter(get_close_matches(name, known, 1)), None)) for name in odd]
 
 
 def _parsed(parse: Callable[[str], T], text: str) -> T:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from app.settings import Settings
+from app.settings import Settings, misspelt
 
 
 def settings(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
@@ -47,7 +47,6 @@ def test_hosts_are_one_url_a_comma_list_or_a_json_array(
 @pytest.mark.parametrize(
     ("written", "said"),
     [
-        ("", "names no host"),
         (" , ", "names no host"),
         ("[]", "names no host"),
         ("localhost:9200", "must be full URLs"),
@@ -133,6 +132,10 @@ def test_secrets_are_not_in_the_text_of_an_error(monkeypatch: pytest.MonkeyPatch
         ({"REINDEX_HOURS": "at night"}, "reindex_hours"),
         ({"REINDEX_SEARCH_PROBE": "shop-*"}, "must not contain *"),
         ({"REINDEX_SEARCH_PROBE_SECONDS": "0"}, "reindex_search_probe_seconds"),
+        ({"SERVER_PUBLICBASEURL": "reindex.example"}, "must be a full URL"),
+        ({"SERVER_APIKEY": "schlüssel"}, "plain ASCII"),
+        ({"SERVER_APIKEY": "key "}, "begin or end with a blank"),
+        ({"SERVER_USERNAME": "a:b", "SERVER_PASSWORD": "p"}, "a colon"),
     ],
 )
 def test_a_wrong_setting_is_named(
@@ -156,7 +159,13 @@ def test_empty_variables_mean_that_nothing_is_set(monkeypatch: pytest.MonkeyPatc
         ELASTICSEARCH_APIKEY="",
         REINDEX_PREFIX_MAJOR="",
         REINDEX_REQUESTS_PER_SECOND="",
+        REINDEX_KEEP_OLD_INDEX="",
+        SERVER_PORT="",
+        SERVER_APIKEY="",
+        DATABASE_URL="",
     )
+    assert found.server_port == 5602
+    assert not found.guarded
     assert not found.elasticsearch_username
     assert found.reindex_prefix_major is None
 
@@ -177,6 +186,24 @@ def test_a_secret_may_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.setenv("ELASTICSEARCH_PASSWORD_FILE", str(tmp_path / "nothing"))
     with pytest.raises(ValueError, match="ELASTICSEARCH_PASSWORD_FILE: cannot read"):
         Settings()
+    file.write_text("\n")
+    monkeypatch.setenv("ELASTICSEARCH_PASSWORD_FILE", str(file))
+    with pytest.raises(ValueError, match=r"ELASTICSEARCH_PASSWORD_FILE: .* is empty"):
+        Settings()
+
+
+def test_what_looks_like_a_setting_and_is_none_is_told() -> None:
+    names = [
+        "REINDEX_KEEP_OLD_INDICES",
+        "REINDEX_QUEUE_URL",
+        "SERVER_APIKEY_FILE",
+        "SERVER_NAME",
+        "X",
+    ]
+    assert misspelt(names) == [
+        ("REINDEX_KEEP_OLD_INDICES", "REINDEX_KEEP_OLD_INDEX"),
+        ("SERVER_NAME", "SERVER_USERNAME"),
+    ]
 
 
 def test_tls_files_are_read_at_the_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -14,9 +14,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.api.errors import answer
 
 OPEN = ("/healthz", "/readyz")
-"""Probes of an orchestrator have no login."""
+"""Probes of an orchestrator have no login, and are told no more than they need."""
 CALLER = "reindex_queue_caller"
-_REFUSED = (
+"""In a request's scope where callers log in: the name, None for a probe without a login."""
+REFUSED = (
     "Log in: with SERVER_USERNAME and SERVER_PASSWORD of the service as Basic authorization, or "
     "with its SERVER_APIKEY as “Authorization: ApiKey …”."
 )
@@ -29,6 +30,12 @@ class Logins:
     username: str | None
     password: str | None = field(repr=False)
     api_key: str | None = field(repr=False)
+
+    @property
+    def ways(self) -> str:
+        """The ways that are open, as a challenge; empty where nobody has to log in."""
+        basic = ['Basic realm="Reindex Queue"'] if self.username else []
+        return ", ".join([*basic, *(["ApiKey"] if self.api_key else [])])
 
     def caller(self, authorization: str) -> str | None:
         """The name under which the caller's doings are noted, or None: not let in.
@@ -57,13 +64,13 @@ class Access:
         self._logins = logins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in OPEN:
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         caller = self._logins.caller(Headers(scope=scope).get("authorization", ""))
-        if caller is None:
-            refusal = answer(Request(scope), 401, _REFUSED, "unauthorized")
-            refusal.headers["www-authenticate"] = 'Basic realm="Reindex Queue", ApiKey'
+        if caller is None and scope["path"] not in OPEN:
+            refusal = answer(Request(scope), 401, REFUSED, "unauthorized")
+            refusal.headers["www-authenticate"] = self._logins.ways
             await refusal(scope, receive, send)
             return
         await self._app({**scope, CALLER: caller}, receive, send)

@@ -21,6 +21,7 @@ from app.domain.errors import (
     StoreUnavailable,
     TargetTaken,
 )
+from app.domain.texts import printable
 from app.telemetry import logger
 
 log = logger(__name__)
@@ -41,6 +42,7 @@ CRASH = "An internal server error occurred. Check the log of Reindex Queue for d
 
 _TEXTS = {
     400: "The request cannot be done as asked",
+    401: "Nobody has logged in",
     403: "The service's own user lacks privileges",
     404: "There is no such index or operation",
     409: "The target exists, or another operation is in the way",
@@ -66,7 +68,7 @@ def answer(
     say(
         "request_refused",
         method=request.method,
-        path=request.url.path,
+        path=printable(request.url.path),
         status=status,
         code=code,
         reason=message[:500],

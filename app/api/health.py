@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict
 
+from app.api.access import CALLER
 from app.api.examples import answers
 from app.api.service import Current, Service
 from app.domain.errors import ReindexQueueError, StoreTrouble
@@ -38,11 +39,12 @@ class Readiness(Described):
     ready: bool
     worker: WorkerHealth
     database: str
-    """`ok`, or what is wrong."""
+    """`ok`, or what is wrong; `away` for whoever has not logged in."""
     elasticsearch: str
-    """`ok`, or what is wrong."""
+    """`ok`, or what is wrong; `away` for whoever has not logged in."""
 
 
+@router.head("/healthz", include_in_schema=False)
 @router.get(
     "/healthz",
     summary="Is the process alive?",
@@ -57,6 +59,7 @@ async def healthz() -> Health:
 _UNREADY = answers("The worker or the database is away", "unready", status=503)[503]
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get(
     "/readyz",
     summary="Can the service do its work?",
@@ -64,12 +67,23 @@ _UNREADY = answers("The worker or the database is away", "unready", status=503)[
     responses=answers("It can, or will as soon as Elasticsearch is back", "ready", "ready_away")
     | {503: {"model": Readiness, **_UNREADY}},
 )
-async def readyz(service: Current, response: Response) -> Readiness:
-    """200 also for a standby, and while Elasticsearch is away (work goes on when it returns)."""
+async def readyz(service: Current, request: Request, response: Response) -> Readiness:
+    """200 also for a standby, and while Elasticsearch is away (work goes on when it returns).
+
+    Where callers log in, a probe without a login is not told why.
+    """
     database, elasticsearch = await asyncio.gather(_database(service), _elasticsearch(service))
     report = service.worker.report
     ready = report.alive and database == "ok"
     response.status_code = 200 if ready else 503
+    if request.scope.get(CALLER, "") is None:
+        worker = WorkerHealth(state=report.state, operations=[], error=None)
+        return Readiness(
+            ready=ready,
+            worker=worker,
+            database=_briefly(database),
+            elasticsearch=_briefly(elasticsearch),
+        )
     return Readiness(
         ready=ready,
         worker=WorkerHealth(
@@ -78,6 +92,10 @@ async def readyz(service: Current, response: Response) -> Readiness:
         database=database,
         elasticsearch=elasticsearch,
     )
+
+
+def _briefly(finding: str) -> str:
+    return finding if finding == "ok" else "away"
 
 
 async def _database(service: Service) -> str:

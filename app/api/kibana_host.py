@@ -8,11 +8,11 @@ from fastapi import Request
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.browsers import SAFE
 from app.api.errors import NO_XSRF, answer
 
 VERSION_HEADER = "elastic-api-version"
 _SPACE = re.compile(r"^/s/[a-z0-9_-]+(?=/api/)")
-_SAFE = ("GET", "HEAD", "OPTIONS")
 
 
 class KibanaHost:
@@ -35,7 +35,7 @@ class KibanaHost:
         path = self._plain(scope["path"])
         if path != scope["path"]:
             scope = {**scope, "path": path, "raw_path": path.encode()}
-        if self._xsrf and scope["method"] not in _SAFE and "kbn-xsrf" not in headers:
+        if self._xsrf and scope["method"] not in SAFE and "kbn-xsrf" not in headers:
             refusal = answer(Request(scope), 400, NO_XSRF, "no_xsrf")
             await refusal(scope, receive, send)
             return

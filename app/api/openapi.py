@@ -15,7 +15,8 @@ from urllib.parse import quote
 from fastapi import FastAPI
 from starlette.routing import compile_path
 
-from app.api.errors import NO_XSRF, error_answers, refused
+from app.api.access import OPEN, REFUSED, Logins
+from app.api.errors import NO_XSRF, Answers, error_answers, refused
 from app.api.examples import ANSWERS
 from app.api.v1.examples import ANSWERS as V1_ANSWERS
 from app.api.v1.plan_examples import ANSWERS as PLAN_ANSWERS
@@ -39,8 +40,8 @@ started, 50 reindex completed, 55 settings restored, 60 alias created.
 **Errors** have one form, `{"statusCode", "error", "message"}`; the message says what to do. A 503
 means that Elasticsearch or the database is away and that nothing was done: send it again later.
 
-Every path may have `/s/{space}` before it. `elastic-api-version` is taken and sent back. Changing
-requests should carry `kbn-xsrf`, with any value, as Kibana wants it.
+Every path below `/api` may have `/s/{space}` before it. `elastic-api-version` is taken and sent
+back. Changing requests should carry `kbn-xsrf`, with any value, as Kibana wants it.
 """
 TAGS = [
     {
@@ -66,6 +67,7 @@ TAGS = [
         "name": "Pace",
         "description": "How fast copies may go and when, changed while they run; stop everything.",
     },
+    {"name": "Planning", "description": "What a batch would do, and what stands in the way."},
     {"name": "Worker", "description": "Who works, and what is wrong where nobody does."},
     {"name": "Health", "description": "For whoever runs the service."},
 ]
@@ -75,8 +77,8 @@ _METHODS = (*_SAFE, "post", "put", "patch", "delete")
 _SHOWN_AT = "http://localhost:5602"
 
 
-def install(app: FastAPI, base_path: str, *, xsrf: bool) -> None:
-    """`xsrf`: changing requests must carry `kbn-xsrf`."""
+def install(app: FastAPI, base_path: str, *, xsrf: bool, logins: Logins) -> None:
+    """`xsrf`: changing requests must carry `kbn-xsrf`. `logins`: how callers log in, if they do."""
     app.description, app.openapi_tags = DESCRIPTION, [dict(tag) for tag in TAGS]
     app.servers = [{"url": base_path}] if base_path else []
     made = app.openapi
@@ -85,24 +87,31 @@ def install(app: FastAPI, base_path: str, *, xsrf: bool) -> None:
     def finished() -> Json:
         document = made()  # FastAPI keeps it, and answers the same one every time
         if not kept or kept[0] is not document:
-            kept[:] = [document, _finished(document, base_path, xsrf=xsrf)]
+            kept[:] = [document, _finished(document, base_path, xsrf, logins)]
         return kept[1]
 
     app.openapi = finished  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def _finished(made: Json, base_path: str, *, xsrf: bool) -> Json:
+def _finished(made: Json, base_path: str, xsrf: bool, logins: Logins) -> Json:
     document = copy.deepcopy(made)
     _drop_422(document)
     components = document.setdefault("components", {})
     components["examples"] = copy.deepcopy({**ANSWERS, **V1_ANSWERS, **PLAN_ANSWERS})
     components["parameters"] = {"kbn-xsrf": _xsrf_parameter(required=xsrf)}
+    if schemes := _schemes(logins):
+        components["securitySchemes"] = schemes
+        document["security"] = [{name: []} for name in schemes]
     for path, method, operation in _operations(document):
         changes = method not in _SAFE
         if changes:
             header = {"$ref": "#/components/parameters/kbn-xsrf"}
             operation.setdefault("parameters", []).append(header)
         _add_common_errors(operation, changes=changes, xsrf=xsrf)
+        if path in OPEN:
+            operation["security"] = []
+        elif logins.ways:
+            _add(operation, error_answers(refused(401, "unauthorized", REFUSED)))
         command = _curl(path, method, operation, base_path)
         words = operation.get("description", "")
         operation["description"] = f"{words}\n\n```sh\n{command}\n```".strip()
@@ -134,6 +143,20 @@ def _drop_422(document: Json) -> None:
         schemas.pop(name, None)
 
 
+def _schemes(logins: Logins) -> Json:
+    """The ways to log in that are open."""
+    schemes: Json = {}
+    if logins.username:
+        schemes["basic"] = {"type": "http", "scheme": "basic"}
+    if logins.api_key:
+        schemes["key"] = {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "`ApiKey` will do, too",
+        }
+    return schemes
+
+
 def _xsrf_parameter(*, required: bool) -> Json:
     return {
         "name": "kbn-xsrf",
@@ -152,7 +175,10 @@ def _add_common_errors(operation: Json, *, changes: bool, xsrf: bool) -> None:
     errors += [413] if changes else []
     errors += [415] if "requestBody" in operation else []
     errors += [refused(400, "no_xsrf", NO_XSRF)] if changes and xsrf else []
-    answers = error_answers(*errors)
+    _add(operation, error_answers(*errors))
+
+
+def _add(operation: Json, answers: Answers) -> None:
     for code, answer in answers.items():
         content = answer["content"]["application/json"]
         known = operation["responses"].setdefault(

@@ -42,6 +42,11 @@ def _whole_text(value: str) -> str:
     return value
 
 
+def without_nul(value: str) -> str:
+    """A text for the database: PostgreSQL does not take NUL, and finds nothing with it."""
+    return value.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
 def _said(sentence: str) -> PydanticCustomError:
     """A fault whose text is answered as it is."""
     return PydanticCustomError("said", "{sentence}", {"sentence": sentence})

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Path, Request
+from pydantic import AfterValidator
 
 from app.api.access import CALLER
+from app.api.schemas import without_nul
 from app.elastic.view import ClusterView
 from app.reindex.batch_progress import BatchWatch
 from app.reindex.batches import BatchDesk
@@ -56,9 +59,17 @@ def of_request(request: Request) -> Service:
 
 def caller_of(request: Request) -> str:
     """Who asks, for the event log."""
-    name = request.scope.get(CALLER)
-    host = request.client.host if request.client else "unknown"
+    name, host = request.scope.get(CALLER), _address(request)
     return f"api:{name}@{host}"[:255] if name else f"api:{host}"
+
+
+def _address(request: Request) -> str:
+    """Where the request came from; a proxy on this machine says it, and may say anything."""
+    host = request.client.host if request.client else ""
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        return "unknown"
 
 
 Current = Annotated[Service, Depends(of_request)]
@@ -74,9 +85,11 @@ IndexPath = Annotated[
 ]
 OperationPath = Annotated[
     str,
+    AfterValidator(without_nul),
     Path(title="Operation", description="Its id", examples=["0b9d2f7c6e5a4d3c8b1a0f9e8d7c6b5a"]),
 ]
 BatchPath = Annotated[
     str,
+    AfterValidator(without_nul),
     Path(title="Batch", description="Its id", examples=["5f0c1b2a3d4e5f60718293a4b5c6d7e8"]),
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import ipaddress
+import os
 import signal
 import socket
 
@@ -15,7 +16,7 @@ from pydantic import ValidationError
 from app import telemetry
 from app.domain.errors import StoreTrouble
 from app.main import create_app
-from app.settings import Settings
+from app.settings import Settings, misspelt
 
 log = telemetry.logger(__name__)
 
@@ -27,6 +28,8 @@ def serve(host: str | None, port: int | None) -> None:
     """Runs until a signal. `host` and `port` win over the settings."""
     settings = _settings()
     telemetry.configure(json=settings.reindex_log_json, level=settings.reindex_log_level)
+    for name, meant in misspelt(os.environ):
+        log.warning("unknown_setting", name=name, meant=meant)
     host = host or settings.server_host
     port = settings.server_port if port is None else port
     with _listener(host, port) as listener:

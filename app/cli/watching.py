@@ -69,7 +69,7 @@ def whole_queue(client: Client) -> Look:
         if not before:
             before.update(answer.counts)
         counts = {
-            state: number - before[state] if state.ended else number
+            state: max(0, number - before[state]) if state.ended else number
             for state, number in answer.counts.items()
         }
         head = [answer.head] if answer.head and answer.head.state in IN_HAND else []

@@ -133,10 +133,11 @@ class Operation(Record):
     `delete_old_index` is what was asked for (None: nothing). `mode`: the target's `index.mode`.
     `single`: started by name, so not in the batch queue on the wire. `undone` counts the finished
     entries of the way back, `crashes` the unexpected exceptions in a row. `leftover_uuid` is the
-    target that an earlier failed operation left for a person to look at. `aside`: it was begun, but
-    is not in hand (it was paused or parked), so the one that is goes first. `unblocked`: it was
-    parked, the source took writes since, and has to be recorded and compared anew. `concrete_name`:
-    the index behind `index_name` where that is the alias of a kept copy, since an earlier rollback.
+    target that an earlier failed operation left for a person to look at, `leftover_source` the UUID
+    of the index it was copied from. `aside`: it was begun, but is not in hand (it was paused or
+    parked), so the one that is goes first. `unblocked`: it was parked,
+    the source took writes since, and has to be recorded and compared anew. `concrete_name`: the
+    index behind `index_name` where that is the alias of a kept copy, since an earlier rollback.
     `kept`: the source is cloned before the swap; `kept_until`: that clone is there, for a rollback.
     `forced`: it is rolled back also where documents were written since. `failure`: the details of
     `error_message`. `lost_since`: since then Elasticsearch says that a primary of the target is
@@ -172,6 +173,7 @@ class Operation(Record):
     source_seq_nos: list[int] | None = None
     target_uuid: str | None = None
     leftover_uuid: str | None = None
+    leftover_source: str | None = None
     lost_since: datetime | None = None
     aside: bool = False
     unblocked: bool = False

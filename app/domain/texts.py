@@ -14,3 +14,8 @@ def capped(text: str, most: int = MOST_CHARACTERS) -> str:
     """
     short = text if len(text) <= most else text[: most - 1] + "…"
     return short.replace("\0", "?").encode("utf-8", "replace").decode()
+
+
+def printable(text: str) -> str:
+    """`text` in one line that cannot steer a terminal: `\x1b` for an escape."""
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)

@@ -160,9 +160,15 @@ class Cluster(ClusterView):
         )
 
     async def move_aliases(
-        self, source: IndexName, target: IndexName, aliases: Mapping[str, Mapping[str, Any]]
+        self,
+        source: IndexName,
+        target: IndexName,
+        marker: IndexName,
+        aliases: Mapping[str, Mapping[str, Any]],
     ) -> None:
-        """Takes `aliases` off `source` and gives them to `target`, all at once or not at all."""
+        """Takes `aliases` off `source` and gives them to `target`, all at once or not at all, if
+        and only if `target` has the marker."""
+        unmarked = {"remove": {"index": target, "alias": marker, "must_exist": True}}
         taken = [
             {"remove": {"index": source, "alias": name, "must_exist": True}} for name in aliases
         ]
@@ -175,7 +181,7 @@ class Cluster(ClusterView):
             "POST",
             "/_aliases",
             _ACKNOWLEDGED,
-            {"actions": [*taken, *given]},
+            {"actions": [unmarked, *taken, *given]},
         )
 
     async def start_copy(

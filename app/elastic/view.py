@@ -233,11 +233,18 @@ class ClusterView(VitalsView, CapacityView, ReferringView):
 
     async def active_copies(self, index: IndexName) -> int:
         """Started shard copies of `index`, primaries and replicas together."""
+        return await self._health(index, "active_shards")
+
+    async def active_primaries(self, index: IndexName) -> int:
+        """Started primaries of `index`, which may be closed."""
+        return await self._health(index, "active_primary_shards")
+
+    async def _health(self, index: IndexName, key: str) -> int:
         answer = await self._connection.read(
             f"/_cluster/health/{in_path(index)}", {"expand_wildcards": "all", "timeout": "0s"}
         )
         with understanding(f"the health of {index}"):
-            return whole(answer["active_shards"])
+            return whole(answer[key])
 
     async def task(self, task: str) -> TaskState | None:
         """The task, running or ended with a stored result; None where nobody knows it."""

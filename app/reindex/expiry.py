@@ -9,7 +9,7 @@ from app.domain.names import IndexName
 from app.domain.operation import Changes, Note, Operation
 from app.elastic.answers import Looked
 from app.elastic.cluster import Cluster
-from app.reindex.steps.identity import look
+from app.reindex.steps.identity import is_whole, look
 
 NEXT_LOOK = timedelta(days=1)
 """Where the kept copy may not go yet."""
@@ -19,21 +19,21 @@ async def expire(operation: Operation, cluster: Cluster) -> tuple[Changes, list[
     """Removes the kept copy, guarded by the new index; what is to be saved afterwards.
 
     It stays, and is looked at again a day later, where the new index is not the one that was
-    proven, does not have the old name any more, or takes no marker.
+    proven, is not whole, does not have the old name any more, or takes no marker.
 
     Raises `ClusterTrouble`.
     """
     looked = await look(operation, cluster)
     if not _there(looked, operation):
         return await _over(operation, looked, cluster)
-    if reason := _needed(looked, operation):
+    if reason := await _needed(looked, operation, cluster):
         return _stays(operation, reason)
     try:
         await _remove(operation, looked, cluster)
     except ClusterRefused as error:
         return _stays(operation, error.message)
     looked = await look(operation, cluster)
-    if reason := _needed(looked, operation):
+    if reason := await _needed(looked, operation, cluster):
         return _stays(operation, reason)
     if _there(looked, operation):
         raise ClusterBusy(f"{_name(operation)} is still there.")
@@ -44,7 +44,7 @@ async def _remove(operation: Operation, looked: Looked, cluster: Cluster) -> Non
     if operation.marker not in looked[operation.new_index_name].aliases:
         await cluster.put_marker(operation.new_index_name, operation.marker)
     looked = await look(operation, cluster)
-    if _there(looked, operation) and not _needed(looked, operation):
+    if _there(looked, operation) and not await _needed(looked, operation, cluster):
         await cluster.remove_guarded(_name(operation), operation.new_index_name, operation.marker)
 
 
@@ -53,9 +53,13 @@ async def _over(
 ) -> tuple[Changes, list[Note]]:
     """It is gone, by us or by somebody else; our marker goes, too."""
     target = looked.get(operation.new_index_name)
+    notes = [Note(what="kept copy gone", index=_name(operation))]
     if target and target.uuid == operation.target_uuid and operation.marker in target.aliases:
-        await cluster.take_aliases(target.index_name, [operation.marker])
-    return {"kept_until": None}, [Note(what="kept copy gone", index=_name(operation))]
+        try:
+            await cluster.take_aliases(target.index_name, [operation.marker])
+        except ClusterRefused as error:  # somebody blocked it: no reason to try for ever
+            notes.append(Note(what="marker left", index=target.name, text=error.message))
+    return {"kept_until": None}, notes
 
 
 def _stays(operation: Operation, reason: str) -> tuple[Changes, list[Note]]:
@@ -72,13 +76,15 @@ def _there(looked: Looked, operation: Operation) -> bool:
     return copy is not None and operation.kept is not None and copy.uuid == operation.kept.uuid
 
 
-def _needed(looked: Looked, operation: Operation) -> str | None:
+async def _needed(looked: Looked, operation: Operation, cluster: Cluster) -> str | None:
     """Why the kept copy may be the only complete one, in words."""
     name, target = operation.index_name, looked.get(operation.new_index_name)
     if target is None or target.uuid != operation.target_uuid:
         return f"The new index {operation.new_index_name} is not the one that was proven."
     if name in looked or looked.holders(name) != [target.name]:
         return f"{name} is not an alias of {target.name} any more."
+    if not await is_whole(target, cluster):
+        return f"Not every primary of {target.name} is active."
     return None
 
 

@@ -15,7 +15,7 @@ from app.reindex.steps.restore_settings import restore_settings
 from app.reindex.steps.roll_back import ready_kept, restore_kept, swap_back
 from app.reindex.steps.source import restore_source
 from app.reindex.steps.swap import swap
-from app.reindex.steps.undo import drop_target, end_tasks
+from app.reindex.steps.undo import drop_target, end_tasks, take_marker
 from app.reindex.steps.write_block import write_block
 
 StepFunction = Callable[[Work, Cluster], Awaitable[Outcome]]
@@ -40,7 +40,7 @@ WAYS: dict[Goal, tuple[StepFunction, ...]] = {
     Goal.FAIL: (end_tasks, drop_target, drop_kept, restore_source),
     Goal.CANCEL: (end_tasks, drop_target, drop_kept, restore_source),
     Goal.PAUSE: (end_tasks,),
-    Goal.PARK: (end_tasks, drop_kept, restore_source),
+    Goal.PARK: (end_tasks, drop_kept, take_marker, restore_source),
     Goal.ROLL_BACK: (ready_kept, swap_back, restore_kept),
 }
 """The way back, or aside, in order; `Operation.undone` counts the finished entries."""

@@ -18,6 +18,7 @@ from app.domain.errors import (
     StoreTrouble,
 )
 from app.domain.operation import Operation, Wish
+from app.domain.texts import capped
 from app.elastic.cluster import Cluster
 from app.reindex.announcements import Bell, Ear
 from app.reindex.errands import is_to_be_repeated, perform
@@ -116,7 +117,7 @@ class Worker:
                 await self._restart(error.message)
             except Exception as error:
                 log.exception("worker_crashed")
-                await self._restart(f"{type(error).__name__}: {error}")
+                await self._restart(capped(f"{type(error).__name__}: {error}"))
         self._tell(WorkerState.STOPPED)
 
     async def _restart(self, reason: str) -> None:

@@ -70,10 +70,15 @@ def open_engines(url: URL, idle_seconds: float = 15.0) -> tuple[AsyncEngine, Asy
             pool_size=5,
             max_overflow=5,
             connect_args={"options": options},
+            hide_parameters=True,
         )
         return engine, engine
-    writer = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=60)
-    reader = create_async_engine(url, pool_size=4, max_overflow=0, pool_timeout=60)
+    writer = create_async_engine(
+        url, pool_size=1, max_overflow=0, pool_timeout=60, hide_parameters=True
+    )
+    reader = create_async_engine(
+        url, pool_size=4, max_overflow=0, pool_timeout=60, hide_parameters=True
+    )
     _prepare_sqlite(writer, query_only=False)
     _prepare_sqlite(reader, query_only=True)
     event.listen(writer.sync_engine, "begin", _begin_immediate)

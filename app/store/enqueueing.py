@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, insert
+from sqlalchemy import case, func, insert
 from sqlmodel import col, select, update
 
 from app.domain.errors import AlreadyInProgress, Refused, TargetTaken
@@ -112,7 +112,7 @@ async def enqueue(
             order.append(uuid.uuid4().hex)
             own = {"id": order[-1], "queued_at": transaction.next_queued_at()}
             leftover = leftovers.get((want.index_name, want.new_index_name))
-            rows.append({**blank, **own, **_asked(want, order[-1]), "leftover_uuid": leftover})
+            rows.append({**blank, **own, **_asked(want, order[-1]), **(leftover or _NO_LEFTOVER)})
             live.filler[want.new_index_name] = want.index_name
             live.sources.add(want.source_name)
         live.by_index[want.index_name] = (order[-1], Status.IN_PROGRESS)
@@ -251,11 +251,18 @@ async def _living(transaction: Transaction) -> _Live:
     )
 
 
-async def _leftovers(transaction: Transaction) -> dict[tuple[str, str], str | None]:
+_NO_LEFTOVER: dict[str, str | None] = {"leftover_uuid": None, "leftover_source": None}
+
+
+async def _leftovers(transaction: Transaction) -> dict[tuple[str, str], dict[str, str | None]]:
     """By source and target name, what failed operations left to look at: their own or inherited."""
+    own = col(OperationRow.target_uuid).is_not(None)
     left = func.coalesce(OperationRow.target_uuid, OperationRow.leftover_uuid)
+    copied_from = case(
+        (own, col(OperationRow.source)["uuid"].as_string()), else_=OperationRow.leftover_source
+    )
     rows = await transaction.execute(
-        select(OperationRow.index_name, OperationRow.new_index_name, left)
+        select(OperationRow.index_name, OperationRow.new_index_name, left, copied_from)
         .where(
             col(OperationRow.cluster_id) == transaction.cluster_id,
             ENDED_ROWS,
@@ -264,4 +271,7 @@ async def _leftovers(transaction: Transaction) -> dict[tuple[str, str], str | No
         )
         .order_by(col(OperationRow.queued_at))
     )
-    return {(index, target): target_uuid for index, target, target_uuid in rows}
+    return {
+        (index, target): {"leftover_uuid": target_uuid, "leftover_source": source_uuid}
+        for index, target, target_uuid, source_uuid in rows
+    }

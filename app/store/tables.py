@@ -178,6 +178,7 @@ class OperationRow(Table, table=True):
     source_seq_nos: list[int] | None = Field(default=None, sa_type=JSON_OR_NULL)
     target_uuid: str | None = Field(default=None, max_length=64)
     leftover_uuid: str | None = Field(default=None, max_length=64)
+    leftover_source: str | None = Field(default=None, max_length=64)
     lost_since: datetime | None = None
     aside: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     unblocked: bool = Field(default=False, sa_column_kwargs={"server_default": false()})

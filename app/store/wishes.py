@@ -86,13 +86,17 @@ class Wishes:
     async def leave(self, ids: Collection[str], wish: Wish, caller: str) -> set[str]:
         """Leaves a wish for the worker, without touching its `version`, where one has not ended.
 
-        A paused operation is woken for it.
+        A paused operation is woken for it. A cancel that was acknowledged is not taken back by
+        another wish.
         """
 
         async def work(transaction: Transaction) -> set[str]:
             values = {"requested": wish.value, "status": int(Status.IN_PROGRESS)}
             note = Note(what=f"{wish} requested")
-            return await _change(transaction, ids, [LIVE_ROWS], values, caller, note)
+            where: Conditions = [LIVE_ROWS]
+            if wish is not Wish.CANCEL:
+                where.append(col(OperationRow.requested) != Wish.CANCEL.value)
+            return await _change(transaction, ids, where, values, caller, note)
 
         return await self._transactions.run(work)
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 import logging
 
 import pytest
+from pydantic import SecretStr
 
+from app.api.access import Logins
+from app.main import create_app
+from app.settings import Settings
+from testbed.relay import Relay
 from tests.e2e.process import ServiceProcess
 from tests.elasticsearch import Elastic
 from tests.service import BASE, running_service
@@ -22,6 +27,7 @@ async def test_without_a_login_only_the_probes_answer(
         client = service.client
         for path in ("/healthz", "/readyz"):
             assert (await client.get(path)).status_code == 200
+            assert (await client.head(path)).status_code == 200
         wrong = [
             {},
             {"authorization": "Basic"},
@@ -48,6 +54,25 @@ async def test_without_a_login_only_the_probes_answer(
         assert operation.caller.startswith("api:ops@")
     for secret in ("s3cret-ä", "k-123"):
         assert secret not in caplog.text
+
+
+async def test_a_probe_without_a_login_is_not_told_why(relay: Relay, sqlite_url: str) -> None:
+    relay.refuse()
+    async with running_service(relay.url, sqlite_url, **SECRETS) as service:
+        brief = (await service.client.get("/readyz")).json()
+        whole = (await service.client.get("/readyz", auth=("ops", "s3cret-ä"))).json()
+    assert brief["elasticsearch"] == "away"
+    assert "ELASTICSEARCH_HOSTS" in whole["elasticsearch"]
+
+
+def test_only_the_ways_that_are_open_are_offered() -> None:
+    only_key = create_app(Settings(server_apikey=SecretStr("k"))).openapi()
+    assert list(only_key["components"]["securitySchemes"]) == ["key"]
+    assert only_key["security"] == [{"key": []}]
+    assert only_key["paths"]["/readyz"]["get"]["security"] == []
+    assert "401" in only_key["paths"]["/api/v1/operations"]["get"]["responses"]
+    assert Logins(None, None, "k").ways == "ApiKey"
+    assert "securitySchemes" not in create_app(Settings()).openapi()["components"]
 
 
 async def test_beyond_loopback_nobody_is_let_in_without_a_login_unless_it_is_said(

@@ -16,7 +16,8 @@ from tests.elasticsearch import Elastic
 SEED = 20
 SWAP = r"_aliases.*remove_index"
 """The request that removes the source and gives its name to the target."""
-ALIASES = "POST /_aliases"
+ALIASES = r"POST /_aliases.*must_exist"
+"""The request that moves the aliases where the source stays."""
 PAGE = r"POST /reindexed-v8-[^/]*/_search.*_shards"
 CLONE = "/_clone/"
 EXPIRY = r"remove_index\W+index\W+kept-"

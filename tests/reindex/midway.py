@@ -16,6 +16,21 @@ POLL = r"^/_tasks/[^?]"
 """A look at the copy's task: held, the copy stays in the middle for as long as a test needs."""
 
 
+NO_RECOVERIES = "cluster.routing.allocation.node_initial_primaries_recoveries"
+
+
+def take_primary(es: Elastic, index: str) -> None:
+    """Shard 0 of `index` is nowhere until `give_primary`."""
+    es.put("/_cluster/settings", {"persistent": {NO_RECOVERIES: 0}})
+    node = next(iter(es.get("/_nodes")["nodes"]))
+    cancel = {"index": index, "shard": 0, "node": node, "allow_primary": True}
+    es.post("/_cluster/reroute", {"commands": [{"cancel": cancel}]})
+
+
+def give_primary(es: Elastic) -> None:
+    es.put("/_cluster/settings", {"persistent": {NO_RECOVERIES: None}})
+
+
 def filled(es: Elastic, index: str, documents: int = 20, **body: Any) -> None:
     """Creates an index with documents in it."""
     es.put(f"/{index}", body)

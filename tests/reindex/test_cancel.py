@@ -7,7 +7,15 @@ import pytest
 from testbed.relay import Relay
 from tests.conditions import eventually
 from tests.elasticsearch import Elastic
-from tests.reindex.midway import POLL, Removal, crawl, filled, held_at
+from tests.reindex.midway import (
+    POLL,
+    Removal,
+    crawl,
+    filled,
+    give_primary,
+    held_at,
+    take_primary,
+)
 from tests.reindex.portrait import as_found, contents
 from tests.service import Service, running_service
 
@@ -47,6 +55,23 @@ async def test_cancelled_at_a_step_the_source_is_as_it_was_found(
         es.post("/plain/_open?wait_for_active_shards=1")
     assert contents(es, "plain") == documents
     assert es.aliases("plain") == {"also": {"filter": {"term": {"n": 1}}}}
+
+
+async def test_the_copy_of_a_source_that_is_not_whole_stays_until_it_is(
+    relayed: Service, relay: Relay, es: Elastic
+) -> None:
+    filled(es, "plain")
+    documents = contents(es, "plain")
+    released = await held_at(relay, PLACES["restore"], relayed, "plain")
+    take_primary(es, "plain")
+    assert await relayed.cancel("plain") == 200
+    released.set()
+    await relayed.holds("plain", "may be the only whole copy")
+    assert len(es.documents("reindexed-v8-plain")) == 20
+    give_primary(es)
+    assert (await relayed.ended("plain"))["status"] == 4
+    assert es.indices() == {"plain"}
+    assert contents(es, "plain") == documents
 
 
 async def test_a_running_copy_has_ended_before_its_target_is_removed(

@@ -11,7 +11,7 @@ from aiohttp import web
 from testbed.relay import Relay, Seen
 from tests.conditions import eventually
 from tests.elasticsearch import Elastic
-from tests.reindex.midway import filled
+from tests.reindex.midway import filled, take_primary
 from tests.reindex.portrait import as_found, contents
 from tests.service import Service, running_service
 from tests.store.database import execute
@@ -150,6 +150,7 @@ async def test_one_that_makes_room_gives_up_its_copy_for_the_source_takes_writes
         copies = {index for index in es.indices() if index.startswith("kept-")}
         assert copies == set()
         assert es.blocks("old") == {}
+        assert es.aliases("reindexed-v8-old") == {}  # no late swap removes what takes writes
         es.put("/old/_doc/late?refresh=true", {"n": -1})
         relay.clear()
         operation = await service.parts.reading.operation("old")
@@ -263,7 +264,11 @@ def lock(es: Elastic) -> None:
     es.put("/reindexed-v8-old/_settings", {"index.blocks.read_only": True})
 
 
-@pytest.mark.parametrize("harm", [rename, make_again, lock])
+def lose(es: Elastic) -> None:
+    take_primary(es, "reindexed-v8-old")
+
+
+@pytest.mark.parametrize("harm", [rename, make_again, lock, lose])
 async def test_it_stays_where_it_may_be_the_only_copy(
     service: Service, es: Elastic, sqlite_url: str, harm: Callable[[Elastic], None]
 ) -> None:

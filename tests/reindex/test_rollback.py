@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
+from aiohttp import web
 
-from testbed.relay import Relay
+from testbed.relay import Relay, Seen
 from tests.conditions import eventually
 from tests.elasticsearch import Elastic
-from tests.reindex.midway import Removal, filled
+from tests.reindex.midway import Removal, filled, give_primary, take_primary
 from tests.reindex.portrait import contents, made_anew
 from tests.service import Service
 
@@ -216,6 +218,46 @@ async def test_a_snapshot_is_waited_for_and_writes_go_on_meanwhile(
     relay.clear()
     assert await relayed.state_of(operation["id"], "rolledBack", "completed") == "rolledBack"
     assert es.indices() == {operation["keptCopy"]["index"]}
+
+
+async def test_a_call_that_is_late_finds_no_marker_once_writes_go_on(
+    relayed: Service, relay: Relay, es: Elastic
+) -> None:
+    filled(es, "old")
+    operation = await kept(relayed, "old")
+    copy = operation["keptCopy"]["index"]
+    late: list[bytes] = []
+
+    async def stuck(request: Seen) -> web.Response | None:
+        if b"remove_index" not in request.body:
+            return await relay.forward(request)
+        late.append(request.body)
+        return None
+
+    relay.when("POST", "^/_aliases", stuck, times=None)
+    await relayed.roll_back(operation["id"])
+
+    async def written() -> bool:
+        path = "/old/_doc/meanwhile?timeout=1s"
+        return bool(late) and es.request("PUT", path, {"n": 1}).is_success
+
+    await eventually(written, "the new index takes writes")
+    assert await relayed.state_of(operation["id"], "rolledBack", "completed") == "completed"
+    assert es.aliases(copy) == {}
+    assert es.request("POST", "/_aliases", json.loads(late[0])).status_code == 404
+    assert es.get("/old/_doc/meanwhile")["found"]
+
+
+async def test_a_kept_copy_that_is_not_whole_is_waited_for(relayed: Service, es: Elastic) -> None:
+    filled(es, "old")
+    operation = await kept(relayed, "old")
+    copy = operation["keptCopy"]["index"]
+    take_primary(es, copy)
+    await relayed.roll_back(operation["id"])
+    await relayed.holds("old", "shard copies active")
+    assert es.request("PUT", "/old/_doc/1?timeout=1s", {"n": 1}).is_success
+    give_primary(es)
+    assert await relayed.state_of(operation["id"], "rolledBack", "completed") == "completed"
 
 
 async def test_a_lost_answer_is_looked_for(relayed: Service, relay: Relay, es: Elastic) -> None:

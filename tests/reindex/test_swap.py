@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from testbed.relay import Relay
@@ -54,6 +56,32 @@ async def test_a_target_written_to_after_the_proof_is_kept_and_removed_by_the_re
     removals = [s.body for s in relay.seen if s.path.startswith("/_aliases")]
     assert all(b"must_exist" in body for body in removals if b"remove_index" in body)
     assert not [s.path for s in relay.seen if s.method == "DELETE"]
+
+
+def use(es: Elastic) -> None:
+    es.put("/reindexed-v8-plain/_alias/accepted")
+
+
+def make_another(es: Elastic) -> None:
+    es.delete("/plain")
+    filled(es, "plain", 1)
+
+
+@pytest.mark.parametrize("done", [use, make_another])
+async def test_a_kept_target_that_may_be_needed_is_not_removed_by_the_retry(
+    relayed: Service, relay: Relay, es: Elastic, done: Callable[[Elastic], None]
+) -> None:
+    filled(es, "plain")
+    released = await held_at(relay, ("POST", SWAP), relayed, "plain")
+    es.put("/reindexed-v8-plain/_doc/stranger", {"n": 1})
+    released.set()
+    assert (await relayed.ended("plain"))["status"] == 2
+    done(es)
+    await relayed.post_batch("plain")
+    ended = await relayed.ended("plain")
+    assert ended["status"] == 2
+    assert "already exists" in ended["errorMessage"]
+    assert len(es.documents("reindexed-v8-plain")) == 21
 
 
 async def test_a_target_that_still_holds_the_documents_is_proven_again_and_swapped(

@@ -48,6 +48,15 @@ async def test_only_those_are_changed_that_the_wish_fits(store: Store) -> None:
     assert await whats(store, done.id) == ["queued", "started"]
 
 
+async def test_an_acknowledged_cancel_is_not_replaced_by_another_wish(store: Store) -> None:
+    lease = await lease_of(store)
+    running = await started(store, lease, "running")
+    assert await store.wishes.leave([running.id], Wish.PAUSE, "caller") == {running.id}
+    assert await store.wishes.leave([running.id], Wish.CANCEL, "caller") == {running.id}
+    assert await store.wishes.leave([running.id], Wish.RETRY, "caller") == set()
+    assert (await store.operations.load(running.id)).requested is Wish.CANCEL
+
+
 async def test_resuming_takes_back_a_pause_that_was_not_granted(store: Store) -> None:
     lease = await lease_of(store)
     pausing = await started(store, lease, "pausing")

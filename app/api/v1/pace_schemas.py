@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StrictInt
+from pydantic import AfterValidator, Field, StrictInt
 
 from app.api.patterns import TIME_OF_DAY
-from app.api.schemas import Body, GivenName
+from app.api.schemas import Body, GivenName, without_nul
 from app.api.v1.schemas import LimitReport, Time, Wire
 from app.domain.hours import DAYS, Hours, clock
 from app.domain.pace import LEAST_RATE, MOST_RATE, MOST_WINDOWS, Pace
@@ -67,7 +67,7 @@ class PaceBody(Body):
 
 
 class StopBody(Body):
-    reason: Annotated[GivenName, Field(max_length=MOST_REASON)] = ""
+    reason: Annotated[GivenName, Field(max_length=MOST_REASON), AfterValidator(without_nul)] = ""
     """Shown wherever somebody asks why nothing moves."""
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from app.api.patterns import PAGE
+from app.api.schemas import without_nul
 from app.api.v1.failure_schemas import FailureReport
 from app.api.v1.wire import Time, Wire
 from app.domain.proof import ProofLevel
@@ -17,6 +18,7 @@ from app.domain.state import Pending, State
 MOST_A_PAGE = 500
 
 
+Sought = Annotated[str, AfterValidator(without_nul)]
 StepName = Literal[
     "created",
     "readonly",
@@ -34,8 +36,8 @@ class OperationQuery(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
 
     state: list[State] = Field(default=[], description="Only these states; may be repeated")
-    index: str | None = Field(default=None, description="Only operations of this index")
-    batch: str | None = Field(default=None, description="Only operations of this batch")
+    index: Sought | None = Field(default=None, description="Only operations of this index")
+    batch: Sought | None = Field(default=None, description="Only operations of this batch")
     order: Literal["asc", "desc"] = Field(
         default="asc", description="asc: in the order of the queue; desc: the newest first"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.domain import lifecycle
 from app.domain.operation import Again, Done, Outcome, Source, Status, Work
 from app.elastic.answers import IndexState
 from app.elastic.cluster import Cluster
@@ -18,6 +19,8 @@ async def finish(work: Work, cluster: Cluster) -> Outcome:
     target = target_in(await cluster.look(operation.new_index_name), operation)
     hidden = operation.source.settings.get(HIDDEN)
     wanted = {HIDDEN: hidden, **operation.source.lifecycle}
+    if lifecycle.POLICY in target.settings:  # by a template: it would delete it one day
+        wanted.setdefault(lifecycle.POLICY, None)
     before = {key: target.settings.get(key) for key in wanted}
     if before != wanted:
         await cluster.put_settings(operation.new_index_name, wanted, before)

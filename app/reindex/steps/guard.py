@@ -13,7 +13,7 @@ from app.domain.names import IndexName
 from app.domain.operation import Hold, Note, Operation, Outcome
 from app.elastic.answers import Looked
 from app.elastic.cluster import Cluster
-from app.reindex.steps.identity import look
+from app.reindex.steps.identity import is_whole, look
 from app.reindex.steps.source import block_source
 
 NO_ALIASES = {"index.blocks.read_only", "index.blocks.metadata"}
@@ -39,8 +39,15 @@ async def remove_own(
     if looked[operation.source_name].set_blocks.keys() & NO_ALIASES:
         await block_source(looked[operation.source_name], cluster)
     await cluster.put_marker(operation.source_name, operation.marker)
-    if not _removable(await look(operation, cluster), operation, name, uuid):
+    looked = await look(operation, cluster)
+    if not _removable(looked, operation, name, uuid):
         return None
+    begun = operation.source_seq_nos is not None  # before that there is nothing in it
+    if begun and not await is_whole(looked[operation.source_name], cluster):
+        return Hold(
+            f"not every primary of {operation.source_name} is active, so {name} may be the only "
+            "whole copy and stays until they are"
+        )
     try:
         await cluster.remove_guarded(name, operation.source_name, operation.marker)
     except ClusterRefused as error:

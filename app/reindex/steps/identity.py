@@ -110,6 +110,11 @@ def is_swapped(looked: Looked, operation: Operation) -> bool:
     return gone and looked.holders(operation.index_name) == [operation.new_index_name]
 
 
+async def is_whole(state: IndexState, cluster: ClusterView) -> bool:
+    """Every primary of it is there now, so that it may be the one that stays."""
+    return await cluster.active_primaries(state.index_name) >= state.shards
+
+
 def named(aliases: Iterable[str]) -> list[str]:
     """The aliases that are not our markers."""
     return [alias for alias in aliases if not _MARKER.fullmatch(alias)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 
 from app.domain import index_settings
-from app.domain.errors import CannotRollBack, ClusterRefused, ClusterTrouble, Failure
+from app.domain.errors import CannotRollBack, ClusterBusy, ClusterRefused, Failure
 from app.domain.operation import Again, Done, Hold, Note, Operation, Outcome, Work
 from app.elastic.answers import IndexState, Looked
 from app.elastic.cluster import Cluster
@@ -73,7 +73,7 @@ async def swap_back(work: Work, cluster: Cluster) -> Outcome:
         return _back(operation)
     try:
         return await _swap_back(operation, cluster)
-    except (ClusterTrouble, Failure):
+    except Exception:
         await _give_back_target(operation, cluster)
         raise
 
@@ -83,6 +83,7 @@ async def _swap_back(operation: Operation, cluster: Cluster) -> Outcome:
     looked = await look(operation, cluster)
     _refuse(objections.of_indices(operation, looked))
     target = looked[operation.new_index_name]
+    await _refuse_unless_intact(operation, cluster)
     await block_source(target, cluster)
     if target.closed:
         await cluster.open_index(target.index_name)
@@ -97,7 +98,26 @@ async def _swap_back(operation: Operation, cluster: Cluster) -> Outcome:
         await cluster.put_marker(operation.kept.name, operation.marker)
     present = await cluster.alias_properties(target.index_name)
     _refuse(objections.of_indices(operation, await look(operation, cluster)))
+    await _refuse_unless_intact(operation, cluster)
     return await _send(operation, {name: present[name] for name in named(present)}, cluster)
+
+
+async def _refuse_unless_intact(operation: Operation, cluster: Cluster) -> None:
+    """The kept copy as it was proven. Raises `ClusterBusy` where a primary of it is away, `Failure`
+    where documents were written to it."""
+    kept = operation.kept
+    assert kept is not None
+    assert operation.source is not None
+    stats = await cluster.shard_stats(kept.name)
+    if len(stats) < operation.source.shards:
+        raise ClusterBusy(f"Not every primary of the kept copy {kept.name} is active.")
+    seq_nos = [stats[n].max_seq_no for n in sorted(stats)]
+    if kept.seq_nos not in (None, seq_nos) and not operation.forced:
+        raise Failure(
+            "kept_copy_differs",
+            f"Documents were written to the kept copy {kept.name} since it was made. Roll back "
+            "with force to have them, too.",
+        )
 
 
 async def _send(
@@ -131,11 +151,18 @@ def _back(operation: Operation) -> Done:
 
 
 async def _give_back_target(operation: Operation, cluster: Cluster) -> None:
-    """Closed state and blocks of the target as they were before the rollback."""
+    """Closed state and blocks of the target as they were before the rollback.
+
+    The marker goes first: a call that is still on its way comes to nothing without it.
+    """
     kept = operation.kept
     assert kept is not None
-    for _ in range(3):
-        target = (await look(operation, cluster)).get(operation.new_index_name)
+    for _ in range(4):
+        looked = await look(operation, cluster)
+        copy, target = looked.get(kept.name), looked.get(operation.new_index_name)
+        if copy is not None and operation.marker in copy.aliases:
+            await cluster.take_aliases(kept.name, [operation.marker])
+            continue
         if target is None or target.uuid != operation.target_uuid or kept.found_blocks is None:
             return
         outcome = await give_back(target, kept.found_blocks, cluster, closed=kept.found_closed)

@@ -32,7 +32,7 @@ async def swap(work: Work, cluster: Cluster) -> Outcome:
         return Done(swapped(work))
     _both(looked, operation)
     if operation.keeps_source:
-        return await _move(work, cluster)
+        return await _move(work, looked, cluster)
     if operation.kept and (waits := await keep(operation, looked, cluster)):
         return waits
     if operation.marker not in looked[operation.new_index_name].aliases:  # somebody took it off
@@ -67,8 +67,8 @@ async def _swap(work: Work, aliases: dict[str, dict[str, Any]], cluster: Cluster
     return Done(swapped(work))
 
 
-async def _move(work: Work, cluster: Cluster) -> Outcome:
-    """The source stays under its name: only its aliases go to the target, in one call."""
+async def _move(work: Work, looked: Looked, cluster: Cluster) -> Outcome:
+    """The source stays under its name: only its aliases go to the target, in one guarded call."""
     operation = work.operation
     if not await _as_proven(operation, cluster):
         return Again({"last_completed_step": Step.REINDEX_STARTED})
@@ -76,7 +76,12 @@ async def _move(work: Work, cluster: Cluster) -> Outcome:
     moved = {name: present[name] for name in named(present)}
     if not moved:
         return Done(swapped(work))
-    await cluster.move_aliases(operation.source_name, operation.new_index_name, moved)
+    if operation.marker not in looked[operation.new_index_name].aliases:
+        await cluster.put_marker(operation.new_index_name, operation.marker)
+        return Again()
+    await cluster.move_aliases(
+        operation.source_name, operation.new_index_name, operation.marker, moved
+    )
     return Again()
 
 

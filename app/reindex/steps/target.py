@@ -12,7 +12,7 @@ from app.elastic.answers import IndexState, Looked
 from app.elastic.cluster import Cluster
 from app.elastic.memory import REMEMBERED_SECONDS
 from app.reindex.steps.guard import remove_target
-from app.reindex.steps.identity import look, source_in
+from app.reindex.steps.identity import look, named, source_in
 
 VECTORS = "index.mapping.exclude_source_vectors"
 SEALED = {"index.blocks.write": "true"}
@@ -37,7 +37,7 @@ async def ensure_target(
     if target is None:
         return Hold(f"the target {operation.new_index_name} is not in the cluster state yet")
     if operation.id != target.stamp and operation.target_uuid != target.uuid:
-        return await _not_ours(operation, target, cluster)
+        return await _not_ours(operation, looked, cluster)
     if target.aliases:  # a template gave it some: a search must not find a half-filled index
         await cluster.take_aliases(target.index_name, target.aliases)
         return Again()
@@ -108,9 +108,18 @@ async def _shows_vectors(operation: Operation, cluster: Cluster) -> bool:
     return await cluster.effective_setting(operation.source_name, VECTORS) == "false"
 
 
-async def _not_ours(operation: Operation, target: IndexState, cluster: Cluster) -> Outcome:
-    """A target that an earlier failed operation left is removed; anybody else's stays."""
-    if target.uuid == operation.leftover_uuid:
+async def _not_ours(operation: Operation, looked: Looked, cluster: Cluster) -> Outcome:
+    """A target that an earlier failed operation left is removed; anybody else's stays.
+
+    One that is or was in use stays, too (it has aliases; where the source keeps its name and only
+    the aliases move, it may have had them once it has lost its stamp), and one that was copied
+    from another index, of which it may be all there is.
+    """
+    target, source = looked[operation.new_index_name], source_in(looked, operation)
+    served = operation.keeps_source and target.stamp is None
+    untouched = not served and not named(target.aliases)
+    same = operation.leftover_source in (None, source.uuid)
+    if target.uuid == operation.leftover_uuid and untouched and same:
         return await remove_target(operation, target.uuid, cluster) or Again()
     raise Failure(
         "target_taken",

@@ -66,6 +66,11 @@ async def drop_target(work: Work, cluster: Cluster) -> Outcome:
     )
 
 
+async def take_marker(work: Work, cluster: Cluster) -> Outcome:
+    """Before the source takes writes again: a swap that is still on its way comes to nothing."""
+    return await _leave(work.operation, cluster)
+
+
 async def _leave(operation: Operation, cluster: Cluster) -> Outcome:
     """A target that stays goes without our marker, which a swap that came to nothing put on."""
     looked = await cluster.look(operation.new_index_name)

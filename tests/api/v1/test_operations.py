@@ -202,3 +202,15 @@ async def test_pages_counts_and_bad_questions(service: Service, es: Elastic) -> 
         check_envelope(await service.client.get(f"{LIST}/{unknown}"), 404, "There is no operation")
     for strange in ("index=%00", "batch=%00", f"index={'x' * 5000}"):
         assert await listed(service, strange) == []
+
+
+async def test_nul_finds_nothing_and_is_not_stored(
+    elasticsearch_url: str, database_url: str
+) -> None:
+    async with running_service(elasticsearch_url, database_url) as service:
+        check_envelope(await service.client.get(f"{LIST}/%00"), 404, "There is no operation")
+        check_envelope(await service.client.get("/api/v1/batches/%00"), 404, "There is no batch")
+        for strange in ("index=%00", "batch=%00"):
+            assert await listed(service, strange) == []
+        answer = await service.client.post("/api/v1/pace/stop", json={"reason": "a\0b"})
+        assert answer.json()["stopped"]["reason"] == "a\N{REPLACEMENT CHARACTER}b"
