@@ -78,10 +78,11 @@ def crashed(operation: Operation, error: Exception) -> Outcome:
     """
     crashes = operation.crashes + 1
     reason = capped(f"unexpected {type(error).__name__}: {error}", 500)
-    forward = operation.goal is Goal.FINISH and operation.last_completed_step < Step.ALIAS_CREATED
-    if crashes < MOST_CRASHES or not (forward or not_back_yet(operation)):
+    if crashes < MOST_CRASHES or not (operation.goal is Goal.FINISH or not_back_yet(operation)):
         return Hold(reason, backoff(operation.attempts), {"crashes": crashes})
     failure = Failure("unexpected", f"{reason}. This is a fault of Reindex Queue; see its log.")
+    if operation.goal is Goal.FINISH and operation.last_completed_step >= Step.ALIAS_CREATED:
+        return failed(operation, failure)
     if not_back_yet(operation):
         return _stays(operation, failure)
     copied = operation.last_completed_step >= Step.REINDEX_STARTED

@@ -10,7 +10,7 @@ from testbed.elasticsearch import ElasticsearchServer
 from testbed.relay import Relay
 from tests.conditions import eventually
 from tests.elasticsearch import Elastic
-from tests.reindex.midway import POLL, Removal, filled
+from tests.reindex.midway import POLL, Removal, filled, give_primary, held_at, take_primary
 from tests.reindex.portrait import contents, made_anew
 from tests.service import Service
 
@@ -153,3 +153,18 @@ async def test_without_as_many_active_copies_as_the_source_had_there_is_no_swap(
     assert es.indices() == {"plain", "reindexed-v8-plain"}
     relay.clear()
     await held_and_went_on(relayed, es, "1 of 2 shard copies active")
+
+
+async def test_a_source_whose_shard_is_away_is_waited_for(
+    relayed: Service, relay: Relay, es: Elastic
+) -> None:
+    filled(es, "plain")
+    documents = contents(es, "plain")
+    released = await held_at(relay, ("POST", "^/_reindex"), relayed, "plain")
+    take_primary(es, "plain")
+    released.set()
+    await relay.wait_for("GET", POLL, times=3)
+    assert (await relayed.parts.reading.operation("plain")).runs
+    give_primary(es)
+    await relayed.completed("plain")
+    assert contents(es, "plain") == documents

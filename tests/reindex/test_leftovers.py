@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
+import pytest
 from aiohttp import web
 
 from testbed.relay import Relay, Seen
 from tests.elasticsearch import Elastic
 from tests.reindex.midway import POLL, all_copied, filled, held_at
 from tests.reindex.portrait import as_found, contents
-from tests.service import Service
+from tests.service import Service, running_service
+from tests.store.database import execute
 
 TARGET = "reindexed-v8-plain"
 
@@ -91,3 +94,32 @@ async def test_a_kept_target_that_somebody_blocked_does_not_hold_the_queue(
     assert (await relayed.ended("plain"))["status"] == 2
     await relayed.completed("next")
     assert "marker left" in [event.what for event in await relayed.events("plain")]
+
+
+@pytest.mark.parametrize("aliases", [{"also": {}}, {}])
+async def test_a_database_of_yesterday_harms_no_index_that_is_in_use_since(
+    es: Elastic, elasticsearch_url: str, sqlite_url: str, aliases: dict[str, Any]
+) -> None:
+    """Where aliases have moved it is seen that all was done; else the new index is left alone."""
+    filled(es, "plain", aliases=aliases)
+    documents = contents(es, "plain")
+    async with running_service(elasticsearch_url, sqlite_url) as service:
+        body = {"indexName": "plain", "reindexOptions": {"deleteOldIndex": False}}
+        assert (await service.client.post("/api/reindex_service/reindex", json=body)).is_success
+        await service.completed("plain")
+    es.delete(f"/{TARGET}/_doc/3?refresh=true")
+    es.put(f"/{TARGET}/_doc/new?refresh=true", {"n": 1})
+    since = contents(es, TARGET)
+    execute(
+        sqlite_url,
+        "UPDATE operation SET status = 0, last_completed_step = 40, proof = NULL, ended_at = NULL",
+    )
+    execute(sqlite_url, "UPDATE copy_window SET state = 'planned', seen = 0")
+    async with running_service(elasticsearch_url, sqlite_url) as service:
+        assert (await service.ended("plain"))["status"] == (1 if aliases else 2)
+        whats = [event.what for event in await service.events("plain")]
+        assert ("target kept" in whats) is not bool(aliases)
+    assert contents(es, TARGET) == since
+    assert contents(es, "plain") == documents
+    assert es.aliases(TARGET) == aliases
+    assert es.aliases("plain") == {}

@@ -143,15 +143,23 @@ def test_the_third_crash_in_a_row_fails_and_deletes_nothing_that_was_copied(step
 @pytest.mark.parametrize(
     "found",
     [
-        operation(last_completed_step=Step.ALIAS_CREATED, crashes=99),
         operation(goal=Goal.FAIL, crashes=99),
         operation(goal=Goal.CANCEL, crashes=99),
     ],
 )
-def test_after_the_swap_and_on_the_way_back_a_crash_is_tried_for_ever(found: Operation) -> None:
+def test_on_the_way_back_a_crash_is_tried_for_ever(found: Operation) -> None:
     outcome = outcomes.crashed(found, RuntimeError("x" * 10_000))
     assert isinstance(outcome, Hold)
     assert len(outcome.reason) <= 500
+
+
+def test_after_the_swap_a_crash_is_tried_for_a_while_and_does_not_fail_what_is_in_place() -> None:
+    found = operation(last_completed_step=Step.ALIAS_CREATED, crashes=99, hold_since=NOW)
+    assert isinstance(outcomes.crashed(found, RuntimeError("x" * 10_000)), Hold)
+    since = NOW - timedelta(seconds=outcomes.FOLLOW_UP_SECONDS + 1)
+    outcome = outcomes.crashed(found.model_copy(update={"hold_since": since}), RuntimeError("x"))
+    assert isinstance(outcome, Done)
+    assert outcome.changes.get("status") is Status.COMPLETED
 
 
 @pytest.mark.parametrize("goal", [Goal.FAIL, Goal.CANCEL])

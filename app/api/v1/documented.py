@@ -51,7 +51,12 @@ _NO_RATE = refused(
 PACE = answers("The pace", "v1_pace", "v1_pace_ill") | error_answers(503)
 PACE_SET = answers("The pace, in force now", "v1_pace") | error_answers(_NO_RATE, _NO_PACE, 503)
 STOPPED = answers("What stands still now", "v1_stopped") | error_answers(
-    refused(400, "bad_request", "[request body.reason]: expected value of type [string]"), 503
+    refused(
+        400,
+        "bad_request",
+        "[request body.reason]: expected value of type [string] but got [number]",
+    ),
+    503,
 )
 OF_BATCH = answers("Its pace", "v1_pace_of_batch") | error_answers(_NO_BATCH, 503)
 OF_BATCH_SET = answers("Its pace, in force now", "v1_pace_of_batch") | error_answers(
@@ -85,7 +90,7 @@ RETRIED = answers("The operation, or the one that follows it", "v1_holding") | e
     502,
     503,
 )
-_BAD_FORCE = refused(400, "bad_request", "[request body.force]: expected value of type [boolean]")
+_BAD_FORCE = refused(400, "bad_request", "[request body.force]: it must be true or false")
 ROLLED_BACK = answers("The operation, on its way back", "v1_rolling_back") | error_answers(
     _BAD_FORCE,
     CannotRollBack(

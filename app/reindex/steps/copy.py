@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -52,6 +53,10 @@ async def copy(work: Work, cluster: Cluster) -> Outcome:
     A window that is lost, failed or rejected runs again by itself; the others go on. Nothing is
     done outside of the hours for copies, or while everything is stopped.
     """
+    if work.doubt:  # a database that was restored may know less than was done
+        looked = await look(work.operation, cluster)
+        blocked_source_in(looked, work.operation)
+        target_in(looked, work.operation)
     flight = Flight.of(work)
     try:
         first = await _fly(flight, work, cluster)
@@ -92,13 +97,16 @@ async def _fly(flight: Flight, work: Work, cluster: Cluster) -> Outcome | None:
 
 
 async def _missing(operation: Operation, cluster: Cluster) -> str | None:
-    """Why the target cannot be written to now, or None."""
+    """Why the source cannot be read or the target not be written to now, or None."""
     assert operation.source is not None
-    active = await cluster.shard_stats(operation.new_index_name)
-    if len(active) == operation.source.shards:
-        return None
-    missing = [str(n) for n in range(operation.source.shards) if n not in active]
-    return f"primary {', '.join(missing[:5])} of {operation.new_index_name} is not active"
+    names = operation.source_name, operation.new_index_name
+    for name, active in zip(
+        names, await asyncio.gather(*map(cluster.shard_stats, names)), strict=True
+    ):
+        missing = [str(n) for n in range(operation.source.shards) if n not in active]
+        if missing:
+            return f"primary {', '.join(missing[:5])} of {name} is not active"
+    return None
 
 
 async def _start(flight: Flight, work: Work, cluster: Cluster) -> None:

@@ -17,7 +17,7 @@ from app.domain.operation import (
 from app.domain.windows import WindowState, opaque_prefix
 from app.elastic.cluster import Cluster
 from app.reindex.steps.guard import kept_note, remove_target
-from app.reindex.steps.identity import is_swapped, look
+from app.reindex.steps.identity import is_swapped, look, named
 from app.reindex.steps.keep import swapped
 
 
@@ -31,7 +31,13 @@ async def end_tasks(work: Work, cluster: Cluster) -> Outcome:
     if operation.source is None:  # nothing was sent; also for a user who may not even look
         return Done()
     if is_swapped(await look(operation, cluster), operation):
-        forward: Changes = {"goal": Goal.FINISH, **swapped(work)}
+        forward: Changes = {
+            "goal": Goal.FINISH,
+            "error_code": None,
+            "error_message": None,
+            "failure": None,
+            **swapped(work),
+        }
         return Again(forward, notes=[Note(what="swap found done", index=operation.source_name)])
     running = await cluster.copies_running(opaque_prefix(operation.id))
     for task in running:
@@ -48,6 +54,9 @@ async def drop_target(work: Work, cluster: Cluster) -> Outcome:
         return Done()
     if operation.keep_target:
         return await _leave(operation, cluster)
+    if served := await _served(operation, cluster):
+        left = await _leave(operation, cluster)
+        return Done(notes=[*left.notes, served]) if isinstance(left, Done) else left
     if hold := await remove_target(operation, operation.target_uuid, cluster):
         return hold
     looked = await look(operation, cluster)
@@ -64,6 +73,21 @@ async def drop_target(work: Work, cluster: Cluster) -> Outcome:
         if isinstance(left, Done)
         else left
     )
+
+
+async def _served(operation: Operation, cluster: Cluster) -> Note | None:
+    """That the target stays, for others have to do with it: it lost its stamp and is not just what
+    was proven. So it is where the database was restored and knows less than was done."""
+    target = (await look(operation, cluster)).get(operation.new_index_name)
+    if target is None or target.uuid != operation.target_uuid or target.stamp is not None:
+        return None
+    proven = operation.proof.target_seq_nos if operation.proof else None
+    if proven and not named(target.aliases):
+        stats = await cluster.shard_stats(target.index_name)
+        if [stats[n].max_seq_no for n in sorted(stats)] == proven:
+            return None
+    text = "it is in use, or was written to, so it stays; remove it by hand if nobody needs it"
+    return Note(what="target kept", index=target.name, text=text)
 
 
 async def take_marker(work: Work, cluster: Cluster) -> Outcome:
