@@ -52,7 +52,7 @@ def test_an_unknown_command_is_refused() -> None:
     ("variable", "value", "said"),
     [
         ("ELASTICSEARCH_HOSTS", "localhost", "must be full URLs such as http://localhost:9200"),
-        ("ELASTICSEARCH_HOSTS", "", "names no host"),
+        ("ELASTICSEARCH_HOSTS", ",", "names no host"),
         ("ELASTICSEARCH_HOSTS", "http://me:hunter2@es", "use ELASTICSEARCH_USERNAME"),
         ("SERVER_PORT", "http", "valid integer"),
         ("REINDEX_LOG_LEVEL", "loud", "match pattern"),

@@ -154,9 +154,10 @@ def test_on_the_way_back_a_crash_is_tried_for_ever(found: Operation) -> None:
 
 
 def test_after_the_swap_a_crash_is_tried_for_a_while_and_does_not_fail_what_is_in_place() -> None:
-    found = operation(last_completed_step=Step.ALIAS_CREATED, crashes=99, hold_since=NOW)
+    now = datetime.now(UTC)
+    found = operation(last_completed_step=Step.ALIAS_CREATED, crashes=99, hold_since=now)
     assert isinstance(outcomes.crashed(found, RuntimeError("x" * 10_000)), Hold)
-    since = NOW - timedelta(seconds=outcomes.FOLLOW_UP_SECONDS + 1)
+    since = now - timedelta(seconds=outcomes.FOLLOW_UP_SECONDS + 1)
     outcome = outcomes.crashed(found.model_copy(update={"hold_since": since}), RuntimeError("x"))
     assert isinstance(outcome, Done)
     assert outcome.changes.get("status") is Status.COMPLETED

@@ -230,8 +230,11 @@ async def test_a_pace_that_was_changed_while_it_was_paused_is_kept_to(
         await keep_to(es, 50, 50, 50)
         await set_pace(service, f"/operations/{operation}", requestsPerSecond=0.1)
         await keep_to(es, 0.1)
-        batches = [w["batch"] for w in (await service.shown(operation))["windows"]]
-        assert 1 in batches
+
+        async def made_anew() -> bool:
+            return 1 in [w["batch"] for w in (await service.shown(operation))["windows"]]
+
+        await eventually(made_anew, "a window has batches of one document")
         await set_pace(service, f"/operations/{operation}", requestsPerSecond=None)
         await set_pace(service, requestsPerSecond=None)
         await service.completed("big")
