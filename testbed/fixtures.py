@@ -27,13 +27,21 @@ def elasticsearch_server() -> Iterator[ElasticsearchServer]:
 @pytest.fixture
 def elasticsearch_url(elasticsearch_server: ElasticsearchServer) -> str:
     """The address of the shared Elasticsearch, emptied of all that earlier tests left in it."""
-    if elasticsearch_server.running:
-        elasticsearch_server.resume()
+    return emptied(elasticsearch_server)
+
+
+def emptied(server: ElasticsearchServer) -> str:
+    """The server's address; it runs again and has nothing that earlier tests left in it.
+
+    For fixtures of a wider scope than a test, which come before any `elasticsearch_url`.
+    """
+    if server.running:
+        server.resume()
     else:
-        elasticsearch_server.start()
-    with httpx.Client(base_url=elasticsearch_server.url, trust_env=False) as client:
+        server.start()
+    with httpx.Client(base_url=server.url, trust_env=False) as client:
         wipe(client)
-    return elasticsearch_server.url
+    return server.url
 
 
 @pytest_asyncio.fixture

@@ -24,6 +24,7 @@ from schemathesis.checks import (
 from app.main import create_app
 from app.settings import Settings
 from testbed.elasticsearch import ElasticsearchServer
+from testbed.fixtures import emptied
 from tests.conditions import eventually
 from tests.e2e.process import ServiceProcess
 from tests.elasticsearch import Elastic
@@ -142,13 +143,14 @@ class Bench:
 
 @pytest.fixture(scope="module")
 def bench(elasticsearch_server: ElasticsearchServer) -> Iterator[Bench]:
-    if not elasticsearch_server.running:
-        elasticsearch_server.start()
-    service = ServiceProcess({"ELASTICSEARCH_HOSTS": elasticsearch_server.url})
+    url = emptied(elasticsearch_server)
+    service = ServiceProcess({"ELASTICSEARCH_HOSTS": url})
     asyncio.run(service.start())
-    with Elastic(elasticsearch_server.url) as es:
-        yield Bench(service, es)
-    asyncio.run(service.close())
+    try:
+        with Elastic(url) as es:
+            yield Bench(service, es)
+    finally:
+        asyncio.run(service.close())
 
 
 def check(case: Any, bench: Bench) -> None:
