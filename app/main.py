@@ -32,6 +32,7 @@ from app.reindex.checkup import Checkup
 from app.reindex.control import Control
 from app.reindex.doctor import Doctor
 from app.reindex.errands import ErrandDesk
+from app.reindex.home import Home
 from app.reindex.machine import Machine
 from app.reindex.outdated import Inventory
 from app.reindex.overview import Overview
@@ -136,25 +137,28 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Servi
     watch = settings.reindex_health_seconds if settings.reindex_health_gate else None
     governor = Governor(pacing, store.paces, f"worker:{who}", watch, _probe(settings))
     skips = settings.reindex_hold_policy == "skip"
+    view = ClusterView(connection)
+    home = Home(store.homes, view, settings.reindex_cluster_uuid)
     machine = Machine(
         store.operations,
         lambda: Cluster(connection),
         bell,
         limits,
         governor,
+        home,
         f"worker:{who}",
         settings.reindex_hold_skip_seconds if skips else None,
     )
-    view = ClusterView(connection)
     surroundings = Surroundings(view)
     defaults = Defaults(settings.reindex_keep_old_index, settings.reindex_proof)
-    admission = Admission(store, view, surroundings, settings.reindex_prefix_major, defaults)
+    admission = Admission(store, view, surroundings, home, settings.reindex_prefix_major, defaults)
     queue = Queue(store.operations, store.wishes, admission, bell)
     worker = Worker(
         store,
         machine,
         bell,
         governor,
+        home,
         f"worker:{who}",
         settings.reindex_max_singles,
     )
@@ -168,7 +172,7 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Servi
         cluster=view,
         surroundings=surroundings,
         queue=queue,
-        batches=BatchDesk(store, queue),
+        batches=BatchDesk(store, queue, pacing),
         batch_watch=BatchWatch(store.listing, view),
         control=Control(store, queue, rollback, bell),
         pacing=pacing,
@@ -179,7 +183,7 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Servi
         reading=Reading(store.operations, store.listing, view, surroundings, queue),
         overview=overview,
         checkup=checkup,
-        doctor=Doctor(store, view, checkup, worker, pacing),
+        doctor=Doctor(store, view, checkup, worker, pacing, home),
         worker=worker,
     )
 

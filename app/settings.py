@@ -70,6 +70,7 @@ class Settings(BaseSettings):
     server_basepath: str = Field(default="", pattern="^(/.*[^/])?$")
     server_xsrf_disableprotection: bool = True
     reindex_cluster_id: str = Field(default="default", min_length=1, max_length=64)
+    reindex_cluster_uuid: str | None = Field(default=None, pattern=r"^[\w-]{1,64}$")
     reindex_prefix_major: int | None = Field(default=None, ge=7, le=99)
     reindex_max_singles: int = Field(default=2, ge=1, le=20)
     reindex_window_documents: int = Field(default=500_000, ge=1)
@@ -146,8 +147,10 @@ class Settings(BaseSettings):
         text = value.get_secret_value() if isinstance(value, SecretStr) else value
         if text is None:
             return value
-        if not text or text != text.strip() or not text.isprintable():
+        if not text or text != text.strip():
             raise ValueError("must not be empty, nor begin or end with a blank")
+        if not text.isprintable():
+            raise ValueError("must not contain line breaks or control characters")
         if info.field_name == "server_username" and ":" in text:
             raise ValueError("must not contain a colon")
         if info.field_name == "server_apikey" and not text.isascii():

@@ -135,6 +135,7 @@ def test_secrets_are_not_in_the_text_of_an_error(monkeypatch: pytest.MonkeyPatch
         ({"SERVER_PUBLICBASEURL": "reindex.example"}, "must be a full URL"),
         ({"SERVER_APIKEY": "schlüssel"}, "plain ASCII"),
         ({"SERVER_APIKEY": "key "}, "begin or end with a blank"),
+        ({"SERVER_APIKEY": "one\ntwo"}, "line breaks or control characters"),
         ({"SERVER_USERNAME": "a:b", "SERVER_PASSWORD": "p"}, "a colon"),
     ],
 )

@@ -18,7 +18,7 @@ from app.api.errors import answer
 from app.domain.texts import capped
 
 SAFE = ("GET", "HEAD", "OPTIONS")
-_REFUSED = (
+REFUSED = (
     "A page of {page} sent this, which is not the address of this service. If it is, behind a "
     "proxy or under a name of your own, set SERVER_PUBLICBASEURL to it."
 )
@@ -42,7 +42,7 @@ class OwnPages:
             headers = Headers(scope=scope)
             if not self._is_own(headers):
                 page = capped(headers.get("origin") or "another site", 200)
-                text = _REFUSED.format(page=page)
+                text = REFUSED.format(page=page)
                 refusal = answer(Request(scope), 403, text, "another_site")
                 await refusal(scope, receive, send)
                 return

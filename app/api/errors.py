@@ -43,7 +43,7 @@ CRASH = "An internal server error occurred. Check the log of Reindex Queue for d
 _TEXTS = {
     400: "The request cannot be done as asked",
     401: "Nobody has logged in",
-    403: "The service's own user lacks privileges",
+    403: "The service's own user lacks privileges, or a page of another address asks",
     404: "There is no such index or operation",
     409: "The target exists, or another operation is in the way",
     413: "The body is too large",

@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from starlette.routing import compile_path
 
 from app.api.access import OPEN, REFUSED, Logins
+from app.api.browsers import REFUSED as ANOTHER_SITE
 from app.api.errors import NO_XSRF, Answers, error_answers, refused
 from app.api.examples import ANSWERS
 from app.api.v1.examples import ANSWERS as V1_ANSWERS
@@ -171,10 +172,12 @@ def _xsrf_parameter(*, required: bool) -> Json:
 
 def _add_common_errors(operation: Json, *, changes: bool, xsrf: bool) -> None:
     """What every route can answer, every one that takes a body, and every one that changes."""
+    another_site = ANOTHER_SITE.format(page="https://elsewhere.example")
     errors: list[int | ReindexQueueError] = [500]
     errors += [413] if changes else []
     errors += [415] if "requestBody" in operation else []
     errors += [refused(400, "no_xsrf", NO_XSRF)] if changes and xsrf else []
+    errors += [refused(403, "another_site", another_site)] if changes else []
     _add(operation, error_answers(*errors))
 
 

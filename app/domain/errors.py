@@ -31,7 +31,8 @@
     │   ├── ClusterBusy            429, 503, no master, snapshot, shard limit, …
     │   ├── AnswerTooLarge         it was not read to its end
     │   ├── CredentialsRefused     401: our own user name, password or key
-    │   └── NotElasticsearch       an answer, but not Elasticsearch's (proxy page, redirect)
+    │   ├── NotElasticsearch       an answer, but not Elasticsearch's (proxy page, redirect)
+    │   └── OtherCluster           Elasticsearch, but not the cluster that the data are about
     └── StoreTrouble         503
         ├── StoreUnavailable       the database does not answer
         ├── LeaseLost              another service is the worker now
@@ -262,6 +263,20 @@ class CredentialsRefused(ClusterTrouble):
 
 class NotElasticsearch(ClusterTrouble):
     code = "not_elasticsearch"
+
+
+class OtherCluster(ClusterTrouble):
+    code = "other_cluster"
+
+    def __init__(self, found: str, known: str) -> None:
+        self.finding = (
+            f"The cluster that answers ({found}) is not the one that the data are about ({known})."
+        )
+        self.remedy = (
+            "Correct ELASTICSEARCH_HOSTS, or give the service another database with DATABASE_URL; "
+            f"if both are the same cluster, set REINDEX_CLUSTER_UUID to {found}."
+        )
+        super().__init__(f"{self.finding} {self.remedy}")
 
 
 class StoreTrouble(ReindexQueueError):

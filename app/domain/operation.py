@@ -135,8 +135,9 @@ class Operation(Record):
     entries of the way back, `crashes` the unexpected exceptions in a row. `leftover_uuid` is the
     target that an earlier failed operation left for a person to look at, `leftover_source` the UUID
     of the index it was copied from. `aside`: it was begun, but is not in hand (it was paused or
-    parked), so the one that is goes first. `unblocked`: it was parked,
-    the source took writes since, and has to be recorded and compared anew. `concrete_name`: the
+    parked), so the one that is goes first. `unblocked`: the source
+    is in use, since no block of ours was put on it yet or the operation was parked; it has to be
+    recorded and compared anew. `concrete_name`: the
     index behind `index_name` where that is the alias of a kept copy, since an earlier rollback.
     `kept`: the source is cloned before the swap; `kept_until`: that clone is there, for a rollback.
     `forced`: it is rolled back also where documents were written since. `failure`: the details of
@@ -274,7 +275,8 @@ class Done:
 class Again:
     """The step got on, but is not done; call it again after `after` seconds.
 
-    `anew`: the windows there were are forgotten, the copy begins anew.
+    `anew`: the windows there were are forgotten, the copy begins anew. `doubt`: an answer was lost
+    (`Work.doubt`).
     """
 
     changes: Changes = field(default_factory=Changes)
@@ -282,6 +284,7 @@ class Again:
     notes: Sequence[Note] = ()
     after: float = 0.0
     anew: bool = False
+    doubt: bool = False
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,7 @@ class Limit:
     `limits`: those parts of `reason` that slow copies down; empty where nothing does.
     `windows_planned`: windows at once but for the health gate, whose mood changes. `closed`: why
     nothing is copied at all, `until` when that changes; `stopped`: by a person. `ill`: why the
-    health gate lets nothing new start.
+    health gate lets nothing new start. `copying`: so many operations copy now, this one included.
     """
 
     requests_per_second: float | None
@@ -128,6 +128,13 @@ class Limit:
     until: datetime | None = None
     stopped: bool = False
     ill: str | None = None
+    copying: int = 1
+
+    @property
+    def rate_together(self) -> float:
+        """Documents a second of all that share the rate, where there is one."""
+        rate = self.requests_per_second or math.inf
+        return rate * self.copying if self.rate_of is Scope.SERVICE else rate
 
     def share(self, windows: int) -> float | None:
         """Of one of so many windows in flight."""
@@ -157,6 +164,7 @@ def in_force(said: Said, now: datetime, copying: int = 1) -> Limit:
         until=None if said.stop else next_change(said.schedules, now),
         stopped=said.stop is not None,
         ill=said.health.cause if said.health.windows == 0 else None,
+        copying=max(1, copying),
     )
 
 

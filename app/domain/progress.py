@@ -83,7 +83,7 @@ def progress_of(
     measured_at = saved_at if (now - saved_at).total_seconds() < FRESH_SECONDS else now
     overall = _rate(figures.seen, figures.started_at, figures.ended_at or measured_at)
     speed = _recent_rate(figures.recent, measured_at) if moving else None
-    left = max(figures.documents - figures.done, 0)
+    left = _left(figures)
     known = moving and figures.done >= figures.documents * LEAST_FRACTION
     return Progress(
         fraction=fraction,
@@ -96,8 +96,14 @@ def progress_of(
         speed=speed,
         overall_speed=overall,
         remaining_seconds=_remaining(left, speed or overall) if known else None,
-        remaining=_range(left, figures.documents, speed, overall) if known else None,
+        remaining=_range(left, _doubt(figures), speed, overall) if known else None,
     )
+
+
+def _left(figures: CopyFigures) -> float:
+    """Documents that tasks have still to handle: of the planned ones, as many as so far."""
+    left = max(figures.documents - figures.done, 0)
+    return left * min(1.0, figures.seen / figures.done) if figures.done else left
 
 
 def _rate(documents: float, since: datetime | None, until: datetime) -> float | None:
@@ -119,19 +125,23 @@ def _recent_rate(stretches: Sequence[Stretch], until: datetime) -> float | None:
     return _rate(documents, max(started, since) if started else None, until)
 
 
-def _remaining(left: int, speed: float | None) -> float | None:
+def _remaining(left: float, speed: float | None) -> float | None:
     return left / speed if speed else None
 
 
+def _doubt(figures: CopyFigures) -> float:
+    """The more the less is done."""
+    share = 1 - figures.done / figures.documents if figures.documents else 0.0
+    return LEAST_DOUBT + (MOST_DOUBT - LEAST_DOUBT) * min(max(share, 0.0), 1.0)
+
+
 def _range(
-    left: int, documents: int, speed: float | None, overall: float | None
+    left: float, doubt: float, speed: float | None, overall: float | None
 ) -> tuple[float, float] | None:
-    """As fast and as slow as was seen so far, and the more doubt the less is done."""
+    """As fast and as slow as was seen so far, with that doubt."""
     speeds = [seen for seen in (speed, overall) if seen]
     if not speeds:
         return None
-    share = left / documents if documents else 0.0
-    doubt = LEAST_DOUBT + (MOST_DOUBT - LEAST_DOUBT) * share
     return left / max(speeds) * (1 - doubt), left / min(speeds) * (1 + doubt)
 
 

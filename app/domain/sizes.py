@@ -15,9 +15,10 @@ def spoken(size: float) -> str:
 
 
 def parsed(text: str) -> int:
-    """The bytes of `500mb`, `1.5gb`, `0`. Raises `ValueError`."""
+    """The bytes of `500mb`, `1.5gb`, `20g`, `0`. Raises `ValueError`."""
     lowered = text.strip().lower()
     for power in range(len(_UNITS) - 1, -1, -1):
-        if lowered.endswith(_UNITS[power]):
-            return int(float(lowered.removesuffix(_UNITS[power])) * 1024**power)
+        for unit in (_UNITS[power], _UNITS[power][0]):
+            if lowered.endswith(unit):
+                return int(float(lowered.removesuffix(unit)) * 1024**power)
     return int(lowered)

@@ -22,7 +22,8 @@ class Window(BaseModel):
     The range is `from_seq_no <= _seq_no < to_seq_no`, None is an open end; `documents` is how many
     the plan expects in it, `seen` how many its task has handled, `batch` how many its task takes at
     a time (`source.size`), `paced` how many where a limit of documents a second asks for less,
-    `rate` the documents a second that its task was asked to keep to (None: no limit).
+    `rate` the documents a second that its task was asked to keep to (None: no limit). `attempt`
+    grows with every task, `failures` only where one was lost or failed by itself.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -37,6 +38,7 @@ class Window(BaseModel):
     rate: float | None = None
     state: WindowState = WindowState.PLANNED
     attempt: int = 1
+    failures: int = 0
     task_id: str | None = None
     seen: int = 0
     started_at: datetime | None = None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from app.domain.disk import Capacity, Disk, Watermark
+from app.domain.errors import ClusterRefused
 from app.domain.names import IndexName
 from app.elastic.answers import IndexSize, whole
 from app.elastic.connection import Connection
@@ -27,13 +29,20 @@ class CapacityView:
     async def sizes(self, names: Sequence[IndexName]) -> dict[str, IndexSize]:
         """Those of `names` that have a size now: closed ones of 7.17 do not tell.
 
-        One metadata block among them refuses the whole question. Raises `ClusterRefused`.
+        One metadata block among few of them refuses the whole question. Raises `ClusterRefused`.
         """
-        parts = chunks(names)
-        paths = [in_path(*part) for part in parts] if len(parts) <= MOST_PARTS else ["_all"]
+        parts = [in_path(*part) for part in chunks(names)]
         found: dict[str, IndexSize] = {}
-        for path in paths:
-            found |= await self._sizes(path)
+        if len(parts) <= MOST_PARTS:
+            for part in parts:
+                found |= await self._sizes(part)
+        else:
+            try:
+                found = await self._sizes("_all")
+            except ClusterRefused:  # one index anywhere may have the block
+                for part in parts:
+                    with contextlib.suppress(ClusterRefused):
+                        found |= await self._sizes(part)
         wanted = frozenset(names)
         return {name: size for name, size in found.items() if name in wanted}
 

@@ -57,6 +57,9 @@ _PASSING = frozenset(
 MOST_OF_A_TYPE, MOST_OF_A_REASON, MOST_OF_A_FAULT = 100, 1_500, 500
 """Characters of Elasticsearch's error type and reason, and of what a broken connection says."""
 
+OF_SHARDS = "search_phase_execution_exception"
+"""What a search is told that failed on its shards, whatever they met."""
+
 _SHARD_LIMIT = re.compile(r"this action would add \[\d+\]")
 _CLUSTER_BLOCK = re.compile(r"\[\w+/\d+/cluster ")
 
@@ -75,6 +78,20 @@ def _lifted_by_an_operator(kind: str | None, reason: str) -> bool:
 def passes_by_itself(kind: str) -> bool:
     """True for an error type that waiting mends."""
     return kind in _PASSING
+
+
+def error_types(error: Any, depth: int = 4) -> list[str]:
+    """The types of an Elasticsearch error, its own first. What a search met on its shards is inside
+    of the `search_phase_execution_exception` that is told (7.17, 8.19, 9.4)."""
+    if isinstance(error, list):
+        found = [kind for one in cast(list[Any], error)[:10] for kind in error_types(one, depth)]
+        return list(dict.fromkeys(found))
+    if not isinstance(error, Mapping) or depth == 0:
+        return []
+    parts = cast(Mapping[str, Any], error)
+    own = [capped(kind, MOST_OF_A_TYPE)] if isinstance(kind := parts.get("type"), str) else []
+    inside = [parts.get(key) for key in ("root_cause", "caused_by", "failed_shards", "reason")]
+    return list(dict.fromkeys([*own, *(k for one in inside for k in error_types(one, depth - 1))]))
 
 
 @contextmanager
@@ -139,7 +156,8 @@ def _of_answer(error: ApiError) -> ReindexQueueError:
             "Elasticsearch refused this service's credentials (401). Check ELASTICSEARCH_USERNAME "
             "and ELASTICSEARCH_PASSWORD, or ELASTICSEARCH_APIKEY."
         )
-    passing = kind in _PASSING or status in (429, 503)
+    kinds = error_types(error.body.get("error")) if kind == OF_SHARDS else [kind]
+    passing = not _PASSING.isdisjoint(kinds) or status in (429, 503)
     if passing or _lifted_by_an_operator(kind, reason):
         return ClusterBusy(
             f"Elasticsearch cannot do it now ({status} {kind or 'no type'}): {reason}"

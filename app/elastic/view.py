@@ -59,6 +59,18 @@ class ClusterView(VitalsView, CapacityView, ReferringView):
             int(number.split(".")[0])
             return Version(number)
 
+    async def cluster_uuid(self) -> str:
+        """What the cluster called itself when it was formed; it stays over upgrades.
+
+        Raises `ClusterBusy` where it has not formed yet (`_na_`, 7.17 to 9.4).
+        """
+        answer = await self._connection.read("/")
+        with understanding("its UUID"):
+            found = str(answer["cluster_uuid"])
+        if found == "_na_":
+            raise ClusterBusy("The cluster has no master that its nodes agree on yet.")
+        return found
+
     async def node_versions(self, remembered: float = 0.0) -> list[Version]:
         """The versions of all nodes, oldest first; at most `remembered` seconds old."""
         return await self._connection.memory.recall("versions", remembered, self._ask_versions)

@@ -21,7 +21,7 @@ _FIELDS = (
     "os.cpu.percent",
     "jvm.mem.heap_max_in_bytes",
     "jvm.mem.pools.old",
-    "breakers.parent.tripped",
+    "breakers.*.tripped",
     "indexing_pressure.memory",
     "thread_pool.write.rejected",
     "thread_pool.search.rejected",
@@ -79,7 +79,7 @@ def _node(node: Mapping[str, Any]) -> NodeVitals:
         name=str(node.get("name", "a node")),
         cpu=None if cpu is None or cpu < 0 else cpu / 100,
         heap=_share(node, "jvm.mem.pools.old.used_in_bytes", "jvm.mem.heap_max_in_bytes"),
-        breaker_trips=_count(node, "breakers.parent.tripped"),
+        breaker_trips=_trips(node),
         pressure=_share(node, f"{pressure}.current.all_in_bytes", f"{pressure}.limit_in_bytes"),
         pressure_rejections=_sum(
             node,
@@ -91,6 +91,13 @@ def _node(node: Mapping[str, Any]) -> NodeVitals:
         search_rejections=_count(node, "thread_pool.search.rejected"),
         searches_waiting=_count(node, "thread_pool.search.queue"),
     )
+
+
+def _trips(node: Mapping[str, Any]) -> int | None:
+    """Of all its breakers; None where it tells of none."""
+    breakers = cast(Mapping[str, Any], node.get("breakers") or {})
+    trips = [_count(breaker, "tripped") for breaker in breakers.values()]
+    return sum(trip or 0 for trip in trips) if trips else None
 
 
 def _number(found: Any, path: str) -> float | None:

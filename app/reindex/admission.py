@@ -12,6 +12,7 @@ from app.domain.request import Defaults, ReindexRequest
 from app.elastic.answers import Looked
 from app.elastic.view import ClusterView
 from app.reindex.classifier import Facts, faults
+from app.reindex.home import Home
 from app.reindex.privileges import Need
 from app.reindex.surroundings import Surroundings
 from app.store.enqueueing import Wanted
@@ -59,6 +60,7 @@ class Admission:
         store: Store,
         cluster: ClusterView,
         surroundings: Surroundings,
+        home: Home,
         major: int | None,
         defaults: Defaults,
     ) -> None:
@@ -66,6 +68,7 @@ class Admission:
         self._kept_copies = store.kept_copies
         self._cluster = cluster
         self._surroundings = surroundings
+        self._home = home
         self._major = major
         self._defaults = defaults
 
@@ -83,6 +86,7 @@ class Admission:
 
         Raises `MixedVersions`, `ClusterTrouble`, `StoreTrouble`.
         """
+        await self._home.check()
         study = await self.study(requests)
         refused = [
             RefusedName(one.wanted.index_name, one.faults[0])

@@ -10,6 +10,7 @@ from app.domain.errors import KeyReused, UnknownBatch
 from app.domain.pace import NO_LIMIT, Pace
 from app.domain.request import ReindexRequest
 from app.domain.state import State
+from app.reindex.pacing.pacing import Pacing
 from app.reindex.queue import Queue
 from app.store.batches import BatchRecord
 from app.store.enqueueing import BatchKey, refusal_entry
@@ -28,7 +29,8 @@ class PostedBatch:
 
 
 class BatchDesk:
-    def __init__(self, store: Store, queue: Queue) -> None:
+    def __init__(self, store: Store, queue: Queue, pacing: Pacing) -> None:
+        self._pacing = pacing
         self._store = store
         self._queue = queue
 
@@ -43,7 +45,7 @@ class BatchDesk:
 
         Raises `InvalidPace`, `KeyReused`, and what `Queue.enqueue_batch` raises.
         """
-        pace.checked()
+        await self._pacing.check_batch(pace)
         if key and (known := await self._store.batches.posted_with(key.key)):
             return await self._known(known, key, requests)
         batch = await self._queue.enqueue_batch(requests, caller, key, pace)

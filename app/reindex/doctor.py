@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
 from app.domain.brief import Brief
 from app.domain.durations import spoken
-from app.domain.errors import ReindexQueueError, StoreTrouble
+from app.domain.errors import OtherCluster, ReindexQueueError, StoreTrouble
 from app.domain.names import IndexName
 from app.domain.state import LIVE
 from app.elastic.answers import Version
 from app.elastic.view import ClusterView
 from app.reindex.checkup import IN_HAND, Checkup
+from app.reindex.home import Home
+from app.reindex.leftovers import Leftovers, leftovers
 from app.reindex.pacing.pacing import Pacing
 from app.reindex.privileges import Need, missing
 from app.reindex.worker import Worker
@@ -59,7 +62,9 @@ class Doctor:
         checkup: Checkup,
         worker: Worker,
         pacing: Pacing,
+        home: Home,
     ) -> None:
+        self._home = home
         self._store = store
         self._cluster = cluster
         self._checkup = checkup
@@ -83,15 +88,34 @@ class Doctor:
 
     async def _elasticsearch(self, *, stored: bool) -> list[Check]:
         report = await self._checkup.cluster()
-        names = ("versions", "privileges")
+        names = ("cluster", "versions", "privileges", "leftovers")
         if report.error:
             remedy = "Queued operations wait for it and go on by themselves."
             away = Check("elasticsearch", Verdict.WRONG, report.error, remedy)
             return [away, *(_unknown(name, "Elasticsearch") for name in names)]
         shown = ", ".join(version.number for version in report.versions)
         reached = Check("elasticsearch", Verdict.OK, f"answers, version {shown}")
+        home = await self._cluster_itself() if stored else _unknown("cluster", "the database")
         rights = await self._privileges() if stored else _unknown("privileges", "the database")
-        return [reached, of_versions(report.versions), rights]
+        left = await self._leftovers() if stored else _unknown("leftovers", "the database")
+        return [reached, home, of_versions(report.versions), rights, left]
+
+    async def _cluster_itself(self) -> Check:
+        self._home.doubt()
+        try:
+            await self._home.check()
+        except OtherCluster as error:
+            return Check("cluster", Verdict.WRONG, error.finding, error.remedy)
+        except ReindexQueueError as error:
+            return Check("cluster", Verdict.UNKNOWN, error.message)
+        return Check("cluster", Verdict.OK, "the one that the database is about")
+
+    async def _leftovers(self) -> Check:
+        try:
+            left = await leftovers(self._store, self._cluster)
+        except ReindexQueueError as error:
+            return Check("leftovers", Verdict.UNKNOWN, error.message)
+        return of_leftovers(left)
 
     async def _privileges(self) -> Check:
         try:
@@ -174,6 +198,27 @@ def of_versions(versions: list[Version]) -> Check:
         remedy = "Use a newer release of Reindex Queue."
         return Check("versions", Verdict.WARNING, f"{shown} is newer than this release", remedy)
     return Check("versions", Verdict.OK, "one major, and a supported one")
+
+
+def of_leftovers(left: Leftovers) -> Check:
+    """What is there, by name, and how to take it away."""
+    findings: list[str] = []
+    remedies: list[str] = []
+    if left.indices:
+        findings.append(f"made by operations that have ended: {_some(left.indices)}")
+        remedies.append("See whether anybody needs these indices; delete by hand what nobody does.")
+    if left.markers:
+        findings.append(f"with a marker alias: {_some([name for name, _ in left.markers])}")
+        name, marker = left.markers[0]
+        remedies.append(f"To take a marker off: DELETE /{name}/_alias/{marker}")
+    if not findings:
+        return Check("leftovers", Verdict.OK, "nothing is left of operations that have ended")
+    return Check("leftovers", Verdict.WARNING, "; ".join(findings), " ".join(remedies))
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return f"{', '.join(names[:5])}{more}"
 
 
 def _of_hold(brief: Brief) -> Check:

@@ -44,6 +44,7 @@ from app.reindex.goals import (
     granted,
     same_hold,
 )
+from app.reindex.home import Home
 from app.reindex.outcomes import age, backoff, crashed, ended, failed, held, hold_notes, turn_back
 from app.reindex.pacing.governor import Governor
 from app.reindex.ways import JOINED, StepFunction, entry
@@ -83,6 +84,7 @@ class Machine:
         bell: Bell,
         limits: Limits,
         governor: Governor,
+        home: Home,
         who: str,
         park_after: float | None = None,
     ) -> None:
@@ -91,6 +93,7 @@ class Machine:
         self._bell = bell
         self._limits = limits
         self._governor = governor
+        self._home = home
         self._who = who
         self._park_after = park_after
 
@@ -152,7 +155,7 @@ class Machine:
             outcome = await self._call(instead, work, turn.cluster)
         if isinstance(outcome, Done) and outcome.changes.get("last_completed_step") in JOINED:
             outcome = await self._join(work, outcome, turn.cluster)
-        turn.doubt = isinstance(outcome, Hold)
+        turn.doubt = isinstance(outcome, Hold) or (isinstance(outcome, Again) and outcome.doubt)
         return outcome
 
     async def _join(self, work: Work, done: Done, cluster: Cluster) -> Outcome:
@@ -174,8 +177,10 @@ class Machine:
     async def _call(self, entry: StepFunction, work: Work, cluster: Cluster) -> Outcome:
         operation = work.operation
         try:
+            await self._home.check()
             outcome = await entry(work, cluster)
         except ClusterTrouble as error:
+            self._home.doubt()
             return Hold(error.message, backoff(operation.attempts))
         except TaskCancelled as error:
             return turn_back(operation, error, Goal.CANCEL)

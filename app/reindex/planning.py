@@ -156,7 +156,7 @@ class Planner:
     async def with_trials(self, plan: Plan, caller: str) -> Plan:
         """The same, with the new indices made, looked at and removed, as many as there is time."""
         trials: dict[str, Trial] = {}
-        until = time.monotonic() + TRIALS_SECONDS
+        until, others = time.monotonic() + TRIALS_SECONDS, NO_TIME
         for one in plan.ready:
             assert one.wanted is not None
             if time.monotonic() > until:
@@ -164,10 +164,10 @@ class Planner:
             try:
                 trials[one.name] = await self._try_out(one.wanted, caller)
             except ClusterBusy as error:  # nobody works, or not now: the others would wait as long
-                trials[one.name] = Trial(outcome=Outcome.NOT_TRIED, text=error.message)
+                others = Trial(outcome=Outcome.NOT_TRIED, text=error.message)
                 break
         tried = [
-            one if one.blockers else replace(one, trial=trials.get(one.name, NO_TIME))
+            one if one.blockers else replace(one, trial=trials.get(one.name, others))
             for one in plan.indices
         ]
         return replace(plan, indices=tried)

@@ -23,6 +23,7 @@ from app.elastic.cluster import Cluster
 from app.reindex.announcements import Bell, Ear
 from app.reindex.errands import is_to_be_repeated, perform
 from app.reindex.expiry import expire
+from app.reindex.home import Home
 from app.reindex.machine import Machine
 from app.reindex.outcomes import backoff
 from app.reindex.pacing.governor import Governor
@@ -78,6 +79,7 @@ class Worker:
         machine: Machine,
         bell: Bell,
         governor: Governor,
+        home: Home,
         who: str,
         most_singles: int,
     ) -> None:
@@ -89,6 +91,7 @@ class Worker:
         self._machine = machine
         self._bell = bell
         self._governor = governor
+        self._home = home
         self._who = who
         self._lease: Lease | None = None
         self._stop = asyncio.Event()
@@ -253,6 +256,7 @@ class Worker:
             return
         cluster = self._machine.new_cluster(self._held)
         try:
+            await self._home.check()
             changes, notes = await expire(operation, cluster)
         except ClusterTrouble as error:
             log.warning("expiry_waits", operation=operation.id, reason=error.message)

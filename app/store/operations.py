@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, TypeVar
 
@@ -33,6 +33,7 @@ from app.store.rows import operation_of, read_rows, read_tuples
 from app.store.tables import (
     ENDED_ROWS,
     IN_HAND_ROWS,
+    KEPT_ROWS,
     LIVE_ROWS,
     WAITING_ROWS,
     OperationRow,
@@ -123,6 +124,16 @@ class Operations:
             .limit(1)
         )
         return found[0] if found else None
+
+    async def in_use(self) -> set[str]:
+        """The operations that may have something in the cluster: live ones, those with a kept copy,
+        and those that were changed in the last minute."""
+        since = datetime.now(UTC) - timedelta(minutes=1)
+        query = select(OperationRow.id).where(
+            col(OperationRow.cluster_id) == self._cluster_id,
+            or_(LIVE_ROWS, KEPT_ROWS, col(OperationRow.updated_at) > since),
+        )
+        return set(await self._column(query))
 
     async def live_names(self) -> set[str]:
         """The indices that have an operation in progress or paused."""

@@ -14,6 +14,7 @@ from app.store.batches import Batches
 from app.store.engine import open_engines, parse_url, sqlite_path
 from app.store.errands import Errands
 from app.store.events import Events
+from app.store.home import Homes
 from app.store.kept_copies import KeptCopies
 from app.store.listing import Listing
 from app.store.operations import Operations
@@ -39,6 +40,7 @@ class Store:
         self.events = Events(reader, cluster_id)
         self.listing = Listing(reader, cluster_id)
         self.paces = Paces(self._transactions, reader, cluster_id)
+        self.homes = Homes(self._transactions, cluster_id)
         self.role = role
 
     @classmethod

@@ -55,6 +55,7 @@ class ClusterStateRow(Table, table=True):
     stop: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
     pace: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
     health: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
+    cluster_uuid: str | None = Field(default=None, max_length=64)
 
 
 class BatchRow(Table, table=True):
@@ -217,6 +218,7 @@ class WindowRow(Table, table=True):
     rate: float | None = None
     state: str = Field(max_length=16)
     attempt: int = 1
+    failures: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     task_id: str | None = Field(default=None, max_length=255)
     seen: int = Field(default=0, sa_type=BigInteger)
     started_at: datetime | None = None

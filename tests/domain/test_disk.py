@@ -104,10 +104,12 @@ def test_sizes_are_written_and_read_as_elasticsearch_does() -> None:
         "-1.5kb",
     ]
     assert spoken(1024**2 - 1) == "1mb"
-    assert [parsed(t) for t in ("0", "7b", "1kb", "1.5mb", "2TB")] == [
+    assert [parsed(t) for t in ("0", "7b", "1kb", "1.5mb", "2TB", "3g", "1.5M")] == [
         0,
         7,
         1024,
         3 * 512 * 1024,
         2 * 1024**4,
+        3 * GB,
+        3 * 512 * 1024,
     ]

@@ -72,8 +72,10 @@ def test_the_rate_of_the_service_is_shared_by_its_copies_and_by_windows() -> Non
     assert found.requests_per_second == 300
     assert "shared by 2 copies" in found.reason
     assert found.share(3) == 100
+    assert found.rate_together == 600
     own = Pace(requests_per_second=200)
-    assert limit(service=service, operation=own, copying=2).share(1) == 200
+    own_limit = limit(service=service, operation=own, copying=2)
+    assert own_limit.share(1) == own_limit.rate_together == 200
 
 
 @pytest.mark.parametrize(("rate", "windows"), [(0.1, 1), (9, 1), (25, 2), (1000, 3)])

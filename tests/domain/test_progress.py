@@ -60,6 +60,12 @@ def test_a_copy_that_has_just_begun_is_measured_since_its_start() -> None:
     assert at(0, figures(recent=[Stretch(0, START, None)])).speed is None
 
 
+def test_nested_documents_are_copied_with_their_roots() -> None:
+    """The plan counts them, tasks do not: 200 roots with 10 children each, half of them copied."""
+    nested = figures(documents=2_200, done=1_100, seen=100)
+    assert at(10, nested).remaining_seconds == pytest.approx(10)
+
+
 def test_without_a_speed_of_now_the_whole_copy_counts() -> None:
     idle = at(20, figures(recent=[]))
     assert (idle.speed, idle.overall_speed) == (None, 100)

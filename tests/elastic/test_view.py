@@ -68,6 +68,16 @@ async def test_ten_thousand_names_are_asked_for_in_urls_that_the_server_takes(
     assert max(len(request.path) for request in relay.seen) < 4_000
 
 
+async def test_a_metadata_block_somewhere_hides_the_sizes_of_few(
+    cluster: Cluster, es: Elastic
+) -> None:
+    es.put("/open")
+    es.put("/elsewhere", {"settings": {"index.blocks.metadata": True}})
+    many = [IndexName(f"unknown-{'日' * 20}-{n}") for n in range(200)]
+    sizes = await cluster.sizes([*many, IndexName("open")])
+    assert sizes.keys() == {"open"}
+
+
 async def test_the_longest_names_are_found(cluster: Cluster, es: Elastic) -> None:
     longest = [IndexName(letter * 85) for letter in "日月火水"]
     for name in longest:

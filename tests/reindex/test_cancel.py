@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from aiohttp import web
 
-from testbed.relay import Relay
+from testbed.relay import Relay, Seen
 from tests.conditions import eventually
 from tests.elasticsearch import Elastic
 from tests.reindex.midway import (
@@ -55,6 +56,27 @@ async def test_cancelled_at_a_step_the_source_is_as_it_was_found(
         es.post("/plain/_open?wait_for_active_shards=1")
     assert contents(es, "plain") == documents
     assert es.aliases("plain") == {"also": {"filter": {"term": {"n": 1}}}}
+
+
+@pytest.mark.parametrize("cancelled", [True, False])
+async def test_a_block_that_somebody_sets_while_it_holds_before_its_own_stays(
+    relayed: Service, relay: Relay, es: Elastic, cancelled: bool
+) -> None:
+    filled(es, "plain")
+    relay.answer("POST", "^/_create_from", 503, {"error": {"type": "busy"}}, times=None)
+    await relayed.post_batch("plain")
+    await relayed.holds("plain", "busy")
+    es.put("/plain/_settings", {"index.blocks.write": True, "index.blocks.read_only": True})
+    before = as_found(es, "plain")
+    if cancelled:
+        assert await relayed.cancel("plain") == 200
+        assert (await relayed.ended("plain"))["status"] == 4
+        assert as_found(es, "plain") == before
+    else:
+        relay.clear()
+        await relayed.completed("plain")
+        assert es.blocks("reindexed-v8-plain") == es.blocks("plain")
+        assert es.blocks("plain").keys() == {"index.blocks.write", "index.blocks.read_only"}
 
 
 async def test_the_copy_of_a_source_that_is_not_whole_stays_until_it_is(
@@ -143,6 +165,33 @@ async def test_cancelled_while_the_swap_is_on_its_way_it_completes(
     removal.released.set()
     await relayed.completed("plain")
     assert es.indices() == {"reindexed-v8-plain"}
+    assert len(contents(es, "plain")) == 20
+
+
+async def test_a_swap_that_is_done_while_its_operation_is_taken_back_completes(
+    relayed: Service, relay: Relay, es: Elastic
+) -> None:
+    """Its answer was lost, and it was not done yet when the cancelled operation looked."""
+    filled(es, "plain")
+    swaps: list[Seen] = []
+
+    async def late(request: Seen) -> web.Response | None:
+        if b"remove_index" in request.body:
+            swaps.append(request)
+            return None
+        if swaps:
+            assert (await relay.forward(swaps.pop())).status == 200
+        return await relay.forward(request)
+
+    relay.when("POST", "^/_aliases", late, None)
+    await relayed.post_batch("plain")
+    await relay.wait_for("POST", "^/_aliases", 2)  # the marker of the swap, and the swap
+    assert await relayed.cancel("plain") == 200
+    await relayed.completed("plain")
+    whats = [event.what for event in await relayed.events("plain")]
+    assert whats.index("cancelling") < whats.index("swap found done")
+    assert es.indices() == {"reindexed-v8-plain"}
+    assert es.aliases("reindexed-v8-plain").keys() == {"plain"}
     assert len(contents(es, "plain")) == 20
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from aiohttp import web
 
-from testbed.relay import Relay
+from testbed.relay import Relay, Seen
 from tests.elasticsearch import Elastic
 from tests.reindex.midway import POLL, Removal, all_copied, filled, held_at
 from tests.reindex.portrait import as_found, contents
@@ -150,6 +151,26 @@ async def test_the_source_stays_if_the_target_is_replaced_in_the_last_moment(
     assert contents(es, "plain") == documents
     assert es.aliases("reindexed-v8-plain") == {}
     assert len(contents(es, "reindexed-v8-plain")) == 1
+
+
+async def test_a_name_that_is_shared_as_soon_as_it_is_an_alias_was_swapped_all_the_same(
+    relayed: Service, relay: Relay, es: Elastic
+) -> None:
+    filled(es, "plain")
+    filled(es, "more", 3)
+
+    async def swap_and_share(request: Seen) -> web.Response | None:
+        answer = await relay.forward(request)
+        if b"remove_index" in request.body:
+            es.put("/more/_alias/plain")
+            return None
+        return answer
+
+    relay.when("POST", "^/_aliases", swap_and_share, None)
+    await relayed.post_batch("plain")
+    await relayed.completed("plain")
+    assert es.indices() == {"more", "reindexed-v8-plain"}
+    assert es.aliases("reindexed-v8-plain").keys() == {"plain"}
 
 
 @pytest.mark.parametrize("again", [True, False], ids=["made again", "gone"])

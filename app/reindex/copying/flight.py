@@ -7,12 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from app.domain.errors import ClusterTrouble, Failure
+from app.domain.errors import ClusterRefused, ClusterTrouble, Failure
 from app.domain.operation import Note, Operation, Work
 from app.domain.pace import Limit
 from app.domain.windows import Window, WindowState, in_turn, opaque_id, opaque_prefix
-from app.elastic.answers import TaskState
+from app.elastic.answers import RunningTask, TaskState
 from app.elastic.cluster import Cluster
+from app.elastic.translation import OF_SHARDS
 from app.reindex.copying.request import body
 from app.reindex.copying.result import Rerun, judge
 from app.reindex.copying.throttling import (
@@ -33,7 +34,8 @@ LONGEST_PAUSE = 30.0
 class Flight:
     """The windows of an operation during one turn: `changed` and `notes` are to be saved.
 
-    `trouble` is why a window could not be started or has to run again after a pause.
+    `trouble` is why a window could not be started or has to run again after a pause; `unsure`: a
+    task may have been started, or not be ended, of which no window knows.
     """
 
     operation: Operation
@@ -41,6 +43,7 @@ class Flight:
     changed: dict[int, Window] = field(default_factory=dict[int, Window])
     notes: list[Note] = field(default_factory=list[Note])
     trouble: str | None = None
+    unsure: bool = False
 
     @classmethod
     def of(cls, work: Work) -> Flight:
@@ -66,9 +69,16 @@ class Flight:
     def next_ones(self, limit: Limit) -> list[Window]:
         """Those for which there is room in flight now."""
         assert self.operation.source is not None
-        scrolls = max(1, MOST_SCROLLS // self.operation.source.shards)
+        scrolls = max(1, MOST_SCROLLS // limit.copying // self.operation.source.shards)
         room = min(limit.windows_in_flight, scrolls) - len(self.running)
         return self.waiting[: max(0, room)]
+
+    @property
+    def rested(self) -> float:
+        """Seconds until the first of those that have to run again may."""
+        planned = [w for w in self.windows.values() if w.state is WindowState.PLANNED]
+        first = min(map(_rests_until, planned), default=datetime.min.replace(tzinfo=UTC))
+        return max(0.0, (first - datetime.now(UTC)).total_seconds())
 
     @property
     def landed(self) -> bool:
@@ -76,17 +86,25 @@ class Flight:
 
 
 def _rests_until(window: Window) -> datetime:
-    """A window that has to run again rests 1, 2, 4 … seconds after its last attempt."""
-    if window.ended_at is None or window.attempt == 1:
+    """A window that has failed rests 1, 2, 4 … seconds before it runs again."""
+    if window.ended_at is None or not window.failures:
         return datetime.min.replace(tzinfo=UTC)
-    seconds = min(LONGEST_PAUSE, 2.0 ** min(window.attempt - 2, 5))
+    seconds = min(LONGEST_PAUSE, 2.0 ** min(window.failures - 1, 5))
     return window.ended_at + timedelta(seconds=seconds)
 
 
-async def adopt(flight: Flight, windows: Iterable[Window], cluster: Cluster) -> None:
-    """Gives each of `windows` the task that is running for it already, if there is one."""
+async def take_up(flight: Flight, cluster: Cluster) -> None:
+    """After an answer may have been lost: a task that is running already is its window's, and one
+    that no window knows is ended."""
+    found = await cluster.copies_running(opaque_prefix(flight.operation.id))
+    planned = [w for w in flight.windows.values() if w.state is WindowState.PLANNED]
+    _adopt(flight, planned, found)
+    await _end_strays(flight, found, cluster)
+
+
+def _adopt(flight: Flight, windows: Iterable[Window], found: Iterable[RunningTask]) -> None:
     wanted = {opaque_id(flight.operation.id, window): window for window in windows}
-    for task in await cluster.copies_running(opaque_prefix(flight.operation.id)):
+    for task in found:
         if window := wanted.get(task.opaque_id):
             flight.put(_running(window, task.id))
 
@@ -130,10 +148,10 @@ async def start(flight: Flight, work: Work, cluster: Cluster) -> None:
                 scroll_for(share),
             )
         except ClusterTrouble as error:
-            flight.trouble = error.message
+            flight.trouble, flight.unsure = error.message, True
             return
         if limit.requests_per_second:
-            work.allowance.take(min(sent.size, sent.documents), limit.requests_per_second)
+            work.allowance.take(min(sent.size, sent.documents), limit.rate_together)
         flight.put(_running(sent, task_id))
 
 
@@ -165,9 +183,12 @@ async def end_strays(flight: Flight, cluster: Cluster) -> bool:
 
     False where there was none.
     """
-    operation = flight.operation
-    known = {opaque_id(operation.id, window) for window in flight.windows.values()}
-    found = await cluster.copies_running(opaque_prefix(operation.id))
+    found = await cluster.copies_running(opaque_prefix(flight.operation.id))
+    return await _end_strays(flight, found, cluster)
+
+
+async def _end_strays(flight: Flight, found: Iterable[RunningTask], cluster: Cluster) -> bool:
+    known = {opaque_id(flight.operation.id, window) for window in flight.windows.values()}
     strays = [task for task in found if task.opaque_id not in known]
     for task in strays:
         await cluster.cancel_task(task.id)
@@ -183,11 +204,17 @@ async def copy_at_once(
     """
     operation, rate = flight.operation, work.limit.requests_per_second
     if rate:
-        work.allowance.take(sum(window.documents for window in windows), rate)
+        work.allowance.take(sum(window.documents for window in windows), work.limit.rate_together)
 
     async def one(window: Window) -> TaskState:
         started = datetime.now(UTC)
-        task = await cluster.copy_now(body(operation, window), opaque_id(operation.id, window))
+        try:
+            task = await cluster.copy_now(body(operation, window), opaque_id(operation.id, window))
+        except ClusterRefused as error:
+            if error.kind != OF_SHARDS:
+                raise
+            told = {"type": error.kind, "reason": error.reason}
+            task = TaskState(completed=True, status={}, response={}, error=told)
         flight.windows[window.number] = window.model_copy(update={"started_at": started})
         return task
 
@@ -213,11 +240,12 @@ async def _vanished(flight: Flight, window: Window, cluster: Cluster) -> None:
     Where that is not the first time, `.tasks` may not take results (it is blocked, or cannot be
     made): then the window rests before each try.
     """
-    await adopt(flight, [window], cluster)
+    found = await cluster.copies_running(opaque_prefix(flight.operation.id))
+    _adopt(flight, [window], found)
     if window.number in flight.changed:
         return
     lost = Rerun(f"its task {window.task_id} is gone", hold=False)
-    if window.attempt > 1:
+    if window.failures:
         lost = Rerun("its task left no result in the index .tasks; can that be written to?")
     _run_again(flight, window, lost)
 
@@ -232,11 +260,14 @@ def _ended(flight: Flight, window: Window, task: TaskState) -> None:
 
 
 def _run_again(flight: Flight, window: Window, verdict: Rerun) -> None:
-    if verdict.most_attempts and window.attempt >= verdict.most_attempts:
+    failures, least = window.failures + 1, verdict.least
+    if verdict.most_attempts and failures >= verdict.most_attempts:
         raise Failure("copy_failed", f"Reindexing failed: {verdict.reason}")
+    batch = window.batch
     again = window.to_run_again().model_copy(
         update={
-            "batch": max(1, window.batch // 2) if verdict.too_much else window.batch,
+            "failures": failures,
+            "batch": batch if least is None else max(min(batch, least), batch // 2),
             "ended_at": datetime.now(UTC) if verdict.hold else None,
         }
     )

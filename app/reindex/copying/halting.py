@@ -58,7 +58,7 @@ async def halt(flight: Flight, limit: Limit, cluster: Cluster) -> Outcome:
 
 def _hold(operation: Operation, limit: Limit) -> Hold:
     """Nobody else could go on where everything is stopped, and what is copied would be lost."""
-    begun = operation.source is not None
+    begun = operation.source is not None and not operation.unblocked
     blocked = f"; writes to {operation.source_name} stay blocked" if begun else ""
     wait = LONGEST_HOLD
     if limit.until is not None:

@@ -9,6 +9,8 @@ from app.domain.windows import Window, batch_for, cut, cuts_needed, window_for
 from app.elastic.answers import ShardStats
 from app.elastic.cluster import Cluster
 
+MOST_WINDOWS = 2_000
+"""Of an operation, about, for the sake of a low limit: each costs a row and a task."""
 LEAST_DOCUMENTS = 2_000
 """Below which a window is not made smaller for the sake of a low limit."""
 
@@ -38,12 +40,13 @@ def _result_window(operation: Operation) -> int:
     return operation.source.result_window
 
 
-def _documents(most: int, work: Work) -> int:
+def _documents(most: int, there: int, work: Work) -> int:
     """Of a window. A limited one is as long as others: what is stopped then loses little."""
     share = work.limit.share(work.limit.windows_planned)
     if share is None:
         return most
-    return min(most, max(LEAST_DOCUMENTS, int(share * work.limits.window_seconds)))
+    least = max(LEAST_DOCUMENTS, there // MOST_WINDOWS)
+    return min(most, max(least, int(share * work.limits.window_seconds)))
 
 
 async def _boundaries(work: Work, shard: int, stats: ShardStats, cluster: Cluster) -> list[int]:
@@ -52,7 +55,8 @@ async def _boundaries(work: Work, shard: int, stats: ShardStats, cluster: Cluste
     assert source is not None
     least = -(-work.limit.windows_planned // source.shards)
     most = window_for(stats.documents, stats.size, limits.window_documents)
-    cuts = cuts_needed(stats.documents, _documents(most, work), least)
+    there = stats.documents * source.shards
+    cuts = cuts_needed(stats.documents, _documents(most, there, work), least)
     if not cuts or not source.searchable_seq_nos:
         return []
     percents = [100 * (n + 1) / (cuts + 1) for n in range(cuts)]

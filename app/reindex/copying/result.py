@@ -10,15 +10,19 @@ from app.domain.errors import DocumentsRefused, TaskCancelled
 from app.domain.failure import MOST_DOCUMENTS, FailedDocument, counted
 from app.domain.texts import capped
 from app.elastic.answers import TaskState
-from app.elastic.translation import passes_by_itself, understanding
+from app.elastic.translation import error_types, passes_by_itself, understanding
 
 BY_A_PERSON = "by user request"
 """How a task says that it was cancelled through the task API; other reasons are Elasticsearch's."""
 
 MOST_OF_A_REASON = 500
 
-_TOO_MUCH = {"circuit_breaking_exception", "es_rejected_execution_exception"}
-"""What a node says that has no room for a batch of this size now, or ever."""
+MOST_ATTEMPTS, MOST_SEARCHES = 3, 10
+"""How often a window may fail by an error that may not pass, and by a search that did: a shard of
+a scroll is lost with its node, and what it is told as tells nothing (8.19)."""
+
+FEW_DOCUMENTS = 100
+"""Smaller batches do not help a node whose queues are full."""
 
 _PARTS = ("created", "updated", "deleted", "noops", "version_conflicts")
 
@@ -27,13 +31,14 @@ _PARTS = ("created", "updated", "deleted", "noops", "version_conflicts")
 class Rerun:
     """The window has to run again.
 
-    `hold`: after a pause; at most so many attempts, 0: no limit; `too_much`: with smaller batches.
+    `hold`: after a pause; `most_attempts`: after so many failures it is over, 0: no limit; `least`:
+    with half as large batches, down to so many documents.
     """
 
     reason: str
     hold: bool = True
     most_attempts: int = 0
-    too_much: bool = False
+    least: int | None = None
 
 
 def judge(task: TaskState) -> int | Rerun:
@@ -51,10 +56,7 @@ def judge(task: TaskState) -> int | Rerun:
 def _judged(task: TaskState) -> int | Rerun:
     response = task.response
     if task.error is not None:
-        kind = capped(str(task.error.get("type")), 100)
-        limit = 0 if passes_by_itself(kind) else 3
-        reason = f"{kind}: {capped(str(task.error.get('reason')), MOST_OF_A_REASON)}"
-        return Rerun(reason, most_attempts=limit, too_much=kind in _TOO_MUCH)
+        return _of_error(task.error)
     if response.get("canceled") == BY_A_PERSON:
         raise TaskCancelled
     if response.get("canceled"):
@@ -64,25 +66,52 @@ def _judged(task: TaskState) -> int | Rerun:
     if failures:
         return _of_failures(failures)
     if response.get("timed_out") is not False:
-        return Rerun("its task timed out or left no result", most_attempts=3)
+        return Rerun("its task timed out or left no result", most_attempts=MOST_ATTEMPTS)
     total = int(response.get("total", -1))
     if total != sum(int(response.get(part) or 0) for part in _PARTS):
-        return Rerun("its counts do not add up", most_attempts=3)
+        return Rerun("its counts do not add up", most_attempts=MOST_ATTEMPTS)
     return total
+
+
+def _of_error(error: Mapping[str, Any]) -> Rerun:
+    """Its own type may say no more than that a search has failed."""
+    kinds = error_types(error) or ["None"]
+    shown = f"{kinds[0]} ({kinds[-1]})" if len(kinds) > 1 else kinds[0]
+    return Rerun(
+        f"{shown}: {capped(str(error.get('reason')), MOST_OF_A_REASON)}",
+        most_attempts=0 if any(map(passes_by_itself, kinds)) else MOST_ATTEMPTS,
+        least=_least(kinds),
+    )
 
 
 def _of_failures(failures: Sequence[Mapping[str, Any]]) -> Rerun:
     kinds = [_kind(failure) for failure in failures]
-    lasting = [failure for failure in failures if not _passes(failure)]
-    first = _refused((lasting or failures)[0])
-    if not lasting:
-        return Rerun(f"{first.type}: {first.reason}", too_much=bool(set(kinds) & _TOO_MUCH))
-    raise DocumentsRefused(
-        f"Reindexing failed: {len(failures)} documents or searches were refused, the first "
-        f"({first.id or 'no id'}) because of {first.type}: {first.reason}",
-        [_refused(failure) for failure in lasting[:MOST_DOCUMENTS]],
-        counted(kinds),
-    )
+    lasting = [f for f in failures if not (_passes(f) or _is_search(f))]
+    if lasting:
+        first = _refused(lasting[0])
+        raise DocumentsRefused(
+            f"Reindexing failed: {len(failures)} documents or searches were refused, the first "
+            f"({first.id or 'no id'}) because of {first.type}: {first.reason}",
+            [_refused(failure) for failure in lasting[:MOST_DOCUMENTS]],
+            counted(kinds),
+        )
+    odd = [failure for failure in failures if not _passes(failure)]
+    first = _refused((odd or failures)[0])
+    nested = [kind for failure in failures for kind in error_types(_cause(failure))]
+    limit = MOST_SEARCHES if odd else 0
+    return Rerun(f"{first.type}: {first.reason}", most_attempts=limit, least=_least(nested))
+
+
+def _least(kinds: Sequence[str]) -> int | None:
+    """Down to how many documents a batch is to be made smaller; None where that is no matter."""
+    if "circuit_breaking_exception" in kinds:
+        return 1
+    return FEW_DOCUMENTS if "es_rejected_execution_exception" in kinds else None
+
+
+def _is_search(failure: Mapping[str, Any]) -> bool:
+    """True for one of reading, not of a document: it has a `reason` with a type, and no `cause`."""
+    return isinstance(failure.get("reason"), Mapping) and "cause" not in failure
 
 
 def _refused(failure: Mapping[str, Any]) -> FailedDocument:
@@ -97,7 +126,8 @@ def _refused(failure: Mapping[str, Any]) -> FailedDocument:
 def _passes(failure: Mapping[str, Any]) -> bool:
     """A disk that is nearly full blocks an index (`cluster_block_exception`) with 429; other blocks
     come with 403."""
-    return passes_by_itself(_kind(failure)) or failure.get("status") == 429
+    kinds = error_types(_cause(failure))
+    return any(map(passes_by_itself, kinds)) or failure.get("status") == 429
 
 
 def _kind(failure: Mapping[str, Any]) -> str:

@@ -75,14 +75,15 @@ def _parts(documents: int, speed: float, longest: float) -> int:
 
 
 def _speed(windows: Sequence[Window]) -> float | None:
-    """Documents a second of one window in flight, None before one has ended."""
+    """Documents, as the plan counts them, a second of one window in flight; None before one has
+    ended."""
     done = sorted(
-        (w.ended_at, (w.ended_at - w.started_at).total_seconds(), w.seen)
+        (w.ended_at, (w.ended_at - w.started_at).total_seconds(), w.documents)
         for w in windows
         if w.state is WindowState.DONE and w.started_at and w.ended_at
     )[-RECENT:]
     seconds = sum(taken for _, taken, _ in done)
-    documents = sum(seen for _, _, seen in done)
+    documents = sum(planned for _, _, planned in done)
     return documents / seconds if documents and seconds else None
 
 

@@ -5,6 +5,7 @@ More by one after calm looks, half as many when the cluster is strained, none wh
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,6 +18,7 @@ from app.elastic.answers import NodeVitals, Vitals
 CALM_LOOKS = 2
 """So many looks without a cause before there is one window more."""
 MOST_CAUSES = 3
+_FIGURE = re.compile(r"\d[\d.,]*")
 
 
 class Level(IntEnum):
@@ -158,13 +160,20 @@ class Gate:
         calm = self.calm + 1 if verdict.level is Level.CALM else 0
         windows = _windows(self.health.windows, verdict.level, most, calm)
         if windows == self.health.windows:
-            seen_again = self.health.model_copy(update={"blind": None})
+            cause = self.health.cause
+            if verdict.level > Level.CALM and not _same_words(verdict.cause, cause):
+                cause = verdict.cause
+            seen_again = self.health.model_copy(update={"blind": None, "cause": cause})
             return replace(self, health=seen_again, calm=calm, seen=vitals)
         health = Health()
         if windows is not None:
             cause = verdict.cause or _recovering(self.health.cause)
             health = Health(windows=windows, cause=cause, since=now)
         return Gate(health, seen=vitals)
+
+    def after_a_pause(self) -> Gate:
+        """What has grown meanwhile says nothing of now."""
+        return replace(self, calm=0, seen=None)
 
     def blinded(self, reason: str) -> Gate:
         """The look failed: what is known stays."""
@@ -183,6 +192,11 @@ def _windows(limit: int | None, level: Level, most: int, calm: int) -> int | Non
     return None if limit + 1 >= most else limit + 1
 
 
+def _same_words(one: str, other: str) -> bool:
+    """True where only figures differ."""
+    return _FIGURE.sub("", one) == _FIGURE.sub("", other)
+
+
 def _recovering(cause: str) -> str:
     """On the way up the cause is that of the last decrease."""
     return cause if cause.startswith("recovering") else f"recovering: {cause}"
@@ -194,9 +208,11 @@ def said(before: Health, after: Health) -> Sequence[str]:
     Empty where nothing changed.
     """
     found: list[str] = []
+    plural = "" if after.windows == 1 else "s"
+    limit = "no limit" if after.windows is None else f"{after.windows} window{plural} at once"
+    if before.windows == after.windows and before.cause != after.cause:
+        found.append(f"still {limit}: {after.cause}")
     if before.windows != after.windows:
-        plural = "" if after.windows == 1 else "s"
-        limit = "no limit" if after.windows is None else f"{after.windows} window{plural} at once"
         found.append(f"{limit}: {after.cause}" if after.cause else f"{limit}: the cluster is calm")
     if after.blind and not before.blind:
         found.append(f"a look at the cluster failed and changes no limit: {after.blind}")

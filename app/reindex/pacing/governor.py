@@ -21,6 +21,8 @@ log = logger(__name__)
 
 REMEMBERED_SECONDS = 1.0
 """So long is a pace that another service may have changed taken as it was read."""
+PAUSE_SECONDS = 60.0
+"""A look that is so late comes after a pause: nothing was copied."""
 PATIENCE_SECONDS = 4.0
 """So long may it take to answer that."""
 
@@ -102,15 +104,18 @@ class Governor:
         if not _copies(operation) or time.monotonic() < self._next_look:
             return False
         pause = self.watch_seconds if self.watch_seconds is not None else math.inf
-        self._next_look = time.monotonic() + pause  # before the question: others do not ask too
+        now, due = time.monotonic(), self._next_look
+        self._next_look = now + pause  # before the question: others do not ask too
         gate = self._gate or Gate((await self.paces.of_service()).health)
+        if now - due > PAUSE_SECONDS + pause:
+            gate = gate.after_a_pause()
         before = gate.health
         on = self.watch_seconds is not None
         gate = await self._ask(gate, operation, cluster) if on else Gate()
-        self._gate = gate
-        if before == gate.health:
-            return False
         text = "; ".join(said(before, gate.health)) if on else "it is switched off"
+        if before == gate.health or not text:
+            self._gate = gate
+            return False
         note = Note(
             what="health gate",
             text=text,
@@ -119,6 +124,7 @@ class Governor:
         )
         log.info("health_gate", change=text)
         await self.paces.save_health(token, gate.health, note, operation.id, self.who)
+        self._gate = gate  # not before: a save that failed would never be made up for
         return True
 
     async def _ask(self, gate: Gate, operation: Operation, cluster: ClusterView) -> Gate:

@@ -123,6 +123,10 @@ class Pacing:
         await self._paces.change_service(checked, self.defaults, by)
         return self._told(await self.service())
 
+    async def check_batch(self, pace: Pace) -> None:
+        """Whether a batch can have it. Raises `InvalidPace`."""
+        _sensible(pace, await self._hours_of_service())
+
     async def change_batch(self, batch_id: str, change: Change, by: str) -> PaceReport:
         """Raises `InvalidPace`, `UnknownBatch`."""
         wider = await self._hours_of_service()

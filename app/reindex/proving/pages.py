@@ -101,11 +101,11 @@ def _sizes(work: Work) -> dict[int, int]:
     documents = sum(window.documents for window in work.windows)
     fitting = PAGE_BYTES * documents // max(1, source.primary_bytes)
     most = min(PAGE_DOCUMENTS, fitting, source.result_window)
-    sizes: dict[int, int] = {}
-    for window in work.windows:
-        size = min(sizes.get(window.shard, most), BATCHES * window.batch)
-        sizes[window.shard] = max(1, size >> min(work.operation.attempts, 10))
-    return sizes
+    batches: dict[int, int] = {}
+    for window in work.windows:  # the largest: one may have been halved where a node was busy
+        batches[window.shard] = max(batches.get(window.shard, 1), window.batch)
+    halved = min(work.operation.attempts, 10)
+    return {n: max(1, min(most, BATCHES * batch) >> halved) for n, batch in batches.items()}
 
 
 async def hidden_vectors(source: IndexState, cluster: Cluster) -> bool:

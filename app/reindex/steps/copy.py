@@ -69,15 +69,15 @@ async def copy(work: Work, cluster: Cluster) -> Outcome:
         raise
     if first:
         return first
-    if flight.landed:
+    if flight.landed and work.limit.ill is None:
         return await _prove(work, flight, cluster)
     return _onwards(work, flight)
 
 
 async def _fly(flight: Flight, work: Work, cluster: Cluster) -> Outcome | None:
     """A turn of the windows; an outcome where that has to be saved before anything else."""
-    if work.doubt and flight.waiting:
-        await flights.adopt(flight, flight.waiting, cluster)
+    if work.doubt:
+        await flights.take_up(flight, cluster)
     await flights.look(flight, cluster)
     if halts(work.operation, flight, work.limit):
         return await halt(flight, work.limit, cluster)
@@ -88,7 +88,7 @@ async def _fly(flight: Flight, work: Work, cluster: Cluster) -> Outcome | None:
         return None
     anew = await flights.throttle(flight, work, cluster)
     if split_long(flight, flight.next_ones(work.limit), work.limits.window_seconds) or anew:
-        return Again({}, list(flight.changed.values()), flight.notes)
+        return Again({}, list(flight.changed.values()), flight.notes, doubt=anew)
     if small := _small(flight, work):
         await flights.copy_at_once(flight, small, work, cluster)
     else:
@@ -160,16 +160,19 @@ def _onwards(work: Work, flight: Flight) -> Outcome:
         return Hold(reason, LAST_POLL, changes, changed, flight.notes, patient=True)
     if flight.trouble and not running:
         return Hold(flight.trouble, 1, changes, changed, flight.notes)
+    if not running and (rest := flight.rested):
+        reason = work.operation.hold_reason or "a part of the copy rests before it runs again"
+        return Hold(reason, rest, changes, changed, flight.notes)
     looks = [_next_look(window, now) for window in running]
-    if work.limit.requests_per_second and flight.waiting:
+    if work.limit.requests_per_second and flight.next_ones(work.limit):
         looks.append(max(work.allowance.due(), FIRST_POLL))
     after = min(looks, default=FIRST_POLL)
     recent = (now - work.operation.updated_at).total_seconds() < SAVE_SECONDS
     if not flight.changed and recent:
-        return Again(after=after)
+        return Again(after=after, doubt=flight.unsure)
     shown = flight.changed | {window.number: window for window in running}
     after = 0.0 if _has_room(work, flight) else after
-    return Again(changes, list(shown.values()), flight.notes, after=after)
+    return Again(changes, list(shown.values()), flight.notes, after=after, doubt=flight.unsure)
 
 
 def _next_look(window: Window, now: datetime) -> float:

@@ -13,7 +13,7 @@ from app.elastic.view import ClusterView
 MARKERS = ".rq-"
 """What every marker alias begins with (`Operation.marker`)."""
 
-_MARKER = re.compile(re.escape(MARKERS) + "[0-9a-f]{32}")
+_MARKER = re.compile(re.escape(MARKERS) + "([0-9a-f]{32})")
 
 
 async def look(operation: Operation, cluster: ClusterView, *, mappings: bool = False) -> Looked:
@@ -107,7 +107,7 @@ def is_swapped(looked: Looked, operation: Operation) -> bool:
         left = named(source.aliases) if source else []
         return bool(named(target.aliases)) and not left
     gone = all(state.uuid != operation.source.uuid for state in looked.values())
-    return gone and looked.holders(operation.index_name) == [operation.new_index_name]
+    return gone and operation.new_index_name in looked.holders(operation.index_name)
 
 
 async def is_whole(state: IndexState, cluster: ClusterView) -> bool:
@@ -118,3 +118,9 @@ async def is_whole(state: IndexState, cluster: ClusterView) -> bool:
 def named(aliases: Iterable[str]) -> list[str]:
     """The aliases that are not our markers."""
     return [alias for alias in aliases if not _MARKER.fullmatch(alias)]
+
+
+def marked_by(aliases: Iterable[str]) -> dict[str, str]:
+    """Our markers among the aliases, and the operation that each belongs to."""
+    found = [_MARKER.fullmatch(alias) for alias in aliases]
+    return {match[0]: match[1] for match in found if match}

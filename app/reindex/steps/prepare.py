@@ -6,7 +6,7 @@ import asyncio
 
 from app.domain import index_settings, lifecycle
 from app.domain.errors import Failure
-from app.domain.operation import Again, Hold, Note, Operation, Outcome, Source, Work
+from app.domain.operation import Again, Changes, Hold, Note, Operation, Outcome, Source, Work
 from app.elastic.answers import IndexState, Looked
 from app.elastic.cluster import Cluster
 from app.elastic.memory import REMEMBERED_SECONDS
@@ -37,7 +37,16 @@ async def prepare(work: Work, cluster: Cluster) -> Outcome:
         refuse(source, target, faults)
     if await cluster.security_on(REMEMBERED_SECONDS):
         await refuse_restriction(operation.new_index_name, cluster)
-    return Again({"target_uuid": target.uuid})
+    return Again({"target_uuid": target.uuid, **_to_be_blocked(source, operation)})
+
+
+def _to_be_blocked(source: IndexState, operation: Operation) -> Changes:
+    """From here on its blocks are ours to lift; one that was changed in a hold is recorded anew."""
+    recorded = operation.source
+    if not operation.unblocked or recorded is None:
+        return {}
+    same = (source.set_blocks, source.closed) == (recorded.blocks, recorded.closed)
+    return {"unblocked": not same}
 
 
 def flooded(state: IndexState) -> Hold | None:
@@ -73,7 +82,7 @@ async def _take(operation: Operation, looked: Looked, cluster: Cluster) -> Outco
         return Hold(reason, retry_after=10)
     size = sum(shard.size for shard in shards.values())
     notes, found = await asyncio.gather(_warnings(source, cluster), record(source, cluster, size))
-    return Again({"source": found}, notes=notes)
+    return Again({"source": found, "unblocked": True}, notes=notes)
 
 
 def _right_kind(operation: Operation, facts: Facts) -> IndexState:

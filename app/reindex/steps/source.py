@@ -31,10 +31,12 @@ async def block_source(state: IndexState, cluster: Cluster) -> None:
 async def restore_source(work: Work, cluster: Cluster) -> Outcome:
     """Marker, closed state and blocks as they were found, if it is still the same index.
 
+    One that was not blocked by us, or is in use again, has none but the blocks of people.
+
     The blocks come last: `read_only` would refuse to close it.
     """
     operation = work.operation
-    if operation.source is None:
+    if operation.source is None or operation.unblocked:
         return Done()
     source = (await cluster.look(operation.source_name)).get(operation.source_name)
     if source is None or source.uuid != operation.source.uuid:

@@ -15,6 +15,7 @@ from app.domain.operation import (
     Work,
 )
 from app.domain.windows import WindowState, opaque_prefix
+from app.elastic.answers import Looked
 from app.elastic.cluster import Cluster
 from app.reindex.steps.guard import kept_note, remove_target
 from app.reindex.steps.identity import is_swapped, look, named
@@ -31,14 +32,7 @@ async def end_tasks(work: Work, cluster: Cluster) -> Outcome:
     if operation.source is None:  # nothing was sent; also for a user who may not even look
         return Done()
     if is_swapped(await look(operation, cluster), operation):
-        forward: Changes = {
-            "goal": Goal.FINISH,
-            "error_code": None,
-            "error_message": None,
-            "failure": None,
-            **swapped(work),
-        }
-        return Again(forward, notes=[Note(what="swap found done", index=operation.source_name)])
+        return _forward(work)
     running = await cluster.copies_running(opaque_prefix(operation.id))
     for task in running:
         await cluster.cancel_task(task.id)
@@ -47,14 +41,32 @@ async def end_tasks(work: Work, cluster: Cluster) -> Outcome:
     return Done(windows=[w.to_run_again() for w in work.windows if w.state is WindowState.RUNNING])
 
 
+def _forward(work: Work) -> Again:
+    changes: Changes = {
+        "goal": Goal.FINISH,
+        "undone": 0,
+        "error_code": None,
+        "error_message": None,
+        "failure": None,
+        **swapped(work),
+    }
+    return Again(changes, notes=[Note(what="swap found done", index=work.operation.source_name)])
+
+
 async def drop_target(work: Work, cluster: Cluster) -> Outcome:
-    """Removes the target, guarded by the intact source; kept where a person is to look at it."""
+    """Removes the target, guarded by the intact source; kept where a person is to look at it.
+
+    A swap that was on its way when the tasks were ended may have been done since.
+    """
     operation = work.operation
     if operation.source is None:
         return Done()
     if operation.keep_target:
         return await _leave(operation, cluster)
-    if served := await _served(operation, cluster):
+    looked = await look(operation, cluster)
+    if is_swapped(looked, operation):
+        return _forward(work)
+    if served := await _served(operation, looked, cluster):
         left = await _leave(operation, cluster)
         return Done(notes=[*left.notes, served]) if isinstance(left, Done) else left
     if hold := await remove_target(operation, operation.target_uuid, cluster):
@@ -75,10 +87,10 @@ async def drop_target(work: Work, cluster: Cluster) -> Outcome:
     )
 
 
-async def _served(operation: Operation, cluster: Cluster) -> Note | None:
+async def _served(operation: Operation, looked: Looked, cluster: Cluster) -> Note | None:
     """That the target stays, for others have to do with it: it lost its stamp and is not just what
     was proven. So it is where the database was restored and knows less than was done."""
-    target = (await look(operation, cluster)).get(operation.new_index_name)
+    target = looked.get(operation.new_index_name)
     if target is None or target.uuid != operation.target_uuid or target.stamp is not None:
         return None
     proven = operation.proof.target_seq_nos if operation.proof else None

@@ -19,7 +19,7 @@ async def write_block(work: Work, cluster: Cluster) -> Outcome:
     state = source_in(await cluster.look(operation.source_name), operation)
     if hold := flooded(state):
         return hold
-    if operation.unblocked:  # it was in use while the operation was parked
+    if operation.unblocked:  # it was in use since it was recorded
         known = operation.source.primary_bytes
         return Again({"source": await record(state, cluster, known), "unblocked": False})
     await block_source(state, cluster)

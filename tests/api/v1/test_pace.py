@@ -162,5 +162,8 @@ async def test_hours_that_never_open_together_are_refused(service: Service, es: 
         refused = await sent(service, "PUT", place, {"hours": NEVER_WITH[1:]})
         check_envelope(refused, 400, "never open together")
         await pace(service, "PUT", place, {"hours": NEVER_WITH})
+    new = {"indices": [{"index": "new"}], "pace": {"hours": NEVER_WITH[1:]}}
+    refused = await service.client.post("/api/v1/batches", json=new)
+    check_envelope(refused, 400, "never open together")
     closed = (await service.shown(operation))["pace"]
     assert closed["closed"] is True

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from app.domain.errors import StoreUnavailable
+from app.domain.index_settings import STAMP
 from app.elastic.answers import Version
 from app.reindex.doctor import Verdict, of_versions
 from app.store.role import owner_name
@@ -15,6 +16,7 @@ from testbed.relay import Relay
 from tests.api.test_bad_input import check_envelope
 from tests.conditions import eventually
 from tests.elasticsearch import Elastic
+from tests.reindex.midway import POLL, filled, held_at
 from tests.service import Service, running_service
 
 BUSY: dict[str, Any] = {"error": {"type": "es_rejected_execution_exception", "reason": "full"}}
@@ -65,8 +67,10 @@ async def test_an_idle_service_and_its_standby_say_who_works(
             assert {check["verdict"] for check in checks.values()} == {"ok"}
             assert list(checks)[::-1] == [
                 "elasticsearch",
+                "cluster",
                 "versions",
                 "privileges",
+                "leftovers",
                 "database",
                 "worker",
                 "queue",
@@ -115,6 +119,39 @@ async def test_a_cluster_that_is_away_is_a_part_of_the_answer(
     assert "go on by themselves" in checks["elasticsearch"]["remedy"]
     assert checks["privileges"]["verdict"] == checks["versions"]["verdict"] == "unknown"
     assert checks["database"]["verdict"] == "ok"
+
+
+async def test_what_operations_have_left_in_the_cluster_is_said(
+    service: Service, es: Elastic
+) -> None:
+    stamp, marker = "0" * 32, f".rq-{'1' * 32}"
+    es.put("/made", {"settings": {STAMP: stamp, "index.hidden": True}})
+    es.put("/marked", {"aliases": {marker: {"is_hidden": True}, ".rq-of-somebody": {}}})
+    healthy, checks = await doctor(service)
+    assert healthy
+    assert checks["leftovers"] == {
+        "name": "leftovers",
+        "verdict": "warning",
+        "finding": "made by operations that have ended: made; with a marker alias: marked",
+        "remedy": "See whether anybody needs these indices; delete by hand what nobody does. "
+        f"To take a marker off: DELETE /marked/_alias/{marker}",
+    }
+    es.delete("/made")
+    es.delete(f"/marked/_alias/{marker}")
+    _, checks = await doctor(service)
+    assert checks["leftovers"]["verdict"] == "ok"
+
+
+async def test_what_operations_in_hand_have_in_the_cluster_is_no_leftover(
+    relayed: Service, relay: Relay, es: Elastic
+) -> None:
+    filled(es, "plain")
+    released = await held_at(relay, ("GET", POLL), relayed, "plain")
+    assert es.settings("reindexed-v8-plain")[STAMP]
+    _, checks = await doctor(relayed)
+    assert checks["leftovers"]["verdict"] == "ok"
+    released.set()
+    await relayed.completed("plain")
 
 
 async def test_a_database_that_is_away_is_said_and_the_rest_is_looked_at(

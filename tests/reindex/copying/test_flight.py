@@ -16,13 +16,13 @@ ENDED = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("attempt", "seconds"),
-    [(2, 1), (3, 2), (6, 16), (7, LONGEST_PAUSE), (100, LONGEST_PAUSE), (5000, LONGEST_PAUSE)],
+    ("failures", "seconds"),
+    [(0, None), (1, 1), (2, 2), (5, 16), (6, LONGEST_PAUSE), (5000, LONGEST_PAUSE)],
 )
 def test_a_window_rests_for_longer_each_time_and_never_beyond_half_a_minute(
-    attempt: int, seconds: float
+    failures: int, seconds: float | None
 ) -> None:
-    """After a night of rejections it has run a thousand times."""
+    """After a night of rejections it has run a thousand times; a stop is no failure."""
     window = Window(
         number=0,
         shard=0,
@@ -31,7 +31,12 @@ def test_a_window_rests_for_longer_each_time_and_never_beyond_half_a_minute(
         documents=1,
         batch=1,
         state=WindowState.PLANNED,
-        attempt=attempt,
+        attempt=9,
+        failures=failures,
         ended_at=ENDED,
     )
-    assert (_rests_until(window) - ENDED).total_seconds() == seconds
+    until = _rests_until(window)
+    if seconds is None:
+        assert until <= ENDED
+    else:
+        assert (until - ENDED).total_seconds() == seconds

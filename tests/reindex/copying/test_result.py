@@ -69,6 +69,44 @@ def test_another_error_of_the_task_runs_it_again_three_times_at_most() -> None:
     assert verdict.most_attempts == 3
 
 
+def nested(kind: str) -> dict[str, Any]:
+    """As a task tells it where a search failed on every shard (8.19)."""
+    cause = {"type": kind, "reason": "why"}
+    return {
+        "type": "search_phase_execution_exception",
+        "reason": "all shards failed",
+        "phase": "query",
+        "grouped": True,
+        "failed_shards": [{"shard": 0, "index": "s", "node": "n", "reason": cause}],
+        "caused_by": {**cause, "caused_by": cause},
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "most", "least"),
+    [
+        ("circuit_breaking_exception", 0, 1),
+        ("es_rejected_execution_exception", 0, 100),
+        ("too_many_scroll_contexts_exception", 0, None),
+        ("search_context_missing_exception", 3, None),
+    ],
+)
+def test_what_a_search_met_on_its_shards_decides(kind: str, most: int, least: int | None) -> None:
+    verdict = rerun(ended(error=nested(kind)))
+    assert (verdict.most_attempts, verdict.least) == (most, least)
+    assert verdict.reason == f"search_phase_execution_exception ({kind}): all shards failed"
+
+
+def test_a_shard_of_a_search_that_is_lost_runs_the_window_again_a_few_times() -> None:
+    """So where the node of one of several shards goes away (8.19)."""
+    gone = search_failure("illegal_state_exception")
+    verdict = rerun(ended(failures=[gone, search_failure("node_not_connected_exception")]))
+    assert (verdict.hold, verdict.most_attempts) == (True, 10)
+    assert "illegal_state_exception" in verdict.reason
+    with pytest.raises(Failure):
+        judge(ended(failures=[gone, write_failure("mapper_parsing_exception")]))
+
+
 def test_an_error_counts_even_where_the_counts_look_complete() -> None:
     assert isinstance(judge(ended(error={"type": "search_phase_execution_exception"})), Rerun)
 

@@ -134,6 +134,22 @@ def test_a_look_that_fails_changes_no_limit_and_is_said_once() -> None:
     assert said(blind.health, sees.health) == ["looks at the cluster succeed again"]
 
 
+def test_another_cause_at_the_same_limit_is_said_and_figures_alone_are_not() -> None:
+    full = Gate().look(with_node(heap=0.96), 3, NOW)
+    more = full.look(with_node(heap=0.99), 3, NOW)
+    assert more.health == full.health
+    other = more.look(replace(CALM, pending=5000), 3, NOW)
+    assert other.health.cause == "5000 cluster tasks wait"
+    assert said(more.health, other.health) == ["still 0 windows at once: 5000 cluster tasks wait"]
+
+
+def test_what_has_grown_while_nothing_was_copied_is_no_strain() -> None:
+    before = Gate().look(CALM, 4, NOW)
+    rejected = with_node(write_rejections=900)
+    assert before.look(rejected, 4, NOW).health.windows == 2
+    assert before.after_a_pause().look(rejected, 4, NOW).health.windows is None
+
+
 def test_every_change_is_said_with_its_cause() -> None:
     strained = Gate().look(with_node(heap=0.85), 4, NOW)
     assert said(Health(), strained.health) == ["2 windows at once: heap of es-1 is 85% full"]

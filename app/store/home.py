@@ -1,0 +1,54 @@
+"""The UUID of the cluster that the data are about."""
+
+from __future__ import annotations
+
+from sqlmodel import col, or_, select, update
+
+from app.domain.operation import Note
+from app.store.tables import KEPT_ROWS, LIVE_ROWS, ClusterStateRow, OperationRow
+from app.store.transactions import Transaction, Transactions
+from app.telemetry import logger
+
+log = logger(__name__)
+
+
+class Homes:
+    def __init__(self, transactions: Transactions, cluster_id: str) -> None:
+        self._transactions = transactions
+        self._cluster_id = cluster_id
+
+    async def settle(self, found: str, accepted: str | None) -> str:
+        """The UUID of the data's cluster: `found`, the one that answers, where that can be.
+
+        It becomes the data's where none is known yet, where it is the one that a person named
+        (`accepted`; no other is taken then), and where no data need another any more: no live
+        operation and no kept copy.
+        """
+
+        async def work(transaction: Transaction) -> str:
+            state = ClusterStateRow
+            this = col(state.cluster_id) == self._cluster_id
+            query = select(col(state.cluster_uuid)).where(this)
+            known = (await transaction.execute(query)).scalar_one()
+            if accepted not in (found, None):
+                return accepted
+            if known == found:
+                return found
+            if known and not accepted and not await self._free(transaction):
+                return known
+            await transaction.execute(update(state).where(this).values(cluster_uuid=found))
+            if known is not None:
+                note = Note(what="cluster changed", before=known, after=found)
+                transaction.announce("service", [note])
+                log.warning("cluster_changed", before=known, after=found)
+            return found
+
+        return await self._transactions.run(work)
+
+    async def _free(self, transaction: Transaction) -> bool:
+        query = (
+            select(OperationRow.id)
+            .where(col(OperationRow.cluster_id) == self._cluster_id, or_(LIVE_ROWS, KEPT_ROWS))
+            .limit(1)
+        )
+        return (await transaction.execute(query)).first() is None
