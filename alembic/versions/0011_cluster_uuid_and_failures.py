@@ -16,6 +16,8 @@ def upgrade() -> None:
     op.add_column(
         "copy_window", sa.Column("failures", sa.Integer(), nullable=False, server_default="0")
     )
+    # cancelled while they were being paused: nobody would look at them again
+    op.execute("UPDATE operation SET status = 0 WHERE status = 3 AND requested = 'cancel'")
 
 
 def downgrade() -> None:

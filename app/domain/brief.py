@@ -28,6 +28,7 @@ class Brief(Record):
     started_at: int | None
     goal: Goal
     requested: Wish
+    aside: bool
     unblocked: bool
     reindex_task_perc_complete: float | None
     error_code: str | None
@@ -53,6 +54,7 @@ class Brief(Record):
             self.goal,
             started=self.started_at is not None,
             held=self.hold_reason is not None,
+            aside=self.aside,
         )
 
     @property

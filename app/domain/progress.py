@@ -31,7 +31,8 @@ class CopyFigures:
     """The windows of one operation, added up.
 
     `documents` and `done` count as the plan does (nested children too), `seen` counts what tasks
-    have handled. `ended_at`: of the last window, None while one is not done. `primary_bytes`: of
+    have handled. `shown`: documents by the fraction that was shown, which may be more where windows
+    run again. `ended_at`: of the last window, None while one is not done. `primary_bytes`: of
     the source on disk, 0 where that is not known; `bytes_done` of them, in step with the documents.
     """
 
@@ -44,7 +45,13 @@ class CopyFigures:
     ended_at: datetime | None
     primary_bytes: int = 0
     bytes_done: int = 0
+    shown: int = 0
     recent: Sequence[Stretch] = ()
+
+    @property
+    def at_least(self) -> int:
+        """Documents to be shown as done: never fewer than before."""
+        return max(self.done, self.shown)
 
 
 NOTHING_TO_COPY = CopyFigures(0, 0, 0, 0, 0, None, None)
@@ -87,7 +94,7 @@ def progress_of(
     known = moving and figures.done >= figures.documents * LEAST_FRACTION
     return Progress(
         fraction=fraction,
-        documents_done=figures.done,
+        documents_done=figures.at_least,
         documents_total=figures.documents,
         bytes_done=figures.bytes_done,
         bytes_total=figures.primary_bytes,

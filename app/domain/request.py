@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.domain.pace import NO_LIMIT, Pace
 from app.domain.proof import ProofLevel
 
 
@@ -13,7 +14,7 @@ class ReindexRequest:
 
     `new_index_name` None: by Kibana's rule. `delete_old_index` is what the client said (None:
     nothing), `keeps_source` what follows from that and the route. `mode`: the new `index.mode`.
-    `keep_old_index` (a clone for a rollback) and `proof` None: by the settings.
+    `keep_old_index` (a clone for a rollback) and `proof` None: by the settings. `pace`: its own.
     """
 
     index_name: str
@@ -23,6 +24,7 @@ class ReindexRequest:
     mode: str | None = None
     keep_old_index: bool | None = None
     proof: ProofLevel | None = None
+    pace: Pace = NO_LIMIT
 
 
 @dataclass(frozen=True)

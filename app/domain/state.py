@@ -49,8 +49,9 @@ BY_STATUS = {
 """The states that the wire's status tells, but for `ROLLED_BACK`, which is `CANCELLED` there."""
 
 
-def state_of(status: Status, goal: Goal, *, started: bool, held: bool) -> State:
-    """An operation that goes back is `UNDOING` also while it waits for something."""
+def state_of(status: Status, goal: Goal, *, started: bool, held: bool, aside: bool) -> State:
+    """An operation that goes back is `UNDOING` also while it waits for something; one that was put
+    `aside` and resumed waits for its turn."""
     if status is Status.CANCELLED and goal is Goal.ROLL_BACK:
         return State.ROLLED_BACK
     if status in BY_STATUS:
@@ -59,4 +60,6 @@ def state_of(status: Status, goal: Goal, *, started: bool, held: bool) -> State:
         return State.UNDOING
     if not started:
         return State.WAITING
-    return State.HOLDING if held else State.RUNNING
+    if held:
+        return State.HOLDING
+    return State.WAITING if aside else State.RUNNING

@@ -86,6 +86,7 @@ class Admission:
 
         Raises `MixedVersions`, `ClusterTrouble`, `StoreTrouble`.
         """
+        self._home.doubt()
         await self._home.check()
         study = await self.study(requests)
         refused = [
@@ -205,6 +206,7 @@ class Admission:
             mode=request.mode,
             proof_level=request.proof or self._defaults.proof,
             keep=keep and not request.keeps_source,  # it stays as it is anyway
+            pace=request.pace,
         )
 
 

@@ -62,7 +62,7 @@ class BatchWatch:
         moving = [one for one in in_hand if one.last_completed_step == Step.REINDEX_STARTED]
         progress = progress_of(
             whole,
-            whole.done / whole.documents if whole.documents else float(not waiting),
+            whole.at_least / whole.documents if whole.documents else float(not waiting),
             max((one.updated_at for one in moving), default=now),
             now,
             moving=bool(moving),

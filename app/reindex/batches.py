@@ -45,9 +45,9 @@ class BatchDesk:
 
         Raises `InvalidPace`, `KeyReused`, and what `Queue.enqueue_batch` raises.
         """
-        await self._pacing.check_batch(pace)
         if key and (known := await self._store.batches.posted_with(key.key)):
             return await self._known(known, key, requests)
+        await self._pacing.check_batch(pace)
         batch = await self._queue.enqueue_batch(requests, caller, key, pace)
         if batch.id is None:  # another request with this key was quicker
             assert key is not None

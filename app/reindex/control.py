@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from app.domain.errors import (
     CannotCancel,
@@ -14,6 +14,7 @@ from app.domain.errors import (
     WrongState,
 )
 from app.domain.operation import Goal, Operation, Status, Wish
+from app.domain.pace import NO_LIMIT, Pace
 from app.domain.request import ReindexRequest
 from app.reindex.announcements import Bell
 from app.reindex.queue import Queue
@@ -78,8 +79,12 @@ class Control:
                 return operation
             raise _refused(action, against)
         if action is Action.RETRY and not operation.live:
+            (request,) = await self._requests([operation])
             return await self._queue.start(
-                _request(operation), caller, enqueue=not operation.single
+                request,
+                caller,
+                enqueue=not operation.single,
+                pace=await self._pace_of(operation.batch_id),
             )
         if operation_id not in await self._write(action, [operation], caller):
             raise _refused(action, _OVERTAKEN)
@@ -149,7 +154,8 @@ class Control:
         """Queues those that have ended again, as one batch."""
         if not ended:
             return
-        batch = await self._queue.enqueue_batch([_request(one) for one in ended], caller)
+        pace = await self._pace_of(ended[0].batch_id)
+        batch = await self._queue.enqueue_batch(await self._requests(ended), caller, pace=pace)
         followers = {operation.index_name: operation.id for operation in batch.enqueued}
         faults = {refused.name: refused.error.message for refused in batch.refused}
         for operation in ended:
@@ -158,6 +164,16 @@ class Control:
                 done.followers[operation.id] = follower
             elif fault := faults.get(operation.index_name):
                 done.objections[operation.id] = Objection(Verdict.REFUSED, fault)
+
+    async def _requests(self, ended: Sequence[Operation]) -> list[ReindexRequest]:
+        """What was asked for then, each with the pace that was set for it."""
+        paces = await self._store.paces.of_operations([one.id for one in ended])
+        return [replace(_request(one), pace=paces.get(one.id, NO_LIMIT)) for one in ended]
+
+    async def _pace_of(self, batch_id: str | None) -> Pace:
+        if batch_id is None:
+            return NO_LIMIT
+        return (await self._store.paces.of_batches([batch_id])).get(batch_id, NO_LIMIT)
 
     async def _roll_back(self, found: Sequence[Operation], caller: str, *, forced: bool) -> _Done:
         done, free = _Done(), asyncio.Semaphore(AT_ONCE)

@@ -44,7 +44,7 @@ class ErrandDesk:
         errand_id = await self._errands.leave(ErrandKind.BLOCK_WRITE, IndexName(name), caller)
         if await self._ended(errand_id) is None:
             await self._errands.withdraw(errand_id)
-            raise _too_late("so it was withdrawn")
+            raise _too_late("so it was withdrawn; what was sent already may still be done")
 
     async def try_out(self, attempt: Attempt, caller: str) -> Trial:
         """Makes the new index, looks at it and removes it.
@@ -93,17 +93,26 @@ async def perform(
     """The worker's side; what its client is answered, if anything. Raises what it is to be told."""
     if errand.kind is ErrandKind.TRIAL:
         return (await _try_out(errand, operations, cluster)).model_dump(mode="json")
+    if _is_forgotten(errand):
+        raise _FORGOTTEN
     if errand.index_name in await operations.live_names():
         raise AlreadyInProgress(errand.index_name)
     await _block_writes(errand, cluster)
     return None
 
 
+_FORGOTTEN = Failure("too_late", "Nobody waits for it any more.")
+
+
+def _is_forgotten(errand: Errand) -> bool:
+    return (datetime.now(UTC) - errand.created_at).total_seconds() > WAIT_SECONDS
+
+
 async def _try_out(errand: Errand, operations: Operations, cluster: Cluster) -> Trial:
     """Only tidies up where nobody waits any more, or an operation has begun on the index since."""
-    if (datetime.now(UTC) - errand.created_at).total_seconds() > WAIT_SECONDS:
+    if _is_forgotten(errand):
         await tidy_up(errand, cluster)
-        raise Failure("too_late", "Nobody waits for it any more.")
+        raise _FORGOTTEN
     if errand.index_name in await operations.live_names():
         await tidy_up(errand, cluster)
         raise AlreadyInProgress(errand.index_name)

@@ -11,7 +11,7 @@ SWAPPED_BACK = 2
 """So many entries of a rollback are finished once the kept copy has the name."""
 _FIGURE = re.compile(r"\d[\d.,]*[kmgtp]?b?\b")
 PARKED_SECONDS = 60.0
-"""After so long a parked operation is tried again, when the one in hand has ended."""
+"""After so long a parked operation is tried again, when all that wait have had their turn."""
 
 
 def granted(operation: Operation) -> tuple[Changes, list[Note]]:
@@ -31,6 +31,11 @@ def granted(operation: Operation) -> tuple[Changes, list[Note]]:
     if wish is Wish.RETRY and operation.hold_reason is not None:
         return {"next_attempt_at": None, "attempts": 0}, [Note(what="tried again", index=name)]
     return {}, []
+
+
+def comes_later(operation: Operation) -> bool:
+    """True for the wish that one be paused that makes room: it is granted once that is done."""
+    return operation.goal is Goal.PARK and operation.requested is Wish.PAUSE
 
 
 def too_late(operation: Operation) -> bool:
@@ -83,7 +88,8 @@ def aside_notes(operation: Operation) -> list[Note]:
         text = f"writes to {name} stay blocked until it goes on or is cancelled" if blocked else ""
         return [Note(what="paused", index=name, text=text)]
     if operation.goal is Goal.PARK:
-        text = f"{name} takes writes meanwhile; it is tried again in {PARKED_SECONDS:g} s"
+        later = f"after the others, in {PARKED_SECONDS:g} s at the earliest"
+        text = f"{name} takes writes meanwhile; it is tried again {later}"
         return [Note(what="parked", index=name, text=text)]
     return []
 

@@ -15,6 +15,7 @@ from app.domain.errors import (
     ClusterTrouble,
     Failure,
     LeaseLost,
+    Outdated,
     StoreTrouble,
     TaskCancelled,
 )
@@ -41,11 +42,22 @@ from app.reindex.announcements import Bell, Ear
 from app.reindex.copying.halting import halt_before
 from app.reindex.goals import (
     cleared,
+    comes_later,
     granted,
     same_hold,
 )
 from app.reindex.home import Home
-from app.reindex.outcomes import age, backoff, crashed, ended, failed, held, hold_notes, turn_back
+from app.reindex.outcomes import (
+    age,
+    backoff,
+    crashed,
+    ended,
+    failed,
+    growing,
+    held,
+    hold_notes,
+    turn_back,
+)
 from app.reindex.pacing.governor import Governor
 from app.reindex.ways import JOINED, StepFunction, entry
 from app.store.operations import Operations
@@ -129,10 +141,15 @@ class Machine:
     async def _grant(self, turn: _Turn, lease: Lease) -> None:
         """Turns a wish into a goal; one that comes too late changes nothing."""
         operation, wish = turn.operation, turn.operation.requested
-        if wish is Wish.NONE:
+        if wish is Wish.NONE or comes_later(operation):
             return
         changes, notes = granted(operation)
-        turn.operation = await self._save(lease, operation, changes, (), notes, granted=wish)
+        try:
+            turn.operation = await self._save(lease, operation, changes, (), notes, granted=wish)
+        except Outdated:  # it was taken back in this moment
+            turn.operation = await self._operations.load(operation.id)
+            if turn.operation.requested is wish:
+                raise
 
     async def _next(self, turn: _Turn, lease: Lease) -> Outcome:
         """Calls the next entry; whatever goes wrong becomes an outcome here, one arm each."""
@@ -199,7 +216,8 @@ class Machine:
         changes = outcome.changes
         turn.wait = 0.0
         if isinstance(outcome, Hold):
-            outcome = replace(outcome, reason=capped(outcome.reason))
+            pause = growing(outcome.retry_after, operation.attempts)
+            outcome = replace(outcome, reason=capped(outcome.reason), retry_after=pause)
             turn.wait = outcome.retry_after
             repeated = same_hold(outcome.reason, operation.hold_reason)
             notes = [*([] if repeated else notes), *hold_notes(operation, outcome)]
@@ -268,7 +286,12 @@ class Machine:
         return saved
 
     async def _pause(self, turn: _Turn, stopping: Callable[[], bool]) -> None:
-        """Waits, looking for wishes and another pace now and then, at once where the bell rings."""
+        """Waits, looking for wishes and another pace now and then, at once where the bell rings.
+
+        A wish that came with the last save is not waited with.
+        """
+        if turn.operation.requested is not Wish.NONE and not comes_later(turn.operation):
+            return
         until = time.monotonic() + turn.wait  # a clock that is set back is not waited for
         while not stopping():
             left = until - time.monotonic()

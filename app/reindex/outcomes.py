@@ -36,6 +36,7 @@ from app.telemetry import logger
 log = logger(__name__)
 
 MOST_CRASHES = 3
+LONGEST_LOOK = 2.0
 FOLLOW_UP_SECONDS = 600.0
 """So long is the tidying after the swap retried before the operation is done with a warning."""
 
@@ -130,6 +131,11 @@ def hold_notes(operation: Operation, hold: Hold) -> list[Note]:
 
 def age(since: datetime) -> float:
     return (datetime.now(UTC) - since).total_seconds()
+
+
+def growing(pause: float, attempts: int) -> float:
+    """Seconds: a short pause is longer each time, up to two seconds."""
+    return max(pause, min(LONGEST_LOOK, pause * 1.3 ** min(attempts, 20)))
 
 
 def backoff(attempts: int) -> float:

@@ -60,13 +60,19 @@ class Queue:
         return Batch(queued.batch_id, queued.operations, refused)
 
     async def start(
-        self, request: ReindexRequest, caller: str, *, enqueue: bool = False
+        self,
+        request: ReindexRequest,
+        caller: str,
+        *,
+        enqueue: bool = False,
+        pace: Pace = NO_LIMIT,
     ) -> Operation:
-        """Starts or resumes one index beside the queue, or in it where `enqueue` is set.
+        """Starts or resumes one index beside the queue, or in it where `enqueue` is set, as a batch
+        with that `pace`.
 
         Raises `Refused`, `ClusterTrouble`, `StoreTrouble`.
         """
-        queued, refused = await self._enqueue([request], caller, single=not enqueue)
+        queued, refused = await self._enqueue([request], caller, single=not enqueue, pace=pace)
         for fault in refused:
             raise fault.error
         log.info("operation_queued", index=request.index_name)

@@ -202,8 +202,11 @@ class Worker:
             await self._expire()
         head = None if self._head in running else await self._operations.head()
         singles = await self._operations.singles(self._most_singles)
-        wanted = [*([head] if head else []), *singles]
-        wanted = [operation for operation in wanted if operation.id not in running]
+        urgent = await self._operations.urgent()
+        found = {one.id: one for one in (*([head] if head else []), *singles, *urgent)}
+        wanted = [operation for key, operation in found.items() if key not in running]
+        if wanted and self.report.state is WorkerState.IDLE:
+            self._home.doubt()  # hours may have passed since the last question
         closed = bool(wanted) and (await self._governor.service()).closed is not None
         for operation in wanted:
             if closed and _is_new(operation):
@@ -212,7 +215,7 @@ class Worker:
             if operation.started_at is None or operation.aside:
                 taken = await self._operations.claim(self._held().token, operation.id, self._who)
             if taken:
-                self._head = self._head if taken.single else taken.id
+                self._head = taken.id if head and taken.id == head.id else self._head
                 running[taken.id] = asyncio.create_task(
                     self._machine.run(taken, self._held, lambda: self._over(renewing))
                 )
@@ -256,9 +259,10 @@ class Worker:
             return
         cluster = self._machine.new_cluster(self._held)
         try:
+            self._home.doubt()
             await self._home.check()
             changes, notes = await expire(operation, cluster)
-        except ClusterTrouble as error:
+        except (ClusterTrouble, Failure) as error:
             log.warning("expiry_waits", operation=operation.id, reason=error.message)
             self._expiry_rests_until = now + EXPIRY_REST
             return

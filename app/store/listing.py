@@ -56,6 +56,7 @@ _state = case(
     (col(OperationRow.goal).in_([*BACK, Goal.ROLL_BACK]), State.UNDOING.value),
     (col(OperationRow.started_at).is_(None), State.WAITING.value),
     (col(OperationRow.hold_reason).is_not(None), State.HOLDING.value),
+    (col(OperationRow.aside), State.WAITING.value),
     else_=State.RUNNING.value,
 ).label("state")
 """`domain.state.state_of` in SQL."""
@@ -206,6 +207,7 @@ def _sums(operation_ids: Sequence[str] | Select[str]) -> Executable:
     is_done = col(WindowRow.state) == WindowState.DONE.value
     windows, windows_done = func.count(), func.count(case((is_done, 1)))
     done = case((is_done, documents), (seen < documents, seen), else_=documents)
+    fraction = func.coalesce(func.max(col(OperationRow.reindex_task_perc_complete)), 0.0)
     return (
         select(
             col(WindowRow.operation_id),
@@ -214,6 +216,7 @@ def _sums(operation_ids: Sequence[str] | Select[str]) -> Executable:
             _total(documents).label("documents"),
             _total(done).label("done"),
             _total(seen).label("seen"),
+            cast(fraction * func.sum(documents), BigInteger).label("shown"),
             func.max(_PRIMARY_BYTES).label("primary_bytes"),
             func.min(WindowRow.started_at).label("started_at"),
             case((windows == windows_done, func.max(WindowRow.ended_at))).label("ended_at"),
@@ -229,9 +232,11 @@ def _whole(operation_ids: Select[str]) -> Executable:
     summed: Any = _sums(operation_ids)
     each = summed.subquery()
     share = case((each.c.documents > 0, each.c.done * 1.0 / each.c.documents), else_=1.0)
+    shown = case((each.c.shown > each.c.done, each.c.shown), else_=each.c.done)
     added = ("windows", "windows_done", "documents", "done", "seen", "primary_bytes")
     return select(
         *(_total(each.c[name]).label(name) for name in added),
+        _total(shown).label("shown"),
         _total(each.c.primary_bytes * share).label("bytes_done"),
         func.min(each.c.started_at).label("started_at"),
         case((func.count() == func.count(each.c.ended_at), func.max(each.c.ended_at))).label(

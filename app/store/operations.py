@@ -11,7 +11,9 @@ from pydantic import TypeAdapter
 from sqlalchemy import (
     ColumnElement,
     Insert,
+    String,
     TextClause,
+    and_,
     bindparam,
     case,
     delete,
@@ -25,7 +27,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from app.domain.errors import Outdated
 from app.domain.names import IndexName
-from app.domain.operation import Changes, Note, Operation, Status, Wish
+from app.domain.operation import Changes, Goal, Note, Operation, Status, Wish
 from app.domain.pace import NO_LIMIT, Pace
 from app.domain.windows import Window, WindowState
 from app.store.enqueueing import BatchKey, Enqueued, Wanted, enqueue
@@ -43,11 +45,19 @@ from app.store.transactions import Transaction, Transactions
 
 T = TypeVar("T")
 
+MOST_URGENT = 20
+"""So many at once, beside those whose turn it is."""
+
 _OPERATIONS = TypeAdapter(list[Operation])
 _SAVE = (
     update(OperationRow)
     .where(
-        col(OperationRow.id) == bindparam("key"), col(OperationRow.version) == bindparam("known")
+        col(OperationRow.id) == bindparam("key"),
+        col(OperationRow.version) == bindparam("known"),
+        or_(
+            bindparam("granted", type_=String) == Wish.NONE.value,
+            col(OperationRow.requested) == bindparam("granted"),
+        ),
     )
     .values(
         requested=case(
@@ -57,6 +67,10 @@ _SAVE = (
         version=OperationRow.version + 1,
     )
     .returning(OperationRow)  # pyright: ignore[reportArgumentType]
+)
+_PAUSED: Any = case(
+    (col(OperationRow.requested) == Wish.CANCEL.value, int(Status.IN_PROGRESS)),
+    else_=int(Status.PAUSED),
 )
 _WINDOW_KEYS = ("operation_id", "number")
 
@@ -70,7 +84,8 @@ class Operations:
     async def head(self) -> Operation | None:
         """The operation of the batch queue that is next: one in hand, else the first in order.
 
-        One that was put aside and is to be tried later is left out until then.
+        One that was parked is left out until it is to be tried again, and then comes after those
+        that were not begun.
         """
         found = await self._first(1, single=False)
         return found[0] if found else None
@@ -79,19 +94,23 @@ class Operations:
         """The first `most` operations in progress that were started by name, by `queued_at`."""
         return await self._first(most, single=True)
 
+    async def urgent(self) -> list[Operation]:
+        """What waits for nobody: begun ones that are cancelled, and rollbacks."""
+        back = [Goal.CANCEL.value, Goal.ROLL_BACK.value]
+        cancelled = col(OperationRow.requested) == Wish.CANCEL.value
+        query = select(OperationRow).where(
+            IN_HAND_ROWS, or_(cancelled, col(OperationRow.goal).in_(back))
+        )
+        return await self._select(query.order_by(col(OperationRow.queued_at)).limit(MOST_URGENT))
+
     async def _first(self, most: int, *, single: bool) -> list[Operation]:
         kind = col(OperationRow.single).is_(single)
         in_hand = [IN_HAND_ROWS, kind, col(OperationRow.aside).is_(False)]
         found = await self._in_order(most, in_hand)
-        if len(found) < most:
-            due = or_(
-                col(OperationRow.aside).is_(False),
-                col(OperationRow.next_attempt_at).is_(None),
-                col(OperationRow.next_attempt_at) <= datetime.now(UTC),
-                col(OperationRow.requested) != Wish.NONE.value,
-            )
-            begun = or_(col(OperationRow.started_at).is_(None), col(OperationRow.aside))
-            found += await self._in_order(most - len(found), [WAITING_ROWS, kind, begun, due])
+        begun = or_(col(OperationRow.started_at).is_(None), col(OperationRow.aside))
+        for due in (_in_turn(), _parked_until_now()):
+            if len(found) < most:
+                found += await self._in_order(most - len(found), [WAITING_ROWS, kind, begun, due])
         return found
 
     async def _in_order(
@@ -108,7 +127,7 @@ class Operations:
                 col(OperationRow.cluster_id) == self._cluster_id,
                 WAITING_ROWS,
                 col(OperationRow.single).is_(False),
-                col(OperationRow.aside).is_(False),
+                or_(_in_turn(), _parked_until_now()),
                 col(OperationRow.id) != operation.id,
             )
             .limit(1)
@@ -266,15 +285,19 @@ class Operations:
     ) -> Operation:
         """Saves one outcome: fields, windows and events, or nothing.
 
-        `granted` is the wish that is settled by it (a newer one stays); `anew`: the windows there
-        were are forgotten.
+        `granted` is the wish that is settled by it; `anew`: the windows there were are forgotten.
+        One that is to be paused and was cancelled meanwhile stays in progress, for that.
 
-        Raises `LeaseLost`, and `Outdated` where the row is not the one that was read.
+        Raises `LeaseLost`, and `Outdated` where the row is not the one that was read, or somebody
+        has taken the wish back.
         """
 
         async def work(transaction: Transaction) -> Operation:
+            columns = _columns(changes)
+            if changes.get("status") is Status.PAUSED:
+                columns["status"] = _PAUSED
             saved = await transaction.execute(
-                _SAVE.values(**_columns(changes), updated_at=transaction.now),
+                _SAVE.values(**columns, updated_at=transaction.now),
                 key=operation.id,
                 known=operation.version,
                 granted=granted.value,
@@ -290,6 +313,19 @@ class Operations:
             return operation_of(row)
 
         return await self._transactions.run(work, token)
+
+
+def _in_turn() -> ColumnElement[bool]:
+    """Not parked: never begun, in hand, resumed, or something is asked of it."""
+    return or_(
+        col(OperationRow.aside).is_(False),
+        col(OperationRow.next_attempt_at).is_(None),
+        col(OperationRow.requested) != Wish.NONE.value,
+    )
+
+
+def _parked_until_now() -> ColumnElement[bool]:
+    return and_(~_in_turn(), col(OperationRow.next_attempt_at) <= datetime.now(UTC))
 
 
 def _columns(changes: Changes) -> dict[str, Any]:

@@ -6,14 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select, update
 
 from app.domain.errors import UnknownBatch, UnknownOperation, WrongState
-from app.domain.operation import LIVE, Note, Step
+from app.domain.operation import LIVE, Goal, Note, Step
 from app.domain.pace import NO_LIMIT, Health, Pace, Stop
 from app.store.rows import read_rows
-from app.store.tables import LIVE_ROWS, BatchRow, ClusterStateRow, OperationRow
+from app.store.tables import IN_HAND_ROWS, LIVE_ROWS, BatchRow, ClusterStateRow, OperationRow
 from app.store.transactions import Transaction, Transactions
 
 Change = Callable[[Pace], Pace]
@@ -71,6 +72,19 @@ class Paces:
         )
         rows = await read_rows(self._reader, query)
         return {row["id"]: Pace.model_validate(row["pace"]) for row in rows if row["pace"]}
+
+    async def copying(self) -> int:
+        """The operations that are copying now, more or less: the service's rate is for all."""
+        row = OperationRow
+        query = select(func.count().label("copying")).where(
+            col(row.cluster_id) == self._cluster_id,
+            IN_HAND_ROWS,
+            col(row.aside).is_(False),
+            col(row.goal) == Goal.FINISH.value,
+            col(row.last_completed_step) == int(Step.REINDEX_STARTED),
+        )
+        (found,) = await read_rows(self._reader, query)
+        return int(found["copying"])
 
     async def blocked_indices(self) -> list[str]:
         """The indices that take no writes, or will in a moment: an operation has begun on them."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import IO, Protocol
+from urllib.parse import quote
 
 from sqlalchemy import ColumnElement, func, or_
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -64,15 +65,20 @@ def owner_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
+DEFAULT_CLUSTER = "default"
+
+
 class FileLockRole:
-    """For SQLite: a lock on a file beside the database, which dies with the process."""
+    """For SQLite: a lock on a file beside the database, which dies with the process; one for each
+    cluster that the database is about."""
 
     renew_seconds: float | None = None
 
     def __init__(
         self, database: Path, transactions: Transactions, reader: AsyncEngine, cluster_id: str
     ) -> None:
-        self._path = database.with_name(database.name + ".worker-lock")
+        of_cluster = "" if cluster_id == DEFAULT_CLUSTER else f".{quote(cluster_id, safe='')}"
+        self._path = database.with_name(f"{database.name}{of_cluster}.worker-lock")
         self._transactions = transactions
         self._reader = reader
         self._cluster_id = cluster_id

@@ -19,6 +19,7 @@ from app.store.transactions import Transaction, Transactions
 Conditions = list[ColumnElement[bool] | TextClause]
 
 _NOT_STARTED = col(OperationRow.started_at).is_(None)
+_NO_MORE_THAN_RETRY = (Wish.NONE.value, Wish.RETRY.value)
 _IN_PROGRESS = col(OperationRow.status) == int(Status.IN_PROGRESS)
 
 
@@ -78,7 +79,7 @@ class Wishes:
                 col(OperationRow.goal) == Goal.FINISH.value,
             ]
             back = Note(what="pause taken back")
-            wish = {"requested": Wish.NONE.value}
+            wish = {"requested": Wish.NONE.value, "updated_at": transaction.now}
             return changed | await _change(transaction, ids, pausing, wish, caller, back)
 
         return await self._transactions.run(work)
@@ -87,7 +88,7 @@ class Wishes:
         """Leaves a wish for the worker, without touching its `version`, where one has not ended.
 
         A paused operation is woken for it. A cancel that was acknowledged is not taken back by
-        another wish.
+        another wish; to try again is asked only of one of which nothing else is.
         """
 
         async def work(transaction: Transaction) -> set[str]:
@@ -96,6 +97,8 @@ class Wishes:
             where: Conditions = [LIVE_ROWS]
             if wish is not Wish.CANCEL:
                 where.append(col(OperationRow.requested) != Wish.CANCEL.value)
+            if wish is Wish.RETRY:
+                where += [_IN_PROGRESS, col(OperationRow.requested).in_(_NO_MORE_THAN_RETRY)]
             return await _change(transaction, ids, where, values, caller, note)
 
         return await self._transactions.run(work)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
+from app.domain.errand import ErrandKind
+from app.domain.names import IndexName
 from testbed.relay import Relay
+from tests.conditions import eventually
 from tests.elasticsearch import Elastic
-from tests.service import Service
+from tests.service import Service, running_service
+from tests.store.database import execute
 
 PATH = "/api/upgrade_assistant/update_index"
 BLOCK = {"operations": ["blockWrite"]}
@@ -81,4 +85,29 @@ async def test_an_unknown_index_an_alias_and_an_odd_operation_are_refused(
         answer = await service.client.post(f"{PATH}/{name}", json=body)
         assert answer.status_code == status, answer.text
         assert answer.json()["message"]
+    assert es.blocks("old") == {}
+
+
+async def test_what_nobody_waits_for_any_more_is_not_done(
+    elasticsearch_url: str, es: Elastic, sqlite_url: str
+) -> None:
+    """The service that took the request was killed, and another one finds it an hour later."""
+    es.put("/old")
+    async with running_service(elasticsearch_url, sqlite_url) as service:
+        errands = service.parts.store.errands
+        service.parts.worker.stop()
+
+        async def stopped() -> bool:
+            return not service.parts.worker.report.alive
+
+        await eventually(stopped, "the worker has stopped")
+        left = await errands.leave(ErrandKind.BLOCK_WRITE, IndexName("old"), "caller")
+    execute(sqlite_url, "UPDATE errand SET created_at = '2020-01-01 00:00:00'")
+    async with running_service(elasticsearch_url, sqlite_url) as service:
+
+        async def ended() -> bool:
+            return (await service.parts.store.errands.find(left)).ended_at is not None
+
+        await eventually(ended, "the errand is looked at")
+        assert (await service.parts.store.errands.find(left)).error_code == "too_late"
     assert es.blocks("old") == {}

@@ -112,6 +112,78 @@ async def test_a_paused_operation_is_cancelled(
     assert "reindexed-v8-plain" not in es.indices()
 
 
+async def test_a_paused_operation_is_cancelled_while_another_is_in_hand(
+    relayed: Service, relay: Relay, es: Elastic
+) -> None:
+    """That may take hours, and writes to the paused index are blocked."""
+    filled(es, "plain")
+    filled(es, "long")
+    before = as_found(es, "plain")
+    held = relay.hold("GET", POLL)
+    await relayed.post_batch("plain")
+    await relay.wait_for("GET", POLL)
+    await ask(relayed, "plain", "pause")
+    held.set()
+    await becomes(relayed, "plain", "paused")
+    held = relay.hold("GET", POLL, None)
+    await relayed.post_batch("long")
+    await relay.wait_for("GET", POLL, 2)
+    assert (await ask(relayed, "plain", "cancel")).status_code == 200
+    await becomes(relayed, "plain", "cancelled")
+    assert as_found(es, "plain") == before
+    assert (await listed(relayed, "long"))["state"] == "running"
+    held.set()
+    await relayed.completed("long")
+
+
+async def test_what_is_resumed_behind_another_waits_for_its_turn(
+    relayed: Service, relay: Relay, es: Elastic
+) -> None:
+    filled(es, "plain")
+    filled(es, "long")
+    held = relay.hold("GET", POLL)
+    await relayed.post_batch("plain")
+    await relay.wait_for("GET", POLL)
+    await ask(relayed, "plain", "pause")
+    held.set()
+    await becomes(relayed, "plain", "paused")
+    held = relay.hold("GET", POLL, None)
+    await relayed.post_batch("long")
+    await relay.wait_for("GET", POLL, 2)
+    assert (await ask(relayed, "plain", "resume")).json()["state"] == "waiting"
+    held.set()
+    await relayed.completed("plain", "long")
+
+
+async def test_what_is_tried_again_keeps_its_pace(service: Service, es: Elastic) -> None:
+    for name in ("one", "two"):
+        filled(es, name, mappings={"dynamic": False})
+        es.put(f"/{name}/_mapping", {"dynamic": "strict"})
+    pace = {"requestsPerSecond": 500}
+    batch = await service.post_options({"index": "one"}, {"index": "two"}, pace=pace)
+    await becomes(service, "two", "failed")
+    own = f"/api/v1/operations/{(await listed(service, 'one'))['id']}"
+    await service.client.post("/api/v1/pace/stop")
+    answer = await service.client.post(f"{own}/retry")
+    assert answer.status_code == 200, answer.text
+    own = f"/api/v1/operations/{answer.json()['id']}"
+    assert await pace_of(service, answer.json()["batchId"]) == 500
+    answer = await service.client.post(f"/api/v1/batches/{batch['id']}/retry")
+    assert answer.status_code == 200, answer.text
+    assert await pace_of(service, (await listed(service, "two"))["batchId"]) == 500
+    await service.client.patch(f"{own}/pace", json={"requestsPerSecond": 7})
+    await service.client.post(f"{own}/cancel")
+    await becomes(service, "one", "cancelled")
+    again = (await service.client.post(f"{own}/retry")).json()
+    found = (await service.client.get(f"/api/v1/operations/{again['id']}/pace")).json()
+    assert found["requestsPerSecond"] == 7
+
+
+async def pace_of(service: Service, batch: str) -> float:
+    answer = await service.client.get(f"/api/v1/batches/{batch}/pace")
+    return answer.json()["requestsPerSecond"]
+
+
 async def test_the_last_wish_counts_a_cancel_overtakes_a_pause(
     relayed: Service, relay: Relay, es: Elastic
 ) -> None:

@@ -260,6 +260,25 @@ def make_again(es: Elastic) -> None:
     filled(es, "reindexed-v8-old", 1, aliases={"old": {}})
 
 
+async def test_a_look_at_it_that_is_refused_does_not_keep_the_queue_from_working(
+    relayed: Service, relay: Relay, es: Elastic, sqlite_url: str
+) -> None:
+    """The service's user may have lost its rights on the copy since."""
+    filled(es, "old")
+    filled(es, "next")
+    operation = await kept(relayed, "old")
+    copy = operation["keptCopy"]["index"]
+    error = {"type": "security_exception", "reason": "action is unauthorized"}
+    place = ("GET", f"^/_cluster/state/metadata/[^?]*{copy}")
+    relay.answer(*place, 403, {"error": error, "status": 403}, times=None)
+    execute(sqlite_url, "UPDATE operation SET kept_until = '2020-01-01 00:00:00'")
+    await relayed.post_batch("next")
+    await relayed.completed("next")
+    await relay.wait_for(*place)
+    assert copy in es.indices()
+    assert (await relayed.client.get("/readyz")).status_code == 200
+
+
 def lock(es: Elastic) -> None:
     es.put("/reindexed-v8-old/_settings", {"index.blocks.read_only": True})
 

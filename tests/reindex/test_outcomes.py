@@ -74,6 +74,14 @@ def test_pauses_grow_to_half_a_minute_and_never_beyond(attempts: int) -> None:
     assert full / 2 <= outcomes.backoff(attempts) <= full
 
 
+def test_a_short_pause_grows_to_two_seconds_and_a_long_one_stays() -> None:
+    pauses = [outcomes.growing(0.1, attempts) for attempts in range(200)]
+    assert pauses[0] == 0.1
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == outcomes.LONGEST_LOOK
+    assert outcomes.growing(10, 50) == 10
+
+
 def test_two_services_do_not_pause_in_step() -> None:
     assert len({outcomes.backoff(3) for _ in range(20)}) > 1
 

@@ -72,21 +72,22 @@ async def test_filters_divide_by_index_batch_and_state(store: Store) -> None:
 async def test_the_state_is_the_same_in_the_database_and_in_the_domain(
     store: Store, database_url: str
 ) -> None:
-    kinds = list(product(Status, Goal, (None, 1), (None, "because")))
+    kinds = list(product(Status, Goal, (None, 1), (None, "because"), (True, False)))
     await enqueue(store, *[f"index-{n}" for n in range(len(kinds))])
     expected: dict[State, list[str]] = {state: [] for state in State}
-    for n, (status, goal, started_at, reason) in enumerate(kinds):
+    for n, (status, goal, started_at, reason, aside) in enumerate(kinds):
         execute(
             database_url,
             "UPDATE operation SET status = :status, goal = :goal, started_at = :started_at, "
-            "hold_reason = :reason WHERE index_name = :name",
+            "hold_reason = :reason, aside = :aside WHERE index_name = :name",
             status=int(status),
             goal=goal.value,
             started_at=started_at,
             reason=reason,
+            aside=aside,
             name=f"index-{n}",
         )
-        state = state_of(status, goal, started=bool(started_at), held=bool(reason))
+        state = state_of(status, goal, started=bool(started_at), held=bool(reason), aside=aside)
         expected[state].append(f"index-{n}")
     assert all(expected.values())
     for state in State:

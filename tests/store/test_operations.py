@@ -25,6 +25,7 @@ from app.domain.operation import (
 )
 from app.domain.proof import ProofLevel, Proving, Side
 from app.domain.windows import Window, WindowState
+from app.store.role import Lease
 from app.store.store import Store
 from tests.store.conftest import OpenStore
 from tests.store.operations import ended, enqueue, enqueued, lease_of, saved, started
@@ -128,6 +129,51 @@ async def test_the_head_is_the_first_in_the_queue_until_it_has_ended(store: Stor
         assert await store.operations.head() == claimed
         await saved(store, lease, claimed, {"status": Status.COMPLETED})
     assert await store.operations.head() is None
+
+
+async def test_a_parked_operation_comes_after_those_that_were_not_begun(store: Store) -> None:
+    """And one that was resumed, or is asked to try again, at its own place."""
+    lease = await lease_of(store)
+    past, future = datetime(2020, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+    parked = [await started(store, lease, name) for name in ("later", "due", "also-due")]
+    times = {"later": future, "due": past, "also-due": past}
+    for operation in parked:
+        aside: Changes = {"aside": True, "next_attempt_at": times[operation.index_name]}
+        await saved(store, lease, operation, aside)
+    waiting = await enqueued(store, "waiting")
+    assert await order_of_the_queue(store, lease) == ["waiting", "due", "also-due"]
+    ids = {str(operation.index_name): operation.id for operation in (*parked, waiting)}
+    await store.wishes.leave([ids["later"]], Wish.RETRY, "caller")
+    head = await store.operations.head()
+    assert head is not None
+    assert head.index_name == "later"
+
+
+async def order_of_the_queue(store: Store, lease: Lease) -> list[str]:
+    """Takes one after the other and ends it."""
+    found: list[str] = []
+    while head := await store.operations.head():
+        claimed = await store.operations.claim(lease.token, head.id, "worker")
+        assert claimed
+        assert await store.operations.others_wait(claimed) is (len(found) < 2)
+        found.append(claimed.index_name)
+        await saved(store, lease, claimed, {"status": Status.FAILED})
+    return found
+
+
+async def test_rollbacks_and_what_is_cancelled_wait_for_nobody(store: Store) -> None:
+    lease = await lease_of(store)
+    head = await started(store, lease, "head")
+    paused: Changes = {"status": Status.PAUSED, "aside": True}
+    aside = await saved(store, lease, await started(store, lease, "aside"), paused)
+    back = await started(store, lease, "back")
+    await saved(store, lease, back, {"goal": Goal.ROLL_BACK})
+    assert [one.id for one in await store.operations.urgent()] == [back.id]
+    await store.wishes.leave([aside.id], Wish.CANCEL, "caller")
+    assert [one.id for one in await store.operations.urgent()] == [aside.id, back.id]
+    first = await store.operations.head()
+    assert first is not None
+    assert first.id == head.id
 
 
 async def test_a_single_operation_runs_beside_the_batch_queue(store: Store) -> None:

@@ -63,6 +63,13 @@ async def test_a_role_that_is_held_is_not_given_to_another(open_store: OpenStore
     await saved(one, lease, await started(one, lease, "a"))
 
 
+async def test_two_clusters_in_one_database_have_a_worker_each(open_store: OpenStore) -> None:
+    one, other = await open_store("one"), await open_store("a/b")
+    assert await one.role.take()
+    assert await other.role.take()
+    assert await (await open_store("one")).role.take() is None
+
+
 async def test_many_that_ask_at_the_same_time_get_one_role(open_store: OpenStore) -> None:
     stores = [await open_store() for _ in range(4)]
     for _ in range(10):
@@ -208,7 +215,7 @@ async def _waits(database_url: str, taking: asyncio.Task[Lease]) -> bool:
 
 
 def _locked(database: Path) -> bool:
-    with database.with_name(f"{database.name}.worker-lock").open("a") as file:
+    with database.with_name(f"{database.name}.test.worker-lock").open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -80,7 +80,7 @@ async def test_a_relative_file_is_beside_the_working_folder(
     store = await Store.open("sqlite:///relative.db", CLUSTER, lease_seconds=60)
     await store.role.release(await lease_of(store))
     await store.close()
-    assert {"relative.db", "relative.db.worker-lock"} <= set(os.listdir(tmp_path))
+    assert {"relative.db", "relative.db.test.worker-lock"} <= set(os.listdir(tmp_path))
 
 
 async def test_a_missing_folder_is_named(tmp_path: Path) -> None:

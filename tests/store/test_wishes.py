@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from app.domain.operation import Goal, Status, Wish
+import pytest
+
+from app.domain.errors import Outdated
+from app.domain.operation import Changes, Goal, Status, Wish
 from app.store.store import Store
 from tests.store.conftest import OpenStore
 from tests.store.operations import ended, enqueue, lease_of, saved, started
+
+PAUSED: Changes = {"status": Status.PAUSED, "aside": True}
 
 
 async def statuses(store: Store, *ids: str) -> list[Status]:
@@ -55,6 +60,47 @@ async def test_an_acknowledged_cancel_is_not_replaced_by_another_wish(store: Sto
     assert await store.wishes.leave([running.id], Wish.CANCEL, "caller") == {running.id}
     assert await store.wishes.leave([running.id], Wish.RETRY, "caller") == set()
     assert (await store.operations.load(running.id)).requested is Wish.CANCEL
+
+
+async def test_one_that_is_cancelled_while_it_is_being_paused_is_not_left_paused(
+    store: Store,
+) -> None:
+    lease = await lease_of(store)
+    pausing = await started(store, lease, "pausing")
+    other = await started(store, lease, "other")
+    assert await store.wishes.leave([pausing.id], Wish.CANCEL, "caller") == {pausing.id}
+    put_aside: Changes = {"goal": Goal.FINISH, "status": Status.PAUSED, "aside": True}
+    found = await saved(store, lease, pausing, put_aside)
+    assert (found.status, found.requested) == (Status.IN_PROGRESS, Wish.CANCEL)
+    assert [one.id for one in await store.operations.urgent()] == [pausing.id]
+    assert (await saved(store, lease, other, put_aside)).status is Status.PAUSED
+    assert [one.id for one in await store.operations.urgent()] == [pausing.id]
+
+
+async def test_to_try_again_does_not_come_before_a_pause_nor_wake_what_is_paused(
+    store: Store,
+) -> None:
+    lease = await lease_of(store)
+    pausing = await started(store, lease, "pausing")
+    paused = await saved(store, lease, await started(store, lease, "paused"), PAUSED)
+    await store.wishes.leave([pausing.id], Wish.PAUSE, "caller")
+    ids = [pausing.id, paused.id]
+    assert await store.wishes.leave(ids, Wish.RETRY, "caller") == set()
+    assert (await store.operations.load(pausing.id)).requested is Wish.PAUSE
+    assert await statuses(store, paused.id) == [Status.PAUSED]
+
+
+async def test_a_wish_that_was_taken_back_is_not_granted(store: Store) -> None:
+    lease = await lease_of(store)
+    read = await started(store, lease, "pausing")
+    await store.wishes.leave([read.id], Wish.PAUSE, "caller")
+    read = await store.operations.load(read.id)
+    assert await store.wishes.resume([read.id], "caller") == {read.id}
+    with pytest.raises(Outdated):
+        await store.operations.save(
+            lease.token, read, {"goal": Goal.PAUSE}, (), (), "worker", granted=Wish.PAUSE
+        )
+    assert (await store.operations.load(read.id)).goal is Goal.FINISH
 
 
 async def test_resuming_takes_back_a_pause_that_was_not_granted(store: Store) -> None:

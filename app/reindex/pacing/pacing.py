@@ -81,6 +81,7 @@ class Pacing:
         found, now = await self._paces.of_service(), datetime.now(UTC)
         batches = await self._paces.of_batches(list({b.batch_id for b in live if b.batch_id}))
         operations = await self._paces.of_operations([brief.id for brief in live])
+        copying = await self._copying(found)
         return {
             brief.id: in_force(
                 self.said(
@@ -89,6 +90,7 @@ class Pacing:
                     operations.get(brief.id, NO_LIMIT),
                 ),
                 now,
+                copying,
             )
             for brief in live
         }
@@ -103,8 +105,15 @@ class Pacing:
     async def _report(self, scope: Scope, pace: Pace, of_batch: Pace) -> PaceReport:
         found = await self._paces.of_service()
         batch, operation = (pace, NO_LIMIT) if scope is Scope.BATCH else (of_batch, pace)
-        limit = in_force(self.said(found, batch, operation), datetime.now(UTC))
+        copying = await self._copying(found)
+        limit = in_force(self.said(found, batch, operation), datetime.now(UTC), copying)
         return PaceReport(scope, pace, pace != NO_LIMIT, limit, found.stop, found.health)
+
+    async def _copying(self, found: ServicePace) -> int:
+        """By how many the service's rate is shared, where there is one."""
+        if self.said(found).service.requests_per_second is None:
+            return 1
+        return max(1, await self._paces.copying())
 
     async def _of_batch(self, batch_id: str | None) -> Pace:
         if batch_id is None:

@@ -105,12 +105,16 @@ async def test_everything_stops_stays_stopped_over_a_new_start_and_goes_on(
         await set_pace(service, requestsPerSecond=60)
         operation = await posted(service)
         await keep_to(es, 20, 20, 20)
+        before = await progress_of(service, operation)
         stop = await service.client.post("/api/v1/pace/stop", json={"reason": "search is slow"})
         assert stop.json()["stopped"]["blockedIndices"] == ["big"]
         again = await service.client.post("/api/v1/pace/stop", json={"reason": "once more"})
         assert again.json()["stopped"]["reason"] == "search is slow"
         await service.holds("big", "search is slow; writes to big stay blocked")
         await no_task_runs(es)
+        after = await progress_of(service, operation)
+        assert after["documentsDone"] >= before["documentsDone"]
+        assert after["documentsDone"] == int(after["fraction"] * after["documentsTotal"])
         next_one = await posted(service, "next")
         attempts = await attempts_of(service, operation)
     async with running_service(relay.url, sqlite_url, **THREE_WINDOWS) as service:
@@ -134,6 +138,10 @@ async def test_everything_stops_stays_stopped_over_a_new_start_and_goes_on(
         assert "copy stops" in what
         assert "copy task cancelled" in what
     es.delete("/reindexed-v8-next")
+
+
+async def progress_of(service: Service, operation: str) -> dict[str, Any]:
+    return (await service.shown(operation))["progress"]
 
 
 async def attempts_of(service: Service, operation: str) -> int:
