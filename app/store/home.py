@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, or_, select, update
 
 from app.domain.operation import Note
+from app.store.rows import read_tuples
 from app.store.tables import KEPT_ROWS, LIVE_ROWS, ClusterStateRow, OperationRow
 from app.store.transactions import Transaction, Transactions
 from app.telemetry import logger
@@ -13,8 +15,9 @@ log = logger(__name__)
 
 
 class Homes:
-    def __init__(self, transactions: Transactions, cluster_id: str) -> None:
+    def __init__(self, transactions: Transactions, reader: AsyncEngine, cluster_id: str) -> None:
         self._transactions = transactions
+        self._reader = reader
         self._cluster_id = cluster_id
 
     async def settle(self, found: str, accepted: str | None) -> str:
@@ -24,26 +27,27 @@ class Homes:
         (`accepted`; no other is taken then), and where no data need another any more: no live
         operation and no kept copy.
         """
+        if accepted not in (found, None):
+            return accepted
+        this = col(ClusterStateRow.cluster_id) == self._cluster_id
+        query = select(col(ClusterStateRow.cluster_uuid)).where(this)
 
         async def work(transaction: Transaction) -> str:
-            state = ClusterStateRow
-            this = col(state.cluster_id) == self._cluster_id
-            query = select(col(state.cluster_uuid)).where(this)
             known = (await transaction.execute(query)).scalar_one()
-            if accepted not in (found, None):
-                return accepted
             if known == found:
                 return found
             if known and not accepted and not await self._free(transaction):
                 return known
-            await transaction.execute(update(state).where(this).values(cluster_uuid=found))
+            values = {"cluster_uuid": found}
+            await transaction.execute(update(ClusterStateRow).where(this).values(**values))
             if known is not None:
                 note = Note(what="cluster changed", before=known, after=found)
                 transaction.announce("service", [note])
                 log.warning("cluster_changed", before=known, after=found)
             return found
 
-        return await self._transactions.run(work)
+        ((known,),) = await read_tuples(self._reader, query)
+        return found if known == found else await self._transactions.run(work)
 
     async def _free(self, transaction: Transaction) -> bool:
         query = (

@@ -40,7 +40,7 @@ class Store:
         self.events = Events(reader, cluster_id)
         self.listing = Listing(reader, cluster_id)
         self.paces = Paces(self._transactions, reader, cluster_id)
-        self.homes = Homes(self._transactions, cluster_id)
+        self.homes = Homes(self._transactions, reader, cluster_id)
         self.role = role
 
     @classmethod
