@@ -135,14 +135,13 @@ class Operation(Record):
     entries of the way back, `crashes` the unexpected exceptions in a row. `leftover_uuid` is the
     target that an earlier failed operation left for a person to look at, `leftover_source` the UUID
     of the index it was copied from. `aside`: it was begun, but is not in hand (it was paused or
-    parked), so the one that is goes first. `unblocked`: the source
-    is in use, since no block of ours was put on it yet or the operation was parked; it has to be
-    recorded and compared anew. `concrete_name`: the
-    index behind `index_name` where that is the alias of a kept copy, since an earlier rollback.
-    `kept`: the source is cloned before the swap; `kept_until`: that clone is there, for a rollback.
-    `forced`: it is rolled back also where documents were written since. `failure`: the details of
-    `error_message`. `lost_since`: since then Elasticsearch says that a primary of the target is
-    lost for good.
+    parked), so the one that is goes first. `unblocked`: the source is in use, since no block of
+    ours was put on it yet or the operation was parked; it has to be recorded and compared anew.
+    `concrete_name`: the index behind `index_name` where that is the alias of a kept copy, since an
+    earlier rollback. `kept`: the source is cloned before the swap; `kept_until`: that clone is
+    there, for a rollback. `forced`: it is rolled back also where documents were written since.
+    `failure`: the details of `error_message`. `lost_since`: since then Elasticsearch says that a
+    primary of the target is lost for good.
     """
 
     id: str

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+_FIGURE = re.compile(r"\d[\d.,]*([kmgtp]?b\b)?")
 MOST_CHARACTERS = 2_000
 """Of a sentence of Elasticsearch's: a reason may hold a whole document."""
 
@@ -14,6 +17,11 @@ def capped(text: str, most: int = MOST_CHARACTERS) -> str:
     """
     short = text if len(text) <= most else text[: most - 1] + "…"
     return short.replace("\0", "?").encode("utf-8", "replace").decode()
+
+
+def same_but_figures(one: str, other: str) -> bool:
+    """True where nothing but figures differs: how full a disk is, how many copies are active."""
+    return _FIGURE.sub("", one) == _FIGURE.sub("", other)
 
 
 def printable(text: str) -> str:

@@ -86,8 +86,7 @@ class Admission:
 
         Raises `MixedVersions`, `ClusterTrouble`, `StoreTrouble`.
         """
-        self._home.doubt()
-        await self._home.check()
+        await self._home.check(anew=True)
         study = await self.study(requests)
         refused = [
             RefusedName(one.wanted.index_name, one.faults[0])

@@ -14,7 +14,7 @@ from app.domain.errors import (
     WrongState,
 )
 from app.domain.operation import Goal, Operation, Status, Wish
-from app.domain.pace import NO_LIMIT, Pace
+from app.domain.pace import NO_LIMIT
 from app.domain.request import ReindexRequest
 from app.reindex.announcements import Bell
 from app.reindex.queue import Queue
@@ -84,7 +84,7 @@ class Control:
                 request,
                 caller,
                 enqueue=not operation.single,
-                pace=await self._pace_of(operation.batch_id),
+                pace=await self._store.paces.of_batch(operation.batch_id),
             )
         if operation_id not in await self._write(action, [operation], caller):
             raise _refused(action, _OVERTAKEN)
@@ -154,7 +154,7 @@ class Control:
         """Queues those that have ended again, as one batch."""
         if not ended:
             return
-        pace = await self._pace_of(ended[0].batch_id)
+        pace = await self._store.paces.of_batch(ended[0].batch_id)
         batch = await self._queue.enqueue_batch(await self._requests(ended), caller, pace=pace)
         followers = {operation.index_name: operation.id for operation in batch.enqueued}
         faults = {refused.name: refused.error.message for refused in batch.refused}
@@ -169,11 +169,6 @@ class Control:
         """What was asked for then, each with the pace that was set for it."""
         paces = await self._store.paces.of_operations([one.id for one in ended])
         return [replace(_request(one), pace=paces.get(one.id, NO_LIMIT)) for one in ended]
-
-    async def _pace_of(self, batch_id: str | None) -> Pace:
-        if batch_id is None:
-            return NO_LIMIT
-        return (await self._store.paces.of_batches([batch_id])).get(batch_id, NO_LIMIT)
 
     async def _roll_back(self, found: Sequence[Operation], caller: str, *, forced: bool) -> _Done:
         done, free = _Done(), asyncio.Semaphore(AT_ONCE)

@@ -101,9 +101,8 @@ class Doctor:
         return [reached, home, of_versions(report.versions), rights, left]
 
     async def _cluster_itself(self) -> Check:
-        self._home.doubt()
         try:
-            await self._home.check()
+            await self._home.check(anew=True)
         except OtherCluster as error:
             return Check("cluster", Verdict.WRONG, error.finding, error.remedy)
         except ReindexQueueError as error:
@@ -137,11 +136,10 @@ class Doctor:
                 faults.append(f"all documents and fields of {need.index}")
         if not faults:
             return Check("privileges", Verdict.OK, "the service's user has all it needs")
-        more = f" and {len(faults) - 5} more" if len(faults) > 5 else ""
         return Check(
             "privileges",
             Verdict.WRONG,
-            f"the service's user lacks {'; '.join(faults[:5])}{more}",
+            f"the service's user lacks {_some(faults, '; ')}",
             "Grant these to the user of ELASTICSEARCH_USERNAME or ELASTICSEARCH_APIKEY.",
         )
 
@@ -216,9 +214,9 @@ def of_leftovers(left: Leftovers) -> Check:
     return Check("leftovers", Verdict.WARNING, "; ".join(findings), " ".join(remedies))
 
 
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return f"{', '.join(names[:5])}{more}"
+def _some(words: Sequence[str], between: str = ", ") -> str:
+    more = f" and {len(words) - 5} more" if len(words) > 5 else ""
+    return f"{between.join(words[:5])}{more}"
 
 
 def _of_hold(brief: Brief) -> Check:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime, timedelta
 
 from app.domain.operation import BACK, ENDS_AS, Changes, Goal, Note, Operation, Status, Step, Wish
+from app.domain.texts import same_but_figures
 
 SWAPPED_BACK = 2
 """So many entries of a rollback are finished once the kept copy has the name."""
-_FIGURE = re.compile(r"\d[\d.,]*[kmgtp]?b?\b")
 PARKED_SECONDS = 60.0
 """After so long a parked operation is tried again, when all that wait have had their turn."""
 
@@ -95,9 +94,8 @@ def aside_notes(operation: Operation) -> list[Note]:
 
 
 def same_hold(reason: str, known: str | None) -> bool:
-    """True where nothing but figures has changed: how full a disk is, how many copies are active.
-    That is no event, however often it is looked at."""
-    return known is not None and _FIGURE.sub("", reason) == _FIGURE.sub("", known)
+    """True where nothing but figures has changed: that is no event, however often it is seen."""
+    return known is not None and same_but_figures(reason, known)
 
 
 def cleared(changes: Changes) -> Changes:

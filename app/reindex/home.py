@@ -20,10 +20,12 @@ class Home:
         """There was trouble: what answers next may be another cluster at the same address."""
         self._seen = False
 
-    async def check(self) -> None:
-        """Raises `OtherCluster`, `ClusterTrouble`, `StoreTrouble`."""
-        if self._seen:
+    async def check(self, *, anew: bool = False) -> None:
+        """`anew`: also where it was seen before. Raises `OtherCluster`, `ClusterTrouble`,
+        `StoreTrouble`."""
+        if self._seen and not anew:
             return
+        self._seen = False
         found = await self._cluster.cluster_uuid()
         kept = await self._homes.settle(found, self._accepted)
         if kept != found:

@@ -233,6 +233,7 @@ class Worker:
             error: ReindexQueueError | None = None
             result: Mapping[str, Any] | None = None
             try:
+                await self._home.check(anew=True)
                 result = await perform(errand, self._operations, cluster)
             except StoreTrouble:
                 raise
@@ -259,8 +260,7 @@ class Worker:
             return
         cluster = self._machine.new_cluster(self._held)
         try:
-            self._home.doubt()
-            await self._home.check()
+            await self._home.check(anew=True)
             changes, notes = await expire(operation, cluster)
         except (ClusterTrouble, Failure) as error:
             log.warning("expiry_waits", operation=operation.id, reason=error.message)

@@ -53,6 +53,10 @@ class Paces:
             health=Health.model_validate(row["health"] or {}),
         )
 
+    async def of_batch(self, batch_id: str | None) -> Pace:
+        """`NO_LIMIT` where none is set, and for an operation of no batch."""
+        return (await self.of_batches([batch_id])).get(batch_id, NO_LIMIT) if batch_id else NO_LIMIT
+
     async def of_batches(self, ids: Sequence[str]) -> dict[str, Pace]:
         """Those that have one, by their id."""
         if not ids:

@@ -134,7 +134,11 @@ class ServiceProcess:
         os.kill(self.pid, signal.SIGCONT)
 
     async def __aenter__(self) -> ServiceProcess:
-        await self.start()
+        try:
+            await self.start()
+        except BaseException:
+            await self.close()
+            raise
         return self
 
     async def __aexit__(

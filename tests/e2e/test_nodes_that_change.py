@@ -54,7 +54,7 @@ async def test_a_batch_that_meets_a_rolling_upgrade_waits_and_goes_on_by_itself(
         port = free_port()
         new = ElasticsearchServer("8.19", joins=old, port=port)
         async with Relay(old.url) as relay:
-            crawl(relay, es)
+            crawl(relay)
             hosts = [relay.url, f"http://127.0.0.1:{port}"]
             slowly = {"elasticsearch_hosts": hosts, "reindex_batch_documents": 1}
             async with running_service(relay.url, sqlite_url, **slowly) as service:
@@ -86,7 +86,7 @@ async def test_a_batch_goes_on_after_the_only_node_was_killed_and_started_again(
     for name in names:
         filled(es, name, 40, settings={"number_of_shards": 2})
     before = {name: (contents(es, name), made_anew(es, name)) for name in names}
-    crawl(relay, es)
+    crawl(relay)
     async with running_service(relay.url, sqlite_url, reindex_batch_documents=1) as service:
         await service.post_batch(*names)
         await relay.wait_for("GET", r"^/_tasks/[^?]")

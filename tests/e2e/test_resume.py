@@ -96,7 +96,7 @@ async def test_a_database_that_is_lost_in_mid_copy_costs_no_part_of_it(
 ) -> None:
     filled(es, "plain", 60, settings={"number_of_replicas": 0})
     before = contents(es, "plain")
-    crawl(relay, es)
+    crawl(relay)
     slowly = {"reindex_batch_documents": 1, "reindex_lease_seconds": 2}
     async with running_service(relay.url, postgres_url, **slowly) as service:
         await service.post_batch("plain")
@@ -140,7 +140,7 @@ async def test_on_a_full_disk_it_waits_says_why_and_goes_on_when_there_is_room(
     filled(es, "plain", 60, settings={"number_of_replicas": 0})
     filled(es, "next", 5)
     before = contents(es, "plain")
-    crawl(relay, es)
+    crawl(relay)
     database, filler = f"sqlite:///{small_disk}/queue.db", small_disk / "filler"
     async with running_service(relay.url, database, reindex_batch_documents=1) as service:
         await service.post_batch("plain")

@@ -101,7 +101,7 @@ async def test_a_running_copy_has_ended_before_its_target_is_removed(
 ) -> None:
     filled(es, "plain")
     before = as_found(es, "plain")
-    crawl(relay, es)
+    crawl(relay)
     removal = Removal(relay)
     async with running_service(relay.url, sqlite_url, reindex_batch_documents=1) as service:
         await service.post_batch("plain")
@@ -123,7 +123,7 @@ async def test_a_copy_task_cancelled_by_a_person_cancels_the_operation(
 ) -> None:
     filled(es, "plain")
     before = as_found(es, "plain")
-    crawl(relay, es)
+    crawl(relay)
     async with running_service(relay.url, sqlite_url, reindex_batch_documents=1) as service:
         await service.post_batch("plain")
         await relay.wait_for("GET", POLL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -10,7 +11,7 @@ import pytest
 from testbed.relay import Relay
 from tests.conditions import eventually
 from tests.elasticsearch import Elastic
-from tests.reindex.midway import POLL, all_copied, filled
+from tests.reindex.midway import POLL, all_copied, filled, held_at
 from tests.reindex.portrait import as_found, contents
 from tests.service import Service, running_service
 
@@ -112,22 +113,26 @@ async def test_a_paused_operation_is_cancelled(
     assert "reindexed-v8-plain" not in es.indices()
 
 
+async def paused_behind_another(service: Service, relay: Relay, es: Elastic) -> asyncio.Event:
+    """`plain` is paused in its copy, and `long` copies until the event is set."""
+    filled(es, "long")
+    released = await held_at(relay, ("GET", POLL), service, "plain")
+    await ask(service, "plain", "pause")
+    released.set()
+    await becomes(service, "plain", "paused")
+    held = relay.hold("GET", POLL, None)
+    await service.post_batch("long")
+    await relay.wait_for("GET", POLL, 2)
+    return held
+
+
 async def test_a_paused_operation_is_cancelled_while_another_is_in_hand(
     relayed: Service, relay: Relay, es: Elastic
 ) -> None:
     """That may take hours, and writes to the paused index are blocked."""
     filled(es, "plain")
-    filled(es, "long")
     before = as_found(es, "plain")
-    held = relay.hold("GET", POLL)
-    await relayed.post_batch("plain")
-    await relay.wait_for("GET", POLL)
-    await ask(relayed, "plain", "pause")
-    held.set()
-    await becomes(relayed, "plain", "paused")
-    held = relay.hold("GET", POLL, None)
-    await relayed.post_batch("long")
-    await relay.wait_for("GET", POLL, 2)
+    held = await paused_behind_another(relayed, relay, es)
     assert (await ask(relayed, "plain", "cancel")).status_code == 200
     await becomes(relayed, "plain", "cancelled")
     assert as_found(es, "plain") == before
@@ -140,16 +145,7 @@ async def test_what_is_resumed_behind_another_waits_for_its_turn(
     relayed: Service, relay: Relay, es: Elastic
 ) -> None:
     filled(es, "plain")
-    filled(es, "long")
-    held = relay.hold("GET", POLL)
-    await relayed.post_batch("plain")
-    await relay.wait_for("GET", POLL)
-    await ask(relayed, "plain", "pause")
-    held.set()
-    await becomes(relayed, "plain", "paused")
-    held = relay.hold("GET", POLL, None)
-    await relayed.post_batch("long")
-    await relay.wait_for("GET", POLL, 2)
+    held = await paused_behind_another(relayed, relay, es)
     assert (await ask(relayed, "plain", "resume")).json()["state"] == "waiting"
     held.set()
     await relayed.completed("plain", "long")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 from aiohttp import web
 
 from testbed.relay import Relay, Seen
@@ -55,7 +55,8 @@ async def test_an_operation_in_hand_waits_for_its_own_cluster(
     documents = contents(es, "plain")
     async with on_the_same_data(relay, sqlite_url) as service:
         released = await held_at(relay, ("GET", POLL), service, "plain")
-        asyncio.get_running_loop().call_later(0.2, released.set)
+        service.parts.worker.stop()
+        released.set()
     another_cluster_answers(relay)
     before = as_found(es, "plain")
     async with on_the_same_data(relay, sqlite_url) as service:
@@ -101,7 +102,8 @@ async def test_the_cluster_that_a_person_names_is_the_one(
     own = es.get("/")["cluster_uuid"]
     async with on_the_same_data(relay, sqlite_url) as service:
         released = await held_at(relay, ("GET", POLL), service, "plain")
-        asyncio.get_running_loop().call_later(0.2, released.set)
+        service.parts.worker.stop()
+        released.set()
     another_cluster_answers(relay)
     async with on_the_same_data(relay, sqlite_url, reindex_cluster_uuid=own) as service:
         await service.holds("plain", f"({OTHER}) is not the one")
@@ -111,8 +113,33 @@ async def test_the_cluster_that_a_person_names_is_the_one(
     assert contents(es, "plain") == documents
 
 
+async def said(caplog: pytest.LogCaptureFixture, event: str) -> bool:
+    return event in caplog.text
+
+
+async def test_a_cluster_that_is_exchanged_under_a_running_service_takes_nothing(
+    relayed: Service, relay: Relay, es: Elastic
+) -> None:
+    filled(es, "plain")
+    filled(es, "next")
+    held = relay.hold("GET", POLL)
+    await relayed.post_batch("plain")
+    await relay.wait_for("GET", POLL)
+    another_cluster_answers(relay)
+    answer = await relayed.client.post(f"{BASE}/batch", json={"indexNames": ["next"]})
+    assert answer.status_code == 503
+    path = "/api/upgrade_assistant/update_index/next"
+    answer = await relayed.client.post(path, json={"operations": ["blockWrite"]})
+    assert (answer.status_code, "ELASTICSEARCH_HOSTS" in answer.text) == (503, True)
+    assert es.blocks("next") == {}
+    relay.clear()
+    held.set()
+    await relayed.completed("plain")
+    assert len(await relayed.queue()) == 0
+
+
 async def test_a_kept_copy_is_not_forgotten_before_another_cluster(
-    relay: Relay, es: Elastic, sqlite_url: str
+    relay: Relay, es: Elastic, sqlite_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     filled(es, "plain")
     async with on_the_same_data(relay, sqlite_url) as service:
@@ -122,7 +149,7 @@ async def test_a_kept_copy_is_not_forgotten_before_another_cluster(
     execute(sqlite_url, "UPDATE operation SET kept_until = '2020-01-01 00:00:00'")
     another_cluster_answers(relay)
     async with on_the_same_data(relay, sqlite_url) as service:
-        await relay.wait_for("GET", "^/$")
+        await eventually(lambda: said(caplog, "expiry_waits"), "the worker has looked at it")
         shown = await service.shown(operation["id"])
         assert shown["keptCopy"]["state"] == "kept"
         assert shown["keptCopy"]["index"] in es.indices()

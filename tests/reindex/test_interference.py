@@ -37,7 +37,7 @@ async def copied(service: Service, relay: Relay, es: Elastic) -> asyncio.Event:
 
 async def copying(service: Service, relay: Relay, es: Elastic) -> None:
     """Posts `plain` and waits until its copy is running, a document a second."""
-    crawl(relay, es)
+    crawl(relay)
     await service.post_batch("plain")
     await relay.wait_for("GET", POLL)
     assert es.copy_tasks()

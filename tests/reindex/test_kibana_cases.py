@@ -166,7 +166,7 @@ async def test_the_progress_of_a_running_copy_is_a_fraction(
     relay: Relay, es: Elastic, sqlite_url: str
 ) -> None:
     filled(es, "plain", 40, **ALONE)
-    crawl(relay, es)
+    crawl(relay)
     async with running_service(relay.url, sqlite_url, reindex_batch_documents=1) as service:
         await service.post_batch("plain")
 

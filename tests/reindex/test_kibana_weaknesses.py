@@ -50,7 +50,7 @@ async def test_a_copy_that_ended_badly_is_no_success(
             said["error"] = ending["error"]
         return web.Response(text=json.dumps(said), headers=answer.headers)
 
-    crawl(relay, es)
+    crawl(relay)
     relay.when("GET", POLL, ended_early)
     async with running_service(relay.url, sqlite_url, reindex_batch_documents=1) as service:
         await service.post_batch("plain")

@@ -180,7 +180,7 @@ async def test_a_task_whose_start_was_not_answered_is_adopted(
 ) -> None:
     source(es)
     documents = contents(es, "plain")
-    crawl(relay, es, answer=False)
+    crawl(relay, answer=False)
     async with running_service(relay.url, sqlite_url, reindex_batch_documents=1) as service:
         await service.post_batch("plain")
         await relay.wait_for("GET", r"^/_tasks/[^?]")  # it polls, so it has found the task

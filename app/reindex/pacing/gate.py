@@ -5,7 +5,6 @@ More by one after calm looks, half as many when the cluster is strained, none wh
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,12 +12,12 @@ from enum import IntEnum
 
 from app.domain.names import IndexName
 from app.domain.pace import WELL, Health
+from app.domain.texts import same_but_figures
 from app.elastic.answers import NodeVitals, Vitals
 
 CALM_LOOKS = 2
 """So many looks without a cause before there is one window more."""
 MOST_CAUSES = 3
-_FIGURE = re.compile(r"\d[\d.,]*")
 
 
 class Level(IntEnum):
@@ -161,7 +160,7 @@ class Gate:
         windows = _windows(self.health.windows, verdict.level, most, calm)
         if windows == self.health.windows:
             cause = self.health.cause
-            if verdict.level > Level.CALM and not _same_words(verdict.cause, cause):
+            if verdict.level > Level.CALM and not same_but_figures(verdict.cause, cause):
                 cause = verdict.cause
             seen_again = self.health.model_copy(update={"blind": None, "cause": cause})
             return replace(self, health=seen_again, calm=calm, seen=vitals)
@@ -190,11 +189,6 @@ def _windows(limit: int | None, level: Level, most: int, calm: int) -> int | Non
     if limit is None or calm < CALM_LOOKS:
         return limit
     return None if limit + 1 >= most else limit + 1
-
-
-def _same_words(one: str, other: str) -> bool:
-    """True where only figures differ."""
-    return _FIGURE.sub("", one) == _FIGURE.sub("", other)
 
 
 def _recovering(cause: str) -> str:

@@ -85,10 +85,7 @@ class Governor:
         if known and fresh:
             return known.said
         found = await self.paces.of_service()
-        batch = NO_LIMIT
-        if operation.batch_id:
-            batches = await self.paces.of_batches([operation.batch_id])
-            batch = batches.get(operation.batch_id, NO_LIMIT)
+        batch = await self.paces.of_batch(operation.batch_id)
         own = (await self.paces.of_operations([operation.id])).get(operation.id, NO_LIMIT)
         self._read[operation.id] = _Read(self.pacing.said(found, batch, own), now, generation)
         return self._read[operation.id].said

@@ -62,7 +62,7 @@ class Pacing:
         """Raises `UnknownBatch`."""
         if await self._store.batches.find(batch_id) is None:
             raise UnknownBatch(batch_id)
-        pace = (await self._paces.of_batches([batch_id])).get(batch_id, NO_LIMIT)
+        pace = await self._paces.of_batch(batch_id)
         return await self._report(Scope.BATCH, pace, NO_LIMIT)
 
     async def operation(self, operation_id: str) -> PaceReport:
@@ -71,7 +71,9 @@ class Pacing:
         if operation is None:
             raise UnknownOperation(operation_id)
         pace = (await self._paces.of_operations([operation_id])).get(operation_id, NO_LIMIT)
-        return await self._report(Scope.OPERATION, pace, await self._of_batch(operation.batch_id))
+        return await self._report(
+            Scope.OPERATION, pace, await self._paces.of_batch(operation.batch_id)
+        )
 
     async def limits(self, briefs: Sequence[Brief]) -> dict[str, Limit]:
         """The limit in force for each of these operations that has not ended, by its id."""
@@ -115,11 +117,6 @@ class Pacing:
             return 1
         return max(1, await self._paces.copying())
 
-    async def _of_batch(self, batch_id: str | None) -> Pace:
-        if batch_id is None:
-            return NO_LIMIT
-        return (await self._paces.of_batches([batch_id])).get(batch_id, NO_LIMIT)
-
     # --- wishes
 
     async def change_service(self, change: Callable[[Pace], Pace | None], by: str) -> PaceReport:
@@ -145,7 +142,7 @@ class Pacing:
     async def change_operation(self, operation_id: str, change: Change, by: str) -> PaceReport:
         """Raises `InvalidPace`, `UnknownOperation`, `WrongState` where it has ended."""
         operation = await self._store.operations.find(operation_id)
-        of_batch = await self._of_batch(operation.batch_id if operation else None)
+        of_batch = await self._paces.of_batch(operation.batch_id if operation else None)
         wider = [*await self._hours_of_service(), *([of_batch.hours] if of_batch.hours else [])]
         await self._paces.change_operation(operation_id, lambda p: _sensible(change(p), wider), by)
         return self._told(await self.operation(operation_id))

@@ -89,7 +89,7 @@ async def test_an_operation_is_seen_copying_with_its_speed_and_its_end(
 ) -> None:
     filled(es, "a", 60, settings={"number_of_replicas": 0})
     filled(es, "b")
-    crawl(relay, es)
+    crawl(relay)
     settings = {"reindex_batch_documents": 1, "reindex_synchronous_documents": 0}
     async with running_service(relay.url, sqlite_url, **settings) as service:
         await service.post_batch("a", "b")

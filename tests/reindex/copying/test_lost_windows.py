@@ -22,7 +22,7 @@ async def test_search_contexts_that_somebody_clears_are_opened_anew(
 ) -> None:
     filled(es, "plain", 30, settings={"number_of_shards": shards})
     documents = contents(es, "plain")
-    crawl(relay, es)
+    crawl(relay)
     settings = {"reindex_batch_documents": 1, "reindex_synchronous_documents": 0}
     async with running_service(
         relay.url, sqlite_url, **settings, reindex_windows_in_flight=1
