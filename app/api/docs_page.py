@@ -9,6 +9,13 @@ from starlette.responses import HTMLResponse, RedirectResponse
 
 _FILES = "docs/files"
 _NO_ICON = "data:,"
+_NARROW = b"""<style>
+@media (max-width: 700px) {
+  .swagger-ui .opblock-tag { flex-wrap: wrap; }
+  .swagger-ui .opblock-tag small { flex-basis: 100%; padding: 0; }
+}
+</style></head>"""
+"""On a narrow screen Swagger UI leaves a letter or two a line to the words beside a heading."""
 
 
 def install(app: FastAPI) -> None:
@@ -22,9 +29,11 @@ def install(app: FastAPI) -> None:
         swagger_ui_parameters={"defaultModelsExpandDepth": 0, "displayRequestDuration": True},
     )
 
+    body = bytes(page.body).replace(b"</head>", _NARROW)
+
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:  # pyright: ignore[reportUnusedFunction]
-        return HTMLResponse(page.body)
+        return HTMLResponse(body)
 
     @app.get("/", include_in_schema=False)
     async def start() -> RedirectResponse:  # pyright: ignore[reportUnusedFunction]

@@ -51,7 +51,7 @@ _TEXTS = {
     426: "The nodes have different major versions",
     500: "A fault of this service; its log says more",
     502: "Elasticsearch refused a question or a change",
-    503: "Elasticsearch or the database is away: nothing was done",
+    503: "It cannot be done now: Elasticsearch or the database is away, or no worker took it",
 }
 
 

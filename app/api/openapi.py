@@ -39,7 +39,9 @@ often as you like. Cancel an index at any time before its swap: it is then as it
 started, 50 reindex completed, 55 settings restored, 60 alias created.
 
 **Errors** have one form, `{"statusCode", "error", "message"}`; the message says what to do. A 503
-means that Elasticsearch or the database is away and that nothing was done: send it again later.
+means that it cannot be done now, mostly because Elasticsearch or the database is away: send it
+again later. Where the database failed in that moment a batch may have been queued all the same;
+with an `Idempotency-Key` it is not queued twice.
 
 Every path below `/api` may have `/s/{space}` before it. `elastic-api-version` is taken and sent
 back. Changing requests should carry `kbn-xsrf`, with any value, as Kibana wants it.

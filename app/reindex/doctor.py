@@ -97,7 +97,8 @@ class Doctor:
         reached = Check("elasticsearch", Verdict.OK, f"answers, version {shown}")
         home = await self._cluster_itself() if stored else _unknown("cluster", "the database")
         rights = await self._privileges() if stored else _unknown("privileges", "the database")
-        left = await self._leftovers() if stored else _unknown("leftovers", "the database")
+        well = home.verdict is Verdict.OK
+        left = await self._leftovers() if well else _unknown("leftovers", "the right cluster")
         return [reached, home, of_versions(report.versions), rights, left]
 
     async def _cluster_itself(self) -> Check:
@@ -203,14 +204,17 @@ def of_leftovers(left: Leftovers) -> Check:
     findings: list[str] = []
     remedies: list[str] = []
     if left.indices:
-        findings.append(f"made by operations that have ended: {_some(left.indices)}")
-        remedies.append("See whether anybody needs these indices; delete by hand what nobody does.")
+        findings.append(f"made by operations that are not in hand here: {_some(left.indices)}")
+        remedies.append(
+            "Unless another Reindex Queue works on this cluster: see whether anybody needs these "
+            "indices, and delete by hand what nobody does."
+        )
     if left.markers:
         findings.append(f"with a marker alias: {_some([name for name, _ in left.markers])}")
         name, marker = left.markers[0]
-        remedies.append(f"To take a marker off: DELETE /{name}/_alias/{marker}")
+        remedies.append(f"To take such a marker off: DELETE /{name}/_alias/{marker}")
     if not findings:
-        return Check("leftovers", Verdict.OK, "nothing is left of operations that have ended")
+        return Check("leftovers", Verdict.OK, "nothing is left of operations that are not in hand")
     return Check("leftovers", Verdict.WARNING, "; ".join(findings), " ".join(remedies))
 
 

@@ -132,9 +132,11 @@ async def test_what_operations_have_left_in_the_cluster_is_said(
     assert checks["leftovers"] == {
         "name": "leftovers",
         "verdict": "warning",
-        "finding": "made by operations that have ended: made; with a marker alias: marked",
-        "remedy": "See whether anybody needs these indices; delete by hand what nobody does. "
-        f"To take a marker off: DELETE /marked/_alias/{marker}",
+        "finding": "made by operations that are not in hand here: made; "
+        "with a marker alias: marked",
+        "remedy": "Unless another Reindex Queue works on this cluster: see whether anybody needs "
+        "these indices, and delete by hand what nobody does. "
+        f"To take such a marker off: DELETE /marked/_alias/{marker}",
     }
     es.delete("/made")
     es.delete(f"/marked/_alias/{marker}")
