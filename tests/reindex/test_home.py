@@ -170,10 +170,13 @@ async def test_a_cluster_that_has_not_formed_is_waited_for(
 ) -> None:
     filled(es, "plain")
     async with on_the_same_data(relay, sqlite_url) as service:
-        released = await held_at(relay, ("GET", POLL), service, "plain")
-        relay.answer("GET", "^/$", 200, {"cluster_uuid": "_na_"}, times=None)
-        relay.answer("GET", POLL, 503, {"error": "no master"}, times=1)
-        released.set()
+
+        async def dissolved(_: Seen) -> web.Response:
+            relay.answer("GET", "^/$", 200, {"cluster_uuid": "_na_"}, times=None)
+            return web.Response(status=503)
+
+        relay.when("GET", POLL, dissolved)
+        await service.post_batch("plain")
         await service.holds("plain", "no master that its nodes agree on")
         relay.clear()
         await service.completed("plain")
