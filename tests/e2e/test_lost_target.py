@@ -5,12 +5,12 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from aiohttp import web
 
 from testbed.elasticsearch import ElasticsearchServer
-from testbed.relay import Relay, Seen
+from testbed.relay import Relay
+from tests.conditions import eventually
 from tests.elasticsearch import Elastic
-from tests.reindex.midway import POLL, filled
+from tests.reindex.midway import crawl, filled
 from tests.reindex.portrait import contents, made_anew
 from tests.service import Service, running_service
 
@@ -29,19 +29,6 @@ def uuid_of(es: Elastic, index: str) -> str:
     return es.settings(index)["index.uuid"]
 
 
-def crawl_both(relay: Relay, es: Elastic) -> None:
-    """Slows the next two copies down to a document a second."""
-
-    async def slow(request: Seen) -> web.Response:
-        started = await relay.forward(request)
-        for task in es.copy_tasks():
-            path = f"{task['node']}:{task['id']}"
-            es.post(f"/_reindex/{path}/_rethrottle?requests_per_second=1")
-        return started
-
-    relay.when("POST", "^/_reindex", slow, times=2)
-
-
 async def told(service: Service, name: str, what: str) -> list[str]:
     """The texts of the events of that kind."""
     return [event.text for event in await service.events(name) if event.what == what]
@@ -55,15 +42,17 @@ async def test_a_lost_target_is_copied_again_but_only_from_an_intact_source(
     for name in NAMES:
         filled(es, name, 1000, settings=ALONE)
     before = contents(es, "whole"), made_anew(es, "whole")
-    crawl_both(relay, es)
+    crawl(relay, copies=2)
     settings = {"reindex_batch_documents": 1, "reindex_lost_target_seconds": 2.0}
     async with running_service(relay.url, sqlite_url, **settings) as service:
         for name in NAMES:
             path = f"/api/upgrade_assistant/reindex/{name}"
             assert (await service.client.post(path)).status_code == 200
-        await relay.wait_for("POST", "^/_reindex", times=2)
-        await relay.wait_for("GET", POLL, times=2)
-        assert len(es.copy_tasks()) == 2
+
+        async def both_run() -> bool:
+            return len(es.copy_tasks()) == 2
+
+        await eventually(both_run, "both are being copied")
         targets = [uuid_of(es, f"reindexed-v8-{name}") for name in NAMES]
         lost = [*targets, uuid_of(es, "broken")]
         elasticsearch_server.kill()

@@ -48,7 +48,7 @@ async def test_a_batch_that_meets_a_rolling_upgrade_waits_and_goes_on_by_itself(
 ) -> None:
     with ElasticsearchServer("7.17", joinable=True) as old, Elastic(old.url) as es:
         one_copy = {"settings": {"number_of_replicas": 0}}
-        filled(es, "running", 40, **one_copy)
+        filled(es, "running", 400, **one_copy)
         filled(es, "waiting", 20, **one_copy, aliases={"also": {}})
         before = {name: contents(es, name) for name in ("running", "waiting")}
         port = free_port()

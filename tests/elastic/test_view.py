@@ -194,8 +194,7 @@ async def test_a_copy_is_found_by_its_opaque_id_and_its_result_is_read(
         "source": {"index": "a", "size": 1},
         "dest": {"index": "b"},
     }
-    task_id = await cluster.start_copy(body, "rq:one:0:1")
-    es.post(f"/_reindex/{task_id}/_rethrottle?requests_per_second=0.5")
+    task_id = await cluster.start_copy(body, "rq:one:0:1", 0.5)
     assert [task.id for task in await cluster.copies_running("rq:one:")] == [task_id]
     assert await cluster.copies_running("rq:two:") == []
     running = await cluster.task(task_id)

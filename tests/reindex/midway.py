@@ -76,15 +76,15 @@ class Removal:
         return await self._relay.forward(request)
 
 
-def crawl(relay: Relay, *, answer: bool = True) -> None:
-    """Has the next copy go at a document a second (with batches of one)."""
+def crawl(relay: Relay, *, copies: int = 1, answer: bool = True) -> None:
+    """Has the next `copies` go at a document a second (with batches of one)."""
 
     async def slow(request: Seen) -> web.Response | None:
         slowly = request._replace(path=f"{request.path}&requests_per_second=1")
         started = await relay.forward(slowly)
         return started if answer else None
 
-    relay.when("POST", "^/_reindex", slow)
+    relay.when("POST", "^/_reindex", slow, copies)
 
 
 def hurry(es: Elastic) -> None:
