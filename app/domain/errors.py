@@ -29,7 +29,8 @@
     ├── ClusterTrouble       503   waiting may mend it: the operation holds
     │   ├── ClusterUnreachable     no answer; a change may have been applied all the same
     │   ├── ClusterBusy            429, 503, no master, snapshot, shard limit, …
-    │   ├── AnswerTooLarge         it was not read to its end
+    │   ├── AnswerMisread          Elasticsearch's, and we do not understand it: tried a few times
+    │   ├── AnswerTooLarge         it was not read to its end: tried a few times
     │   ├── CredentialsRefused     401: our own user name, password or key
     │   ├── NotElasticsearch       an answer, but not Elasticsearch's (proxy page, redirect)
     │   └── OtherCluster           Elasticsearch, but not the cluster that the data are about
@@ -45,6 +46,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from app.domain.failure import FailedDocument
+from app.domain.holds import HoldCause
 
 
 class ReindexQueueError(Exception):
@@ -241,32 +243,49 @@ class DocumentsDiffer(Failure):
 
 
 class ClusterTrouble(ReindexQueueError):
+    """`cause`: what an operation that met it waits for."""
+
     code = "cluster_trouble"
     status = 503
+    cause: HoldCause
 
 
 class ClusterUnreachable(ClusterTrouble):
     code = "cluster_unreachable"
+    cause = HoldCause.CLUSTER_UNREACHABLE
 
 
 class ClusterBusy(ClusterTrouble):
     code = "cluster_busy"
+    cause = HoldCause.CLUSTER_BUSY
+
+
+class AnswerMisread(ClusterTrouble):
+    """It comes from Elasticsearch, by its product header. What we ask for may be too new for us, or
+    too deep, or it is a fault of ours: waiting is not sure to mend it."""
+
+    code = "answer_misread"
+    cause = HoldCause.ANSWER_MISREAD
 
 
 class AnswerTooLarge(ClusterTrouble):
     code = "answer_too_large"
+    cause = HoldCause.ANSWER_TOO_LARGE
 
 
 class CredentialsRefused(ClusterTrouble):
     code = "credentials_refused"
+    cause = HoldCause.CREDENTIALS_REFUSED
 
 
 class NotElasticsearch(ClusterTrouble):
     code = "not_elasticsearch"
+    cause = HoldCause.NOT_ELASTICSEARCH
 
 
 class OtherCluster(ClusterTrouble):
     code = "other_cluster"
+    cause = HoldCause.OTHER_CLUSTER
 
     def __init__(self, found: str, known: str) -> None:
         self.finding = (

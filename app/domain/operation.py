@@ -11,6 +11,7 @@ from typing import Any, TypedDict
 from pydantic import BaseModel, ConfigDict
 
 from app.domain.failure import FailureDetails
+from app.domain.holds import HoldCause
 from app.domain.kept import Kept
 from app.domain.names import IndexName
 from app.domain.pace import UNLIMITED, Allowance, Limit
@@ -290,9 +291,11 @@ class Again:
 class Hold:
     """The step waits for something outside and says for what; seconds until the next look.
 
-    `patient`: it is waited for whatever the policy says; making room for others would not help.
+    `cause`: the kind of thing that is waited for. `patient`: it is waited for whatever the policy
+    says; making room for others would not help.
     """
 
+    cause: HoldCause
     reason: str
     retry_after: float = 1.0
     changes: Changes = field(default_factory=Changes)

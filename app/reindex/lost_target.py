@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from app.domain.durations import spoken
+from app.domain.holds import HoldCause
 from app.domain.operation import Goal, Hold, Operation, Outcome, Step, Work
 from app.domain.windows import opaque_prefix
 from app.elastic.cluster import Cluster
@@ -51,12 +52,13 @@ async def instead_of(hold: Hold, work: Work, cluster: Cluster) -> Outcome:
     if left > 0:
         patience = spoken(limits.lost_seconds)
         reason = f"{lost} If it is not back within {patience}, the copy begins anew."
-        return replace(hold, reason=reason, changes=changes)
+        return replace(hold, cause=HoldCause.TARGET_LOST, reason=reason, changes=changes)
     if not await _intact(operation, cluster):
         reason = f"{lost} It is not made again: {operation.source_name} is not intact either."
-        return replace(hold, reason=reason, changes=changes)
+        return replace(hold, cause=HoldCause.TARGET_LOST, reason=reason, changes=changes)
     if await cluster.copies_running(opaque_prefix(operation.id)):
-        return replace(hold, reason=f"{lost} A copy task still waits for it.", changes=changes)
+        reason = f"{lost} A copy task still waits for it."
+        return replace(hold, cause=HoldCause.TARGET_LOST, reason=reason, changes=changes)
     return await begin_anew(operation, lost, cluster)
 
 

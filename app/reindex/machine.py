@@ -19,6 +19,7 @@ from app.domain.errors import (
     StoreTrouble,
     TaskCancelled,
 )
+from app.domain.holds import HoldCause
 from app.domain.operation import (
     Again,
     Changes,
@@ -156,7 +157,7 @@ class Machine:
         operation = turn.operation
         doubt, turn.doubt = turn.doubt, True
         if not lease.held:
-            return Hold("the worker role is being renewed", 0.2)
+            return Hold(HoldCause.ROLE_RENEWED, "the worker role is being renewed", 0.2)
         turn.limit = await self._governor.limit(operation)
         if hold := halt_before(operation, turn.limit):
             return hold
@@ -198,7 +199,7 @@ class Machine:
             outcome = await entry(work, cluster)
         except ClusterTrouble as error:
             self._home.doubt()
-            return Hold(error.message, backoff(operation.attempts))
+            return Hold(error.cause, error.message, backoff(operation.attempts))
         except TaskCancelled as error:
             return turn_back(operation, error, Goal.CANCEL)
         except Failure as error:

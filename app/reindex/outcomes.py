@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from app.domain.errors import DocumentsDiffer, Failure
+from app.domain.holds import HoldCause
 from app.domain.operation import (
     LIVE,
     Again,
@@ -69,7 +70,8 @@ def failed(operation: Operation, error: Failure) -> Outcome:
         text = f"the copy is in place, but the tidying afterwards did not succeed: {error.message}"
         done = Done({"status": Status.COMPLETED}, notes=[Note(what="warning", text=text)])
         return ended(operation, done)
-    return Hold(error.message, backoff(operation.attempts))
+    cause = HoldCause.TIDYING_REFUSED if operation.goal is Goal.FINISH else HoldCause.UNDO_REFUSED
+    return Hold(cause, error.message, backoff(operation.attempts))
 
 
 def crashed(operation: Operation, error: Exception) -> Outcome:
@@ -80,7 +82,8 @@ def crashed(operation: Operation, error: Exception) -> Outcome:
     crashes = operation.crashes + 1
     reason = capped(f"unexpected {type(error).__name__}: {error}", 500)
     if crashes < MOST_CRASHES or not (operation.goal is Goal.FINISH or not_back_yet(operation)):
-        return Hold(reason, backoff(operation.attempts), {"crashes": crashes})
+        pause = backoff(operation.attempts)
+        return Hold(HoldCause.CRASHED, reason, pause, {"crashes": crashes})
     failure = Failure("unexpected", f"{reason}. This is a fault of Reindex Queue; see its log.")
     if operation.goal is Goal.FINISH and operation.last_completed_step >= Step.ALIAS_CREATED:
         return failed(operation, failure)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from app.domain.errors import ClusterRefused, ClusterTrouble, Failure
+from app.domain.holds import HoldCause
 from app.domain.operation import Note, Operation, Work
 from app.domain.pace import Limit
 from app.domain.windows import Window, WindowState, in_turn, opaque_id, opaque_prefix
@@ -42,7 +43,7 @@ class Flight:
     windows: dict[int, Window]
     changed: dict[int, Window] = field(default_factory=dict[int, Window])
     notes: list[Note] = field(default_factory=list[Note])
-    trouble: str | None = None
+    trouble: tuple[HoldCause, str] | None = None
     unsure: bool = False
 
     @classmethod
@@ -148,7 +149,7 @@ async def start(flight: Flight, work: Work, cluster: Cluster) -> None:
                 scroll_for(share),
             )
         except ClusterTrouble as error:
-            flight.trouble, flight.unsure = error.message, True
+            flight.trouble, flight.unsure = (error.cause, error.message), True
             return
         if limit.requests_per_second:
             work.allowance.take(min(sent.size, sent.documents), limit.rate_together)
@@ -280,4 +281,5 @@ def _run_again(flight: Flight, window: Window, verdict: Rerun) -> None:
         )
     )
     if verdict.hold:
-        flight.trouble = f"a part of the copy runs again: {verdict.reason}"
+        text = f"a part of the copy runs again: {verdict.reason}"
+        flight.trouble = HoldCause.COPY_RUNS_AGAIN, text

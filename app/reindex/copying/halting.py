@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from app.domain.holds import HoldCause
 from app.domain.operation import Again, Goal, Hold, Note, Operation, Outcome, Step
 from app.domain.pace import Limit
 from app.domain.proof import ProofLevel
@@ -64,4 +65,5 @@ def _hold(operation: Operation, limit: Limit) -> Hold:
     if limit.until is not None:
         left = (limit.until - datetime.now(UTC)).total_seconds()
         wait = min(wait, max(left, 0.1))
-    return Hold(f"{limit.closed}{blocked}", wait, patient=limit.stopped or begun)
+    text = f"{limit.closed}{blocked}"
+    return Hold(HoldCause.STOPPED, text, wait, patient=limit.stopped or begun)

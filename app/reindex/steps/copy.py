@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from app.domain.errors import Failure, TaskCancelled
+from app.domain.holds import HoldCause
 from app.domain.operation import Again, Changes, Done, Hold, Operation, Outcome, Step, Work
 from app.domain.windows import Window, fraction_done
 from app.elastic.cluster import Cluster
@@ -35,7 +36,8 @@ async def plan_copy(work: Work, cluster: Cluster) -> Outcome:
         return Done({"last_completed_step": Step.REINDEX_STARTED})
     stats = await cluster.shard_stats(operation.source_name)
     if len(stats) < operation.source.shards:
-        return Hold(f"not all primaries of {operation.source_name} are active")
+        text = f"not all primaries of {operation.source_name} are active"
+        return Hold(HoldCause.SHARDS_AWAY, text)
     size = sum(shard.size for shard in stats.values())  # one that was closed did not tell before
     return Done(
         {
@@ -84,7 +86,10 @@ async def _fly(flight: Flight, work: Work, cluster: Cluster) -> Outcome | None:
     if any(window.attempt > 1 for window in flight.next_ones(work.limit)) and (
         missing := await _missing(work.operation, cluster)
     ):
-        flight.trouble = missing  # each task would wait a minute for the shard
+        flight.trouble = (
+            HoldCause.SHARDS_AWAY,
+            missing,
+        )  # each task would wait a minute for the shard
         return None
     anew = await flights.throttle(flight, work, cluster)
     if split_long(flight, flight.next_ones(work.limit), work.limits.window_seconds) or anew:
@@ -115,7 +120,7 @@ async def _start(flight: Flight, work: Work, cluster: Cluster) -> None:
         return
     following = flight.next_ones(work.limit)
     if following and (reason := await no_room_to_go_on(work, following, cluster)):
-        flight.trouble = reason
+        flight.trouble = HoldCause.DISK_SPACE, reason
     else:
         await flights.start(flight, work, cluster)
 
@@ -157,12 +162,20 @@ def _onwards(work: Work, flight: Flight) -> Outcome:
     changed = list(flight.changed.values())
     if work.limit.ill is not None:
         reason = f"the health gate lets nothing start: {work.limit.ill}"
-        return Hold(reason, LAST_POLL, changes, changed, flight.notes, patient=True)
+        return Hold(
+            HoldCause.CLUSTER_STRAINED,
+            reason,
+            LAST_POLL,
+            changes,
+            changed,
+            flight.notes,
+            patient=True,
+        )
     if flight.trouble and not running:
-        return Hold(flight.trouble, 1, changes, changed, flight.notes)
+        return Hold(*flight.trouble, 1, changes, changed, flight.notes)
     if not running and (rest := flight.rested):
         reason = work.operation.hold_reason or "a part of the copy rests before it runs again"
-        return Hold(reason, rest, changes, changed, flight.notes)
+        return Hold(HoldCause.COPY_RUNS_AGAIN, reason, rest, changes, changed, flight.notes)
     looks = [_next_look(window, now) for window in running]
     if work.limit.requests_per_second and flight.next_ones(work.limit):
         looks.append(max(work.allowance.due(), FIRST_POLL))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.domain.holds import HoldCause
 from app.domain.operation import Again, Done, Hold, Outcome, Step, Work
 from app.elastic.answers import Looked
 from app.elastic.cluster import Cluster
@@ -27,5 +28,5 @@ async def create_target(work: Work, cluster: Cluster) -> Outcome:
         hold = await remove_target(operation, target.uuid, cluster)
         return hold or Again({"target_uuid": None})
     if len(await cluster.shard_stats(target.index_name)) < target.shards:
-        return Hold(f"the primaries of {target.name} are not active", retry_after=0.1)
+        return Hold(HoldCause.SHARDS_AWAY, f"the primaries of {target.name} are not active", 0.1)
     return Done({"last_completed_step": Step.NEW_INDEX_CREATED, "target_uuid": target.uuid})

@@ -9,6 +9,7 @@ gone, nothing happens.
 from __future__ import annotations
 
 from app.domain.errors import ClusterRefused
+from app.domain.holds import HoldCause
 from app.domain.names import IndexName
 from app.domain.operation import Hold, Note, Operation, Outcome
 from app.elastic.answers import Looked
@@ -45,13 +46,14 @@ async def remove_own(
     begun = operation.source_seq_nos is not None  # before that there is nothing in it
     if begun and not await is_whole(looked[operation.source_name], cluster):
         return Hold(
+            HoldCause.SHARDS_AWAY,
             f"not every primary of {operation.source_name} is active, so {name} may be the only "
-            "whole copy and stays until they are"
+            "whole copy and stays until they are",
         )
     try:
         await cluster.remove_guarded(name, operation.source_name, operation.marker)
     except ClusterRefused as error:
-        return Hold(f"{name} cannot be removed: {error.message}")
+        return Hold(HoldCause.REMOVAL_REFUSED, f"{name} cannot be removed: {error.message}")
     return None
 
 

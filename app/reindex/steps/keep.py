@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from app.domain import index_settings, lifecycle
 from app.domain.errors import Failure
+from app.domain.holds import HoldCause
 from app.domain.kept import Kept
 from app.domain.operation import Again, Changes, Done, Hold, Note, Operation, Outcome, Step, Work
 from app.elastic.answers import IndexState, Looked
@@ -64,12 +65,14 @@ async def _prove(kept: Kept, state: IndexState, operation: Operation, cluster: C
     assert operation.proof is not None
     stats = await cluster.shard_stats(kept.name)
     if len(stats) < state.shards:
-        return Hold(f"the kept copy {kept.name} is not started yet", retry_after=0.1)
+        return Hold(HoldCause.SHARDS_AWAY, f"the kept copy {kept.name} is not started yet", 0.1)
     (documents, shards), _ = await asyncio.gather(
         cluster.count(kept.name), cluster.block_writes(kept.name)
     )
     if shards.failed or shards.successful < state.shards:
-        return Hold(f"not every shard of the kept copy {kept.name} answers", retry_after=0.1)
+        return Hold(
+            HoldCause.SHARDS_AWAY, f"not every shard of the kept copy {kept.name} answers", 0.1
+        )
     lucene = sum(shard.documents for shard in stats.values())
     if (documents, lucene) != (operation.proof.documents, operation.proof.lucene_documents):
         raise Failure(
@@ -96,5 +99,5 @@ async def drop_kept(work: Work, cluster: Cluster) -> Outcome:
         return Done({"kept": Kept(name=kept.name)})
     source = looked.get(operation.source_name)
     if source is not None and source.uuid == operation.source.uuid:
-        return Hold(f"the kept copy {kept.name} is still there")
+        return Hold(HoldCause.NOT_SEEN, f"the kept copy {kept.name} is still there")
     return Done(notes=[kept_note(operation, kept.name)])

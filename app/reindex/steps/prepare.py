@@ -6,6 +6,7 @@ import asyncio
 
 from app.domain import index_settings, lifecycle
 from app.domain.errors import Failure
+from app.domain.holds import HoldCause
 from app.domain.operation import Again, Changes, Hold, Note, Operation, Outcome, Source, Work
 from app.elastic.answers import IndexState, Looked
 from app.elastic.cluster import Cluster
@@ -54,6 +55,7 @@ def flooded(state: IndexState) -> Hold | None:
     if index_settings.FLOOD_STAGE not in state.blocks:
         return None
     return Hold(
+        HoldCause.DISK_SPACE,
         f"{state.name} is read-only because a disk of the cluster is nearly full; "
         "Elasticsearch lifts that by itself once there is room",
         retry_after=10,
@@ -70,7 +72,9 @@ async def _take(operation: Operation, looked: Looked, cluster: Cluster) -> Outco
     )
     if len({version.major for version in versions}) > 1:
         shown = ", ".join(version.number for version in versions)
-        return Hold(f"the nodes have different major versions ({shown})", retry_after=10)
+        return Hold(
+            HoldCause.MIXED_VERSIONS, f"the nodes have different major versions ({shown})", 10
+        )
     if operation.concrete_name:
         name_in_place(looked, operation)
     source = _right_kind(operation, Facts(looked, streams, versions[0].major))
@@ -79,7 +83,7 @@ async def _take(operation: Operation, looked: Looked, cluster: Cluster) -> Outco
     if secured:
         await _refuse_rights(operation, source, versions[0].major, cluster)
     if reason := await no_room_for(source, shards, cluster):
-        return Hold(reason, retry_after=10)
+        return Hold(HoldCause.DISK_SPACE, reason, retry_after=10)
     size = sum(shard.size for shard in shards.values())
     notes, found = await asyncio.gather(_warnings(source, cluster), record(source, cluster, size))
     return Again({"source": found, "unblocked": True}, notes=notes)

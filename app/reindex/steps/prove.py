@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from app.domain.errors import DocumentsDiffer, Failure
+from app.domain.holds import HoldCause
 from app.domain.operation import (
     Again,
     Changes,
@@ -48,7 +49,7 @@ async def prove(work: Work, cluster: Cluster) -> Outcome:
         look(operation, cluster, mappings=True),
     )
     if running:
-        return Hold("a copy task of this operation is still running", retry_after=0.2)
+        return Hold(HoldCause.TASK_RUNNING, "a copy task of this operation is still running", 0.2)
     # fields hidden since the start would be missed by no count
     if await cluster.security_on(REMEMBERED_SECONDS):
         await refuse_restriction(operation.source_name, cluster)

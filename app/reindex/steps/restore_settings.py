@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable
 
 from app.domain import index_settings
+from app.domain.holds import HoldCause
 from app.domain.operation import Again, Done, Hold, Operation, Outcome, Step, Work
 from app.elastic.answers import IndexState
 from app.elastic.cluster import Cluster
@@ -44,7 +45,7 @@ async def restore_settings(work: Work, cluster: Cluster) -> Outcome:
         least = min(operation.source.active_copies, max(now, target.shards))
         if active < least:
             text = f"{target.name} has {active} of {least} shard copies active"
-            return Hold(text, retry_after=SHOWN_AFTER)
+            return Hold(HoldCause.COPIES_AWAY, text, SHOWN_AFTER)
     return Done({"last_completed_step": Step.INDEX_SETTINGS_RESTORED})
 
 

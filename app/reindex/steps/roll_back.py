@@ -10,6 +10,7 @@ import asyncio
 
 from app.domain import index_settings
 from app.domain.errors import CannotRollBack, ClusterBusy, ClusterRefused, Failure
+from app.domain.holds import HoldCause
 from app.domain.operation import Again, Done, Hold, Note, Operation, Outcome, Work
 from app.elastic.answers import IndexState, Looked
 from app.elastic.cluster import Cluster
@@ -58,7 +59,11 @@ async def _as_safe(
     )
     least = min(operation.source.active_copies, max(now, copy.shards))
     if active < least:
-        return Hold(f"{copy.name} has {active} of {least} shard copies active", SHOWN_AFTER)
+        return Hold(
+            HoldCause.COPIES_AWAY,
+            f"{copy.name} has {active} of {least} shard copies active",
+            SHOWN_AFTER,
+        )
     return Done()
 
 
@@ -90,7 +95,9 @@ async def _swap_back(operation: Operation, cluster: Cluster) -> Outcome:
         return Again(after=SHOWN_AFTER)
     stats = await cluster.shard_stats(target.index_name)
     if len(stats) < target.shards:
-        return Hold(f"not all primaries of {target.name} are active", SHOWN_AFTER)
+        return Hold(
+            HoldCause.SHARDS_AWAY, f"not all primaries of {target.name} are active", SHOWN_AFTER
+        )
     if not operation.forced:
         seq_nos = [stats[n].max_seq_no for n in range(target.shards)]
         _refuse(objections.of_writes(operation, seq_nos))
@@ -136,7 +143,9 @@ async def _send(
         return _back(operation)
     if refused:
         raise refused
-    return Hold("the swap back was accepted but is not in the cluster state yet")
+    return Hold(
+        HoldCause.NOT_SEEN, "the swap back was accepted but is not in the cluster state yet"
+    )
 
 
 def _back(operation: Operation) -> Done:

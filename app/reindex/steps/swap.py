@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from app.domain.errors import ClusterRefused, Failure
+from app.domain.holds import HoldCause
 from app.domain.operation import Again, Done, Hold, Operation, Outcome, Step, Work
 from app.elastic.answers import Looked
 from app.elastic.cluster import Cluster
@@ -40,7 +41,10 @@ async def swap(work: Work, cluster: Cluster) -> Outcome:
         looked = await look(operation, cluster)
         _both(looked, operation)
     if operation.marker not in looked[operation.new_index_name].aliases:
-        return Hold(f"the marker of {operation.new_index_name} is not in the cluster state yet")
+        return Hold(
+            HoldCause.NOT_SEEN,
+            f"the marker of {operation.new_index_name} is not in the cluster state yet",
+        )
     proven, aliases = await asyncio.gather(
         _as_proven(operation, cluster), _aliases(operation, looked, cluster)
     )
@@ -63,7 +67,9 @@ async def _swap(work: Work, aliases: dict[str, dict[str, Any]], cluster: Cluster
         return Done(swapped(work))
     looked = await look(operation, cluster)
     if not is_swapped(looked, operation):
-        return Hold("the alias swap was accepted but is not in the cluster state yet")
+        return Hold(
+            HoldCause.NOT_SEEN, "the alias swap was accepted but is not in the cluster state yet"
+        )
     return Done(swapped(work))
 
 

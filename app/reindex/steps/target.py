@@ -7,6 +7,7 @@ from typing import Any
 
 from app.domain import index_settings, lifecycle
 from app.domain.errors import ClusterRefused, Failure
+from app.domain.holds import HoldCause
 from app.domain.operation import Again, Hold, Operation, Outcome
 from app.elastic.answers import IndexState, Looked
 from app.elastic.cluster import Cluster
@@ -35,7 +36,10 @@ async def ensure_target(
         looked = await look(operation, cluster, mappings=True)
     target = looked.get(operation.new_index_name)
     if target is None:
-        return Hold(f"the target {operation.new_index_name} is not in the cluster state yet")
+        name = operation.new_index_name
+        return Hold(
+            HoldCause.NOT_SEEN, f"the target {name} was made, and is not in the cluster state yet"
+        )
     if operation.id != target.stamp and operation.target_uuid != target.uuid:
         return await _not_ours(operation, looked, cluster)
     if target.aliases:  # a template gave it some: a search must not find a half-filled index

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.domain.errors import ClusterRefused
+from app.domain.holds import HoldCause
 from app.domain.operation import (
     Again,
     Changes,
@@ -78,7 +79,7 @@ async def drop_target(work: Work, cluster: Cluster) -> Outcome:
         return Done()
     source = looked.get(operation.source_name)
     if source is not None and source.uuid == operation.source.uuid:
-        return Hold(f"the target {target.name} is still there")
+        return Hold(HoldCause.NOT_SEEN, f"the target {target.name} is still there")
     left = await _leave(operation, cluster)
     return (
         Done(notes=[*left.notes, kept_note(operation, operation.new_index_name)])

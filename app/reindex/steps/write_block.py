@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.domain.holds import HoldCause
 from app.domain.operation import Again, Done, Hold, Operation, Outcome, Step, Work
 from app.elastic.answers import IndexState
 from app.elastic.cluster import Cluster
@@ -28,7 +29,7 @@ async def write_block(work: Work, cluster: Cluster) -> Outcome:
         await cluster.open_index(operation.source_name)
         return Again(after=0.05)
     if not state.write_blocked or set(state.blocks) - {"index.blocks.write"}:
-        return Hold(f"the write block of {state.name} is not in force yet")
+        return Hold(HoldCause.NOT_SEEN, f"the write block of {state.name} is not in force yet")
     return await _stand_still(operation, state, cluster)
 
 
@@ -38,7 +39,8 @@ async def _stand_still(operation: Operation, state: IndexState, cluster: Cluster
     primaries = await cluster.shard_stats(state.index_name)
     missing = [n for n in range(state.shards) if n not in primaries]
     if missing or refreshed.failed or refreshed.successful < state.shards:
-        return Hold(f"shard {missing or 'copies'} of {state.name} is not active", retry_after=0.2)
+        text = f"shard {missing or 'copies'} of {state.name} is not active"
+        return Hold(HoldCause.SHARDS_AWAY, text, retry_after=0.2)
     ends = [primaries[n].max_seq_no for n in range(state.shards)]
     if operation.source_seq_nos not in (None, ends):
         return await begin_anew(operation, f"{state.name} was written to while parked", cluster)

@@ -1,0 +1,69 @@
+"""Why an operation waits. Each cause says what outside ends it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class HoldCause(StrEnum):
+    """What is waited for. Every `Hold` names one, and every `ClusterTrouble` stands for one.
+
+    A cause that nothing outside can end is `bounded`: after a few attempts it is a failure.
+    """
+
+    STOPPED = "stopped"
+    """A person has stopped all copies, or the hours for copies are over."""
+    CLUSTER_STRAINED = "cluster_strained"
+    """The health gate lets nothing start."""
+    ROLE_RENEWED = "role_renewed"
+    """This service does not know for the moment whether it is still the worker."""
+    CLUSTER_UNREACHABLE = "cluster_unreachable"
+    CLUSTER_BUSY = "cluster_busy"
+    """Elasticsearch says that it cannot do it now: a snapshot, no master, full queues, …"""
+    CREDENTIALS_REFUSED = "credentials_refused"
+    NOT_ELASTICSEARCH = "not_elasticsearch"
+    """Something before Elasticsearch answers in its place."""
+    OTHER_CLUSTER = "other_cluster"
+    MIXED_VERSIONS = "mixed_versions"
+    DISK_SPACE = "disk_space"
+    """The new index does not fit on the disks, or a disk is so full that writes are blocked."""
+    SHARDS_AWAY = "shards_away"
+    """A primary that is needed is not active, or does not answer."""
+    COPIES_AWAY = "copies_away"
+    """Fewer shard copies are active than the source had."""
+    TARGET_LOST = "target_lost"
+    """A primary of the target is lost; it may come back with its node."""
+    COPY_RUNS_AGAIN = "copy_runs_again"
+    """A part of the copy met something that passes, and rests before it runs again."""
+    TASK_RUNNING = "task_running"
+    """A copy task of the operation has not ended yet."""
+    TIDYING_REFUSED = "tidying_refused"
+    """Elasticsearch refuses what is to be done after the swap."""
+    UNDO_REFUSED = "undo_refused"
+    """Elasticsearch refuses to give the source back as it was found."""
+
+    REMOVAL_REFUSED = "removal_refused"
+    """Elasticsearch refuses to remove an index that the operation made."""
+    NOT_SEEN = "not_seen"
+    """A change was accepted, and is not in the cluster state."""
+    ANSWER_MISREAD = "answer_misread"
+    """Elasticsearch has answered, and the answer cannot be understood."""
+    ANSWER_TOO_LARGE = "answer_too_large"
+    CRASHED = "crashed"
+    """An exception that nobody expected."""
+
+    @property
+    def bounded(self) -> bool:
+        """Nothing outside is sure to end it."""
+        return self in _BOUNDED
+
+
+_BOUNDED = frozenset(
+    {
+        HoldCause.REMOVAL_REFUSED,
+        HoldCause.NOT_SEEN,
+        HoldCause.ANSWER_MISREAD,
+        HoldCause.ANSWER_TOO_LARGE,
+        HoldCause.CRASHED,
+    }
+)
