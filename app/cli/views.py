@@ -63,7 +63,8 @@ _PENDING = {
 def held(hold: Held) -> str:
     """How long it waits, how often it has tried, when it tries again, and for what it waits."""
     now = datetime.now(UTC)
-    since = f"waits for {spoken((now - hold.since).total_seconds())}" if hold.since else "waits"
+    waited = max(0.0, (now - hold.since).total_seconds()) if hold.since else None
+    since = "waits" if waited is None else f"waits for {spoken(waited)}"
     tries = f", {count(hold.attempts, 'try', 'tries')}" if hold.attempts > 1 else ""
     left = (hold.next_attempt_at - now).total_seconds() if hold.next_attempt_at else 0.0
     again = f", next try in {spoken(left)}" if left >= 1 else ""

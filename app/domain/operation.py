@@ -29,6 +29,9 @@ class Status(IntEnum):
     CANCELLED = 4
 
 
+PARKED_SECONDS = 60.0
+"""After so long an operation that has made room for others is tried again, when all that wait have
+had their turn."""
 LIVE = (Status.IN_PROGRESS, Status.PAUSED)
 """An index has at most one operation in one of these."""
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from app.domain import clock
+
 FRESH_SECONDS = 5.0
 """Progress is saved at least this often while a copy runs; an older one has come to a stop."""
 RECENT_SECONDS = 10.0
@@ -52,6 +54,20 @@ class CopyFigures:
     def at_least(self) -> int:
         """Documents to be shown as done: never fewer than before."""
         return max(self.done, self.shown)
+
+    def as_of_now(self) -> CopyFigures:
+        """With its times as the clock would have shown them, had it always been set as now."""
+        recent = [
+            replace(one, started_at=clock.as_of_now(one.started_at), ended_at=_seen(one.ended_at))
+            for one in self.recent
+        ]
+        return replace(
+            self, started_at=_seen(self.started_at), ended_at=_seen(self.ended_at), recent=recent
+        )
+
+
+def _seen(then: datetime | None) -> datetime | None:
+    return clock.as_of_now(then) if then else None
 
 
 NOTHING_TO_COPY = CopyFigures(0, 0, 0, 0, 0, None, None)

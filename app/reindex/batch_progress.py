@@ -6,8 +6,8 @@ import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 
+from app.domain import clock
 from app.domain.errors import ClusterRefused, ClusterTrouble
 from app.domain.names import IndexName
 from app.domain.operation import Step
@@ -27,7 +27,7 @@ from app.store.listing import Filter, Listing
 MOST_IN_HAND = 20
 REMEMBERED_SECONDS = 10.0
 MOST_REMEMBERED = 50
-_RECENT = timedelta(seconds=RECENT_SECONDS + FRESH_SECONDS)
+RECENT = RECENT_SECONDS + FRESH_SECONDS
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,7 @@ class BatchWatch:
 
     async def progress(self, batch_id: str) -> BatchProgress:
         """Failed and cancelled operations do not count. Raises `StoreTrouble`."""
-        now = datetime.now(UTC)
-        copy = await self._listing.copy_of_batch(batch_id, now - _RECENT)
+        copy = await self._listing.copy_of_batch(batch_id, clock.shown_within(RECENT)[0])
         waiting = await self._listing.not_begun(batch_id)
         sizes = await self._sizes_of(batch_id, waiting)
         whole = with_more(
@@ -60,10 +59,11 @@ class BatchWatch:
         )
         in_hand = await self._listing.page(Filter((State.RUNNING,), batch=batch_id), MOST_IN_HAND)
         moving = [one for one in in_hand if one.last_completed_step == Step.REINDEX_STARTED]
+        now = clock.now()
         progress = progress_of(
-            whole,
+            whole.as_of_now(),
             whole.at_least / whole.documents if whole.documents else float(not waiting),
-            max((one.updated_at for one in moving), default=now),
+            max((clock.as_of_now(one.updated_at) for one in moving), default=now),
             now,
             moving=bool(moving),
         )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 
+from app.domain import clock
 from app.domain.brief import Brief
 from app.domain.durations import spoken
 from app.domain.errors import OtherCluster, ReindexQueueError, StoreTrouble
@@ -225,7 +225,7 @@ def _some(words: Sequence[str], between: str = ", ") -> str:
 
 def _of_hold(brief: Brief) -> Check:
     assert brief.hold_since is not None
-    seconds = (datetime.now(UTC) - brief.hold_since).total_seconds()
+    seconds = clock.elapsed(brief.hold_since)
     tried = f"tried {brief.attempts} times" if brief.attempts > 1 else "tried once"
     return Check(
         "queue",

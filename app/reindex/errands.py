@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
+from app.domain import clock
 from app.domain.errand import Errand, ErrandKind
 from app.domain.errors import (
     AlreadyInProgress,
@@ -105,7 +105,7 @@ _FORGOTTEN = Failure("too_late", "Nobody waits for it any more.")
 
 
 def _is_forgotten(errand: Errand) -> bool:
-    return (datetime.now(UTC) - errand.created_at).total_seconds() > WAIT_SECONDS
+    return clock.elapsed(errand.created_at) > WAIT_SECONDS
 
 
 async def _try_out(errand: Errand, operations: Operations, cluster: Cluster) -> Trial:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
+from app.domain import clock
 from app.domain.errors import ClusterBusy, ClusterRefused
 from app.domain.names import IndexName
 from app.domain.operation import Changes, Note, Operation
@@ -68,7 +69,7 @@ def _stays(operation: Operation, reason: str) -> tuple[Changes, list[Note]]:
         index=_name(operation),
         text=f"{reason} It can be removed by hand; otherwise it is looked at again in a day.",
     )
-    return {"kept_until": datetime.now(UTC) + NEXT_LOOK}, [note]
+    return {"kept_until": clock.now() + NEXT_LOOK}, [note]
 
 
 def _there(looked: Looked, operation: Operation) -> bool:

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
-from app.domain.operation import BACK, ENDS_AS, Changes, Goal, Note, Operation, Status, Step, Wish
+from app.domain import clock
+from app.domain.operation import (
+    BACK,
+    ENDS_AS,
+    PARKED_SECONDS,
+    Changes,
+    Goal,
+    Note,
+    Operation,
+    Status,
+    Step,
+    Wish,
+)
 from app.domain.texts import same_but_figures
 
 SWAPPED_BACK = 2
 """So many entries of a rollback are finished once the kept copy has the name."""
-PARKED_SECONDS = 60.0
-"""After so long a parked operation is tried again, when all that wait have had their turn."""
 
 
 def granted(operation: Operation) -> tuple[Changes, list[Note]]:
@@ -57,7 +67,7 @@ def stay_completed() -> Changes:
             "goal": Goal.FINISH,
             "undone": 0,
             "status": Status.COMPLETED,
-            "ended_at": datetime.now(UTC),
+            "ended_at": clock.now(),
             "crashes": 0,
         }
     )
@@ -74,7 +84,7 @@ def end_of_way(operation: Operation) -> Changes:
             "aside": True,
             "unblocked": operation.source is not None,
             "last_completed_step": Step.CREATED,
-            "next_attempt_at": datetime.now(UTC) + timedelta(seconds=PARKED_SECONDS),
+            "next_attempt_at": clock.now() + timedelta(seconds=PARKED_SECONDS),
         }
     return {"status": ENDS_AS[operation.goal]}
 

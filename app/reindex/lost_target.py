@@ -6,8 +6,8 @@ The node that had it is gone, or its disk. Nothing else can be done for it but t
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 
+from app.domain import clock
 from app.domain.durations import spoken
 from app.domain.holds import HoldCause
 from app.domain.operation import Goal, Hold, Operation, Outcome, Step, Work
@@ -16,8 +16,8 @@ from app.elastic.cluster import Cluster
 from app.reindex.steps.anew import begin_anew
 from app.reindex.steps.identity import look
 
-LOOKED_AFTER = timedelta(seconds=2)
-"""So long must an operation have held before it is asked: a new shard takes a moment to start."""
+LOOKED_AFTER = 2.0
+"""Seconds that an operation must have held before it is asked: a new shard takes a moment."""
 
 
 def may_be(operation: Operation) -> bool:
@@ -31,7 +31,7 @@ def may_be(operation: Operation) -> bool:
         and operation.last_completed_step < Step.INDEX_SETTINGS_RESTORED
         and operation.target_uuid is not None
         and operation.hold_since is not None
-        and datetime.now(UTC) - operation.hold_since > LOOKED_AFTER
+        and clock.elapsed(operation.hold_since) > LOOKED_AFTER
     )
 
 
@@ -46,10 +46,9 @@ async def instead_of(hold: Hold, work: Work, cluster: Cluster) -> Outcome:
     if lost is None:
         known = operation.lost_since is not None
         return replace(hold, changes={**hold.changes, "lost_since": None}) if known else hold
-    since = operation.lost_since or datetime.now(UTC)
-    left = limits.lost_seconds - (datetime.now(UTC) - since).total_seconds()
+    since = operation.lost_since or clock.now()
     changes = {**hold.changes, "lost_since": since}
-    if left > 0:
+    if clock.left(since, limits.lost_seconds):
         patience = spoken(limits.lost_seconds)
         reason = f"{lost} If it is not back within {patience}, the copy begins anew."
         return replace(hold, cause=HoldCause.TARGET_LOST, reason=reason, changes=changes)

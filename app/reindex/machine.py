@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from app.domain import clock
 from app.domain.errors import (
     ClusterTrouble,
     Failure,
@@ -49,7 +50,6 @@ from app.reindex.goals import (
 )
 from app.reindex.home import Home
 from app.reindex.outcomes import (
-    age,
     backoff,
     crashed,
     ended,
@@ -246,7 +246,9 @@ class Machine:
             return
         if operation.last_completed_step >= Step.ALIAS_CREATED or since is None:
             return
-        if age(since) < self._park_after or not await self._operations.others_wait(operation):
+        if clock.left(since, self._park_after):
+            return
+        if not await self._operations.others_wait(operation):
             return
         note = Note(what="parking", index=operation.index_name, text=operation.hold_reason or "")
         turn.operation = await self._save(lease, operation, {"goal": Goal.PARK}, (), [note])
@@ -293,7 +295,7 @@ class Machine:
         """
         if turn.operation.requested is not Wish.NONE and not comes_later(turn.operation):
             return
-        until = time.monotonic() + turn.wait  # a clock that is set back is not waited for
+        until = time.monotonic() + turn.wait
         while not stopping():
             left = until - time.monotonic()
             if left <= 0:

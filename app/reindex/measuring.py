@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
+from app.domain import clock
 from app.domain.estimates import Measured
 from app.domain.progress import CopyFigures
 from app.domain.state import State
@@ -15,22 +16,25 @@ MOST_MEASURED = 50
 async def measured(listing: Listing) -> list[Measured]:
     """The newest completed operations, the newest first."""
     done = await listing.page(Filter((State.COMPLETED,)), MOST_MEASURED, newest_first=True)
-    copies = await listing.copies([brief.id for brief in done], datetime.now(UTC))
-    return [
+    copies = await listing.copies([brief.id for brief in done], clock.now())
+    found = [
         _measured(copies.get(brief.id), brief.ended_at, brief.started_at)
         for brief in done
         if brief.ended_at and brief.started_at is not None
     ]
+    return [one for one in found if one.seconds >= 0]  # the clock may have been set meanwhile
 
 
 def _measured(copy: CopyFigures | None, ended_at: datetime, started_at: int) -> Measured:
-    seconds = ended_at.timestamp() - started_at / 1000
-    if copy is None or copy.started_at is None or copy.ended_at is None:
+    ended = clock.as_of_now(ended_at)
+    seconds = (ended - clock.as_of_now(clock.from_milliseconds(started_at))).total_seconds()
+    figures = copy and copy.as_of_now()
+    if figures is None or figures.started_at is None or figures.ended_at is None:
         return Measured(0, 0, 0.0, seconds, seconds)
     return Measured(
-        documents=copy.documents,
-        primary_bytes=copy.primary_bytes,
-        copy_seconds=(copy.ended_at - copy.started_at).total_seconds(),
-        blocked_seconds=(ended_at - copy.started_at).total_seconds(),
+        documents=figures.documents,
+        primary_bytes=figures.primary_bytes,
+        copy_seconds=max(0.0, (figures.ended_at - figures.started_at).total_seconds()),
+        blocked_seconds=max(0.0, (ended - figures.started_at).total_seconds()),
         seconds=seconds,
     )

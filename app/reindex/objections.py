@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
+from app.domain import clock
 from app.domain.errors import CannotRollBack
 from app.domain.operation import Operation, Status
 from app.elastic.answers import Looked
 
 
-def of_record(operation: Operation, now: datetime) -> CannotRollBack | None:
+def of_record(operation: Operation) -> CannotRollBack | None:
     """What our own record speaks against it."""
     if operation.status is not Status.COMPLETED:
         return CannotRollBack(
@@ -22,7 +21,8 @@ def of_record(operation: Operation, now: datetime) -> CannotRollBack | None:
             f"The old index of {operation.index_name} was not kept: it was posted without "
             "keepOldIndex.",
         )
-    if operation.kept_until is None or operation.kept_until <= now:
+    until = operation.kept_until
+    if until is None or clock.reached(until, operation.updated_at):
         return CannotRollBack(
             "kept_copy_expired", f"The time of the kept copy {operation.kept.name} is over."
         )

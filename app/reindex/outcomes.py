@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
+from app.domain import clock
 from app.domain.errors import DocumentsDiffer, Failure
 from app.domain.holds import HoldCause
 from app.domain.operation import (
@@ -52,7 +53,7 @@ def ended(operation: Operation, done: Done) -> Done:
             changes |= end_of_way(operation)
             notes += aside_notes(operation)
     if "status" in changes and changes["status"] not in LIVE:
-        changes["ended_at"] = datetime.now(UTC)
+        changes["ended_at"] = clock.now()
         back = operation.goal is Goal.ROLL_BACK
         what = "rolled back" if back else changes["status"].name.lower()
         notes.append(Note(what=what, index=operation.index_name))
@@ -66,7 +67,7 @@ def failed(operation: Operation, error: Failure) -> Outcome:
     if operation.goal is Goal.FINISH and operation.last_completed_step < Step.ALIAS_CREATED:
         return turn_back(operation, error, Goal.FAIL, keep=isinstance(error, DocumentsDiffer))
     since = operation.hold_since
-    if operation.goal is Goal.FINISH and since and age(since) > FOLLOW_UP_SECONDS:
+    if operation.goal is Goal.FINISH and since and clock.elapsed(since) > FOLLOW_UP_SECONDS:
         text = f"the copy is in place, but the tidying afterwards did not succeed: {error.message}"
         done = Done({"status": Status.COMPLETED}, notes=[Note(what="warning", text=text)])
         return ended(operation, done)
@@ -115,7 +116,7 @@ def turn_back(operation: Operation, error: Failure, goal: Goal, *, keep: bool = 
 
 
 def held(operation: Operation, hold: Hold) -> Changes:
-    now = datetime.now(UTC)
+    now = clock.now()
     return {
         **hold.changes,
         "hold_reason": hold.reason,
@@ -130,10 +131,6 @@ def hold_notes(operation: Operation, hold: Hold) -> list[Note]:
         return list(hold.notes)
     log.warning("operation_holds", operation=operation.id, reason=hold.reason)
     return [*hold.notes, Note(what="holds", index=operation.index_name, text=hold.reason)]
-
-
-def age(since: datetime) -> float:
-    return (datetime.now(UTC) - since).total_seconds()
 
 
 def growing(pause: float, attempts: int) -> float:

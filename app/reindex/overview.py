@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 
+from app.domain import clock
 from app.domain.brief import Brief
 from app.domain.errors import UnknownOperation
 from app.domain.failure import FailureDetails
@@ -28,7 +28,7 @@ from app.store.listing import Filter, Listing
 from app.store.store import Store
 
 MOST_EVENTS = 500
-_RECENT = timedelta(seconds=RECENT_SECONDS + FRESH_SECONDS)
+RECENT = RECENT_SECONDS + FRESH_SECONDS
 
 
 @dataclass(frozen=True)
@@ -102,23 +102,22 @@ class Overview:
 
     async def sights(self, briefs: Sequence[Brief]) -> list[Sight]:
         planned = [b.id for b in briefs if b.last_completed_step >= Step.REINDEX_STARTED]
-        now = datetime.now(UTC)
-        copies = await self._listing.copies(planned, now - _RECENT)
+        copies = await self._listing.copies(planned, clock.shown_within(RECENT)[0])
         limits = await self._pacing.limits(briefs)
         return [
-            Sight(brief, _progress(brief, copies.get(brief.id), now), limits.get(brief.id))
+            Sight(brief, _progress(brief, copies.get(brief.id)), limits.get(brief.id))
             for brief in briefs
         ]
 
 
-def _progress(brief: Brief, figures: CopyFigures | None, now: datetime) -> Progress | None:
+def _progress(brief: Brief, figures: CopyFigures | None) -> Progress | None:
     if brief.last_completed_step < Step.REINDEX_STARTED:
         return None
     copying = brief.last_completed_step == Step.REINDEX_STARTED
     return progress_of(
-        figures or NOTHING_TO_COPY,
+        (figures or NOTHING_TO_COPY).as_of_now(),
         brief.reindex_task_perc_complete or 0.0,
-        brief.updated_at,
-        now,
+        clock.as_of_now(brief.updated_at),
+        clock.now(),
         moving=copying and brief.state is State.RUNNING,
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from app.domain.errors import CannotRollBack, UnknownOperation
 from app.domain.operation import Goal, Operation, Status
 from app.elastic.view import ClusterView
@@ -39,7 +37,7 @@ class Rollback:
             raise UnknownOperation(operation_id)
         if operation.goal is Goal.ROLL_BACK and operation.status is not Status.COMPLETED:
             return operation
-        if fault := objections.of_record(operation, datetime.now(UTC)):
+        if fault := objections.of_record(operation):
             raise fault
         if fault := await self._fault(operation, forced=forced):
             raise fault

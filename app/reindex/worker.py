@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from app.domain.clock import boot_seconds
 from app.domain.errors import (
     ClusterTrouble,
     Failure,
@@ -37,8 +37,8 @@ IDLE_SECONDS = 5.0
 """How often an idle worker asks the store; a POST to this service rings the bell."""
 ERRAND_SECONDS = 1.0
 """How soon an errand that was cut is gone on with."""
-EXPIRY_REST = timedelta(seconds=30)
-"""So long are kept copies left alone after trouble with the cluster."""
+EXPIRY_REST = 30.0
+"""So many seconds are kept copies left alone after trouble with the cluster."""
 STANDBY_SECONDS = 1.0
 """How often a standby asks for the role."""
 
@@ -87,7 +87,7 @@ class Worker:
         self._operations = store.operations
         self._errands = store.errands
         self._kept_copies = store.kept_copies
-        self._expiry_rests_until = datetime.min.replace(tzinfo=UTC)
+        self._expiry_rests_until = 0.0
         self._machine = machine
         self._bell = bell
         self._governor = governor
@@ -252,10 +252,9 @@ class Worker:
 
     async def _expire(self) -> None:
         """Removes a kept copy whose time is over, when nothing else is in hand."""
-        now = datetime.now(UTC)
-        if now < self._expiry_rests_until:
+        if boot_seconds() < self._expiry_rests_until:
             return
-        operation = await self._kept_copies.expired(now)
+        operation = await self._kept_copies.expired()
         if operation is None or (await self._governor.service()).stopped:
             return
         cluster = self._machine.new_cluster(self._held)
@@ -264,7 +263,7 @@ class Worker:
             changes, notes = await expire(operation, cluster)
         except (ClusterTrouble, Failure) as error:
             log.warning("expiry_waits", operation=operation.id, reason=error.message)
-            self._expiry_rests_until = now + EXPIRY_REST
+            self._expiry_rests_until = boot_seconds() + EXPIRY_REST
             return
         notes = [*cluster.take_notes(), *notes]
         try:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from pydantic import TypeAdapter
 from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, or_, select, update
 
+from app.domain import clock
 from app.domain.errors import AlreadyInProgress, CannotRollBack
 from app.domain.kept import Kept
 from app.domain.names import IndexName
 from app.domain.operation import Goal, Note, Operation, Status, Wish
-from app.store.rows import operation_of, read_rows
+from app.store.rows import operation_of, read_rows, read_tuples
 from app.store.tables import ENDED_ROWS, KEPT_ROWS, LIVE_ROWS, OperationRow
 from app.store.transactions import Transaction, Transactions
 
@@ -27,21 +27,25 @@ class KeptCopies:
         self._reader = reader
         self._cluster_id = cluster_id
 
-    async def expired(self, now: datetime) -> Operation | None:
+    async def expired(self) -> Operation | None:
         """The completed operation whose kept copy has been there for longest beyond its time."""
+        columns = col(OperationRow.id), col(OperationRow.kept_until), col(OperationRow.updated_at)
         query = (
-            select(OperationRow)
+            select(*columns)
             .where(
                 col(OperationRow.cluster_id) == self._cluster_id,
                 KEPT_ROWS,
-                col(OperationRow.kept_until) <= now,
+                col(OperationRow.kept_until) <= clock.latest(),
                 col(OperationRow.status) == int(Status.COMPLETED),
             )
             .order_by(col(OperationRow.kept_until))
-            .limit(1)
         )
-        found = _OPERATIONS.validate_python(await read_rows(self._reader, query))
-        return found[0] if found else None
+        for operation_id, kept_until, updated_at in await read_tuples(self._reader, query):
+            if clock.reached(kept_until, updated_at):
+                of_it = select(OperationRow).where(col(OperationRow.id) == operation_id)
+                (found,) = _OPERATIONS.validate_python(await read_rows(self._reader, of_it))
+                return found
+        return None
 
     async def behind(self, names: Sequence[IndexName]) -> dict[str, IndexName]:
         """Of `names`, those that a rollback has made aliases of a kept copy, and of which."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import cache
 from typing import Any, TypeVar
 
@@ -25,9 +25,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select, update
 from sqlmodel.sql.expression import SelectOfScalar
 
+from app.domain import clock
 from app.domain.errors import Outdated
 from app.domain.names import IndexName
-from app.domain.operation import Changes, Goal, Note, Operation, Status, Wish
+from app.domain.operation import PARKED_SECONDS, Changes, Goal, Note, Operation, Status, Wish
 from app.domain.pace import NO_LIMIT, Pace
 from app.domain.windows import Window, WindowState
 from app.store.enqueueing import BatchKey, Enqueued, Wanted, enqueue
@@ -47,6 +48,7 @@ T = TypeVar("T")
 
 MOST_URGENT = 20
 """So many at once, beside those whose turn it is."""
+LATELY = timedelta(minutes=1)
 
 _OPERATIONS = TypeAdapter(list[Operation])
 _SAVE = (
@@ -147,10 +149,10 @@ class Operations:
     async def in_use(self) -> set[str]:
         """The operations that may have something in the cluster: live ones, those with a kept copy,
         and those that were changed in the last minute."""
-        since = datetime.now(UTC) - timedelta(minutes=1)
+        since, until = clock.shown_within(LATELY.total_seconds())
         query = select(OperationRow.id).where(
             col(OperationRow.cluster_id) == self._cluster_id,
-            or_(LIVE_ROWS, KEPT_ROWS, col(OperationRow.updated_at) > since),
+            or_(LIVE_ROWS, KEPT_ROWS, col(OperationRow.updated_at).between(since, until + LATELY)),
         )
         return set(await self._column(query))
 
@@ -325,7 +327,10 @@ def _in_turn() -> ColumnElement[bool]:
 
 
 def _parked_until_now() -> ColumnElement[bool]:
-    return and_(~_in_turn(), col(OperationRow.next_attempt_at) <= datetime.now(UTC))
+    """Also one that was put aside in what is the future now: the clock was set back since."""
+    now = clock.now()
+    impossible = col(OperationRow.updated_at) > now + timedelta(seconds=PARKED_SECONDS)
+    return and_(~_in_turn(), or_(col(OperationRow.next_attempt_at) <= now, impossible))
 
 
 def _columns(changes: Changes) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
-import time
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,15 +16,11 @@ from sqlalchemy import ColumnElement, func, or_
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select, update
 
+from app.domain.clock import boot_seconds
 from app.domain.errors import LeaseLost
 from app.store.rows import read_rows
 from app.store.tables import ClusterStateRow
 from app.store.transactions import TROUBLE, Transaction, Transactions, unavailable
-
-
-def _boot_clock() -> float:
-    """Seconds since boot; goes on while the machine sleeps, and no clock change moves it."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 @dataclass(frozen=True)
@@ -37,7 +32,7 @@ class Lease:
 
     @property
     def held(self) -> bool:
-        return self.deadline is None or _boot_clock() < self.deadline
+        return self.deadline is None or boot_seconds() < self.deadline
 
 
 class WorkerRole(Protocol):
@@ -143,7 +138,7 @@ class LeaseRole:
         self.renew_seconds: float | None = seconds / 3
 
     async def take(self) -> Lease | None:
-        token, asked_at = uuid.uuid4().hex, _boot_clock()
+        token, asked_at = uuid.uuid4().hex, boot_seconds()
         free = or_(
             col(ClusterStateRow.token).is_(None),
             col(ClusterStateRow.expires_at).is_(None),
@@ -154,7 +149,7 @@ class LeaseRole:
         return Lease(token, asked_at + self._seconds) if taken else None
 
     async def renew(self, lease: Lease) -> Lease:
-        asked_at = _boot_clock()
+        asked_at = boot_seconds()
         if not lease.held or not await self._update(self._mine(lease), {}):
             raise LeaseLost
         return Lease(lease.token, asked_at + self._seconds)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import CursorResult, Executable, Insert, bindparam, insert
@@ -14,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlmodel import col, update
 
+from app.domain import clock
 from app.domain.errors import LeaseLost, StoreUnavailable
 from app.domain.operation import Note
 from app.store.tables import ClusterStateRow, EventRow
@@ -149,6 +150,4 @@ class Transactions:
         row = (await connection.execute(statement, given)).one_or_none()
         if row is None:
             raise LeaseLost
-        return Transaction(
-            connection, self._cluster_id, int(row[0]), int(row[1]), datetime.now(UTC)
-        )
+        return Transaction(connection, self._cluster_id, int(row[0]), int(row[1]), clock.now())

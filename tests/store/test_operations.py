@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -28,6 +28,7 @@ from app.domain.windows import Window, WindowState
 from app.store.role import Lease
 from app.store.store import Store
 from tests.store.conftest import OpenStore
+from tests.store.database import execute
 from tests.store.operations import ended, enqueue, enqueued, lease_of, saved, started
 
 AT = datetime(2024, 2, 29, 23, 59, 59, 123456, tzinfo=UTC)
@@ -147,6 +148,20 @@ async def test_a_parked_operation_comes_after_those_that_were_not_begun(store: S
     head = await store.operations.head()
     assert head is not None
     assert head.index_name == "later"
+
+
+async def test_a_parked_operation_does_not_wait_for_a_clock_that_was_set_back(
+    store: Store, database_url: str
+) -> None:
+    lease = await lease_of(store)
+    parked = await started(store, lease, "parked")
+    hour = datetime.now(UTC) + timedelta(hours=1)
+    await saved(store, lease, parked, {"aside": True, "next_attempt_at": hour})
+    assert await store.operations.head() is None
+    execute(database_url, "UPDATE operation SET updated_at = :hour", hour=hour)
+    head = await store.operations.head()
+    assert head is not None
+    assert head.id == parked.id
 
 
 async def order_of_the_queue(store: Store, lease: Lease) -> list[str]:

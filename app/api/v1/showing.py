@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any, cast
 
 from pydantic.alias_generators import to_camel
@@ -23,6 +22,7 @@ from app.api.v1.schemas import (
     StepName,
 )
 from app.domain.brief import Brief
+from app.domain.clock import from_milliseconds
 from app.domain.operation import Goal, Wish
 from app.domain.pace import Limit
 from app.domain.progress import Progress
@@ -76,9 +76,9 @@ def _fields(sight: Sight) -> dict[str, Any]:
         "error": _fault(brief),
         "progress": progress_report(sight.progress) if sight.progress else None,
         "pace": limit_of(sight.limit) if sight.limit else None,
-        "queued_at": _at(brief.queued_at),
+        "queued_at": from_milliseconds(brief.queued_at),
         "created_at": brief.created_at,
-        "started_at": None if brief.started_at is None else _at(brief.started_at),
+        "started_at": None if brief.started_at is None else from_milliseconds(brief.started_at),
         "updated_at": brief.updated_at,
         "ended_at": brief.ended_at,
     }
@@ -152,7 +152,3 @@ def progress_report(progress: Progress) -> ProgressReport:
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 1)
-
-
-def _at(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from app.domain import clock
 from app.domain.errors import ClusterRefused, ClusterTrouble, Failure
 from app.domain.holds import HoldCause
 from app.domain.operation import Note, Operation, Work
@@ -60,7 +61,7 @@ class Flight:
     @property
     def waiting(self) -> list[Window]:
         """Those to be started, in the order of their turn; one that failed rests for a while."""
-        now = datetime.now(UTC)
+        now = clock.now()
         return [
             window
             for window in in_turn(list(self.windows.values()))
@@ -79,7 +80,7 @@ class Flight:
         """Seconds until the first of those that have to run again may."""
         planned = [w for w in self.windows.values() if w.state is WindowState.PLANNED]
         first = min(map(_rests_until, planned), default=datetime.min.replace(tzinfo=UTC))
-        return max(0.0, (first - datetime.now(UTC)).total_seconds())
+        return max(0.0, (first - clock.now()).total_seconds())
 
     @property
     def landed(self) -> bool:
@@ -91,7 +92,7 @@ def _rests_until(window: Window) -> datetime:
     if window.ended_at is None or not window.failures:
         return datetime.min.replace(tzinfo=UTC)
     seconds = min(LONGEST_PAUSE, 2.0 ** min(window.failures - 1, 5))
-    return window.ended_at + timedelta(seconds=seconds)
+    return clock.as_of_now(window.ended_at) + timedelta(seconds=seconds)
 
 
 async def take_up(flight: Flight, cluster: Cluster) -> None:
@@ -208,7 +209,7 @@ async def copy_at_once(
         work.allowance.take(sum(window.documents for window in windows), work.limit.rate_together)
 
     async def one(window: Window) -> TaskState:
-        started = datetime.now(UTC)
+        started = clock.now()
         try:
             task = await cluster.copy_now(body(operation, window), opaque_id(operation.id, window))
         except ClusterRefused as error:
@@ -226,7 +227,7 @@ async def copy_at_once(
 
 def _running(window: Window, task_id: str) -> Window:
     return window.model_copy(
-        update={"state": WindowState.RUNNING, "task_id": task_id, "started_at": datetime.now(UTC)}
+        update={"state": WindowState.RUNNING, "task_id": task_id, "started_at": clock.now()}
     )
 
 
@@ -256,7 +257,7 @@ def _ended(flight: Flight, window: Window, task: TaskState) -> None:
     if isinstance(verdict, Rerun):
         _run_again(flight, window, verdict)
         return
-    done = {"state": WindowState.DONE, "seen": verdict, "ended_at": datetime.now(UTC)}
+    done = {"state": WindowState.DONE, "seen": verdict, "ended_at": clock.now()}
     flight.put(window.model_copy(update=done))
 
 
@@ -269,7 +270,7 @@ def _run_again(flight: Flight, window: Window, verdict: Rerun) -> None:
         update={
             "failures": failures,
             "batch": batch if least is None else max(min(batch, least), batch // 2),
-            "ended_at": datetime.now(UTC) if verdict.hold else None,
+            "ended_at": clock.now() if verdict.hold else None,
         }
     )
     flight.put(again)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 
+from app.domain import clock
 from app.domain.holds import HoldCause
 from app.domain.operation import Again, Goal, Hold, Note, Operation, Outcome, Step
 from app.domain.pace import Limit
@@ -63,7 +63,7 @@ def _hold(operation: Operation, limit: Limit) -> Hold:
     blocked = f"; writes to {operation.source_name} stay blocked" if begun else ""
     wait = LONGEST_HOLD
     if limit.until is not None:
-        left = (limit.until - datetime.now(UTC)).total_seconds()
+        left = (limit.until - clock.now()).total_seconds()
         wait = min(wait, max(left, 0.1))
     text = f"{limit.closed}{blocked}"
     return Hold(HoldCause.STOPPED, text, wait, patient=limit.stopped or begun)

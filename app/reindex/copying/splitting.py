@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
+from app.domain import clock
 from app.domain.operation import Note
 from app.domain.windows import Window, WindowState
 from app.reindex.copying.flight import Flight
@@ -78,13 +79,13 @@ def _speed(windows: Sequence[Window]) -> float | None:
     """Documents, as the plan counts them, a second of one window in flight; None before one has
     ended."""
     done = sorted(
-        (w.ended_at, (w.ended_at - w.started_at).total_seconds(), w.documents)
+        (ended := clock.as_of_now(w.ended_at), ended - clock.as_of_now(w.started_at), w.documents)
         for w in windows
         if w.state is WindowState.DONE and w.started_at and w.ended_at
     )[-RECENT:]
-    seconds = sum(taken for _, taken, _ in done)
+    seconds = sum(taken.total_seconds() for _, taken, _ in done)
     documents = sum(planned for _, _, planned in done)
-    return documents / seconds if documents and seconds else None
+    return documents / seconds if documents and seconds > 0 else None
 
 
 def _note(flight: Flight, window: Window, parts: int, speed: float) -> Note:

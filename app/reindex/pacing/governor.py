@@ -6,8 +6,8 @@ import asyncio
 import math
 import time
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 
+from app.domain import clock
 from app.domain.errors import ReindexQueueError
 from app.domain.operation import Goal, Note, Operation, Step
 from app.domain.pace import NO_LIMIT, Allowance, Limit, Pace, Said, Scope, in_force
@@ -55,11 +55,11 @@ class Governor:
 
     async def service(self) -> Limit:
         """That of an operation for which nothing of its own is said."""
-        return in_force(self.pacing.said(await self.paces.of_service()), datetime.now(UTC))
+        return in_force(self.pacing.said(await self.paces.of_service()), clock.now())
 
     async def limit(self, operation: Operation) -> Limit:
         """What is in force for it now. Raises `StoreTrouble`."""
-        said, now = await self._said(operation), datetime.now(UTC)
+        said, now = await self._said(operation), clock.now()
         if _copies(operation) and in_force(said, now).closed is None:
             self._copying.add(operation.id)
         else:
@@ -138,7 +138,7 @@ class Governor:
                 vitals = replace(vitals, searched=await _search(self.probe, cluster))
             except ReindexQueueError as error:
                 failure = failure or f"the search probe of {self.probe.index}: {error.message}"
-        seen = gate.look(vitals, most, datetime.now(UTC), self.probe)
+        seen = gate.look(vitals, most, clock.now(), self.probe)
         return seen.blinded(failure) if failure else seen
 
 

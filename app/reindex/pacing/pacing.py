@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
+from app.domain import clock
 from app.domain.brief import Brief
 from app.domain.errors import InvalidPace, UnknownBatch, UnknownOperation
 from app.domain.hours import Schedule, are_open, next_change
@@ -52,7 +52,7 @@ class Pacing:
             Scope.SERVICE,
             said.service,
             found.pace is not None,
-            in_force(said, datetime.now(UTC)),
+            in_force(said, clock.now()),
             found.stop,
             found.health,
             await self._paces.blocked_indices() if found.stop else (),
@@ -80,7 +80,7 @@ class Pacing:
         live = [brief for brief in briefs if not brief.state.ended]
         if not live:
             return {}
-        found, now = await self._paces.of_service(), datetime.now(UTC)
+        found, now = await self._paces.of_service(), clock.now()
         batches = await self._paces.of_batches(list({b.batch_id for b in live if b.batch_id}))
         operations = await self._paces.of_operations([brief.id for brief in live])
         copying = await self._copying(found)
@@ -108,7 +108,7 @@ class Pacing:
         found = await self._paces.of_service()
         batch, operation = (pace, NO_LIMIT) if scope is Scope.BATCH else (of_batch, pace)
         copying = await self._copying(found)
-        limit = in_force(self.said(found, batch, operation), datetime.now(UTC), copying)
+        limit = in_force(self.said(found, batch, operation), clock.now(), copying)
         return PaceReport(scope, pace, pace != NO_LIMIT, limit, found.stop, found.health)
 
     async def _copying(self, found: ServicePace) -> int:
@@ -169,7 +169,7 @@ def _sensible(pace: Pace, wider: Sequence[Schedule] = ()) -> Pace:
     """`pace`, if it can be kept to. `wider`: the hours around it. Raises `InvalidPace`."""
     pace.checked()
     schedules = [*wider, *([pace.hours] if pace.hours else [])]
-    now = datetime.now(UTC)
+    now = clock.now()
     if pace.hours and not are_open(schedules, now) and next_change(schedules, now) is None:
         raise InvalidPace(
             f"The hours {', '.join(map(str, pace.hours))} never open together with those of the "

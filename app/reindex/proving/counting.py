@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
+from app.domain import clock
 from app.domain.errors import ClusterBusy, DocumentsDiffer, Failure
 from app.domain.operation import Operation, Proof
 from app.domain.proof import ProofLevel
@@ -76,7 +76,7 @@ async def measure(
         lucene_documents=source.lucene,
         source_seq_nos=source.seq_nos,
         target_seq_nos=target.seq_nos,
-        at=datetime.now(UTC),
+        at=clock.now(),
     )
     return Measured(source, target, proof)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 
+from app.domain import clock
 from app.domain.errors import Failure, TaskCancelled
 from app.domain.holds import HoldCause
 from app.domain.operation import Again, Changes, Done, Hold, Operation, Outcome, Step, Work
@@ -155,7 +156,7 @@ async def _prove(work: Work, flight: Flight, cluster: Cluster) -> Outcome:
 
 def _onwards(work: Work, flight: Flight) -> Outcome:
     """What is worth saving, and when to look again."""
-    running, now = flight.running, datetime.now(UTC)
+    running, now = flight.running, clock.now()
     changes: Changes = {"reindex_task_perc_complete": _fraction(work, flight)}
     if running:
         changes["reindex_task_id"] = max(running, key=_started).task_id
@@ -180,7 +181,7 @@ def _onwards(work: Work, flight: Flight) -> Outcome:
     if work.limit.requests_per_second and flight.next_ones(work.limit):
         looks.append(max(work.allowance.due(), FIRST_POLL))
     after = min(looks, default=FIRST_POLL)
-    recent = (now - work.operation.updated_at).total_seconds() < SAVE_SECONDS
+    recent = clock.elapsed(work.operation.updated_at) < SAVE_SECONDS
     if not flight.changed and recent:
         return Again(after=after, doubt=flight.unsure)
     shown = flight.changed | {window.number: window for window in running}
@@ -205,7 +206,7 @@ def _has_room(work: Work, flight: Flight) -> bool:
 
 
 def _started(window: Window) -> datetime:
-    return window.started_at or datetime.now(UTC)
+    return clock.as_of_now(window.started_at) if window.started_at else clock.now()
 
 
 def _fraction(work: Work, flight: Flight) -> float:

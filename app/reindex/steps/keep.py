@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
-from app.domain import index_settings, lifecycle
+from app.domain import clock, index_settings, lifecycle
 from app.domain.errors import Failure
 from app.domain.holds import HoldCause
 from app.domain.kept import Kept
@@ -20,7 +20,7 @@ def swapped(work: Work) -> Changes:
     """What is saved once the swap is seen to be done: the time of the kept copy begins."""
     changes: Changes = {"last_completed_step": Step.ALIAS_CREATED}
     if work.operation.kept:
-        changes["kept_until"] = datetime.now(UTC) + timedelta(days=work.limits.keep_days)
+        changes["kept_until"] = clock.now() + timedelta(days=work.limits.keep_days)
     return changes
 
 
