@@ -146,8 +146,8 @@ _USUAL: dict[int, list[ReindexQueueError]] = {
     502: [ClusterRefused("illegal_argument_exception", "Failed to parse value [seven]", 400)],
     503: [
         ClusterUnreachable(
-            "Elasticsearch cannot be reached: Cannot connect to host localhost:9200. Check that "
-            "it runs and that ELASTICSEARCH_HOSTS names it."
+            "Elasticsearch cannot be reached: http://localhost:9200: no connection "
+            "within 5 s. Check that it runs and that ELASTICSEARCH_HOSTS names it."
         ),
         StoreUnavailable("The database does not answer: connection refused"),
     ],

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from elasticsearch import ApiError, AsyncElasticsearch
 
 from app.domain.errors import ClusterRefused, NotElasticsearch, ReindexQueueError
+from app.elastic.hosts import PULSE_SECONDS, Host, Hosts, InVain
 from app.elastic.memory import Memory
 from app.elastic.node import Node
 from app.elastic.serializer import PageSerializer, Serializer
 from app.elastic.tls import Tls
-from app.elastic.translation import CLIENT_ERRORS, to_domain
+from app.elastic.translation import CLIENT_ERRORS, UNANSWERED, host_at_fault
 
 ORDINARY = "reindex-queue"
 """`X-Opaque-Id` of every call that is not a copy."""
@@ -34,41 +35,64 @@ class Credentials:
     service_token: str | None = field(default=None, repr=False)
 
 
-class Connection:
-    """Sends requests and turns every client error into a domain error."""
+class _Clients:
+    """The client library's clients of one host; the health of hosts is not left to it."""
 
-    def __init__(
-        self, hosts: Sequence[str], credentials: Credentials, tls: Tls | None = None
-    ) -> None:
-        secure = any(host.startswith("https:") for host in hosts)
-        options: dict[str, Any] = (tls or Tls()).options() if secure else {}
+    def __init__(self, url: str, credentials: Credentials, tls: Tls) -> None:
+        options: dict[str, Any] = tls.options() if url.startswith("https:") else {}
         if credentials.service_token:
             options["bearer_auth"] = credentials.service_token
         elif credentials.api_key:
             options["api_key"] = credentials.api_key
         elif credentials.username:
             options["basic_auth"] = (credentials.username, credentials.password or "")
-        options |= {"node_class": Node, "opaque_id": ORDINARY, "retry_on_status": ()}
-        client = AsyncElasticsearch(list(hosts), serializer=Serializer(), **options)
-        pages = AsyncElasticsearch(list(hosts), serializer=PageSerializer(), **options)
-        self._clients = client, pages
-        self._reader = client.options(max_retries=1, request_timeout=READ_SECONDS)
-        self._page_reader = pages.options(max_retries=1, request_timeout=READ_SECONDS)
-        self._changer = client.options(max_retries=0, request_timeout=CHANGE_SECONDS)
+        options |= {"node_class": Node, "opaque_id": ORDINARY}
+        options |= {"max_retries": 0, "retry_on_status": ()}
+        client = AsyncElasticsearch([url], serializer=Serializer(), **options)
+        pages = AsyncElasticsearch([url], serializer=PageSerializer(), **options)
+        self._opened = client, pages
+        self._pulse = client.options(request_timeout=PULSE_SECONDS)
+        self.reader = client.options(request_timeout=READ_SECONDS)
+        self.page_reader = pages.options(request_timeout=READ_SECONDS)
+        self.changer = client.options(request_timeout=CHANGE_SECONDS)
+
+    async def pulse(self) -> bool | None:
+        """None where the host does not answer at all, False where something before it does."""
+        try:
+            await self._pulse.perform_request("GET", "/", headers={"accept": "application/json"})
+        except CLIENT_ERRORS as error:
+            return None if isinstance(error, UNANSWERED) else not host_at_fault(error)
+        return True
+
+    async def close(self) -> None:
+        await asyncio.gather(*(client.close() for client in self._opened))
+
+
+class Connection:
+    """Sends requests and turns every client error into a domain error."""
+
+    def __init__(
+        self, hosts: Sequence[str], credentials: Credentials, tls: Tls | None = None
+    ) -> None:
+        opened = {url: _Clients(url, credentials, tls or Tls()) for url in hosts}
+        self._clients = {Host(url, clients.pulse): clients for url, clients in opened.items()}
+        self._hosts = Hosts(list(self._clients))
         self.memory = Memory()
 
     async def close(self) -> None:
-        await asyncio.gather(*(client.close() for client in self._clients))
+        await self._hosts.close()
+        await asyncio.gather(*(clients.close() for clients in self._clients.values()))
 
     async def read(
         self, path: str, query: Mapping[str, Any] | None = None, body: Any = None
     ) -> dict[str, Any]:
-        """A GET, or a POST that changes nothing where there is a body; repeated once if cut."""
-        return await _send(self._reader, "POST" if body else "GET", path, query, body)
+        """A GET, or a POST that changes nothing where there is a body; repeated once if cut, on
+        another host if there is one."""
+        return await self._send(lambda c: c.reader, "POST" if body else "GET", path, query, body)
 
     async def read_page(self, path: str, query: Mapping[str, Any], body: Any) -> dict[str, Any]:
         """As `read`, of a search; each `_source` stays as its bytes, as `PageSerializer` says."""
-        return await _send(self._page_reader, "POST", path, query, body)
+        return await self._send(lambda c: c.page_reader, "POST", path, query, body)
 
     async def change(
         self,
@@ -78,9 +102,31 @@ class Connection:
         body: Any = None,
         opaque_id: str | None = None,
     ) -> dict[str, Any]:
-        """A request that changes the cluster: sent once, never repeated by the client."""
-        client = self._changer.options(opaque_id=opaque_id) if opaque_id else self._changer
-        return await _send(client, method, path, query, body)
+        """A request that changes the cluster. It is sent once: only where no connection came about
+        is it given to another host."""
+
+        def changer(clients: _Clients) -> AsyncElasticsearch:
+            return clients.changer.options(opaque_id=opaque_id) if opaque_id else clients.changer
+
+        return await self._send(changer, method, path, query, body, changing=True)
+
+    async def _send(
+        self,
+        choose: Callable[[_Clients], AsyncElasticsearch],
+        method: str,
+        path: str,
+        query: Mapping[str, Any] | None,
+        body: Any,
+        *,
+        changing: bool = False,
+    ) -> dict[str, Any]:
+        async def send(host: Host) -> dict[str, Any]:
+            return await _send(choose(self._clients[host]), method, path, query, body)
+
+        try:
+            return await self._hosts.ask(send, changing=changing)
+        except InVain as error:
+            raise error.told() from error.errors[-1]
 
 
 async def _send(
@@ -94,10 +140,10 @@ async def _send(
         answer: Any = await client.perform_request(
             method, path, params=query, headers=headers, body=body
         )
-    except CLIENT_ERRORS as error:
+    except ApiError as error:
         if (result := _result_of_copy(error)) is not None:
             return result
-        raise to_domain(error) from error
+        raise
     received: Any = answer.body
     if not isinstance(received, dict):
         raise NotElasticsearch(
@@ -107,10 +153,10 @@ async def _send(
     return cast(dict[str, Any], received)
 
 
-def _result_of_copy(error: Exception) -> dict[str, Any] | None:
+def _result_of_copy(error: ApiError) -> dict[str, Any] | None:
     """A `_reindex` that was waited for ends with the status of its worst failure, but its result is
     whole all the same (7.17, 8.19, 9.4)."""
-    found: Any = error.body if isinstance(error, ApiError) else None
+    found: Any = error.body
     if not isinstance(found, dict):
         return None
     body = cast(dict[str, Any], found)

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import replace
-from types import TracebackType
-from typing import Any, cast
-from urllib.parse import urlsplit
+import ssl
+import time
+from typing import ClassVar
 
 import aiohttp
-from elastic_transport import AiohttpHttpNode, ConnectionError, HttpHeaders, TransportError
+from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
+from aiohttp.http import HttpProcessingError
+from elastic_transport import (
+    ApiResponseMeta,
+    BaseAsyncNode,
+    ConnectionError,
+    ConnectionTimeout,
+    HttpHeaders,
+    TlsError,
+    TransportError,
+)
 from elastic_transport._node import NodeApiResponse
+from elastic_transport.client_utils import DefaultType
 
 from app.domain.texts import capped
 
@@ -18,95 +27,136 @@ MOST_BYTES = 128 * 2**20
 """Of an answer. The largest that is rightly asked for is a page of a single document, which
 Elasticsearch takes up to 100 MB."""
 
+CONNECT_SECONDS = 5.0
+"""For finding the address, connecting to it, and the TLS handshake together. Where a host has
+several addresses, all are tried within that time, each a quarter of a second after the other."""
+
+_WITHOUT = ("accept", "accept-encoding", "user-agent")
+"""Headers that aiohttp would add by itself."""
+
 
 class TooLarge(TransportError):
     """An answer that was not read to its end; the client does not ask again."""
 
 
-class _Answer:
-    """What the client's node needs of an answer, of which no more than `MOST_BYTES` are read.
+class NotSent(ConnectionError):
+    """No connection came about, so nothing of the request has left: it may go to another host."""
 
-    In the place of aiohttp's own context manager of a request, which would take all that comes.
+
+class NotSecured(NotSent, TlsError):
+    """The TLS handshake failed."""
+
+
+class _Cut(aiohttp.ClientError):
+    """The connection ended with the request on its way. aiohttp does not know this error, and so
+    does not repeat a PUT or DELETE when a kept connection turns out to be closed."""
+
+
+async def _once(request: ClientRequest, send: ClientHandlerType) -> ClientResponse:
+    try:
+        return await send(request)
+    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise _Cut(str(error)) from error
+
+
+class Node(BaseAsyncNode):
+    """The client's node, made of an aiohttp session.
+
+    A redirect comes back as an answer of 3xx: aiohttp would follow 307 and 308 even for DELETE,
+    which would let a proxy send a change to another cluster. Deprecation notes in an answer are
+    left out: the client makes Python warnings of them, and a process in which warnings are errors
+    would take an applied change for a crash.
     """
 
-    def __init__(self, method: str, url: str, request: Any) -> None:
-        self._asked = f"{method} {capped(urlsplit(url).path, 200)}"
-        self._request = request
+    _CLIENT_META_HTTP_CLIENT: ClassVar[tuple[str, str]] = ("ai", aiohttp.__version__)
+    _session: aiohttp.ClientSession | None = None
 
-    async def __aenter__(self) -> _Answer:
-        self._answer: aiohttp.ClientResponse = await self._request.__aenter__()
-        self.status, self.headers = self._answer.status, self._answer.headers
-        return self
-
-    async def __aexit__(
+    async def perform_request(
         self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self._request.__aexit__(kind, error, trace)
+        method: str,
+        target: str,
+        body: bytes | None = None,
+        headers: HttpHeaders | None = None,
+        request_timeout: DefaultType | float | None = None,
+    ) -> NodeApiResponse:
+        """Raises `TooLarge`, `NotSent`, `ConnectionTimeout` and `ConnectionError`."""
+        sent = self.headers.copy()
+        sent.update(headers or {})
+        default = isinstance(request_timeout, DefaultType)
+        seconds = self.config.request_timeout if default else request_timeout
+        started = time.monotonic()
+        try:
+            async with self._opened().request(
+                method,
+                self.base_url + target,
+                data=body or None,
+                headers=sent,
+                timeout=aiohttp.ClientTimeout(total=seconds, connect=CONNECT_SECONDS),
+                allow_redirects=False,
+            ) as answer:
+                content = await _read(answer, f"{method} {capped(target.partition('?')[0], 200)}")
+        except (aiohttp.ClientError, HttpProcessingError, OSError) as error:
+            raise _told(error) from None
+        received = {k: v for k, v in answer.headers.items() if k.lower() != "warning"}
+        duration = time.monotonic() - started
+        meta = ApiResponseMeta(answer.status, "1.1", HttpHeaders(received), duration, self.config)
+        return NodeApiResponse(meta, content)
 
-    async def read(self) -> bytes:
-        """Raises `TooLarge`."""
-        pieces: list[bytes] = []
+    async def close(self) -> None:
+        if self._session:
+            await self._session.close()
+            self._session = None
+
+    def _opened(self) -> aiohttp.ClientSession:
+        """It belongs to the event loop of the first request. Whoever asks bounds how many requests
+        there are at once: a wait for a free connection must not look like a host that is silent."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, ssl=self._trust()),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                skip_auto_headers=_WITHOUT,
+                middlewares=(_once,),
+            )
+        return self._session
+
+    def _trust(self) -> ssl.SSLContext | aiohttp.Fingerprint | bool:
+        if fingerprint := self.config.ssl_assert_fingerprint:
+            return aiohttp.Fingerprint(bytes.fromhex(fingerprint))
+        return self.config.ssl_context or True
+
+
+async def _read(answer: ClientResponse, asked: str) -> bytes:
+    """Raises `TooLarge`."""
+    pieces: list[bytes] = []
+    size = answer.content_length or 0
+    if size <= MOST_BYTES:
         size = 0
-        if (self._answer.content_length or 0) > MOST_BYTES:
-            raise self._too_large()
-        async for piece in self._answer.content.iter_any():
+        async for piece in answer.content.iter_any():
             pieces.append(piece)
             size += len(piece)
             if size > MOST_BYTES:
-                raise self._too_large()
-        return b"".join(pieces)
-
-    def _too_large(self) -> TooLarge:
-        self._answer.close()
-        most = MOST_BYTES // 2**20
-        return TooLarge(
-            f"The answer to {self._asked} is larger than {most} MiB, so it was not read to its end."
+                break
+    if size > MOST_BYTES:
+        answer.close()
+        raise TooLarge(
+            f"The answer to {asked} is larger than {MOST_BYTES // 2**20} MiB, so it was not read "
+            "to its end."
         )
-
-    async def release(self) -> None:
-        self._answer.release()
+    return b"".join(pieces)
 
 
-class _Session:
-    """An aiohttp session whose requests are sent once, to the address they were meant for.
-
-    aiohttp follows 307 and 308 even for DELETE, which would let a proxy send a change to another
-    cluster, and it repeats PUT and DELETE when a kept connection turns out to be closed.
-    """
-
-    def __init__(self, session: aiohttp.ClientSession) -> None:
-        self._session = session
-        self._session._retry_connection = False  # pyright: ignore[reportPrivateUsage]
-
-    def request(self, method: str, url: str, **options: Any) -> Any:
-        request = self._session.request(method, url, allow_redirects=False, **options)
-        return _Answer(method, url, request)
-
-    async def close(self) -> None:
-        await self._session.close()
-
-
-class Node(AiohttpHttpNode):
-    """The client's aiohttp node with redirects refused: they come back as an answer of 3xx.
-
-    Deprecation notes in an answer are left out: the client makes Python warnings of them, and a
-    process in which warnings are errors would take an applied change for a crash.
-    """
-
-    async def perform_request(self, *args: Any, **options: Any) -> NodeApiResponse:
-        try:
-            meta, body = await super().perform_request(*args, **options)
-        except ConnectionError as error:
-            if error.errors and isinstance(error.errors[0], TooLarge):
-                raise error.errors[0] from None
-            raise
-        headers = HttpHeaders({k: v for k, v in meta.headers.items() if k.lower() != "warning"})
-        return NodeApiResponse(replace(meta, headers=headers), body)
-
-    def _create_aiohttp_session(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        super()._create_aiohttp_session()
-        self.session = cast(Any, _Session(cast(aiohttp.ClientSession, self.session)))
+def _told(error: Exception) -> TransportError:
+    """aiohttp's error in the client's words."""
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return NotSent(f"no connection within {CONNECT_SECONDS:g} s")
+    if isinstance(error, aiohttp.ServerFingerprintMismatch):
+        return NotSecured("its certificate has not the fingerprint that was set")
+    if isinstance(error, aiohttp.ClientSSLError):
+        return NotSecured(str(error))
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return NotSent(str(error))
+    if isinstance(error, TimeoutError):
+        return ConnectionTimeout("no answer in time")
+    return ConnectionError(str(error) or type(error).__name__)

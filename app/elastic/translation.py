@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -30,6 +30,7 @@ from app.domain.texts import capped
 from app.elastic.node import TooLarge
 
 CLIENT_ERRORS = (ApiError, TransportError, UnsupportedProductError)
+UNANSWERED = (ConnectionError, ConnectionTimeout)
 
 _PASSING = frozenset(
     {
@@ -53,6 +54,8 @@ _PASSING = frozenset(
     }
 )
 """Error types that pass by themselves, whatever status they come with (7.17, 8.19, 9.4)."""
+
+_OF_ONE_NODE = frozenset({"master_not_discovered_exception", "node_closed_exception"})
 
 MOST_OF_A_TYPE, MOST_OF_A_REASON, MOST_OF_A_FAULT = 100, 1_500, 500
 """Characters of Elasticsearch's error type and reason, and of what a broken connection says."""
@@ -109,8 +112,19 @@ def understanding(what: str) -> Generator[None]:
         ) from error
 
 
-def to_domain(error: Exception) -> ReindexQueueError:
-    """The domain's word for what the client raised."""
+def host_at_fault(error: Exception | None) -> bool:
+    """True for an answer that says of its host, not of the cluster, that it does not do its work:
+    a proxy's own 502, 503 or 504, a node that stops or knows no master (7.17, 8.19, 9.4)."""
+    if not isinstance(error, ApiError):
+        return False
+    kind, _ = _kind_and_reason(error.body)
+    return error.meta.status in (502, 503, 504) if kind is None else kind in _OF_ONE_NODE
+
+
+def to_domain(tried: Sequence[tuple[str, Exception]]) -> ReindexQueueError:
+    """The domain's word for what the client raised: addresses in the order in which they were
+    asked, each with its error."""
+    url, error = tried[-1]
     if isinstance(error, UnsupportedProductError):
         return NotElasticsearch(
             "The address in ELASTICSEARCH_HOSTS answers, but not as Elasticsearch does."
@@ -124,23 +138,35 @@ def to_domain(error: Exception) -> ReindexQueueError:
         )
     if isinstance(error, TooLarge):
         return AnswerTooLarge(error.message)
-    return _of_connection(error)
+    others = [one for one in tried if one[0] != url and isinstance(one[1], UNANSWERED)]
+    if others:
+        return _unreachable("; ".join(f"{u}: {_reason(e)}" for u, e in (*others, tried[-1])))
+    return _of_connection(url, error)
 
 
-def _of_connection(error: Exception) -> ReindexQueueError:
+def _of_connection(url: str, error: Exception) -> ReindexQueueError:
+    reason = _reason(error)
     if isinstance(error, ConnectionTimeout):
-        return ClusterUnreachable("Elasticsearch did not answer in time.")
+        return ClusterUnreachable(f"Elasticsearch at {url} did not answer in time: {reason}.")
     if isinstance(error, TlsError):
-        reason = capped(error.message, MOST_OF_A_FAULT)
-        return ClusterUnreachable(f"The secure connection to Elasticsearch failed: {reason}")
-    if isinstance(error, ConnectionError):
-        reason = capped(error.message, MOST_OF_A_FAULT).replace(" ssl:default", "").rstrip(".")
         return ClusterUnreachable(
-            f"Elasticsearch cannot be reached: {reason}. Check that it runs and that "
-            "ELASTICSEARCH_HOSTS names it."
+            f"The secure connection to Elasticsearch at {url} failed: {reason}"
         )
-    reason = capped(str(error), MOST_OF_A_FAULT)
-    return ClusterUnreachable(f"The request to Elasticsearch failed: {reason}")
+    if isinstance(error, ConnectionError):
+        return _unreachable(f"{url}: {reason}")
+    return ClusterUnreachable(f"The request to Elasticsearch at {url} failed: {reason}")
+
+
+def _unreachable(why: str) -> ClusterUnreachable:
+    return ClusterUnreachable(
+        f"Elasticsearch cannot be reached: {why}. Check that it runs and that "
+        "ELASTICSEARCH_HOSTS names it."
+    )
+
+
+def _reason(error: Exception) -> str:
+    text = error.message if isinstance(error, TransportError) else str(error)
+    return capped(text, MOST_OF_A_FAULT).replace(" ssl:default", "").rstrip(".")
 
 
 def _of_answer(error: ApiError) -> ReindexQueueError:

@@ -228,8 +228,8 @@ _WRONG: dict[str, Any] = {
         {
             "name": "elasticsearch",
             "verdict": "wrong",
-            "finding": "Elasticsearch cannot be reached: Cannot connect to host localhost:9200. "
-            "Check that it runs and that ELASTICSEARCH_HOSTS names it.",
+            "finding": "Elasticsearch cannot be reached: http://localhost:9200: no connection "
+            "within 5 s. Check that it runs and that ELASTICSEARCH_HOSTS names it.",
             "remedy": "Queued operations wait for it and go on by themselves.",
         },
         {"name": "database", "verdict": "ok", "finding": "sqlite answers", "remedy": None},
