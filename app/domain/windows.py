@@ -9,6 +9,9 @@ from itertools import pairwise
 
 from pydantic import BaseModel, ConfigDict
 
+LIGHTER = 8
+"""A window whose node died takes so many times fewer documents at a time when it runs again."""
+
 
 class WindowState(StrEnum):
     PLANNED = "planned"
@@ -49,6 +52,16 @@ class Window(BaseModel):
         """Documents that its task takes at a time."""
         return min(self.batch, self.paced or self.batch)
 
+    @property
+    def at_once(self) -> int:
+        """Documents that its task can have in memory."""
+        return max(1, min(self.size, self.documents))
+
+    def lighter(self, divisor: int = LIGHTER, least: int = 1) -> Window:
+        """Itself with batches that are a fraction of what it took at a time, down to `least`."""
+        taken = self.at_once
+        return self.model_copy(update={"batch": max(min(taken, least), taken // divisor)})
+
     def to_run_again(self) -> Window:
         """Itself after its task was ended by us; what was copied already is not written twice."""
         return self.model_copy(
@@ -74,31 +87,19 @@ def opaque_id(operation_id: str, window: Window) -> str:
     return f"{opaque_prefix(operation_id)}{window.number}:{window.attempt}"
 
 
-BATCH_BYTES = 10_000_000
-"""What a task takes at a time, about; Elasticsearch refuses requests of more than 100 MB."""
+WINDOW_BYTES, WINDOW_JSON = 250_000_000, 2_000_000_000
+"""The most that a window has, about, on disk and as JSON, before the speed of the copy is known."""
 
 
-def batch_for(documents: int, size_in_bytes: int, most: int) -> int:
-    """How many documents of a shard of that size make a batch of about `BATCH_BYTES`; 1 to `most`.
-
-    The size on disk is compressed, the documents on their way are not: half of what it suggests.
-    """
-    return _filling(BATCH_BYTES, documents, size_in_bytes, most)
-
-
-WINDOW_BYTES = 500_000_000
-"""The most that a window has, about, before the speed of the copy is known."""
-
-
-def window_for(documents: int, size_in_bytes: int, most: int) -> int:
-    """How many documents of a shard of that size make a window of at most `WINDOW_BYTES`."""
-    return _filling(WINDOW_BYTES, documents, size_in_bytes, most)
-
-
-def _filling(wanted: int, documents: int, size_in_bytes: int, most: int) -> int:
-    if not documents or not size_in_bytes:
-        return most
-    return max(1, min(most, wanted * documents // (2 * size_in_bytes)))
+def window_for(documents: int, size_in_bytes: int, most: int, json: int = 0) -> int:
+    """How many documents of a shard of that size on disk make a window; `json`: their bytes as
+    JSON, 0 where they were not looked at."""
+    least = [
+        wanted * documents // size
+        for wanted, size in ((WINDOW_BYTES, size_in_bytes), (WINDOW_JSON, json))
+        if documents and size
+    ]
+    return max(1, min(most, *least))
 
 
 def cuts_needed(documents: int, per_window: int, least_windows: int = 1) -> int:

@@ -220,10 +220,20 @@ class ClusterView(VitalsView, CapacityView, ReferringView):
             found = mapping(answer[index]["aliases"]) if index in answer else {}
             return {name: mapping(properties) for name, properties in found.items()}
 
-    async def shard_stats(self, index: IndexName) -> dict[int, ShardStats]:
-        """The primaries of `index` by number; one that is not active is missing here."""
+    async def shard_stats(
+        self, index: IndexName, *, measured: bool = False
+    ) -> dict[int, ShardStats]:
+        """The primaries of `index` by number; one that is not active is missing here.
+
+        Elasticsearch measures a shard at most every ten seconds, so that one that was just filled
+        may be told to have 227 bytes; `measured`: the files of its segments as they are now are
+        added up, too (7.17, 8.19, 9.4).
+        """
+        files = {"include_segment_file_sizes": "true"} if measured else {}
+        metrics = "docs,store,segments" if measured else "docs,store"
         answer = await self._connection.read(
-            f"/{in_path(index)}/_stats/docs,store", {"level": "shards", "expand_wildcards": "all"}
+            f"/{in_path(index)}/_stats/{metrics}",
+            {"level": "shards", "expand_wildcards": "all", **files},
         )
         with understanding(f"the shards of {index}"):
             return _primaries(answer.get("indices", {}).get(index, {}))
@@ -321,6 +331,12 @@ def _primaries(entry: dict[str, Any]) -> dict[int, ShardStats]:
                 found[int(number)] = ShardStats(
                     whole(copy["docs"]["count"]),
                     whole(copy["seq_no"]["max_seq_no"]),
-                    whole(copy["store"]["size_in_bytes"]),
+                    max(whole(copy["store"]["size_in_bytes"]), _files(copy)),
                 )
     return found
+
+
+def _files(copy: dict[str, Any]) -> int:
+    """Bytes of the files of its segments, 0 where they were not asked for."""
+    files = copy.get("segments", {}).get("file_sizes", {})
+    return sum(whole(file["size_in_bytes"]) for file in files.values())

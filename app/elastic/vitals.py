@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from typing import Any, cast
+from urllib.parse import quote
 
+from app.domain.errors import ClusterRefused
 from app.domain.names import IndexName
 from app.elastic.answers import NodeVitals, Vitals, whole
 from app.elastic.documents import DocumentView
@@ -58,6 +60,35 @@ class VitalsView(DocumentView):
                 pending=_count(health, "number_of_pending_tasks"),
                 waited=None if waited is None else waited / 1000,
             )
+
+    async def smallest_heap(self, remembered: float = 0.0) -> int | None:
+        """Bytes of the smallest heap of a node; None where none tells. At most `remembered` seconds
+        old. Any node may run a copy's task, so masters count as well.
+        """
+        return await self._connection.memory.recall("heap", remembered, self._ask_heaps)
+
+    async def _ask_heaps(self) -> int | None:
+        heap = "jvm.mem.heap_max_in_bytes"
+        try:
+            answer = await self._connection.read(
+                "/_nodes/jvm", {"timeout": ANSWER_TIME, "filter_path": f"nodes.*.{heap}"}
+            )
+        except ClusterRefused:
+            return None
+        with understanding("the heaps of its nodes"):
+            nodes = cast(Mapping[str, Any], answer.get("nodes") or {})
+            return min((n for node in nodes.values() if (n := _count(node, heap))), default=None)
+
+    async def uptime(self, node: str) -> float | None:
+        """Seconds since the process of that node started; None where there is no such node."""
+        answer = await self._connection.read(
+            f"/_nodes/{quote(node, safe='')}/stats/jvm",
+            {"timeout": ANSWER_TIME, "filter_path": "nodes.*.jvm.uptime_in_millis"},
+        )
+        with understanding("the uptime of a node"):
+            nodes = cast(Mapping[str, Any], answer.get("nodes") or {})
+            millis = _number(nodes.get(node), "jvm.uptime_in_millis")
+            return None if millis is None else millis / 1000
 
     async def search_seconds(self, index: IndexName) -> float:
         """How long a plain search of that index or alias takes, by Elasticsearch's own `took`.

@@ -12,7 +12,14 @@ from app.domain.errors import ClusterRefused, ClusterTrouble, Failure
 from app.domain.holds import HoldCause
 from app.domain.operation import Note, Operation, Work
 from app.domain.pace import Limit
-from app.domain.windows import Window, WindowState, in_turn, opaque_id, opaque_prefix
+from app.domain.windows import (
+    LIGHTER,
+    Window,
+    WindowState,
+    in_turn,
+    opaque_id,
+    opaque_prefix,
+)
 from app.elastic.answers import RunningTask, TaskState
 from app.elastic.cluster import Cluster
 from app.elastic.translation import OF_SHARDS
@@ -141,7 +148,7 @@ async def start(flight: Flight, work: Work, cluster: Cluster) -> None:
     for window in wanted:
         if limit.requests_per_second and work.allowance.due():
             return
-        sent = paced(window, share)
+        sent = paced(_after_trouble(window, work), share)
         try:
             task_id = await cluster.start_copy(
                 body(flight.operation, sent),
@@ -155,6 +162,14 @@ async def start(flight: Flight, work: Work, cluster: Cluster) -> None:
         if limit.requests_per_second:
             work.allowance.take(min(sent.size, sent.documents), limit.rate_together)
         flight.put(_running(sent, task_id))
+
+
+def _after_trouble(window: Window, work: Work) -> Window:
+    """One that would have been copied at once, but for trouble that there was, takes less at a
+    time: that request may have killed its node."""
+    at_once = window.documents <= work.limits.synchronous_documents
+    again = at_once and work.operation.attempts and not window.failures
+    return window.lighter() if again else window
 
 
 async def throttle(flight: Flight, work: Work, cluster: Cluster) -> bool:
@@ -246,10 +261,34 @@ async def _vanished(flight: Flight, window: Window, cluster: Cluster) -> None:
     _adopt(flight, [window], found)
     if window.number in flight.changed:
         return
-    lost = Rerun(f"its task {window.task_id} is gone", hold=False)
-    if window.failures:
+    if not await _died(window, cluster):
         lost = Rerun("its task left no result in the index .tasks; can that be written to?")
-    _run_again(flight, window, lost)
+        if not window.failures:
+            lost = Rerun(f"its task {window.task_id} is gone", hold=False)
+        _run_again(flight, window, lost)
+        return
+    text = f"the node of its task {window.task_id} is gone or was started again"
+    _run_again(flight, window, Rerun(text, hold=False, least=1, divisor=LIGHTER))
+    _lighten_the_others(flight, window)
+
+
+async def _died(window: Window, cluster: Cluster) -> bool:
+    """True unless the node of its task runs since before that started."""
+    node, _, _ = (window.task_id or "").partition(":")
+    uptime = await cluster.uptime(node)
+    return uptime is None or uptime < clock.elapsed(window.started_at or clock.now())
+
+
+def _lighten_the_others(flight: Flight, lost: Window) -> None:
+    """What a task takes at a time may have killed its node. Unless as much was taken before and the
+    node lived, those that are still to come take no more than the lost one does from now on."""
+    least = flight.windows[lost.number].batch
+    others = list(flight.windows.values())
+    if any(w.state is WindowState.DONE and w.at_once >= lost.at_once for w in others):
+        return
+    for other in others:
+        if other.state is WindowState.PLANNED and other.at_once > least:
+            flight.put(other.model_copy(update={"batch": least}))
 
 
 def _ended(flight: Flight, window: Window, task: TaskState) -> None:
@@ -265,13 +304,9 @@ def _run_again(flight: Flight, window: Window, verdict: Rerun) -> None:
     failures, least = window.failures + 1, verdict.least
     if verdict.most_attempts and failures >= verdict.most_attempts:
         raise Failure("copy_failed", f"Reindexing failed: {verdict.reason}")
-    batch = window.batch
-    again = window.to_run_again().model_copy(
-        update={
-            "failures": failures,
-            "batch": batch if least is None else max(min(batch, least), batch // 2),
-            "ended_at": clock.now() if verdict.hold else None,
-        }
+    again = window if least is None else window.lighter(verdict.divisor, least)
+    again = again.to_run_again().model_copy(
+        update={"failures": failures, "ended_at": clock.now() if verdict.hold else None}
     )
     flight.put(again)
     flight.notes.append(

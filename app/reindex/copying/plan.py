@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 
 from app.domain.operation import Operation, Work
-from app.domain.windows import Window, batch_for, cut, cuts_needed, window_for
+from app.domain.weights import OnDisk, batch_for
+from app.domain.windows import Window, cut, cuts_needed, window_for
 from app.elastic.answers import ShardStats
 from app.elastic.cluster import Cluster
+from app.reindex.copying.weighing import weigh
 
 MOST_WINDOWS = 2_000
 """Of an operation, about, for the sake of a low limit: each costs a row and a task."""
@@ -23,13 +25,16 @@ async def windows_of(work: Work, stats: dict[int, ShardStats], cluster: Cluster)
     """
     operation, limits = work.operation, work.limits
     most = min(limits.batch_documents, _result_window(operation))
+    weights, budget = await weigh(work, stats, cluster)
+    there = sum(shard.documents for shard in stats.values())
     windows: list[Window] = []
     for number in sorted(stats):
         shard = stats[number]
         if not shard.documents:
             continue
-        boundaries = await _boundaries(work, number, shard, cluster)
-        batch = batch_for(shard.documents, shard.size, most)
+        json = weights.share(shard.documents, there) if weights else 0
+        boundaries = await _boundaries(work, number, shard, json, cluster)
+        batch = batch_for(OnDisk(shard.documents, shard.size), weights, budget, most)
         windows += cut(number, len(windows), shard.documents, boundaries, batch)
     return windows
 
@@ -49,12 +54,14 @@ def _documents(most: int, there: int, work: Work) -> int:
     return min(most, max(least, int(share * work.limits.window_seconds)))
 
 
-async def _boundaries(work: Work, shard: int, stats: ShardStats, cluster: Cluster) -> list[int]:
+async def _boundaries(
+    work: Work, shard: int, stats: ShardStats, json: int, cluster: Cluster
+) -> list[int]:
     limits = work.limits
     source = work.operation.source
     assert source is not None
     least = -(-work.limit.windows_planned // source.shards)
-    most = window_for(stats.documents, stats.size, limits.window_documents)
+    most = window_for(stats.documents, stats.size, limits.window_documents, json)
     there = stats.documents * source.shards
     cuts = cuts_needed(stats.documents, _documents(most, there, work), least)
     if not cuts or not source.searchable_seq_nos:

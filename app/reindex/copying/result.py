@@ -32,13 +32,14 @@ class Rerun:
     """The window has to run again.
 
     `hold`: after a pause; `most_attempts`: after so many failures it is over, 0: no limit; `least`:
-    with half as large batches, down to so many documents.
+    with smaller batches, down to so many documents, each a `divisor`-th of those before.
     """
 
     reason: str
     hold: bool = True
     most_attempts: int = 0
     least: int | None = None
+    divisor: int = 2
 
 
 def judge(task: TaskState) -> int | Rerun:

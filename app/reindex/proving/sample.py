@@ -25,9 +25,7 @@ async def compare_sample(work: Work, shards: dict[int, ShardStats], pages: Pages
     source = work.operation.source
     assert source is not None
     until, compared = time.monotonic() + MOST_SECONDS, 0
-    for _ in range(MOST_DOCUMENTS // PAGE // AT_ONCE):
-        if time.monotonic() > until:
-            break
+    while compared < MOST_DOCUMENTS and time.monotonic() < until:
         if source.searchable_seq_nos:
             places = [_somewhere(shards) for _ in range(AT_ONCE)]
         else:

@@ -35,7 +35,7 @@ async def plan_copy(work: Work, cluster: Cluster) -> Outcome:
     assert operation.source is not None
     if work.windows:  # of before it was parked; the source has not been written to since
         return Done({"last_completed_step": Step.REINDEX_STARTED})
-    stats = await cluster.shard_stats(operation.source_name)
+    stats = await cluster.shard_stats(operation.source_name, measured=True)
     if len(stats) < operation.source.shards:
         text = f"not all primaries of {operation.source_name} are active"
         return Hold(HoldCause.SHARDS_AWAY, text)
@@ -127,8 +127,11 @@ async def _start(flight: Flight, work: Work, cluster: Cluster) -> None:
 
 
 def _small(flight: Flight, work: Work) -> list[Window]:
-    """The next windows that are not worth a task, as many as may be in flight."""
-    if _is_due(work):
+    """The next windows that are not worth a task, as many as may be in flight.
+
+    After trouble even those get one: a node that died of them is seen to have died of them.
+    """
+    if _is_due(work) or work.operation.attempts:
         return []
     waiting = flight.next_ones(work.limit)
     share = work.limit.share(len(waiting))

@@ -19,7 +19,8 @@ from app.domain.operation import (
     Work,
 )
 from app.domain.proof import ProofLevel, Proving
-from app.domain.windows import BATCH_BYTES, opaque_prefix
+from app.domain.weights import BATCH_BYTES
+from app.domain.windows import opaque_prefix
 from app.elastic.answers import IndexState, Looked
 from app.elastic.cluster import Cluster
 from app.elastic.memory import REMEMBERED_SECONDS
