@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LOCK_FLAGS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet
 
-.PHONY: setup check test serve lock prove storm fuzz bench demo recording
+.PHONY: setup check test wide serve lock prove storm fuzz bench demo recording
 
 setup: $(STAMP)
 
@@ -30,6 +30,11 @@ PYTEST_ARGS ?= --numprocesses 2 --dist loadscope --no-loadscope-reorder
 test: setup
 	@$(BIN)/python -m testbed fetch 8.19 7.17 9.4
 	$(BIN)/pytest $(PYTEST_ARGS)
+
+# What takes a minute or more each: much data, and long waits.
+wide: setup
+	@$(BIN)/python -m testbed fetch 8.19 7.17 9.4
+	$(BIN)/pytest $(PYTEST_ARGS) -m wide
 
 serve: setup
 	$(BIN)/reindex-queue serve

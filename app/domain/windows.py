@@ -94,12 +94,9 @@ WINDOW_BYTES, WINDOW_JSON = 250_000_000, 2_000_000_000
 def window_for(documents: int, size_in_bytes: int, most: int, json: int = 0) -> int:
     """How many documents of a shard of that size on disk make a window; `json`: their bytes as
     JSON, 0 where they were not looked at."""
-    least = [
-        wanted * documents // size
-        for wanted, size in ((WINDOW_BYTES, size_in_bytes), (WINDOW_JSON, json))
-        if documents and size
-    ]
-    return max(1, min(most, *least))
+    there = (WINDOW_BYTES, size_in_bytes), (WINDOW_JSON, json)
+    fitting = [most, *(wanted * documents // size for wanted, size in there if documents and size)]
+    return max(1, min(fitting))
 
 
 def cuts_needed(documents: int, per_window: int, least_windows: int = 1) -> int:

@@ -19,6 +19,11 @@ _KNOWN: dict[str, tuple[FailureClass, str]] = {
         "Mend or delete the documents that are named, or take off {source} the mapping or setting "
         "that refuses them, then retry. Until then {source} is as it was.",
     ),
+    "document_too_heavy": (
+        FailureClass.ELASTICSEARCH,
+        "Give the nodes more heap or raise their indexing_pressure.memory.limit, then retry. Until "
+        "then {source} is as it was.",
+    ),
     "target_refused": (
         FailureClass.INDEX,
         "Take the mapping or setting that is named off {source} and retry, or fill a new index "

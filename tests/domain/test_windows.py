@@ -13,6 +13,7 @@ from app.domain.windows import (
     fraction_done,
     opaque_id,
     opaque_prefix,
+    window_for,
 )
 
 NUMBERS = st.integers(min_value=-5, max_value=60)
@@ -115,3 +116,28 @@ def test_each_attempt_of_a_window_has_its_own_opaque_id() -> None:
     assert opaque_id("op", again) == "rq:op:7:2"
     assert opaque_id("op", again).startswith(opaque_prefix("op"))
     assert not opaque_id("op2", window).startswith(opaque_prefix("op"))
+
+
+def test_windows_that_run_again_lighter_come_down_to_single_documents() -> None:
+    (window,) = cut(0, 0, 5_000, [], batch=2_000)
+    batches: list[int] = []
+    while window.batch > 1:
+        window = window.lighter()
+        batches.append(window.batch)
+    assert batches == [250, 31, 3, 1]
+    assert window.lighter().batch == 1
+
+
+def test_windows_that_run_again_lighter_begin_with_what_they_really_took() -> None:
+    (window,) = cut(0, 0, 40, [], batch=2_000)
+    assert window.lighter().batch == 5
+    assert window.lighter(2, least=100).batch == 40  # as few as they are, a queue is not helped
+    (paced,) = (window.model_copy(update={"paced": 16}),)
+    assert paced.lighter().batch == 2
+
+
+def test_windows_are_bounded_by_the_disk_and_by_what_their_documents_weigh() -> None:
+    assert window_for(1_000_000, 100_000_000, 500_000) == 500_000
+    assert window_for(1_000_000, 1_000_000_000, 500_000) == 250_000
+    assert window_for(1_000_000, 4_000_000_000, 500_000, json=400_000_000_000) == 5_000
+    assert window_for(0, 0, 500_000) == 500_000

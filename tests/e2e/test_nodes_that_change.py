@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from testbed.elasticsearch import ElasticsearchServer
-from testbed.relay import Relay
+from testbed.relay import Relay, Seen
 from tests.conditions import eventually
 from tests.e2e.process import free_port
 from tests.elasticsearch import Elastic
@@ -98,3 +98,68 @@ async def test_a_batch_goes_on_after_the_only_node_was_killed_and_started_again(
     assert es.indices() == {f"reindexed-v8-{name}" for name in names}
     for name in names:
         assert (contents(es, name), made_anew(es, f"reindexed-v8-{name}")) == before[name]
+
+
+async def batches(service: Service, index: str) -> list[int]:
+    """Of the windows of the newest operation, in their order."""
+    operation = await service.parts.reading.operation(index)
+    windows = await service.parts.store.operations.windows(operation.id)
+    return [window.batch for window in windows]
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("deaths", [1, pytest.param(2, marks=pytest.mark.wide)])
+async def test_a_window_whose_node_died_comes_back_much_smaller_each_time(
+    elasticsearch_server: ElasticsearchServer,
+    relay: Relay,
+    es: Elastic,
+    sqlite_url: str,
+    deaths: int,
+) -> None:
+    """What its task took at a time may be what the node died of. Those that are still to come are
+    as small, since none of that size has been copied yet."""
+    filled(es, "heavy", 200)
+    before = contents(es, "heavy")
+    crawl(relay, copies=deaths)
+    settings = {
+        "reindex_batch_documents": 64,
+        "reindex_window_documents": 100,
+        "reindex_synchronous_documents": 0,
+        "reindex_windows_in_flight": 1,
+    }
+    async with running_service(relay.url, sqlite_url, **settings) as service:
+        await service.post_batch("heavy")
+        for death, expected in list(enumerate(([8, 8], [1, 1])))[:deaths]:
+            await relay.wait_for("POST", "^/_reindex[?]", death + 1)
+            await relay.wait_for("GET", r"^/_tasks/[^?]")
+            elasticsearch_server.kill()
+            elasticsearch_server.start()
+
+            async def smaller(expected: list[int] = expected) -> bool:
+                return await batches(service, "heavy") == expected
+
+            await eventually(smaller, f"batches of {expected}")
+        await service.completed("heavy")
+        again = [e.text for e in await service.events("heavy") if e.what == "window runs again"]
+        assert ["was started again" in text for text in again] == [True] * deaths
+    assert contents(es, "heavy") == before
+
+
+@pytest.mark.timeout(300)
+async def test_a_copy_by_one_request_whose_node_died_goes_on_as_a_task_with_much_smaller_batches(
+    elasticsearch_server: ElasticsearchServer, relay: Relay, es: Elastic, sqlite_url: str
+) -> None:
+    filled(es, "heavy", 40)
+    before = contents(es, "heavy")
+
+    async def deadly(_: Seen) -> None:
+        elasticsearch_server.kill()
+
+    relay.when("POST", "^/_reindex[?]", deadly)
+    async with running_service(relay.url, sqlite_url) as service:
+        await service.post_batch("heavy")
+        await service.holds("heavy", "cannot be reached")
+        elasticsearch_server.start()
+        await service.completed("heavy")
+        assert await batches(service, "heavy") == [5]
+    assert contents(es, "heavy") == before

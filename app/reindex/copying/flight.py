@@ -304,6 +304,13 @@ def _run_again(flight: Flight, window: Window, verdict: Rerun) -> None:
     failures, least = window.failures + 1, verdict.least
     if verdict.most_attempts and failures >= verdict.most_attempts:
         raise Failure("copy_failed", f"Reindexing failed: {verdict.reason}")
+    if verdict.too_heavy and window.size == 1:
+        raise Failure(
+            "document_too_heavy",
+            f"Reindexing failed: a single document is more than a node takes: {verdict.reason}. "
+            "Give the nodes more heap or raise indexing_pressure.memory.limit, then post the index "
+            "again.",
+        )
     again = window if least is None else window.lighter(verdict.divisor, least)
     again = again.to_run_again().model_copy(
         update={"failures": failures, "ended_at": clock.now() if verdict.hold else None}

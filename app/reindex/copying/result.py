@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -9,6 +10,7 @@ from typing import Any, cast
 from app.domain.errors import DocumentsRefused, TaskCancelled
 from app.domain.failure import MOST_DOCUMENTS, FailedDocument, counted
 from app.domain.texts import capped
+from app.domain.windows import LIGHTER
 from app.elastic.answers import TaskState
 from app.elastic.translation import error_types, passes_by_itself, understanding
 
@@ -33,6 +35,8 @@ class Rerun:
 
     `hold`: after a pause; `most_attempts`: after so many failures it is over, 0: no limit; `least`:
     with smaller batches, down to so many documents, each a `divisor`-th of those before.
+    `too_heavy`: what a batch weighs is more than a node takes at all, so that one of a single
+    document is never taken.
     """
 
     reason: str
@@ -40,6 +44,7 @@ class Rerun:
     most_attempts: int = 0
     least: int | None = None
     divisor: int = 2
+    too_heavy: bool = False
 
 
 def judge(task: TaskState) -> int | Rerun:
@@ -78,8 +83,11 @@ def _of_error(error: Mapping[str, Any]) -> Rerun:
     """Its own type may say no more than that a search has failed."""
     kinds = error_types(error) or ["None"]
     shown = f"{kinds[0]} ({kinds[-1]})" if len(kinds) > 1 else kinds[0]
+    reason = capped(str(error.get("reason")), MOST_OF_A_REASON)
+    if _too_heavy(reason):
+        return Rerun(f"{shown}: {reason}", least=1, divisor=LIGHTER, too_heavy=True)
     return Rerun(
-        f"{shown}: {capped(str(error.get('reason')), MOST_OF_A_REASON)}",
+        f"{shown}: {reason}",
         most_attempts=0 if any(map(passes_by_itself, kinds)) else MOST_ATTEMPTS,
         least=_least(kinds),
     )
@@ -100,7 +108,23 @@ def _of_failures(failures: Sequence[Mapping[str, Any]]) -> Rerun:
     first = _refused((odd or failures)[0])
     nested = [kind for failure in failures for kind in error_types(_cause(failure))]
     limit = MOST_SEARCHES if odd else 0
+    if not odd and _too_heavy(first.reason):
+        return Rerun(f"{first.type}: {first.reason}", least=1, divisor=LIGHTER, too_heavy=True)
     return Rerun(f"{first.type}: {first.reason}", most_attempts=limit, least=_least(nested))
+
+
+_WEIGHED = re.compile(r"_operation_bytes=(\d+), max_\w+=(\d+)")
+
+
+def _too_heavy(reason: str) -> bool:
+    """True where a write is refused because it alone is more than all writes may be together.
+
+    `rejected execution of coordinating operation [coordinating_and_primary_bytes=0, …,
+    coordinating_operation_bytes=80593088, max_coordinating_bytes=51897958]` (8.19): a tenth of the
+    heap, `indexing_pressure.memory.limit`.
+    """
+    found = _WEIGHED.search(reason)
+    return found is not None and int(found[1]) > int(found[2])
 
 
 def _least(kinds: Sequence[str]) -> int | None:

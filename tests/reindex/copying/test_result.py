@@ -64,6 +64,27 @@ def test_a_passing_error_of_the_task_runs_it_again_without_limit(kind: str) -> N
     assert verdict.reason == f"{kind}: busy"
 
 
+REJECTED = (
+    "rejected execution of coordinating operation [coordinating_and_primary_bytes=0, "
+    "replica_bytes=0, all_bytes=0, coordinating_operation_bytes={}, "
+    "max_coordinating_bytes=51897958]"
+)
+
+
+@pytest.mark.parametrize("told_as", ["error", "failure"])
+@pytest.mark.parametrize(("size", "too_heavy"), [(80_593_088, True), (51_000_000, False)])
+def test_a_batch_that_weighs_more_than_a_node_takes_at_all_comes_down_to_single_documents(
+    told_as: str, size: int, too_heavy: bool
+) -> None:
+    cause = {"type": "es_rejected_execution_exception", "reason": REJECTED.format(size)}
+    if told_as == "error":
+        verdict = rerun(ended(error=cause))
+    else:
+        verdict = rerun(ended(failures=[{"cause": cause, "status": 429}]))
+    assert verdict.too_heavy is too_heavy
+    assert verdict.least == (1 if too_heavy else 100)
+
+
 def test_another_error_of_the_task_runs_it_again_three_times_at_most() -> None:
     verdict = rerun(ended(error={"type": "illegal_argument_exception", "reason": "no"}))
     assert verdict.most_attempts == 3
