@@ -146,7 +146,7 @@ async def test_a_window_whose_node_died_comes_back_much_smaller_each_time(
 
 
 @pytest.mark.timeout(300)
-async def test_a_copy_by_one_request_whose_node_died_goes_on_as_a_task_with_much_smaller_batches(
+async def test_a_copy_by_one_request_whose_node_died_is_repeated_with_much_smaller_batches(
     elasticsearch_server: ElasticsearchServer, relay: Relay, es: Elastic, sqlite_url: str
 ) -> None:
     filled(es, "heavy", 40)
@@ -161,5 +161,6 @@ async def test_a_copy_by_one_request_whose_node_died_goes_on_as_a_task_with_much
         await service.holds("heavy", "cannot be reached")
         elasticsearch_server.start()
         await service.completed("heavy")
-        assert await batches(service, "heavy") == [5]
+        (batch,) = await batches(service, "heavy")
+        assert batch <= 40 // 8
     assert contents(es, "heavy") == before

@@ -37,6 +37,9 @@ from app.reindex.copying.throttling import (
 MOST_SCROLLS = 250
 """Search contexts that the copy keeps open; a node has 500 for everybody (7.17, 8.19, 9.4)."""
 LONGEST_PAUSE = 30.0
+MOST_LIGHTER = 4
+"""So many times a window that is copied at once is made smaller: then it goes by single documents.
+"""
 
 
 @dataclass
@@ -148,7 +151,7 @@ async def start(flight: Flight, work: Work, cluster: Cluster) -> None:
     for window in wanted:
         if limit.requests_per_second and work.allowance.due():
             return
-        sent = paced(_after_trouble(window, work), share)
+        sent = paced(window, share)
         try:
             task_id = await cluster.start_copy(
                 body(flight.operation, sent),
@@ -162,14 +165,6 @@ async def start(flight: Flight, work: Work, cluster: Cluster) -> None:
         if limit.requests_per_second:
             work.allowance.take(min(sent.size, sent.documents), limit.rate_together)
         flight.put(_running(sent, task_id))
-
-
-def _after_trouble(window: Window, work: Work) -> Window:
-    """One that would have been copied at once, but for trouble that there was, takes less at a
-    time: that request may have killed its node."""
-    at_once = window.documents <= work.limits.synchronous_documents
-    again = at_once and work.operation.attempts and not window.failures
-    return window.lighter() if again else window
 
 
 async def throttle(flight: Flight, work: Work, cluster: Cluster) -> bool:
@@ -217,8 +212,12 @@ async def copy_at_once(
 ) -> None:
     """Copies small windows, each by a request that waits for its end.
 
-    Raises `ClusterTrouble` where an answer was lost: then its task may still run.
+    After trouble they take less at a time, since that request may have killed its node. Raises
+    `ClusterTrouble` where an answer was lost: then its task may still run.
     """
+    if work.operation.attempts:
+        divisor = LIGHTER ** min(work.operation.attempts, MOST_LIGHTER)
+        windows = [window.lighter(divisor) for window in windows]
     operation, rate = flight.operation, work.limit.requests_per_second
     if rate:
         work.allowance.take(sum(window.documents for window in windows), work.limit.rate_together)

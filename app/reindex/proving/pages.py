@@ -21,7 +21,8 @@ from app.reindex.proving.comparing import Measure
 
 PAGE_DOCUMENTS, PAGE_BYTES, BATCHES = 5_000, 2_000_000, 2
 """A page's limits, in documents, in bytes as they are stored, and in batches of the copy: in larger
-ones a document costs less (8.19), but some of both sides are in memory at once."""
+ones a document costs less (8.19), but some of both sides are in memory at once. Where the batches
+were made smaller, for heavy documents, it is one of them."""
 _VECTORS = frozenset({"dense_vector", "rank_vectors", "semantic_text", "sparse_vector"})
 
 
@@ -105,7 +106,9 @@ def _sizes(work: Work) -> dict[int, int]:
     for window in work.windows:  # the largest: one may have been halved where a node was busy
         batches[window.shard] = max(batches.get(window.shard, 1), window.batch)
     halved = min(work.operation.attempts, 10)
-    return {n: max(1, min(most, BATCHES * batch) >> halved) for n, batch in batches.items()}
+    whole = work.limits.batch_documents
+    pages = {n: batch if batch < whole else BATCHES * batch for n, batch in batches.items()}
+    return {n: max(1, min(most, page) >> halved) for n, page in pages.items()}
 
 
 async def hidden_vectors(source: IndexState, cluster: Cluster) -> bool:

@@ -24,8 +24,9 @@ async def compare_sample(work: Work, shards: dict[int, ShardStats], pages: Pages
     """How many documents were compared. Raises `DocumentsDiffer`."""
     source = work.operation.source
     assert source is not None
+    most = min(MOST_DOCUMENTS, sum(stats.documents for stats in shards.values()))
     until, compared = time.monotonic() + MOST_SECONDS, 0
-    while compared < MOST_DOCUMENTS and time.monotonic() < until:
+    while compared < most and time.monotonic() < until:
         if source.searchable_seq_nos:
             places = [_somewhere(shards) for _ in range(AT_ONCE)]
         else:

@@ -127,11 +127,8 @@ async def _start(flight: Flight, work: Work, cluster: Cluster) -> None:
 
 
 def _small(flight: Flight, work: Work) -> list[Window]:
-    """The next windows that are not worth a task, as many as may be in flight.
-
-    After trouble even those get one: a node that died of them is seen to have died of them.
-    """
-    if _is_due(work) or work.operation.attempts:
+    """The next windows that are not worth a task, as many as may be in flight."""
+    if _is_due(work):
         return []
     waiting = flight.next_ones(work.limit)
     share = work.limit.share(len(waiting))
