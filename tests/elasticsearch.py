@@ -41,10 +41,12 @@ class Elastic:
     def put(self, path: str, body: Any = None) -> Any:
         return self._sure("PUT", path, body)
 
-    def put_as_it_is(self, path: str, text: str) -> None:
-        """Sends JSON that Python would not write so."""
-        headers = {"content-type": "application/json"}
-        answer = self._client.put(path, content=text, headers=headers)
+    def put_as_it_is(
+        self, path: str, content: str | bytes, content_type: str = "application/json"
+    ) -> None:
+        """Sends what Python would not write so."""
+        headers = {"content-type": content_type}
+        answer = self._client.put(path, content=content, headers=headers)
         assert answer.is_success, answer.text
 
     def post(self, path: str, body: Any = None) -> Any:

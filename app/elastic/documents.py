@@ -13,7 +13,9 @@ from app.domain.errors import ClusterBusy
 from app.domain.names import IndexName
 from app.elastic.answers import MOST, Document, Documents, Shards, whole
 from app.elastic.connection import Connection
+from app.elastic.framing import named, new_name, unframed
 from app.elastic.paths import in_path
+from app.elastic.serializer import Unparsed
 from app.elastic.translation import understanding
 
 EVERYTHING: dict[str, Any] = {"match_all": {}}
@@ -26,6 +28,7 @@ class DocumentView:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._odd: set[IndexName] = set()
 
     async def count(self, index: IndexName) -> tuple[int, Shards]:
         """Documents a search sees (nested children do not count), and the shards that answered."""
@@ -46,20 +49,13 @@ class DocumentView:
 
         Raises `ClusterBusy` where a shard did not answer.
         """
-        params = {"allow_partial_search_results": "false", "request_cache": "false"}
-        if shard is not None:
-            params["preference"] = f"_shards:{shard}"
-        answer = await self._connection.read_page(
-            f"/{in_path(index)}/_search",
-            params,
-            {
-                "size": size,
-                "query": query,
-                "version": True,
-                "track_total_hits": True,
-                "_source": WITH_VECTORS if with_vectors else True,
-            },
-        )
+        wanted = {
+            "size": size,
+            "version": True,
+            "track_total_hits": True,
+            "_source": WITH_VECTORS if with_vectors else True,
+        }
+        answer = await self._page(index, query, wanted, shard)
         with understanding(f"the documents of {index}"):
             shards = Shards.of(answer)
             if shards.failed or answer["timed_out"]:
@@ -67,6 +63,35 @@ class DocumentView:
             hits = answer["hits"]
             found = [_document(hit) for hit in cast(list[dict[str, Any]], hits["hits"])]
             return Documents(found, whole(hits["total"]["value"]), shards)
+
+    async def _page(
+        self,
+        index: IndexName,
+        query: Mapping[str, Any],
+        wanted: Mapping[str, Any],
+        shard: int | None,
+    ) -> dict[str, Any]:
+        """The answer to a search, each `_source` as its bytes.
+
+        Where a document makes it no JSON, it is asked for once more in a way that shows where each
+        document ends; so is all else of that index, for it has more of the kind.
+        """
+        path = f"/{in_path(index)}/_search"
+        params = {"allow_partial_search_results": "false", "request_cache": "false"}
+        if shard is not None:
+            params["preference"] = f"_shards:{shard}"
+        if index not in self._odd:
+            answer = await self._connection.read_page(path, params, {**wanted, "query": query})
+            if not isinstance(answer, Unparsed):
+                return answer
+        name = new_name()
+        body = {**wanted, "query": named(query, name)}
+        answer = await self._connection.read_page(path, params, body)
+        if isinstance(answer, Unparsed):
+            with understanding(f"the documents of {index}"):
+                answer = unframed(answer.data, name)
+            self._odd.add(index)
+        return answer
 
     async def percentiles_of_seq_no(
         self, index: IndexName, shard: int, percents: Sequence[float]

@@ -45,17 +45,29 @@ class _Page(TypedDict):
 _page = msgspec.json.Decoder(_Page)
 
 
+class Unparsed(dict[str, Any]):
+    """An answer that is not JSON as a whole: `data` are its bytes. Empty as an object."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__()
+        self.data = data
+
+
 class PageSerializer(JsonSerializer):
     """Reads an answer to a search and leaves each `_source` as its bytes (`msgspec.Raw`).
 
-    That is exact where numbers are longer than 64 bits, and cheap. Any other answer is read whole.
+    That is exact where numbers are longer than 64 bits, and cheap. An answer of another form is
+    read whole; one that is no JSON, since it has the `_source` of documents in it, comes as
+    `Unparsed`.
     """
 
     def json_loads(self, data: bytes) -> Any:
         try:
             return _page.decode(data)
-        except (msgspec.MsgspecError, RecursionError):
+        except msgspec.ValidationError:
             return _slowly(data)
+        except (msgspec.DecodeError, RecursionError):
+            return Unparsed(data)
 
 
 def _slowly(data: bytes) -> Any:
