@@ -28,6 +28,7 @@
     │   └── DocumentsDiffer        the proof failed: both indices are kept
     ├── ClusterTrouble       503   waiting may mend it: the operation holds
     │   ├── ClusterUnreachable     no answer; a change may have been applied all the same
+    │   │   └── NotAnswered        the connection was closed in its place: tried for some minutes
     │   ├── ClusterBusy            429, 503, no master, snapshot, shard limit, …
     │   ├── AnswerMisread          Elasticsearch's, and we do not understand it: tried a few times
     │   ├── AnswerTooLarge         it was not read to its end: tried a few times
@@ -253,6 +254,13 @@ class ClusterTrouble(ReindexQueueError):
 class ClusterUnreachable(ClusterTrouble):
     code = "cluster_unreachable"
     cause = HoldCause.CLUSTER_UNREACHABLE
+
+
+class NotAnswered(ClusterUnreachable):
+    """The connection was closed in the place of an answer. Elasticsearch does so where it cannot
+    write one: the mapping of an index of 497 levels (8.19, 9.4)."""
+
+    cause = HoldCause.NO_ANSWER
 
 
 class ClusterBusy(ClusterTrouble):

@@ -8,7 +8,7 @@ from enum import StrEnum
 class HoldCause(StrEnum):
     """What is waited for. Every `Hold` names one, and every `ClusterTrouble` stands for one.
 
-    A cause that nothing outside can end is `bounded`: after a few attempts it is a failure.
+    Where nothing outside is sure to end it, there is an end of `patience`: then it is a failure.
     """
 
     STOPPED = "stopped"
@@ -39,31 +39,33 @@ class HoldCause(StrEnum):
     """A copy task of the operation has not ended yet."""
     TIDYING_REFUSED = "tidying_refused"
     """Elasticsearch refuses what is to be done after the swap."""
-    UNDO_REFUSED = "undo_refused"
+    RESTORE_REFUSED = "restore_refused"
     """Elasticsearch refuses to give the source back as it was found."""
 
-    REMOVAL_REFUSED = "removal_refused"
-    """Elasticsearch refuses to remove an index that the operation made."""
+    UNDO_REFUSED = "undo_refused"
+    """Elasticsearch refuses to remove what the operation made, or to end its tasks."""
     NOT_SEEN = "not_seen"
     """A change was accepted, and is not in the cluster state."""
     ANSWER_MISREAD = "answer_misread"
     """Elasticsearch has answered, and the answer cannot be understood."""
     ANSWER_TOO_LARGE = "answer_too_large"
+    NO_ANSWER = "no_answer"
+    """Elasticsearch closes the connection at this request, and answers others."""
     CRASHED = "crashed"
     """An exception that nobody expected."""
 
     @property
-    def bounded(self) -> bool:
-        """Nothing outside is sure to end it."""
-        return self in _BOUNDED
+    def patience(self) -> int | None:
+        """How often in a row it is waited for; None: as long as it lasts."""
+        return _PATIENCE.get(self)
 
 
-_BOUNDED = frozenset(
-    {
-        HoldCause.REMOVAL_REFUSED,
-        HoldCause.NOT_SEEN,
-        HoldCause.ANSWER_MISREAD,
-        HoldCause.ANSWER_TOO_LARGE,
-        HoldCause.CRASHED,
-    }
-)
+_PATIENCE = {
+    HoldCause.UNDO_REFUSED: 6,
+    HoldCause.NOT_SEEN: 6,
+    HoldCause.ANSWER_MISREAD: 6,
+    HoldCause.ANSWER_TOO_LARGE: 6,
+    HoldCause.NO_ANSWER: 12,
+    HoldCause.CRASHED: 3,
+}
+"""Nothing outside is sure to end these. Six tries take about half a minute, twelve about four."""

@@ -157,27 +157,42 @@ def differing_settings(source: Mapping[str, Any], target: Mapping[str, Any]) -> 
     ]
 
 
-def missing_mappings(source: Mapping[str, Any], target: Mapping[str, Any]) -> list[str]:
+def missing_mappings(source: Tree, target: Tree) -> list[str]:
     """Dotted paths of the source's mappings that the target lacks or has otherwise."""
-    return [*_absent(source, target), *_changed(source, target)]
+    pairs = list(_pairs(source, target))
+    absent = [path for path, _, right in pairs if right is _NOTHING]
+    return [*absent, *(path for path, _, right in pairs if right is not _NOTHING)]
 
 
-def added_mappings(source: Mapping[str, Any], target: Mapping[str, Any]) -> list[str]:
+def added_mappings(source: Tree, target: Tree) -> list[str]:
     """Dotted paths in the target's mappings that the source does not have (a template's)."""
-    return list(_absent(target, source))
+    return [path for path, _, right in _pairs(target, source) if right is _NOTHING]
 
 
-def _absent(left: Mapping[str, Any], right: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    for key, value in left.items():
-        if key not in right:
-            yield prefix + key
-        elif isinstance(value, Mapping) and isinstance(right[key], Mapping):
-            yield from _absent(cast(Tree, value), right[key], f"{prefix}{key}.")
+def depth(mappings: Tree) -> int:
+    """How many objects are inside of each other, at the deepest place."""
+    found = 0
+    level: list[Any] = [mappings]
+    while level:
+        found += 1
+        level = [value for tree in level for value in tree.values() if isinstance(value, Mapping)]
+    return found
 
 
-def _changed(left: Mapping[str, Any], right: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    for key in left.keys() & right.keys():
-        if isinstance(left[key], Mapping) and isinstance(right[key], Mapping):
-            yield from _changed(left[key], right[key], f"{prefix}{key}.")
-        elif left[key] != right[key]:
-            yield prefix + key
+_NOTHING = object()
+
+
+def _pairs(source: Tree, target: Tree) -> Iterator[tuple[str, Any, Any]]:
+    """Path and both values of whatever the target lacks or has otherwise.
+
+    Without recursion: mappings may be as deep as `index.mapping.depth.limit` lets them.
+    """
+    waiting: list[tuple[str, Tree, Tree]] = [("", source, target)]
+    while waiting:
+        prefix, left, right = waiting.pop()
+        for key, value in left.items():
+            other = right.get(key, _NOTHING)
+            if isinstance(value, Mapping) and isinstance(other, Mapping):
+                waiting.append((f"{prefix}{key}.", cast(Tree, value), cast(Tree, other)))
+            elif value != other:
+                yield prefix + key, value, other

@@ -65,6 +65,10 @@ class Goal(StrEnum):
 BACK = (Goal.FAIL, Goal.CANCEL)
 """The goals of an operation that ends without a swap."""
 
+WAYS_BACK = (*BACK, Goal.ROLL_BACK)
+LONG_HELD = 7
+"""So often must a way back have held, in about half a minute, before the queue passes it by."""
+
 
 ENDS_AS = {
     Goal.FINISH: Status.COMPLETED,
@@ -136,11 +140,12 @@ class Operation(Record):
     `keeps_source`: only the aliases move in the end, the source stays under its name;
     `delete_old_index` is what was asked for (None: nothing). `mode`: the target's `index.mode`.
     `single`: started by name, so not in the batch queue on the wire. `undone` counts the finished
-    entries of the way back, `crashes` the unexpected exceptions in a row. `leftover_uuid` is the
-    target that an earlier failed operation left for a person to look at, `leftover_source` the UUID
-    of the index it was copied from. `aside`: it was begun, but is not in hand (it was paused or
-    parked), so the one that is goes first. `unblocked`: the source is in use, since no block of
-    ours was put on it yet or the operation was parked; it has to be recorded and compared anew.
+    entries of the way back, `crashes` the tries in a row that nothing outside is sure to have
+    spoilt (`HoldCause.patience`). `leftover_uuid` is the target that an earlier operation left for
+    a person to look at, `leftover_source` the UUID of the index it was copied from. `aside`: it was
+    begun, but is not in hand (it was paused or parked), so the one that is goes first. `unblocked`:
+    the source is in use, since no block of ours was put on it yet or the operation was parked; it
+    has to be recorded and compared anew.
     `concrete_name`: the index behind `index_name` where that is the alias of a kept copy, since an
     earlier rollback. `kept`: the source is cloned before the swap; `kept_until`: that clone is
     there, for a rollback. `forced`: it is rolled back also where documents were written since.
@@ -215,6 +220,11 @@ class Operation(Record):
         """True where the machine has something to do on it, also a cancel of a paused one."""
         cancelled = self.status is Status.PAUSED and self.requested is Wish.CANCEL
         return self.status is Status.IN_PROGRESS or cancelled
+
+    @property
+    def gives_way(self) -> bool:
+        """It is on a way back that does not get on: the queue does not wait for it."""
+        return self.goal in WAYS_BACK and self.attempts >= LONG_HELD
 
     @property
     def marker(self) -> IndexName:

@@ -33,7 +33,7 @@ class Proving(BaseModel):
 
     `one_by_one`: each document is looked for in the target, and `target` stays as it is.
     `target_seq_nos` are those of the target when it began: where they have changed in the end, it
-    begins anew.
+    begins anew. `page_documents`: no more fit into an answer, where that is known.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -43,11 +43,15 @@ class Proving(BaseModel):
     source: Side = Side()
     target: Side = Side()
     one_by_one: bool = False
+    page_documents: int | None = None
 
     def begun_one_by_one(self) -> Proving:
         """From the beginning: what was summed is not compared yet."""
         return Proving(
-            documents=self.documents, target_seq_nos=self.target_seq_nos, one_by_one=True
+            documents=self.documents,
+            target_seq_nos=self.target_seq_nos,
+            one_by_one=True,
+            page_documents=self.page_documents,
         )
 
     @property

@@ -150,7 +150,6 @@ def index_state(name: str, entry: Mapping[str, Any]) -> IndexState:
     mappings = mapping(entry.get("mappings") or {})
     mappings = mapping(mappings.get("_doc", mappings))
     mapping(mappings.get("_source", {}))
-    _check_depth(mappings)
     rollovers = mapping(entry.get("rollover_info", {}))
     for info in rollovers.values():
         whole(mapping(info).get("time", 0))
@@ -178,23 +177,6 @@ def _check_settings(settings: Mapping[str, Any]) -> None:
     for key in plain:
         if settings.get(key) is not None:
             text(settings[key], 10_000)
-
-
-def _check_depth(mappings: Mapping[str, Any]) -> None:
-    """Elasticsearch nests fields 20 deep unless told otherwise (`index.mapping.depth.limit`)."""
-    level: list[Any] = [mappings]
-    depth = 0
-    while level := [value for tree in level for value in _trees_in(tree)]:
-        depth += 1
-        if depth > _DEEPEST:
-            raise ValueError(depth)
-
-
-def _trees_in(tree: Mapping[str, Any]) -> list[Any]:
-    return [value for value in tree.values() if isinstance(value, dict)]
-
-
-_DEEPEST = 300
 
 
 def _list(value: Any) -> list[Any]:

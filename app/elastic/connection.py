@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from elasticsearch import ApiError, AsyncElasticsearch
 
-from app.domain.errors import ClusterRefused, NotElasticsearch, ReindexQueueError
+from app.domain.errors import AnswerMisread, ClusterRefused, ReindexQueueError
 from app.elastic.hosts import PULSE_SECONDS, Host, Hosts, InVain
 from app.elastic.memory import Memory
 from app.elastic.node import Node
@@ -146,9 +146,9 @@ async def _send(
         raise
     received: Any = answer.body
     if not isinstance(received, dict):
-        raise NotElasticsearch(
-            "The address in ELASTICSEARCH_HOSTS gave an answer that is not Elasticsearch's; "
-            "is a proxy or a login page in between?"
+        raise AnswerMisread(
+            "Elasticsearch gave an answer that is not a JSON object, which this service does not "
+            "understand."
         )
     return cast(dict[str, Any], received)
 

@@ -31,12 +31,22 @@ CONNECT_SECONDS = 5.0
 """For finding the address, connecting to it, and the TLS handshake together. Where a host has
 several addresses, all are tried within that time, each a quarter of a second after the other."""
 
+PRODUCT = "x-elastic-product"
 _WITHOUT = ("accept", "accept-encoding", "user-agent")
 """Headers that aiohttp would add by itself."""
 
 
 class TooLarge(TransportError):
     """An answer that was not read to its end; the client does not ask again."""
+
+
+class Unanswered(ConnectionError):
+    """The connection was closed in the place of an answer."""
+
+
+class Foreign(TransportError):
+    """A success that Elasticsearch has not told: it lacks the product header, which Elasticsearch
+    sends with every answer (7.14 and newer)."""
 
 
 class NotSent(ConnectionError):
@@ -81,7 +91,7 @@ class Node(BaseAsyncNode):
         headers: HttpHeaders | None = None,
         request_timeout: DefaultType | float | None = None,
     ) -> NodeApiResponse:
-        """Raises `TooLarge`, `NotSent`, `ConnectionTimeout` and `ConnectionError`."""
+        """Raises `TooLarge`, `Foreign`, `NotSent`, `ConnectionTimeout` and `ConnectionError`."""
         sent = self.headers.copy()
         sent.update(headers or {})
         default = isinstance(request_timeout, DefaultType)
@@ -99,6 +109,8 @@ class Node(BaseAsyncNode):
                 content = await _read(answer, f"{method} {capped(target.partition('?')[0], 200)}")
         except (aiohttp.ClientError, HttpProcessingError, OSError) as error:
             raise _told(error) from None
+        if answer.status < 300 and answer.headers.get(PRODUCT) != "Elasticsearch":
+            raise Foreign("the header X-Elastic-Product is missing")
         received = {k: v for k, v in answer.headers.items() if k.lower() != "warning"}
         duration = time.monotonic() - started
         meta = ApiResponseMeta(answer.status, "1.1", HttpHeaders(received), duration, self.config)
@@ -159,4 +171,7 @@ def _told(error: Exception) -> TransportError:
         return NotSent(str(error))
     if isinstance(error, TimeoutError):
         return ConnectionTimeout("no answer in time")
-    return ConnectionError(str(error) or type(error).__name__)
+    kind = ConnectionError
+    if isinstance(error.__cause__, aiohttp.ServerDisconnectedError):
+        kind = Unanswered
+    return kind(str(error) or type(error).__name__)

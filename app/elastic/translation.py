@@ -18,16 +18,18 @@ from elastic_transport import (
 from elasticsearch import UnsupportedProductError
 
 from app.domain.errors import (
+    AnswerMisread,
     AnswerTooLarge,
     ClusterBusy,
     ClusterRefused,
     ClusterUnreachable,
     CredentialsRefused,
+    NotAnswered,
     NotElasticsearch,
     ReindexQueueError,
 )
 from app.domain.texts import capped
-from app.elastic.node import TooLarge
+from app.elastic.node import Foreign, TooLarge, Unanswered
 
 CLIENT_ERRORS = (ApiError, TransportError, UnsupportedProductError)
 UNANSWERED = (ConnectionError, ConnectionTimeout)
@@ -99,16 +101,16 @@ def error_types(error: Any, depth: int = 4) -> list[str]:
 
 @contextmanager
 def understanding(what: str) -> Generator[None]:
-    """Around the reading of an answer: one that lacks what Elasticsearch always tells is not its.
+    """Around the reading of an answer, which is Elasticsearch's by its product header.
 
-    Raises `NotElasticsearch`.
+    Raises `AnswerMisread` where it lacks what this service knows Elasticsearch to tell.
     """
     try:
         yield
     except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
-        raise NotElasticsearch(
-            f"The address in ELASTICSEARCH_HOSTS gave an answer about {what} that is not "
-            "Elasticsearch's; is a proxy in between?"
+        found = capped(f"{type(error).__name__}: {error}", MOST_OF_A_FAULT)
+        raise AnswerMisread(
+            f"Elasticsearch's answer about {what} is not what this service understands ({found})."
         ) from error
 
 
@@ -125,16 +127,17 @@ def to_domain(tried: Sequence[tuple[str, Exception]]) -> ReindexQueueError:
     """The domain's word for what the client raised: addresses in the order in which they were
     asked, each with its error."""
     url, error = tried[-1]
-    if isinstance(error, UnsupportedProductError):
+    if isinstance(error, (Foreign, UnsupportedProductError)):
         return NotElasticsearch(
-            "The address in ELASTICSEARCH_HOSTS answers, but not as Elasticsearch does."
+            "The address in ELASTICSEARCH_HOSTS answers, but not as Elasticsearch does: the header "
+            "X-Elastic-Product is missing. Is a proxy or a login page in between?"
         )
     if isinstance(error, ApiError):
         return _of_answer(error)
     if isinstance(error, SerializationError):
-        return NotElasticsearch(
-            "The address in ELASTICSEARCH_HOSTS gave an answer that is not Elasticsearch's JSON; "
-            "is a proxy or a login page in between?"
+        found = capped(str(error.errors[0]) if error.errors else error.message, MOST_OF_A_FAULT)
+        return AnswerMisread(
+            f"Elasticsearch gave an answer that is not JSON that this service can read ({found})."
         )
     if isinstance(error, TooLarge):
         return AnswerTooLarge(error.message)
@@ -153,12 +156,15 @@ def _of_connection(url: str, error: Exception) -> ReindexQueueError:
             f"The secure connection to Elasticsearch at {url} failed: {reason}"
         )
     if isinstance(error, ConnectionError):
-        return _unreachable(f"{url}: {reason}")
+        kind = NotAnswered if isinstance(error, Unanswered) else ClusterUnreachable
+        return _unreachable(f"{url}: {reason}", kind)
     return ClusterUnreachable(f"The request to Elasticsearch at {url} failed: {reason}")
 
 
-def _unreachable(why: str) -> ClusterUnreachable:
-    return ClusterUnreachable(
+def _unreachable(
+    why: str, kind: type[ClusterUnreachable] = ClusterUnreachable
+) -> ClusterUnreachable:
+    return kind(
         f"Elasticsearch cannot be reached: {why}. Check that it runs and that "
         "ELASTICSEARCH_HOSTS names it."
     )

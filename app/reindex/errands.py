@@ -120,8 +120,11 @@ async def _try_out(errand: Errand, operations: Operations, cluster: Cluster) -> 
 
 
 def is_to_be_repeated(errand: Errand, error: ReindexQueueError) -> bool:
-    """A trial that was cut may have left its index, so it is gone on with."""
-    return errand.kind is ErrandKind.TRIAL and isinstance(error, ClusterTrouble)
+    """A trial that was cut may have left its index, so it is gone on with; but not for ever with
+    what waiting is not sure to mend."""
+    if errand.kind is not ErrandKind.TRIAL or not isinstance(error, ClusterTrouble):
+        return False
+    return error.cause.patience is None or not _is_forgotten(errand)
 
 
 async def _block_writes(errand: Errand, cluster: Cluster) -> None:

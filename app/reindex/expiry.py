@@ -5,18 +5,40 @@ from __future__ import annotations
 from datetime import timedelta
 
 from app.domain import clock
-from app.domain.errors import ClusterBusy, ClusterRefused
+from app.domain.errors import ClusterBusy, ClusterRefused, ClusterTrouble, Failure, StoreTrouble
 from app.domain.names import IndexName
 from app.domain.operation import Changes, Note, Operation
+from app.domain.texts import capped
 from app.elastic.answers import Looked
 from app.elastic.cluster import Cluster
 from app.reindex.steps.identity import is_whole, look
+from app.telemetry import logger
+
+log = logger(__name__)
 
 NEXT_LOOK = timedelta(days=1)
 """Where the kept copy may not go yet."""
 
 
 async def expire(operation: Operation, cluster: Cluster) -> tuple[Changes, list[Note]]:
+    """`_expire`; where it fails by what waiting is not sure to mend, the copy stays for a day, so
+    that other copies and the queue are not kept by it. Raises `ClusterTrouble`, `StoreTrouble`."""
+    try:
+        return await _expire(operation, cluster)
+    except StoreTrouble:
+        raise
+    except ClusterTrouble as error:
+        if error.cause.patience is None:
+            raise
+        return _stays(operation, error.message)
+    except Failure as error:
+        return _stays(operation, error.message)
+    except Exception as error:
+        log.exception("expiry_crashed", operation=operation.id)
+        return _stays(operation, capped(f"unexpected {type(error).__name__}: {error}", 500))
+
+
+async def _expire(operation: Operation, cluster: Cluster) -> tuple[Changes, list[Note]]:
     """Removes the kept copy, guarded by the new index; what is to be saved afterwards.
 
     It stays, and is looked at again a day later, where the new index is not the one that was

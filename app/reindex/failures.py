@@ -80,6 +80,26 @@ _KNOWN: dict[str, tuple[FailureClass, str]] = {
         FailureClass.PRIVILEGES,
         "Give the service a user or key without document- or field-level security, then retry.",
     ),
+    "answer_misread": (
+        FailureClass.UNEXPECTED,
+        "Report it, with the versions of Elasticsearch and Reindex Queue, or try a newer Reindex "
+        "Queue. {source} is as it was, and a retry does no harm.",
+    ),
+    "answer_too_large": (
+        FailureClass.INDEX,
+        "Have less compared (proof: count) if it is documents that are too large, and retry; else "
+        "report it. {source} is as it was.",
+    ),
+    "no_answer": (
+        FailureClass.ELASTICSEARCH,
+        "Look into Elasticsearch's log, and at what lies between it and this service, for why it "
+        "closes the connection; then retry. {source} is as it was.",
+    ),
+    "not_seen": (
+        FailureClass.ELASTICSEARCH,
+        "Find out why Elasticsearch accepts the change and does not make it, or who takes it back "
+        "at once, then retry. {source} is as it was.",
+    ),
     "task_cancelled": (FailureClass.CANCELLED, "Retry when it suits."),
     "unexpected": (
         FailureClass.UNEXPECTED,

@@ -115,6 +115,7 @@ def cleared(changes: Changes) -> Changes:
         "hold_since": None,
         "next_attempt_at": None,
         "attempts": 0,
+        "crashes": 0,
         "lost_since": None,
         **changes,
     }

@@ -50,16 +50,19 @@ from app.reindex.goals import (
 )
 from app.reindex.home import Home
 from app.reindex.outcomes import (
-    backoff,
     crashed,
     ended,
     failed,
     growing,
     held,
     hold_notes,
+    patient,
+    troubled,
     turn_back,
 )
 from app.reindex.pacing.governor import Governor
+from app.reindex.steps.copy import copy
+from app.reindex.steps.undo import end_tasks
 from app.reindex.ways import JOINED, StepFunction, entry
 from app.store.operations import Operations
 from app.store.role import Lease
@@ -67,6 +70,8 @@ from app.telemetry import logger
 
 log = logger(__name__)
 
+MOST_LOOKS = 20
+"""So often in a row an entry may ask to be called again with nothing new to be saved."""
 LOOK_SECONDS = 2.0
 """How often a waiting machine looks for wishes that another service has written."""
 
@@ -82,6 +87,7 @@ class _Turn:
     doubt: bool = True
     wait: float = 0.0
     limit: Limit = UNLIMITED
+    looks: int = 0
 
 
 class Machine:
@@ -128,6 +134,8 @@ class Machine:
                         return
                     outcome = await self._next(turn, lease())
                     await self._keep(turn, outcome, lease())
+                    if turn.operation.gives_way and not operation.gives_way:
+                        return  # it is taken up again beside the queue
                     if turn.wait and turn.operation.runs:
                         await self._pause(turn, stopping)
             finally:
@@ -173,6 +181,7 @@ class Machine:
             outcome = await self._call(instead, work, turn.cluster)
         if isinstance(outcome, Done) and outcome.changes.get("last_completed_step") in JOINED:
             outcome = await self._join(work, outcome, turn.cluster)
+        outcome = _seen_in_vain(turn, outcome)
         turn.doubt = isinstance(outcome, Hold) or (isinstance(outcome, Again) and outcome.doubt)
         return outcome
 
@@ -193,13 +202,14 @@ class Machine:
         return joined
 
     async def _call(self, entry: StepFunction, work: Work, cluster: Cluster) -> Outcome:
-        operation = work.operation
+        operation, answers = work.operation, False
         try:
             await self._home.check()
+            answers = True
             outcome = await entry(work, cluster)
         except ClusterTrouble as error:
             self._home.doubt()
-            return Hold(error.cause, error.message, backoff(operation.attempts))
+            return troubled(operation, error, answers=answers)
         except TaskCancelled as error:
             return turn_back(operation, error, Goal.CANCEL)
         except Failure as error:
@@ -209,6 +219,8 @@ class Machine:
         except Exception as error:
             log.exception("step_crashed", operation=operation.id, index=operation.index_name)
             return crashed(operation, error)
+        if isinstance(outcome, Hold):
+            return patient(operation, outcome)
         return ended(operation, outcome) if isinstance(outcome, Done) else outcome
 
     async def _keep(self, turn: _Turn, outcome: Outcome, lease: Lease) -> None:
@@ -308,6 +320,20 @@ class Machine:
                     return
                 if await self._governor.limit(turn.operation) != turn.limit:
                     return
+
+
+def _seen_in_vain(turn: _Turn, outcome: Outcome) -> Outcome:
+    """`outcome`, or a hold where an entry looks for what it did again and again."""
+    step = entry(turn.operation)
+    if not isinstance(outcome, Again) or outcome.changes or step in (copy, end_tasks):
+        turn.looks = 0
+        return outcome
+    turn.looks += 1
+    if turn.looks <= MOST_LOOKS:
+        return outcome
+    what = step.__name__.replace("_", " ")
+    reason = f"what was changed ({what}) was accepted, but is not in the cluster state"
+    return patient(turn.operation, Hold(HoldCause.NOT_SEEN, reason))
 
 
 def _check(lease: Lease) -> None:

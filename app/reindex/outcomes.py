@@ -7,9 +7,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 from app.domain import clock
-from app.domain.errors import DocumentsDiffer, Failure
+from app.domain.errors import ClusterTrouble, DocumentsDiffer, Failure
 from app.domain.holds import HoldCause
 from app.domain.operation import (
+    BACK,
     LIVE,
     Again,
     Changes,
@@ -32,12 +33,14 @@ from app.reindex.goals import (
     same_hold,
     stay_completed,
 )
-from app.reindex.ways import WAYS, doing
+from app.reindex.steps.keep import drop_kept
+from app.reindex.steps.source import restore_source
+from app.reindex.steps.undo import drop_target, end_tasks
+from app.reindex.ways import WAYS, doing, entry
 from app.telemetry import logger
 
 log = logger(__name__)
 
-MOST_CRASHES = 3
 LONGEST_LOOK = 2.0
 FOLLOW_UP_SECONDS = 600.0
 """So long is the tidying after the swap retried before the operation is done with a warning."""
@@ -64,15 +67,22 @@ def failed(operation: Operation, error: Failure) -> Outcome:
     """Turns back before the swap; after it, and on the way back, waits and tries again."""
     if not_back_yet(operation):
         return _stays(operation, error)
-    if operation.goal is Goal.FINISH and operation.last_completed_step < Step.ALIAS_CREATED:
+    if _before_the_swap(operation):
         return turn_back(operation, error, Goal.FAIL, keep=isinstance(error, DocumentsDiffer))
-    since = operation.hold_since
-    if operation.goal is Goal.FINISH and since and clock.elapsed(since) > FOLLOW_UP_SECONDS:
-        text = f"the copy is in place, but the tidying afterwards did not succeed: {error.message}"
-        done = Done({"status": Status.COMPLETED}, notes=[Note(what="warning", text=text)])
-        return ended(operation, done)
-    cause = HoldCause.TIDYING_REFUSED if operation.goal is Goal.FINISH else HoldCause.UNDO_REFUSED
-    return Hold(cause, error.message, backoff(operation.attempts))
+    pause = backoff(operation.attempts)
+    if operation.goal is Goal.FINISH or operation.goal is Goal.ROLL_BACK:
+        return patient(operation, Hold(HoldCause.TIDYING_REFUSED, error.message, pause))
+    restoring = entry(operation) is restore_source
+    cause = HoldCause.RESTORE_REFUSED if restoring else HoldCause.UNDO_REFUSED
+    return patient(operation, Hold(cause, error.message, pause))
+
+
+def troubled(operation: Operation, error: ClusterTrouble, *, answers: bool) -> Outcome:
+    """A hold for what the cluster is in. `answers`: it has answered another request just now."""
+    cause = error.cause
+    if cause is HoldCause.NO_ANSWER and not answers:
+        cause = HoldCause.CLUSTER_UNREACHABLE
+    return patient(operation, Hold(cause, error.message, backoff(operation.attempts)))
 
 
 def crashed(operation: Operation, error: Exception) -> Outcome:
@@ -80,18 +90,79 @@ def crashed(operation: Operation, error: Exception) -> Outcome:
 
     Before the copy there is nothing to keep: the target is the empty one of the trial.
     """
-    crashes = operation.crashes + 1
     reason = capped(f"unexpected {type(error).__name__}: {error}", 500)
-    if crashes < MOST_CRASHES or not (operation.goal is Goal.FINISH or not_back_yet(operation)):
-        pause = backoff(operation.attempts)
-        return Hold(HoldCause.CRASHED, reason, pause, {"crashes": crashes})
-    failure = Failure("unexpected", f"{reason}. This is a fault of Reindex Queue; see its log.")
-    if operation.goal is Goal.FINISH and operation.last_completed_step >= Step.ALIAS_CREATED:
-        return failed(operation, failure)
+    return patient(operation, Hold(HoldCause.CRASHED, reason, backoff(operation.attempts)))
+
+
+def patient(operation: Operation, hold: Hold) -> Outcome:
+    """`hold` itself, while it may be waited for; else its end.
+
+    `Operation.crashes` counts the tries in a row that nothing outside is sure to have spoilt.
+    """
+    since = operation.hold_since
+    if hold.cause is HoldCause.TIDYING_REFUSED:
+        over = since is not None and clock.elapsed(since) > FOLLOW_UP_SECONDS
+        return _tidied(operation, hold) if over else hold
+    if hold.cause.patience is None:
+        return hold
+    tries = operation.crashes + 1
+    if tries < hold.cause.patience:
+        return replace(hold, changes={**hold.changes, "crashes": tries})
+    return _given_up(operation, hold, tries)
+
+
+def _given_up(operation: Operation, hold: Hold, tries: int) -> Outcome:
+    """The end of patience: the source gets its writes back, and the queue goes on."""
+    failure = Failure(*_told(hold, tries))
     if not_back_yet(operation):
         return _stays(operation, failure)
-    copied = operation.last_completed_step >= Step.REINDEX_STARTED
-    return turn_back(operation, failure, Goal.FAIL, keep=copied)
+    if operation.goal in (Goal.PAUSE, Goal.PARK) or _before_the_swap(operation):
+        copied = operation.last_completed_step >= Step.REINDEX_STARTED
+        keep = copied and hold.cause is HoldCause.CRASHED
+        return turn_back(operation, failure, Goal.FAIL, keep=keep)
+    if operation.goal in BACK:
+        return _left_out(operation, hold)
+    return patient(operation, replace(hold, cause=HoldCause.TIDYING_REFUSED))
+
+
+def _told(hold: Hold, tries: int) -> tuple[str, str]:
+    """The code and the message of the failure that `hold` becomes."""
+    if hold.cause is HoldCause.CRASHED:
+        return "unexpected", f"{hold.reason}. This is a fault of Reindex Queue; see its log."
+    return hold.cause.value, f"{hold.reason.rstrip('.')}. It was tried {tries} times."
+
+
+def _tidied(operation: Operation, hold: Hold) -> Done:
+    """After the swap nothing rolls back, so what cannot be tidied up is told and left."""
+    text = f"the copy is in place, but the tidying afterwards did not succeed: {hold.reason}"
+    note = Note(what="warning", index=operation.index_name, text=text)
+    if operation.goal is Goal.FINISH:
+        return ended(operation, Done({"status": Status.COMPLETED}, notes=[note]))
+    return ended(operation, Done(notes=[note]))
+
+
+def _left_out(operation: Operation, hold: Hold) -> Done:
+    """An entry of the way back that cannot be done is left out, so that those behind it are.
+
+    The target stays where it cannot be removed, or where a task may still write to it.
+    """
+    step, changes = entry(operation), Changes()
+    if step in (end_tasks, drop_target):
+        left = f"{operation.new_index_name} may be left"
+        changes["keep_target"] = True
+    elif step is drop_kept:
+        left = "the kept copy may be left"
+    else:
+        left = f"{operation.source_name} may still refuse writes"
+    text = f"{hold.reason.rstrip('.')}. That was given up, so {left}: look at it."
+    if operation.error_message:
+        changes["error_message"] = capped(f"{operation.error_message} {text}")
+    note = Note(what="undo given up", index=operation.index_name, text=text)
+    return ended(operation, Done(changes, notes=[note]))
+
+
+def _before_the_swap(operation: Operation) -> bool:
+    return operation.goal is Goal.FINISH and operation.last_completed_step < Step.ALIAS_CREATED
 
 
 def _stays(operation: Operation, error: Failure) -> Outcome:

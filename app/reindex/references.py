@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from app.domain import lifecycle
-from app.domain.errors import ClusterRefused, NotElasticsearch
+from app.domain.errors import AnswerMisread, ClusterRefused
 from app.elastic.answers import IndexState
 from app.elastic.view import ClusterView
 from app.reindex.steps.identity import named
@@ -72,7 +72,7 @@ async def _ask(
 ) -> Mapping[str, Any] | None:
     try:
         return await question()
-    except (ClusterRefused, NotElasticsearch):  # a module that it does not have, or a privilege
+    except (ClusterRefused, AnswerMisread):  # a module that it does not have, or a privilege
         found.unknown.append(what)
         return None
 

@@ -100,7 +100,9 @@ async def _remove(operation: Operation, cluster: Cluster) -> None:
     """
     left = await remove_target(operation, None, cluster)
     if isinstance(left, Hold):
-        raise ClusterBusy(left.reason)
+        if left.cause.patience is None:
+            raise ClusterBusy(left.reason)
+        raise Failure("trial_left", f"{left.reason.rstrip('.')}. It is empty, remove it by hand.")
     looked = await look(operation, cluster)
     source, target = looked.get(operation.source_name), looked.get(operation.new_index_name)
     if source is not None and operation.marker in source.aliases:

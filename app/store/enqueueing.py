@@ -263,6 +263,8 @@ async def _living(transaction: Transaction) -> _Live:
     )
 
 
+ENDED_WITHOUT_SWAP = (int(Status.FAILED), int(Status.CANCELLED))
+
 _NO_LEFTOVER: dict[str, str | None] = {"leftover_uuid": None, "leftover_source": None}
 
 
@@ -278,7 +280,7 @@ async def _leftovers(transaction: Transaction) -> dict[tuple[str, str], dict[str
         .where(
             col(OperationRow.cluster_id) == transaction.cluster_id,
             ENDED_ROWS,
-            col(OperationRow.status) == int(Status.FAILED),
+            col(OperationRow.status).in_(ENDED_WITHOUT_SWAP),
             col(OperationRow.keep_target).is_(True),
         )
         .order_by(col(OperationRow.queued_at))

@@ -28,10 +28,20 @@ from sqlmodel.sql.expression import SelectOfScalar
 from app.domain import clock
 from app.domain.errors import Outdated
 from app.domain.names import IndexName
-from app.domain.operation import PARKED_SECONDS, Changes, Goal, Note, Operation, Status, Wish
+from app.domain.operation import (
+    LONG_HELD,
+    PARKED_SECONDS,
+    WAYS_BACK,
+    Changes,
+    Goal,
+    Note,
+    Operation,
+    Status,
+    Wish,
+)
 from app.domain.pace import NO_LIMIT, Pace
 from app.domain.windows import Window, WindowState
-from app.store.enqueueing import BatchKey, Enqueued, Wanted, enqueue
+from app.store.enqueueing import ENDED_WITHOUT_SWAP, BatchKey, Enqueued, Wanted, enqueue
 from app.store.rows import operation_of, read_rows, read_tuples
 from app.store.tables import (
     ENDED_ROWS,
@@ -97,17 +107,18 @@ class Operations:
         return await self._first(most, single=True)
 
     async def urgent(self) -> list[Operation]:
-        """What waits for nobody: begun ones that are cancelled, and rollbacks."""
+        """What waits for nobody: begun ones that are cancelled, rollbacks, and ways back that the
+        queue passes by."""
         back = [Goal.CANCEL.value, Goal.ROLL_BACK.value]
         cancelled = col(OperationRow.requested) == Wish.CANCEL.value
         query = select(OperationRow).where(
-            IN_HAND_ROWS, or_(cancelled, col(OperationRow.goal).in_(back))
+            IN_HAND_ROWS, or_(cancelled, col(OperationRow.goal).in_(back), _gives_way())
         )
         return await self._select(query.order_by(col(OperationRow.queued_at)).limit(MOST_URGENT))
 
     async def _first(self, most: int, *, single: bool) -> list[Operation]:
         kind = col(OperationRow.single).is_(single)
-        in_hand = [IN_HAND_ROWS, kind, col(OperationRow.aside).is_(False)]
+        in_hand = [IN_HAND_ROWS, kind, col(OperationRow.aside).is_(False), ~_gives_way()]
         found = await self._in_order(most, in_hand)
         begun = or_(col(OperationRow.started_at).is_(None), col(OperationRow.aside))
         for due in (_in_turn(), _parked_until_now()):
@@ -179,11 +190,11 @@ class Operations:
         return {row["index_name"]: row["new_index_name"] for row in rows}
 
     async def leftover_targets(self) -> set[str]:
-        """UUIDs of the targets that failed operations left for a person to look at."""
+        """UUIDs of the targets that operations without a swap left for a person to look at."""
         query = select(func.coalesce(OperationRow.target_uuid, OperationRow.leftover_uuid)).where(
             col(OperationRow.cluster_id) == self._cluster_id,
             ENDED_ROWS,
-            col(OperationRow.status) == int(Status.FAILED),
+            col(OperationRow.status).in_(ENDED_WITHOUT_SWAP),
             col(OperationRow.keep_target).is_(True),
         )
         return {uuid for uuid in await self._column(query) if uuid}
@@ -315,6 +326,12 @@ class Operations:
             return operation_of(row)
 
         return await self._transactions.run(work, token)
+
+
+def _gives_way() -> ColumnElement[bool]:
+    """`Operation.gives_way`."""
+    back = [goal.value for goal in WAYS_BACK]
+    return and_(col(OperationRow.goal).in_(back), col(OperationRow.attempts) >= LONG_HELD)
 
 
 def _in_turn() -> ColumnElement[bool]:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
-from app.domain.errors import AnswerTooLarge, DocumentsRefused, NotElasticsearch
+from app.domain.errors import AnswerMisread, AnswerTooLarge, DocumentsRefused
 from app.elastic.cluster import Cluster
 from app.elastic.connection import Connection, Credentials
 from app.elastic.node import MOST_BYTES
@@ -78,12 +78,10 @@ async def test_an_answer_that_promises_too_much_is_not_read_at_all() -> None:
     assert server.sent < MOST_BYTES / 4
 
 
-async def test_json_nested_without_end_is_not_elasticsearchs(
-    cluster: Cluster, relay: Relay
-) -> None:
+async def test_json_nested_without_end_is_not_understood(cluster: Cluster, relay: Relay) -> None:
     json = {"X-Elastic-Product": "Elasticsearch", "Content-Type": "application/json"}
     relay.answer("*", "", 200, b'{"a":' * 200_000, json, times=None)
-    with pytest.raises(NotElasticsearch):
+    with pytest.raises(AnswerMisread):
         await cluster.version()
 
 

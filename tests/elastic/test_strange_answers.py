@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.errors import ClusterTrouble, NotElasticsearch
+from app.domain.errors import AnswerMisread, ClusterTrouble, NotElasticsearch
 from app.elastic.cluster import Cluster
 from testbed.relay import Relay
 from tests.elastic.test_connection import CHANGES, A, trouble
@@ -59,21 +59,31 @@ async def test_a_strange_answer_is_trouble_and_never_a_crash(
             raise AssertionError(f"{call} crashed at {body!r}: {error!r}") from error
 
 
-async def test_an_answer_that_is_no_object_is_not_elasticsearch(
+async def test_an_answer_that_is_no_object_is_not_understood(
     cluster: Cluster, relay: Relay
 ) -> None:
     relay.answer("*", ".*", 200, b"[1,2]", JSON, times=None)
     for call in READS.values():
-        assert isinstance(await trouble(call(cluster)), NotElasticsearch)
+        assert isinstance(await trouble(call(cluster)), AnswerMisread)
 
 
-async def test_an_answer_without_what_was_asked_for_is_not_elasticsearch(
+async def test_an_answer_without_what_was_asked_for_is_not_understood(
     cluster: Cluster, relay: Relay
 ) -> None:
     relay.answer("*", ".*", 200, b"{}", JSON, times=None)
     tell_nothing = {"alias_properties", "shard_stats", "block_writes"}
     for name in READS.keys() - tell_nothing:
-        assert isinstance(await trouble(READS[name](cluster)), NotElasticsearch), name
+        assert isinstance(await trouble(READS[name](cluster)), AnswerMisread), name
+
+
+async def test_a_success_without_the_product_header_is_not_elasticsearchs(
+    cluster: Cluster, relay: Relay
+) -> None:
+    """Also after others that had it: a proxy may begin to answer in its place."""
+    await cluster.version()
+    relay.answer("*", ".*", 200, b"{}", {"Content-Type": "application/json"}, times=None)
+    for call in READS.values():
+        assert isinstance(await trouble(call(cluster)), NotElasticsearch)
 
 
 async def test_an_error_answer_of_another_shape_is_never_a_crash(

@@ -89,7 +89,7 @@ async def test_a_value_of_the_wrong_kind_is_a_hold_with_one_line_in_the_log(
     assert times
     holds = [event.text for event in await relayed.events("plain") if event.what == "holds"]
     assert len(holds) == 1
-    assert "that is not Elasticsearch's" in holds[0]
+    assert "is not what this service understands" in holds[0]
     assert contents(es, "plain") == documents
-    assert caplog.text.count("that is not Elasticsearch's") == 1
+    assert caplog.text.count("is not what this service understands") == 1
     assert "Traceback" not in caplog.text

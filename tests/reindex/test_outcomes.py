@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.domain.errors import ClusterRefused, DocumentsDiffer, Failure
+from app.domain.errors import ClusterRefused, DocumentsDiffer, Failure, NotAnswered
+from app.domain.holds import HoldCause
 from app.domain.names import IndexName
 from app.domain.operation import (
     ENDS_AS,
+    LONG_HELD,
     Again,
     Done,
     Goal,
@@ -29,6 +31,8 @@ from app.reindex.goals import granted
 from app.reindex.ways import STEPS, WAYS, entry
 
 NOW = datetime.now(UTC)
+MOST_CRASHES = HoldCause.CRASHED.patience or 0
+BOUNDED = [cause for cause in HoldCause if cause.patience is not None]
 BEFORE_THE_SWAP = [step for step in Step if step < Step.ALIAS_CREATED]
 REFUSED = ClusterRefused("illegal_argument_exception", "no", 400)
 
@@ -127,16 +131,20 @@ def test_tidying_that_never_succeeds_ends_as_completed_with_a_warning() -> None:
 
 
 @pytest.mark.parametrize(("goal", "step"), list(product([Goal.FAIL, Goal.CANCEL], Step)))
-def test_on_the_way_back_a_failure_waits_and_tries_again(goal: Goal, step: Step) -> None:
-    since = NOW - timedelta(hours=1)
-    found = operation(goal=goal, last_completed_step=step, hold_since=since)
-    assert isinstance(outcomes.failed(found, REFUSED), Hold)
+def test_a_source_that_cannot_be_given_back_is_tried_for_ever(goal: Goal, step: Step) -> None:
+    last, since = len(WAYS[goal]) - 1, NOW - timedelta(hours=1)
+    found = operation(
+        goal=goal, last_completed_step=step, hold_since=since, undone=last, crashes=99
+    )
+    outcome = outcomes.failed(found, REFUSED)
+    assert isinstance(outcome, Hold)
+    assert outcome.cause is HoldCause.RESTORE_REFUSED
 
 
 @pytest.mark.parametrize("step", BEFORE_THE_SWAP)
 def test_the_third_crash_in_a_row_fails_and_deletes_nothing_that_was_copied(step: Step) -> None:
     found = operation(last_completed_step=step)
-    for crashes in range(1, outcomes.MOST_CRASHES):
+    for crashes in range(1, MOST_CRASHES):
         outcome = outcomes.crashed(found, KeyError("x"))
         assert isinstance(outcome, Hold)
         assert outcome.changes.get("crashes") == crashes
@@ -148,17 +156,77 @@ def test_the_third_crash_in_a_row_fails_and_deletes_nothing_that_was_copied(step
     assert "KeyError" in str(outcome.changes.get("error_message"))
 
 
-@pytest.mark.parametrize(
-    "found",
-    [
-        operation(goal=Goal.FAIL, crashes=99),
-        operation(goal=Goal.CANCEL, crashes=99),
-    ],
-)
-def test_on_the_way_back_a_crash_is_tried_for_ever(found: Operation) -> None:
-    outcome = outcomes.crashed(found, RuntimeError("x" * 10_000))
+@pytest.mark.parametrize("goal", [Goal.FAIL, Goal.CANCEL])
+def test_on_the_way_back_what_cannot_be_done_is_left_out_and_the_rest_is_done(goal: Goal) -> None:
+    way = WAYS[goal]
+    for undone, cause in product(range(len(way)), BOUNDED):
+        found = operation(goal=goal, undone=undone, error_message="It failed.")
+        assert cause.patience is not None
+        for tries in range(1, cause.patience):
+            waits = outcomes.patient(found, Hold(cause, "x" * 10_000))
+            assert isinstance(waits, Hold)
+            found = found.model_copy(update={"crashes": tries})
+        outcome = outcomes.patient(found, Hold(cause, "It cannot be removed."))
+        assert isinstance(outcome, Done)
+        assert outcome.changes.get("undone") == undone + 1
+        assert (outcome.changes.get("keep_target") is True) is (undone < 2)
+        assert "It cannot be removed" in outcome.notes[0].text
+        told = str(outcome.changes.get("error_message"))
+        assert told.startswith("It failed. It cannot be removed")
+        ends = undone + 1 == len(way)
+        assert outcome.changes.get("status") is (ENDS_AS[goal] if ends else None)
+
+
+@pytest.mark.parametrize("cause", BOUNDED)
+@pytest.mark.parametrize("goal", [Goal.FINISH, Goal.PAUSE, Goal.PARK])
+def test_what_nothing_outside_ends_turns_back_after_a_few_tries(
+    goal: Goal, cause: HoldCause
+) -> None:
+    found = operation(goal=goal, last_completed_step=Step.REINDEX_STARTED)
+    for tries in range(1, cause.patience or 0):
+        waits = outcomes.patient(found, Hold(cause, "why"))
+        assert isinstance(waits, Hold)
+        assert waits.changes.get("crashes") == tries
+        found = found.model_copy(update={"crashes": tries})
+    outcome = outcomes.patient(found, Hold(cause, "why"))
+    assert isinstance(outcome, Again)
+    assert outcome.changes.get("goal") is Goal.FAIL
+    assert outcome.changes.get("keep_target") is (cause is HoldCause.CRASHED)
+    assert "why" in str(outcome.changes.get("error_message"))
+
+
+@pytest.mark.parametrize("cause", [cause for cause in HoldCause if cause not in BOUNDED])
+@pytest.mark.parametrize(("goal", "step"), list(product(Goal, Step)))
+def test_what_something_outside_ends_is_waited_for_and_not_counted(
+    goal: Goal, step: Step, cause: HoldCause
+) -> None:
+    found = operation(goal=goal, last_completed_step=step, crashes=99, attempts=99)
+    hold = Hold(cause, "why")
+    assert outcomes.patient(found, hold) is hold
+
+
+@pytest.mark.parametrize(("answers", "bounded"), [(True, True), (False, False)])
+def test_a_closed_connection_counts_only_where_others_are_answered(
+    answers: bool, bounded: bool
+) -> None:
+    error = NotAnswered("closed")
+    outcome = outcomes.troubled(operation(), error, answers=answers)
     assert isinstance(outcome, Hold)
-    assert len(outcome.reason) <= 500
+    assert (outcome.cause.patience is not None) is bounded
+
+
+def test_what_the_target_is_left_for_is_told_to_nobody_where_it_was_cancelled() -> None:
+    found = operation(goal=Goal.CANCEL, undone=1, crashes=99)
+    outcome = outcomes.patient(found, Hold(HoldCause.UNDO_REFUSED, "why"))
+    assert "error_message" not in outcome.changes
+
+
+@pytest.mark.parametrize("attempts", [0, LONG_HELD - 1, LONG_HELD])
+def test_the_queue_passes_by_only_a_way_back_that_does_not_get_on(attempts: int) -> None:
+    for goal in Goal:
+        back = goal in (Goal.FAIL, Goal.CANCEL, Goal.ROLL_BACK)
+        found = operation(goal=goal, attempts=attempts)
+        assert found.gives_way is (back and attempts >= LONG_HELD)
 
 
 def test_after_the_swap_a_crash_is_tried_for_a_while_and_does_not_fail_what_is_in_place() -> None:
@@ -229,5 +297,5 @@ def test_a_finished_step_forgets_earlier_attempts_and_crashes() -> None:
 
 
 def test_an_unexpected_error_is_named_as_a_fault_of_this_service() -> None:
-    outcome = outcomes.crashed(operation(crashes=outcomes.MOST_CRASHES - 1), Failure("x", "y"))
+    outcome = outcomes.crashed(operation(crashes=MOST_CRASHES - 1), Failure("x", "y"))
     assert "fault of Reindex Queue" in str(outcome.changes.get("error_message"))

@@ -53,7 +53,7 @@ def judge(task: TaskState) -> int | Rerun:
     An ended task looks like a success if only `failures` is read: it may carry an `error`, a
     cancellation or a time-out instead (7.17, 8.19, 9.4).
 
-    Raises `Failure`, and `NotElasticsearch` where the result is not one.
+    Raises `Failure`, and `AnswerMisread` where the result is not one.
     """
     with understanding("a copy that has ended"):
         return _judged(task)

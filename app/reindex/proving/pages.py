@@ -7,9 +7,11 @@ document lies in the shard of the same number on both sides.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
+from app.domain.errors import AnswerTooLarge
 from app.domain.index_settings import hides_seq_nos
 from app.domain.names import IndexName
 from app.domain.operation import Operation, Work
@@ -35,7 +37,9 @@ class Place:
 
 
 class Pages:
-    """`vectors`: they are hidden unless asked for, and are to be compared, too."""
+    """`vectors`: they are hidden unless asked for, and are to be compared, too. `most` documents go
+    into a page; that has become fewer where an answer was too large.
+    """
 
     def __init__(self, work: Work, cluster: Cluster, *, vectors: bool) -> None:
         self._operation = work.operation
@@ -44,7 +48,9 @@ class Pages:
         self._sizes = _sizes(work)
         assert work.operation.source is not None
         self._shards = work.operation.source.shards
-        self._most = min(PAGE_DOCUMENTS, work.operation.source.result_window)
+        proving = work.operation.proving
+        known = proving.page_documents if proving else None
+        self.most = min(known or PAGE_DOCUMENTS, work.operation.source.result_window)
 
     @property
     def measure(self) -> Measure:
@@ -54,34 +60,57 @@ class Pages:
 
     def size(self, shard: int) -> int:
         """Documents of a page, by their average size, and fewer after trouble."""
-        return self._sizes.get(shard, self._most)
+        return min(self.most, self._sizes.get(shard, self.most))
 
     async def between(
         self, index: IndexName, place: Place, span: int
     ) -> tuple[list[Document], int]:
         """A page of those with `span` sequence numbers from `place` on, and how many they are."""
         bounds = {"gte": place.seq_no, "lt": place.seq_no + span}
-        return await self._search(
-            index,
-            {"range": {"_seq_no": bounds}},
-            self.size(place.shard),
-            place.shard,
-        )
+        query, shard = {"range": {"_seq_no": bounds}}, place.shard
+        while True:
+            size = self.size(shard)
+            try:
+                return await self._search(index, query, size, shard)
+            except AnswerTooLarge:
+                self._shrink(size)
 
     async def at_random(self, size: int) -> list[Document]:
         """Documents of the whole source, for an index whose sequence numbers cannot be named."""
         random: dict[str, Any] = {"query": EVERYTHING, "random_score": {}}
-        name, most = self._operation.source_name, self._widest()
-        page, _ = await self._search(name, {"function_score": random}, min(size, most), None)
-        return page
+        name = self._operation.source_name
+        while True:
+            size = min(size, self._widest())
+            try:
+                page, _ = await self._search(name, {"function_score": random}, size, None)
+            except AnswerTooLarge:
+                self._shrink(size)
+            else:
+                return page
 
     async def of_target(self, page: list[Document], shard: int | None) -> list[Document]:
         """What the target has under the ids of `page`, in all shards where none is named: each may
         have one of the same id, under another routing."""
         query = {"ids": {"values": [document.id for document in page]}}
         size = len(page) * (1 if shard is not None else self._shards)
-        found, _ = await self._search(self._operation.new_index_name, query, size, shard)
+        try:
+            found, _ = await self._search(self._operation.new_index_name, query, size, shard)
+        except AnswerTooLarge:
+            self._shrink(len(page))
+            half = len(page) // 2
+            first = await self.of_target(page[:half], shard)
+            return first + await self.of_target(page[half:], shard)
         return found
+
+    def _shrink(self, size: int) -> None:
+        """After a page of that size was more than an answer may be: compressed well, documents
+        weigh far more than their index. Raises `AnswerTooLarge` where it was a single one."""
+        if size <= 1:
+            raise AnswerTooLarge(
+                f"A single document of {self._operation.source_name} is larger than what is read "
+                "of an answer, so it cannot be compared."
+            )
+        self.most = min(self.most, max(1, size // 4))
 
     def _widest(self) -> int:
         """Documents whose namesakes of all shards fit into one answer."""
@@ -118,12 +147,15 @@ async def hidden_vectors(source: IndexState, cluster: Cluster) -> bool:
     return (await cluster.node_versions(REMEMBERED_SECONDS))[0].parts >= (9, 2)
 
 
-def _has_vectors(mappings: Any) -> bool:
-    if not isinstance(mappings, dict):
-        return False
-    tree = cast(dict[str, Any], mappings)
-    kind = tree.get("type")
-    return (isinstance(kind, str) and kind in _VECTORS) or any(map(_has_vectors, tree.values()))
+def _has_vectors(mappings: Mapping[str, Any]) -> bool:
+    waiting = [mappings]
+    while waiting:
+        tree = waiting.pop()
+        kind = tree.get("type")
+        if isinstance(kind, str) and kind in _VECTORS:
+            return True
+        waiting += [value for value in tree.values() if isinstance(value, Mapping)]
+    return False
 
 
 def sums_up(source: IndexState, target: IndexState, *, vectors: bool) -> bool:

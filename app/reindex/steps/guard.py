@@ -53,7 +53,7 @@ async def remove_own(
     try:
         await cluster.remove_guarded(name, operation.source_name, operation.marker)
     except ClusterRefused as error:
-        return Hold(HoldCause.REMOVAL_REFUSED, f"{name} cannot be removed: {error.message}")
+        return Hold(HoldCause.UNDO_REFUSED, f"{name} cannot be removed: {error.message}")
     return None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from app.domain.errors import DocumentsDiffer, Failure
+from app.domain.errors import AnswerTooLarge, DocumentsDiffer, Failure
 from app.domain.holds import HoldCause
 from app.domain.operation import (
     Again,
@@ -29,7 +29,7 @@ from app.reindex.proving.comparing import differences as differing_documents
 from app.reindex.proving.comparing import refuse
 from app.reindex.proving.counting import Measured, measure
 from app.reindex.proving.full import Comparison
-from app.reindex.proving.pages import Pages, comparable, hidden_vectors, sums_up
+from app.reindex.proving.pages import PAGE_DOCUMENTS, Pages, comparable, hidden_vectors, sums_up
 from app.reindex.proving.sample import compare_sample
 from app.reindex.steps.identity import blocked_source_in, look, target_in
 from app.reindex.steps.target import differences
@@ -60,18 +60,35 @@ async def prove(work: Work, cluster: Cluster) -> Outcome:
     vectors = level is not ProofLevel.COUNT and await hidden_vectors(source, cluster)
     most = 0 if level is ProofLevel.COUNT else _all_at_once(work)
     pages = Pages(work, cluster, vectors=vectors)
-    if level is ProofLevel.FULL and not most:
+    if most and (proven := await _at_once(work, looked, pages, cluster, level, most, vectors)):
+        return proven
+    if level is ProofLevel.FULL:
         one_by_one = not sums_up(source, target, vectors=vectors)
         return await _go_on(work, looked, pages, cluster, one_by_one)
-    measured = await _measure(work, looked, cluster, most, vectors)
-    if most:
-        both = measured.source.page, measured.target.page
-        refuse(operation, differing_documents(*both, pages.measure))
-        return _proven(operation, measured.proof, level, measured.proof.documents)
+    measured = await _measure(work, looked, cluster)
     compared = 0
     if level is ProofLevel.SAMPLE and measured.proof.documents:
         compared = await compare_sample(work, measured.source.shards, pages)
     return _proven(operation, measured.proof, level, compared)
+
+
+async def _at_once(
+    work: Work,
+    looked: Looked,
+    pages: Pages,
+    cluster: Cluster,
+    level: ProofLevel,
+    most: int,
+    vectors: bool,
+) -> Done | None:
+    """All documents of a small index, in one answer of each side; None where that is too large."""
+    try:
+        measured = await _measure(work, looked, cluster, most, vectors)
+    except AnswerTooLarge:
+        return None
+    both = measured.source.page, measured.target.page
+    refuse(work.operation, differing_documents(*both, pages.measure))
+    return _proven(work.operation, measured.proof, level, measured.proof.documents)
 
 
 async def _go_on(
@@ -87,6 +104,8 @@ async def _go_on(
         before = before.begun_one_by_one()
     comparison = Comparison(work, pages)
     proving = await comparison.go_on(before)
+    if pages.most < (proving.page_documents or PAGE_DOCUMENTS):
+        proving = proving.model_copy(update={"page_documents": pages.most})
     if proving.one_by_one and not before.one_by_one:
         text = "the sums of both sides differ, so each document is looked for"
         note = Note(what="proof goes on one by one", index=operation.new_index_name, text=text)

@@ -16,6 +16,8 @@ from app.reindex.steps.guard import remove_target
 from app.reindex.steps.identity import look, named, source_in
 
 VECTORS = "index.mapping.exclude_source_vectors"
+DEEPEST = 800
+"""Objects of a mapping inside of each other, two a field: 1,000 are read by 7.17, 2,000 end it."""
 SEALED = {"index.blocks.write": "true"}
 _SHOWN = 5
 
@@ -93,6 +95,7 @@ async def _send_creation(
         settings["index.mode"] = operation.mode
     oldest = (await cluster.node_versions(REMEMBERED_SECONDS))[0]
     if not oldest.creates_from:
+        _refuse_depth(source)
         copied = index_settings.copied(source.settings)
         await cluster.create_index(
             operation.new_index_name, {**copied, **settings}, source.mappings
@@ -105,6 +108,18 @@ async def _send_creation(
     if oldest.parts >= (9, 2) and await _shows_vectors(operation, cluster):
         settings[VECTORS] = "false"
     await cluster.create_from(operation.source_name, operation.new_index_name, settings)
+
+
+def _refuse_depth(source: IndexState) -> None:
+    """Raises `Failure` where the mappings are deeper than can be sent: Elasticsearch reads them by
+    recursion, and 7.17 makes 1,000 fields of dotted names, but ends where they come as objects."""
+    if index_settings.depth(source.mappings) > DEEPEST:
+        raise Failure(
+            "target_refused",
+            f"The mappings of {source.name} are nested more than {DEEPEST // 2} fields deep, which "
+            "is not sent to this version of Elasticsearch: reading it could end a node. Nothing "
+            "was changed. Reindex it on 8.18 or newer, or fill a flatter index by hand.",
+        )
 
 
 async def _shows_vectors(operation: Operation, cluster: Cluster) -> bool:

@@ -93,8 +93,8 @@ async def crawl(es: Elastic) -> bool:
     [
         (200, {}, "no node told how it does"),
         (200, {"nodes": {"a": {"name": "es-1", "jvm": "?", "os": None}}}, None),
-        (200, {"nodes": [1, 2]}, "not Elasticsearch's"),
-        (200, "<html>", "that is not Elasticsearch's"),
+        (200, {"nodes": [1, 2]}, "not what this service understands"),
+        (200, "<html>", "not as Elasticsearch does"),
         (503, {"error": {"type": "circuit_breaking_exception", "reason": "full"}}, "503"),
         (403, {"error": {"type": "security_exception", "reason": "no monitor"}}, "no monitor"),
     ],
