@@ -91,6 +91,7 @@ def _notes(one: PlannedIndexReport, *, in_full: bool) -> Iterator[str]:
     if in_full:
         yield f"becomes {one.new_index_name}" + (" (tried: it fits)" if _fits(one) else "")
         yield from ([one.why] if one.why else [])
+    yield from one.warnings
     if one.dropped_settings:
         yield f"settings that no new index can have: {', '.join(one.dropped_settings)}"
     for reference in sorted(one.references, key=lambda ref: "writes" not in ref.effect):

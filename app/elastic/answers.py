@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, cast
 
 from app.domain import index_settings
 from app.domain.names import IndexName
+from app.domain.warnings import UNTYPED
 
 MOST = 2**63 - 1
 """No number of Elasticsearch's is greater, and no database keeps a greater one."""
@@ -64,7 +65,9 @@ class IndexState:
     """A concrete index as the cluster state has it. `settings` are flat; `aliases` names only.
 
     `routing_shards` is the number of routing shards, which decides where an `_id` lives;
-    `mappings` are empty unless they were asked for.
+    `mappings` are empty unless they were asked for. `mapping_type` is the name of the one type that
+    an index of 7.x may have its mapping under (`include_type_name`), where anything of it was asked
+    for.
     """
 
     name: str
@@ -76,6 +79,7 @@ class IndexState:
     mappings: Mapping[str, Any]
     system: bool = False
     rollovers: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    mapping_type: str = UNTYPED
 
     @property
     def index_name(self) -> IndexName:
@@ -147,8 +151,7 @@ class Looked(dict[str, IndexState]):
 def index_state(name: str, entry: Mapping[str, Any]) -> IndexState:
     """From an entry of the cluster state. Raises `LookupError`, `TypeError` or `ValueError` where a
     part that is read anywhere is missing or of another kind."""
-    mappings = mapping(entry.get("mappings") or {})
-    mappings = mapping(mappings.get("_doc", mappings))
+    mapping_type, mappings = _of_one_type(mapping(entry.get("mappings") or {}))
     mapping(mappings.get("_source", {}))
     rollovers = mapping(entry.get("rollover_info", {}))
     for info in rollovers.values():
@@ -165,7 +168,21 @@ def index_state(name: str, entry: Mapping[str, Any]) -> IndexState:
         system=bool(entry.get("system")),
         rollovers=rollovers,
         mappings=mappings,
+        mapping_type=mapping_type,
     )
+
+
+def _of_one_type(types: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The name and the mapping of an index's one type.
+
+    The cluster state has the mapping under its type, whatever that is called, also where 8.x and
+    9.x read an index of 7.x; a type may be called as a part of a mapping (`properties`, `dynamic`)
+    is (7.17, 8.19). An index of 6.x may have a `_default_` beside.
+    """
+    own = {name: found for name, found in types.items() if name != "_default_"}
+    for name, found in own.items():
+        return name, mapping(found)
+    return UNTYPED, {}
 
 
 def _check_settings(settings: Mapping[str, Any]) -> None:

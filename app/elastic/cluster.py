@@ -73,15 +73,32 @@ class Cluster(ClusterView):
         )
 
     async def create_from(
-        self, source: IndexName, target: IndexName, settings: Mapping[str, Any]
+        self,
+        source: IndexName,
+        target: IndexName,
+        settings: Mapping[str, Any],
+        mappings: Mapping[str, Any] | None = None,
     ) -> None:
-        """Creates an empty `target` with the source's mappings and settings (8.18 and newer)."""
+        """Creates an empty `target` with the source's mappings and settings (8.18 and newer), but
+        for those parts of them that are given, each merged into the source's."""
+        overrides = {"settings_override": dict(settings)}
+        overrides |= {"mappings_override": dict(mappings)} if mappings else {}
         await self._change(
             Note(what="target created", index=target, after=dict(settings)),
             "POST",
             f"/_create_from/{in_path(source)}/{in_path(target)}",
             None,
-            {"settings_override": dict(settings)},
+            overrides,
+        )
+
+    async def put_dynamic(self, index: IndexName, mappings: Mapping[str, Any]) -> None:
+        """Merges a part of a mapping that sets `dynamic` of some objects."""
+        await self._change(
+            Note(what="mapping changed", index=index, after=dict(mappings)),
+            "PUT",
+            f"/{in_path(index)}/_mapping",
+            _ACKNOWLEDGED,
+            dict(mappings),
         )
 
     async def create_index(

@@ -10,8 +10,9 @@ from typing import Any, cast
 from msgspec import Raw
 
 from app.domain.errors import ClusterBusy
+from app.domain.failure import FailedDocument
 from app.domain.names import IndexName
-from app.elastic.answers import MOST, Document, Documents, Shards, whole
+from app.elastic.answers import MOST, Document, Documents, Shards, mapping, whole
 from app.elastic.connection import Connection
 from app.elastic.framing import named, new_name, unframed
 from app.elastic.paths import in_path
@@ -93,6 +94,27 @@ class DocumentView:
             self._odd.add(index)
         return answer
 
+    async def refusals(
+        self, index: IndexName, documents: Sequence[Document]
+    ) -> list[FailedDocument]:
+        """Which of `documents` the index would refuse now; nothing is written (8.12 and newer).
+
+        Their routing is not looked at. One that cannot be read as JSON is passed over.
+        """
+        lines = [
+            {"_index": index, "_id": document.id, "_source": tree}
+            for document in documents
+            if (tree := _tree(document.source)) is not None
+        ]
+        answer = await self._connection.read("/_ingest/_simulate", None, {"docs": lines})
+        with understanding(f"documents tried on {index}"):
+            found = [mapping(one["doc"]) for one in cast(list[dict[str, Any]], answer["docs"])]
+            return [
+                FailedDocument.of(str(one["_id"]), str(error["type"]), str(error.get("reason")))
+                for one in found
+                if (error := mapping(one.get("error", {})))
+            ]
+
     async def percentiles_of_seq_no(
         self, index: IndexName, shard: int, percents: Sequence[float]
     ) -> list[float]:
@@ -112,6 +134,13 @@ class DocumentView:
             values = cast(dict[str, float | None], answer["aggregations"]["cut"]["values"])
             found = [float(value) for value in values.values() if value is not None]
             return [value for value in found if not math.isnan(value) and abs(value) <= MOST]
+
+
+def _tree(source: bytes) -> Any:
+    try:
+        return json.loads(source)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _document(hit: Mapping[str, Any]) -> Document:

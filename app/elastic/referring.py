@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.domain.names import IndexName
+from app.domain.texts import capped
 from app.elastic.connection import Connection
 from app.elastic.paths import chunks, in_path
+from app.elastic.translation import understanding
 
 Documents = Mapping[str, Any]
+
+_CLASS = re.compile(r"\b(?:[a-z_0-9]+\.)+[A-Z]\w*: ")
+"""The name of a Java class before what it says."""
+_MOST_OF_A_FAULT = 300
 
 
 class ReferringView:
@@ -32,6 +39,18 @@ class ReferringView:
                 if "aliases" in entry
             }
         return found
+
+    async def query_fault(self, index: IndexName, query: Any) -> str | None:
+        """Why the running version does not take `query` for an open index, or None."""
+        answer = await self._connection.read(
+            f"/{in_path(index)}/_validate/query", {"explain": "true"}, {"query": query}
+        )
+        with understanding(f"a query of {index}"):
+            if answer["valid"] is not False:
+                return None
+            told = [answer, *answer.get("explanations", ())]
+            errors = [one["error"] for one in told if isinstance(one.get("error"), str)]
+        return capped(_CLASS.sub("", errors[0]), _MOST_OF_A_FAULT) if errors else None
 
     async def ingest_pipelines(self) -> Documents:
         """By name, as they are stored."""

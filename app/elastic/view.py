@@ -45,8 +45,12 @@ _STATE_FIELDS = (
     "routing_num_shards",
     "system",
     "rollover_info",
-    "mappings._doc._source",
+    "mappings.*._source",
 )
+
+
+_TYPES = "mappings.*.properties.*.type"
+"""Enough of a mapping to see the name of the type that it is under."""
 
 
 class ClusterView(VitalsView, CapacityView, ReferringView):
@@ -180,6 +184,14 @@ class ClusterView(VitalsView, CapacityView, ReferringView):
         """
         wanted = (*_STATE_FIELDS[:-1], "mappings") if mappings else _STATE_FIELDS
         return await self._looked(in_path(*names), wanted)
+
+    async def mapping_types(self, names: Sequence[IndexName]) -> dict[str, str]:
+        """The type that the mapping of each index is under, where it has any fields (7.17)."""
+        found: dict[str, str] = {}
+        for part in chunks(names):
+            looked = await self._looked(in_path(*part), (*_STATE_FIELDS[:-1], _TYPES))
+            found |= {name: state.mapping_type for name, state in looked.items()}
+        return found
 
     async def look_at_everything(self) -> Looked:
         """Every index of the cluster: one request, a second for 2,000 of them at most (8.19)."""

@@ -34,6 +34,10 @@ _KNOWN: dict[str, tuple[FailureClass, str]] = {
         "Narrow the pattern of the index template that matches {target}, or take the setting that "
         "is named off {source}, then retry.",
     ),
+    "alias_filter": (
+        FailureClass.INDEX,
+        "Give the alias that is named another filter, or take it off {source}, then retry.",
+    ),
     "target_taken": (
         FailureClass.NAME,
         "Remove or rename what has the name {target}, or choose another name, then retry.",
@@ -61,6 +65,11 @@ _KNOWN: dict[str, tuple[FailureClass, str]] = {
     "write_block_lifted": (FailureClass.INTERFERENCE, _CHANGED_MEANWHILE),
     "target_missing": (FailureClass.INTERFERENCE, _CHANGED_MEANWHILE),
     "target_changed": (FailureClass.INTERFERENCE, _CHANGED_MEANWHILE),
+    "fields_added": (
+        FailureClass.INDEX,
+        'Say in the mapping of {source} what goes without saying, PUT {source}/_mapping {{"dynamic"'
+        ": true}}, then retry: its fields stay as they are then.",
+    ),
     "target_replaced": (
         FailureClass.INTERFERENCE,
         "Look at {target}, which was left alone: a copy task that still wrote makes a deleted "

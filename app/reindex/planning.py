@@ -20,10 +20,12 @@ from app.domain.estimates import Estimate, Measured, estimate, total
 from app.domain.operation import Limits
 from app.domain.request import ReindexRequest
 from app.domain.trial import Attempt, Outcome, Trial
+from app.domain.warnings import LAST_WITH_TYPES, UNTYPED, type_lost
 from app.domain.windows import cuts_needed, window_for
 from app.elastic.answers import IndexSize, IndexState
 from app.elastic.view import ClusterView
 from app.reindex.admission import Admission, Examined, Study
+from app.reindex.alias_filters import Filters
 from app.reindex.budget import NOT_TOLD, demand_of
 from app.reindex.classifier import kind_of
 from app.reindex.errands import ErrandDesk
@@ -45,6 +47,7 @@ NO_TIME = Trial(
 class PlannedIndex:
     """One index. `wanted` None: its name is none. `state` None: there is no such index, or it is
     under way. `disk_bytes`: of the new index with its replicas. `trial` None: none was asked for.
+    `warnings`: what a person should know beside, in sentences.
     """
 
     name: str
@@ -59,6 +62,7 @@ class PlannedIndex:
     disk_bytes: int | None = None
     shortage: str | None = None
     trial: Trial | None = None
+    warnings: Sequence[str] = ()
 
     @property
     def kind(self) -> str:
@@ -198,11 +202,13 @@ class Planner:
         }
         measures = await sizes_of(list(there.values()), self._cluster)
         references = await references_of(targets, there, self._cluster)
+        types = await self._types(there, study.facts.major)
+        study = await self._with_filters(study, references, types)
         capacity = await self._capacity()
         history = await measured(self._listing)
         at_once = (await self._pacing.service()).limit.windows_planned
         cutting = Cutting(self._limits.window_documents, at_once)
-        draft = _Draft(study, measures, references, capacity, history, cutting)
+        draft = _Draft(study, measures, references, capacity, history, cutting, types)
         indices = [draft.index(one) for one in study.examined]
         indices += [PlannedIndex(bad.name, [bad.error]) for bad in study.malformed]
         ready = [one for one in indices if not one.blockers]
@@ -214,6 +220,25 @@ class Planner:
             unknown=references.unknown,
             measured=len(history),
         )
+
+    async def _types(self, there: Mapping[str, IndexState], major: int) -> Mapping[str, str]:
+        """The mapping types that indices have, on a cluster where they can be named."""
+        if major > LAST_WITH_TYPES or not there:
+            return {}
+        return await self._cluster.mapping_types([state.index_name for state in there.values()])
+
+    async def _with_filters(
+        self, study: Study, references: References, types: Mapping[str, str]
+    ) -> Study:
+        """With the filters of aliases that a new index cannot get among what speaks against it."""
+        filters = Filters(self._cluster, study.facts.major)
+        examined: list[Examined] = []
+        for one in study.examined:
+            name = one.wanted.source_name
+            aliases, kind = references.aliases.get(name, {}), types.get(name, UNTYPED)
+            fault = None if one.faults else await filters.fault(aliases, name, kind, name)
+            examined.append(replace(one, faults=[fault]) if fault else one)
+        return replace(study, examined=examined)
 
     async def _capacity(self) -> Capacity | None:
         try:
@@ -241,6 +266,7 @@ class _Draft:
         capacity: Capacity | None,
         history: Sequence[Measured],
         cutting: Cutting,
+        types: Mapping[str, str],
     ) -> None:
         self._study = study
         self._sizes = measures
@@ -248,6 +274,7 @@ class _Draft:
         self._capacity = capacity
         self._history = history
         self._cutting = cutting
+        self._types = types
         self.balance = Balance()
 
     def index(self, examined: Examined) -> PlannedIndex:
@@ -269,7 +296,13 @@ class _Draft:
             estimate=estimate(size.documents, size.primary_bytes, self._history) if size else None,
             disk_bytes=demand.total(self._nodes(demand)) if demand else None,
             shortage=shortage(demand, self._capacity) if demand and self._capacity else None,
+            warnings=self._warnings(wanted),
         )
+
+    def _warnings(self, wanted: Wanted) -> list[str]:
+        name = wanted.source_name
+        lost = type_lost(name, self._types.get(name, UNTYPED), self._study.facts.major)
+        return [lost] if lost else []
 
     def _weigh(self, demand: Demand, wanted: Wanted) -> None:
         nodes = self._nodes(demand)

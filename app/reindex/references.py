@@ -28,10 +28,12 @@ class Reference:
 
 @dataclass
 class References:
-    """By index. `unknown`: what the cluster does not have, or does not show to our user."""
+    """By index. `unknown`: what the cluster does not have, or does not show to our user.
+    `aliases`: of each index, with their properties."""
 
     by_index: dict[str, list[Reference]] = field(default_factory=dict[str, list[Reference]])
     unknown: list[str] = field(default_factory=list[str])
+    aliases: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def add(self, index: str, reference: Reference) -> None:
         self.by_index.setdefault(index, []).append(reference)
@@ -43,9 +45,10 @@ async def references_of(
     """`targets`: the new name of each index. A few questions, however many indices there are."""
     found = References()
     properties = await _ask("aliases", lambda: _aliases(states.values(), cluster), found)
+    found.aliases = properties or {}
     for name, state in states.items():
         for alias in named(state.aliases):
-            effect = _of_alias((properties or {}).get(name, {}).get(alias, {}))
+            effect = _of_alias(found.aliases.get(name, {}).get(alias, {}))
             found.add(name, Reference("alias", alias, effect))
         if policy := state.settings.get(lifecycle.POLICY):
             found.add(name, Reference("lifecycle", str(policy), _of_lifecycle(state)))

@@ -10,7 +10,9 @@ from app.domain.operation import Hold, Operation
 from app.domain.trial import Attempt, Outcome, Trial
 from app.elastic.answers import IndexState, Looked
 from app.elastic.cluster import Cluster
+from app.reindex.alias_filters import refuse_filters
 from app.reindex.privileges import refuse_restriction
+from app.reindex.steps.foresee import refuse_documents
 from app.reindex.steps.guard import NO_ALIASES, remove_target
 from app.reindex.steps.identity import look
 from app.reindex.steps.prepare import record
@@ -52,6 +54,8 @@ async def _judge(operation: Operation, looked: Looked, cluster: Cluster) -> Tria
                 source, target = ensured[operation.source_name], ensured[operation.new_index_name]
                 if faults := differences(source, target, operation.mode):
                     refuse(source, target, faults)
+                await refuse_filters(source, target, cluster)
+                await refuse_documents(operation, source, target, cluster)
                 return Trial(outcome=Outcome.FITS)
             await asyncio.sleep(PAUSE_SECONDS)
             looked = await look(operation, cluster, mappings=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.domain.warnings import warnings_of
+from app.domain.warnings import type_lost, warnings_of
 
 STANDING = ["makeIndexReadonly", "replaceIndexWithAlias"]
 
@@ -34,3 +34,11 @@ def test_deprecated_settings_are_named_in_their_order_on_8() -> None:
 
 def test_retention_alone_is_not_deprecated() -> None:
     assert kinds({"index.translog.retention.age": "5d"}, 8) == STANDING
+
+
+def test_a_mapping_type_of_its_own_is_warned_of_where_it_can_be_named() -> None:
+    text = type_lost("books", "book", 7)
+    assert text is not None
+    assert "mapping type book of books becomes _doc" in text
+    assert type_lost("books", "_doc", 7) is None
+    assert type_lost("books", "book", 8) is None  # no request of 8.x names a type

@@ -18,6 +18,14 @@ from tests.e2e.new_indices import VECTORS, make_new, vectors
 from tests.e2e.odd_indices import DROPPED, REFUSED, make_dropped, make_refused
 from tests.e2e.old_indices import LONG, make_all
 from tests.e2e.process import ServiceProcess
+from tests.e2e.typed_indices import (
+    TYPED_REFUSED,
+    make_filtered,
+    make_filtered_by_type,
+    make_other_dynamic,
+    make_typed,
+    make_typed_refused,
+)
 from tests.elasticsearch import Elastic
 from tests.reindex.portrait import as_found, contents, made_anew
 
@@ -62,9 +70,71 @@ async def refused_and_as_they_were(
             assert word in operation["errorMessage"]
         assert as_found(es, name) == before[name]
         es.put(f"/{name}/_doc/new?refresh=true", {"n": 4})
-        body = {"operations": ["blockWrite"]}
+    await write_blocked(service, *refused)
+
+
+async def warned_of_types(service: ServiceProcess) -> None:
+    """Where clients can name them, a plan says that they go."""
+    typed, plain = await planned(service, "typed-größe", "plain")
+    assert plain["warnings"] == []
+    (text,) = typed["warnings"]
+    assert "The mapping type 日本 größe of typed-größe becomes _doc" in text
+
+
+async def shown_by_type(service: ServiceProcess, es: Elastic) -> None:
+    """An alias by the mapping type would show nothing any more, unlike one by such a field."""
+    *by_type, namesake = make_filtered_by_type(es)
+    before = {name: as_found(es, name) for name in by_type}
+    plans = await planned(service, *by_type, namesake)
+    assert [[one["code"] for one in plan["blockers"]] for plan in plans] == [
+        ["alias_filter"],
+        ["alias_filter"],
+        [],
+    ]
+    await service.api.post_batch(*by_type, namesake)
+    await service.api.completed(namesake)
+    for name in by_type:
+        operation = await service.api.ended(name)
+        assert (operation["status"], operation["lastCompletedStep"]) == (2, 0)
+        assert "the mapping type doc becomes _doc" in operation["errorMessage"]
+        assert as_found(es, name) == before[name]
+    es.request("DELETE", f"/{','.join(by_type)},reindexed-v7-{namesake}")
+
+
+async def write_blocked(service: ServiceProcess, *names: str) -> None:
+    for name in names:
         path = f"/api/upgrade_assistant/update_index/{name}"
-        assert (await service.client.post(path, json=body)).status_code == 200
+        answer = await service.client.post(path, json={"operations": ["blockWrite"]})
+        assert answer.status_code == 200, answer.text
+
+
+async def refused_at_once(service: ServiceProcess, names: list[str]) -> None:
+    """What lies in a mapping under a type of its own is seen by plan and POST."""
+    answer = await service.api.post_batch(*names)
+    assert answer["enqueued"] == []
+    planned_ones = await planned(service, *names)
+    for name, error, plan in zip(names, answer["errors"], planned_ones, strict=True):
+        assert TYPED_REFUSED[name][1] in error["message"]
+        assert plan["blockers"][0]["message"] == error["message"]
+
+
+async def filters_foreseen(service: ServiceProcess, names: list[str]) -> None:
+    """By alias and filter, also of one that is closed."""
+    for one in await planned(service, *names):
+        (blocker,) = one["blockers"]
+        assert blocker["code"] == "alias_filter"
+        assert f"The alias {one['index'].removeprefix('filtered-')} of" in blocker["message"]
+
+
+async def filters_refused(
+    service: ServiceProcess, es: Elastic, names: list[str], before: dict[str, Any]
+) -> None:
+    """Each before the write block, and as it was."""
+    for name in names:
+        operation = await service.api.ended(name)
+        assert (operation["status"], operation["lastCompletedStep"]) == (2, 0)
+        assert f"The alias {name.removeprefix('filtered-')} of" in operation["errorMessage"]
+        assert as_found(es, name) == before[name]
 
 
 async def outdated(service: ServiceProcess) -> set[str]:
@@ -129,17 +199,19 @@ async def back_on_9(service: ServiceProcess, es: Elastic, operation: dict[str, A
     assert copy not in es.indices()
 
 
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(540)
 async def test_indices_of_7_boot_on_9_after_their_batch_on_8(data: Path) -> None:
     with ElasticsearchServer("7.17", data=data) as seven, Elastic(seven.url) as es:
         names, retired = make_all(es), make_dropped(es)
-        refused = make_refused(es)
+        names += [*make_typed(es), *make_other_dynamic(es)]
+        refused, sourceless = make_refused(es), make_typed_refused(es)
+        filtered = make_filtered(es)
         es.put("/way-back", {"aliases": {"also": {}}})
         es.bulk("way-back", [{"n": n} for n in range(30)])
     with ElasticsearchServer("8.19", data=data) as eight, Elastic(eight.url) as es:
         ready(es)
         before = {name: seen(es, name) for name in [*names, retired]}
-        found = {name: as_found(es, name) for name in refused}
+        found = {name: as_found(es, name) for name in [*refused, *filtered]}
         template: dict[str, Any] = {
             "index_patterns": ["reindexed-v8-plain"],
             "template": {"aliases": {"t": {}}},
@@ -154,14 +226,19 @@ async def test_indices_of_7_boot_on_9_after_their_batch_on_8(data: Path) -> None
         ready(es)
         database = {"DATABASE_URL": f"sqlite:///{data.with_name('queue.db')}"}
         async with ServiceProcess({"ELASTICSEARCH_HOSTS": eight.url, **database}) as service:
-            assert await outdated(service) == {*refused, retired, *names, "way-back"}
+            old = {*refused, retired, *names, *sourceless, *filtered, "way-back"}
+            assert await outdated(service) == old
+            await refused_at_once(service, sourceless)
+            await filters_foreseen(service, filtered)
             await foreseen(service, refused, retired)
-            answer = await service.api.post_batch(*refused, retired, *names)
+            answer = await service.api.post_batch(*refused, *filtered, retired, *names)
             assert answer["errors"] == []
             posted = await service.api.post_options({"index": "way-back"}, keepOldIndex=True)
             await service.api.completed("way-back", seconds=200)
             await service.api.completed(retired, *names, seconds=200)
             await refused_and_as_they_were(service, es, refused, found)
+            await filters_refused(service, es, filtered, found)
+            await write_blocked(service, *sourceless, *filtered)
             assert await outdated(service) == set()  # those have the write block now
             assert await service.terminate() == 0
         after = {name: seen(es, name) for name in before}
@@ -179,6 +256,8 @@ async def test_indices_of_7_boot_on_9_after_their_batch_on_8(data: Path) -> None
             assert seen(es, name)["properties"] == before[name]["properties"]
         for name in refused:
             assert es.get(f"/{name}/_count")["count"] == 5
+        for name in filtered[:-1]:
+            assert es.get(f"/{name}/_count")["count"] == 3
         async with ServiceProcess({"ELASTICSEARCH_HOSTS": nine.url, **database}) as service:
             await back_on_9(service, es, posted["operations"][0])
     assert len(LONG) == 242
@@ -214,7 +293,8 @@ async def compared(service: ServiceProcess, es: Elastic) -> None:
 async def test_the_same_batch_on_the_majors_beside(series: str, major: int) -> None:
     """On 9.4 also what only it can make; each of them in several windows."""
     with ElasticsearchServer(series) as server, Elastic(server.url) as es:
-        names = [*make_all(es), *(make_new(es) if major == 9 else ())]
+        names = [*make_all(es), *(make_new(es) if major == 9 else make_typed(es))]
+        names += make_other_dynamic(es)
         before = {name: seen(es, name) for name in names}
         if major == 9:  # put together from what is stored, so in another order than it was sent
             assert before["synthetic"]["documents"][0].source["b"] == [1, 2, 3]
@@ -223,12 +303,22 @@ async def test_the_same_batch_on_the_majors_beside(series: str, major: int) -> N
         async with ServiceProcess(windows) as service:
             assert await tried(service, *names) <= {"fits", "notTried"}
             assert {name: seen(es, name) for name in names} == before
+            if major == 7:
+                await refused_at_once(service, make_typed_refused(es))
+                await warned_of_types(service)
+                await shown_by_type(service, es)
             answer = await service.api.post_batch(*names)
             assert answer["errors"] == []
             assert answer["enqueued"][-1]["newIndexName"].startswith(f"reindexed-v{major}-")
             await service.api.completed(*names, seconds=150)
+            if major == 7:
+                shown = await service.api.newest("typed-closed")
+                assert shown is not None
+                events = (await service.api.shown(shown["id"]))["events"]
+                warned = [event["text"] for event in events if event["what"] == "warning"]
+                assert [text for text in warned if "mapping type book" in text]
             if major == 9:
                 await compared(service, es)
         assert {name: seen(es, name) for name in names} == before
         assert {name: vectors(es, name) for name in with_vectors} == with_vectors
-        assert len(es.indices()) == len(names) + (2 if major == 9 else 0)
+        assert len(es.indices()) == len(names) + (2 if major == 9 else len(TYPED_REFUSED))

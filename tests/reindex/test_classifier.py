@@ -8,7 +8,7 @@ import pytest
 
 from app.domain.errors import AlreadyReindexed, IndexNotFound, NotAnIndex
 from app.domain.names import IndexName
-from app.elastic.answers import IndexState, Looked
+from app.elastic.answers import IndexState, Looked, index_state
 from app.reindex.classifier import Facts, mode_refusal, refusal, target_refusal
 from tests.elasticsearch import Elastic
 from tests.service import Service
@@ -43,6 +43,30 @@ def refused(one: IndexState, streams: dict[str, list[str]] | None = None) -> str
 )
 def test_each_kind_has_its_own_word(one: IndexState, code: str | None) -> None:
     assert refused(one) == code
+
+
+@pytest.mark.parametrize(
+    "kind", ["_doc", "doc", "properties", "dynamic", "_source", "a.b", "größe"]
+)
+def test_a_mapping_counts_whatever_its_type_is_called(kind: str) -> None:
+    """The cluster state has it under its type, also in what 7.x has left to 8.x and 9.x."""
+    entry: dict[str, Any] = {
+        "state": "open",
+        "routing_num_shards": 1,
+        "settings": {
+            "index.uuid": "u",
+            "index.number_of_shards": "1",
+            "index.version.created": "7171599",
+        },
+        "mappings": {kind: {"_source": {"enabled": False}, "properties": {"n": {"type": "long"}}}},
+    }
+    read = index_state("a", entry)
+    assert refused(read) == "source_disabled"
+    assert read.mapping_type == kind
+    empty = index_state("a", {**entry, "mappings": {}})
+    assert (empty.mapping_type, empty.mappings, refused(empty)) == ("_doc", {}, None)
+    older = {"_default_": {"dynamic": "strict"}, kind: {"_source": {"excludes": ["x"]}}}
+    assert refused(index_state("a", {**entry, "mappings": older})) == "source_filtered"
 
 
 def test_a_data_stream_and_its_backing_index_are_sent_to_their_own_migration() -> None:

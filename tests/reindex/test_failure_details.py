@@ -16,7 +16,6 @@ from tests.reindex.portrait import as_found
 from tests.service import Service, running_service
 
 CONFLICT = "document_parsing_exception"
-STRICT = "strict_dynamic_mapping_exception"
 
 
 def unmapped(es: Elastic, documents: list[dict[str, Any]], **properties: Any) -> None:
@@ -38,13 +37,13 @@ async def failed(service: Service) -> dict[str, Any]:
 async def test_the_refused_documents_are_named_and_counted_by_their_errors(
     service: Service, es: Elastic
 ) -> None:
-    documents = [{"n": f"word {n}"} for n in range(15)] + [{"other": n} for n in range(5)]
+    documents = [{"n": f"word {n}"} for n in range(20)]
     unmapped(es, documents, dynamic="strict", properties={"n": {"type": "long"}})
     before = as_found(es, "plain")
     shown = await failed(service)
     failure = shown["failure"]
     assert (failure["class"], failure["step"]) == ("documents", "copy")
-    assert failure["counts"] == {CONFLICT: 15, STRICT: 5}
+    assert failure["counts"] == {CONFLICT: 20}
     assert [one["id"] for one in failure["documents"]] == [str(n) for n in range(10)]
     assert all("failed to parse field [n]" in one["reason"] for one in failure["documents"])
     assert "retry" in failure["remedy"]
@@ -55,7 +54,11 @@ async def test_the_refused_documents_are_named_and_counted_by_their_errors(
 
 
 async def test_a_limit_of_fields_is_told_with_its_documents(service: Service, es: Elastic) -> None:
-    unmapped(es, [{f"field-{n}": 1} for n in range(3)], dynamic=True)
+    """Runtime fields that were taken away have kept those from being counted."""
+    names = [f"field-{n}" for n in range(3)]
+    es.put("/plain", {"mappings": {"runtime": {name: {"type": "keyword"} for name in names}}})
+    es.bulk("plain", [{name: 1} for name in names])
+    es.put("/plain/_mapping", {"runtime": dict.fromkeys(names)})
     es.put("/plain/_settings", {"index.mapping.total_fields.limit": 1})
     failure = (await failed(service))["failure"]
     assert "Limit of total fields [1] has been exceeded" in failure["documents"][0]["reason"]

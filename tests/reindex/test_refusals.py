@@ -19,14 +19,18 @@ async def failed(service: Service, index: str, *words: str) -> None:
 async def test_documents_that_the_target_refuses_fail_the_operation(
     service: Service, es: Elastic
 ) -> None:
-    """One was indexed while `dynamic` was off; the mapping has become strict since."""
-    filled(es, "strict", mappings={"properties": {"n": {"type": "long"}}, "dynamic": False})
-    es.put("/strict/_doc/odd", {"unmapped": 1})
-    es.put("/strict/_mapping", {"dynamic": "strict"})
+    """One has a value that was left out when it came, and would be refused by now."""
+    lenient = {"type": "long", "ignore_malformed": True}
+    filled(es, "strict", mappings={"properties": {"n": lenient}, "dynamic": False})
+    es.put("/strict/_doc/odd", {"n": "many"})
+    strict = {"type": "long", "ignore_malformed": False}
+    es.put("/strict/_mapping", {"dynamic": "strict", "properties": {"n": strict}})
     before, documents = as_found(es, "strict"), contents(es, "strict")
 
     await service.post_batch("strict")
-    await failed(service, "strict", "strict_dynamic_mapping_exception", "unmapped", "odd")
+    await failed(
+        service, "strict", "document_parsing_exception", "failed to parse field [n]", "odd"
+    )
 
     assert es.indices() == {"strict"}
     assert as_found(es, "strict") == before

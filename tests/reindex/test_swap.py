@@ -198,3 +198,33 @@ async def test_the_target_stays_if_the_source_goes_in_the_last_moment_of_an_undo
     if again:
         assert es.blocks("plain") == {}
         assert es.aliases("plain") == {}
+
+
+async def test_a_filter_that_is_not_parsed_any_more_is_found_before_the_write_block(
+    service: Service, es: Elastic
+) -> None:
+    """Here for want of its script; after an upgrade for want of a query (`test_upgrade_chain`)."""
+    script = {"script": {"lang": "painless", "source": "doc['n'].value > 1"}}
+    es.put("/_scripts/more", script)
+    query = {"script": {"script": {"id": "more"}}}
+    filled(es, "plain", aliases={"more": {"filter": query}, "all": {}})
+    es.delete("/_scripts/more")
+    before = as_found(es, "plain")
+
+    body = {"indices": [{"index": "plain"}]}
+    (planned,) = (await service.client.post("/api/v1/plan", json=body)).json()["indices"]
+    (blocker,) = planned["blockers"]
+    await service.post_batch("plain")
+    operation = await service.ended("plain")
+    assert (operation["status"], operation["lastCompletedStep"]) == (2, 0)
+    for text in (blocker["message"], operation["errorMessage"]):
+        assert "The alias more of plain has a filter" in text
+        assert '"id": "more"' in text
+        assert "POST _aliases" in text
+    assert as_found(es, "plain") == before
+    assert "write block added" not in [event.what for event in await service.events("plain")]
+
+    es.put("/_scripts/more", script)
+    await service.post_batch("plain")
+    await service.completed("plain")
+    assert es.get("/more/_count")["count"] == 18

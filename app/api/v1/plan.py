@@ -81,6 +81,7 @@ def _index(one: PlannedIndex) -> PlannedIndexReport:
             for ref in one.references
         ],
         dropped_settings=one.dropped_settings,
+        warnings=list(one.warnings),
         documents=size.documents if size else None,
         primary_bytes=size.primary_bytes if size else None,
         shards=state.shards if state else None,

@@ -45,6 +45,7 @@ _NO_PLAN: dict[str, Any] = {
     "mode": None,
     "references": [],
     "droppedSettings": [],
+    "warnings": [],
     "documents": 1_002_000,
     "primaryBytes": 291_504_128,
     "shards": 1,

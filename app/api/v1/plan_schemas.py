@@ -43,7 +43,8 @@ class PlannedIndexReport(Wire):
     `documents` count nested ones, too. `windows`: about so many parts of the copy. `duration` and,
     of that, `writeBlock`: null before anything comparable was measured. `diskBytes`: of the new
     index with its replicas; `diskShortage`: why there is no room for it now; the operation would
-    wait. `trial`: null where none was asked for, or something speaks against the index.
+    wait. `warnings`: what to know beside, in sentences. `trial`: null where none was asked for, or
+    something speaks against the index.
     """
 
     index: str
@@ -57,6 +58,7 @@ class PlannedIndexReport(Wire):
     mode: str | None
     references: list[ReferenceReport]
     dropped_settings: list[str]
+    warnings: list[str]
     documents: int | None
     primary_bytes: int | None
     shards: int | None

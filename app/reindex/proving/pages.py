@@ -7,12 +7,12 @@ document lies in the shard of the same number on both sides.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from app.domain.errors import AnswerTooLarge
 from app.domain.index_settings import hides_seq_nos
+from app.domain.mappings import has_type
 from app.domain.names import IndexName
 from app.domain.operation import Operation, Work
 from app.elastic.answers import Document, IndexState
@@ -142,20 +142,9 @@ def _sizes(work: Work) -> dict[int, int]:
 
 async def hidden_vectors(source: IndexState, cluster: Cluster) -> bool:
     """True where `_source` may leave vectors out (9.2 and newer)."""
-    if not _has_vectors(source.mappings):
+    if not has_type(source.mappings, _VECTORS):
         return False
     return (await cluster.node_versions(REMEMBERED_SECONDS))[0].parts >= (9, 2)
-
-
-def _has_vectors(mappings: Mapping[str, Any]) -> bool:
-    waiting = [mappings]
-    while waiting:
-        tree = waiting.pop()
-        kind = tree.get("type")
-        if isinstance(kind, str) and kind in _VECTORS:
-            return True
-        waiting += [value for value in tree.values() if isinstance(value, Mapping)]
-    return False
 
 
 def sums_up(source: IndexState, target: IndexState, *, vectors: bool) -> bool:

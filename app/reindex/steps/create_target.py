@@ -6,6 +6,7 @@ from app.domain.holds import HoldCause
 from app.domain.operation import Again, Done, Hold, Outcome, Step, Work
 from app.elastic.answers import Looked
 from app.elastic.cluster import Cluster
+from app.reindex.alias_filters import refuse_filters
 from app.reindex.steps.guard import remove_target
 from app.reindex.steps.identity import blocked_source_in, look
 from app.reindex.steps.target import differences, ensure_target, refuse
@@ -27,6 +28,8 @@ async def create_target(work: Work, cluster: Cluster) -> Outcome:
             refuse(source, target, faults)
         hold = await remove_target(operation, target.uuid, cluster)
         return hold or Again({"target_uuid": None})
+    if operation.source and "index.blocks.metadata" in operation.source.blocks:
+        await refuse_filters(source, target, cluster)  # nobody could look before
     if len(await cluster.shard_stats(target.index_name)) < target.shards:
         return Hold(HoldCause.SHARDS_AWAY, f"the primaries of {target.name} are not active", 0.1)
     return Done({"last_completed_step": Step.NEW_INDEX_CREATED, "target_uuid": target.uuid})

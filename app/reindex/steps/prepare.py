@@ -8,12 +8,15 @@ from app.domain import index_settings, lifecycle
 from app.domain.errors import Failure
 from app.domain.holds import HoldCause
 from app.domain.operation import Again, Changes, Hold, Note, Operation, Outcome, Source, Work
+from app.domain.warnings import type_lost
 from app.elastic.answers import IndexState, Looked
 from app.elastic.cluster import Cluster
 from app.elastic.memory import REMEMBERED_SECONDS
+from app.reindex.alias_filters import refuse_filters
 from app.reindex.budget import no_room_for, shards_that_tell
 from app.reindex.classifier import Facts, faults
 from app.reindex.privileges import Need, missing, refuse_restriction
+from app.reindex.steps.foresee import is_worth_it, refuse_documents
 from app.reindex.steps.identity import look, name_in_place, source_in
 from app.reindex.steps.target import differences, ensure_target, refuse
 
@@ -38,6 +41,9 @@ async def prepare(work: Work, cluster: Cluster) -> Outcome:
         refuse(source, target, faults)
     if await cluster.security_on(REMEMBERED_SECONDS):
         await refuse_restriction(operation.new_index_name, cluster)
+    await refuse_filters(source, target, cluster)
+    if operation.source and is_worth_it(operation.source.primary_bytes):
+        await refuse_documents(operation, source, target, cluster)
     return Again({"target_uuid": target.uuid, **_to_be_blocked(source, operation)})
 
 
@@ -85,7 +91,9 @@ async def _take(operation: Operation, looked: Looked, cluster: Cluster) -> Outco
     if reason := await no_room_for(source, shards, cluster):
         return Hold(HoldCause.DISK_SPACE, reason, retry_after=10)
     size = sum(shard.size for shard in shards.values())
-    notes, found = await asyncio.gather(_warnings(source, cluster), record(source, cluster, size))
+    notes, found = await asyncio.gather(
+        _warnings(source, versions[0].major, cluster), record(source, cluster, size)
+    )
     return Again({"source": found, "unblocked": True}, notes=notes)
 
 
@@ -111,19 +119,24 @@ async def _refuse_rights(
     await refuse_restriction(operation.source_name, cluster)
 
 
-async def _warnings(source: IndexState, cluster: Cluster) -> list[Note]:
+async def _warnings(source: IndexState, major: int, cluster: Cluster) -> list[Note]:
+    """What a person should know of it, though nothing stands in the way."""
+    texts = type_lost(source.name, source.mapping_type, major), await _written(source, cluster)
+    return [Note(what="warning", index=source.name, text=text) for text in texts if text]
+
+
+async def _written(source: IndexState, cluster: Cluster) -> str | None:
     """For the write index of an alias: ingestion stops for the whole copy."""
     if not source.aliases or "index.blocks.metadata" in source.blocks:
-        return []
+        return None
     aliases = await cluster.alias_properties(source.index_name)
     written = sorted(name for name, value in aliases.items() if value.get("is_write_index"))
     if not written:
-        return []
-    text = (
+        return None
+    return (
         f"{source.name} is the write index of {', '.join(written)}: writes stop for the whole "
         "copy. A rollover before the reindex avoids that"
     )
-    return [Note(what="warning", index=source.name, text=text)]
 
 
 async def record(state: IndexState, cluster: Cluster, primary_bytes: int = 0) -> Source:

@@ -164,16 +164,16 @@ def _proven(operation: Operation, counted: Proof, level: ProofLevel, compared: i
 
 
 def _same_make(source: IndexState, target: IndexState, operation: Operation) -> None:
-    """Raises `Failure` where settings or mappings are not those the target was made with.
-
-    Fields that the copy itself added are allowed: documents that were indexed while `dynamic` was
-    off can bring some.
-    """
-    changed = [
-        fault
-        for fault in differences(source, target, operation.mode)
-        if not fault.endswith("was added")
-    ]
+    """Raises `Failure` where settings or mappings are not those the target was made with."""
+    changed = differences(source, target, operation.mode)
+    if changed and all(fault.endswith("was added") for fault in changed):
+        raise Failure(
+            "fields_added",
+            f"Documents of {source.name} have fields that its mapping does not list, and "
+            f"{target.name} has got them: {', '.join(changed[:5])}. Where the mapping says nothing "
+            f'of dynamic, say it: PUT {source.name}/_mapping {{"dynamic": true}} changes nothing '
+            "but that these fields stay out of a copy; then post the index again.",
+        )
     if target.stamp != operation.id and operation.proof is None:  # taken off after the first proof
         changed.append("our stamp")
     if changed:

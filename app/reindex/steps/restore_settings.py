@@ -1,16 +1,20 @@
-"""Step 55: the target gets the source's own settings back and as many copies as it had."""
+"""Step 55: the target gets the source's own settings and `dynamic` back and as many copies as it
+had."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from typing import Any
 
-from app.domain import index_settings
+from app.domain import filling, index_settings
+from app.domain.errors import Failure
 from app.domain.holds import HoldCause
 from app.domain.operation import Again, Done, Hold, Operation, Outcome, Step, Work
-from app.elastic.answers import IndexState
+from app.elastic.answers import IndexState, Looked
 from app.elastic.cluster import Cluster
-from app.reindex.steps.identity import target_in
+from app.reindex.steps.identity import look, target_in
+from app.reindex.steps.target import differences
 
 SHOWN_AFTER = 0.1
 
@@ -23,21 +27,28 @@ async def restore_settings(work: Work, cluster: Cluster) -> Outcome:
     """
     operation = work.operation
     assert operation.source is not None
-    looked = await cluster.look(operation.source_name, operation.new_index_name)
-    target = target_in(looked, operation)
+    looked = await look(operation, cluster, mappings=True)
+    target, source = target_in(looked, operation), _source(looked, operation)
+    if source is not None and target.stamp and (opened := _opened(source, target)):
+        await cluster.put_dynamic(operation.new_index_name, opened)  # while limits are still raised
+        return Again()
     wanted: dict[str, str | None] = {
         key: operation.source.settings[key] for key in index_settings.RESTORED
     }
     if wanted["index.auto_expand_replicas"] not in (None, "false"):
         del wanted["index.number_of_replicas"]  # Elasticsearch's own to set, by the nodes there are
+    wanted |= filling.limits_given_back(source.settings, target.settings) if source else {}
     wanted[index_settings.STAMP] = None
     if operation.source.closed or operation.source.blocks.keys() & index_settings.NO_WRITES:
         wanted["index.blocks.write"] = "true"  # no writable moment between the swap and the finish
     if not _is_ready(target, wanted, operation):
         await _make_ready(target, wanted, operation, cluster)
-        looked = await cluster.look(operation.source_name, operation.new_index_name)
-        if not _is_ready(target_in(looked, operation), wanted, operation):
+        looked = await look(operation, cluster, mappings=True)
+        target, source = target_in(looked, operation), _source(looked, operation)
+        if not _is_ready(target, wanted, operation):
             return Again(after=SHOWN_AFTER)
+    if source is not None:
+        _refuse_differences(source, target, operation)
     active = await cluster.active_copies(operation.new_index_name)
     if active < operation.source.active_copies:
         # a node that left for good took some of the source's, too
@@ -47,6 +58,31 @@ async def restore_settings(work: Work, cluster: Cluster) -> Outcome:
             text = f"{target.name} has {active} of {least} shard copies active"
             return Hold(HoldCause.COPIES_AWAY, text, SHOWN_AFTER)
     return Done({"last_completed_step": Step.INDEX_SETTINGS_RESTORED})
+
+
+def _source(looked: Looked, operation: Operation) -> IndexState | None:
+    """The source, if it is still there: the swap says what becomes of one that is not."""
+    assert operation.source is not None
+    state = looked.get(operation.source_name)
+    return state if state is not None and state.uuid == operation.source.uuid else None
+
+
+def _opened(source: IndexState, target: IndexState) -> dict[str, Any]:
+    """What gives the target the source's `dynamic` back; empty where it has it."""
+    wanted = filling.dynamic_set(source.mappings)
+    if not index_settings.missing_mappings(wanted, target.mappings):
+        return {}
+    return filling.dynamic_request(source.mappings)
+
+
+def _refuse_differences(source: IndexState, target: IndexState, operation: Operation) -> None:
+    """Raises `Failure` where the target, which is as it will stay now, is not as its source."""
+    if faults := differences(source, target, operation.mode):
+        raise Failure(
+            "target_changed",
+            f"{target.name} does not have the settings or mappings of {source.name} in the end: "
+            f"{', '.join(faults[:5])}. Post the index again.",
+        )
 
 
 def _is_ready(target: IndexState, wanted: dict[str, str | None], operation: Operation) -> bool:

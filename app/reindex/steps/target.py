@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
-from app.domain import index_settings, lifecycle
+from app.domain import filling, index_settings, lifecycle
 from app.domain.errors import ClusterRefused, Failure
 from app.domain.holds import HoldCause
 from app.domain.operation import Again, Hold, Operation, Outcome
+from app.domain.warnings import UNTYPED
 from app.elastic.answers import IndexState, Looked
 from app.elastic.cluster import Cluster
 from app.elastic.memory import REMEMBERED_SECONDS
 from app.reindex.steps.guard import remove_target
 from app.reindex.steps.identity import look, named, source_in
+
+_LIMITED = re.compile(r"Limit of [\w ]+\[\d+\]|is longer than the limit of \[\d+\]")
+"""How a mapping is refused for its size (7.17, 8.19, 9.4)."""
 
 VECTORS = "index.mapping.exclude_source_vectors"
 DEEPEST = 800
@@ -47,7 +52,18 @@ async def ensure_target(
     if target.aliases:  # a template gave it some: a search must not find a half-filled index
         await cluster.take_aliases(target.index_name, target.aliases)
         return Again()
+    if target.stamp and (closing := _closing(source_in(looked, operation), target)):
+        await cluster.put_dynamic(target.index_name, closing)
+        return Again()
     return looked
+
+
+def _closing(source: IndexState, target: IndexState) -> dict[str, Any]:
+    """What closes the target to new fields; empty where it is closed."""
+    wanted = filling.dynamic_closed(source.mappings)
+    if not index_settings.missing_mappings(wanted, target.mappings):
+        return {}
+    return filling.dynamic_request(source.mappings, filling.UNMAPPED_IS_LEFT_OUT)
 
 
 async def _create(
@@ -55,8 +71,15 @@ async def _create(
 ) -> None:
     source = source_in(looked, operation)
     _name_is_free(looked, operation)
+    more = {**filling.limits_for_documents(source.mappings), **more}
     try:
-        await _send_creation(operation, source, cluster, more)
+        try:
+            await _send_creation(operation, source, cluster, more)
+        except ClusterRefused as error:
+            if not _LIMITED.search(error.reason):
+                raise
+            raised = filling.limits_raised(source.settings)
+            await _send_creation(operation, source, cluster, {**raised, **more})
     except ClusterRefused as error:
         if error.kind == "resource_already_exists_exception":
             return
@@ -66,9 +89,14 @@ async def _create(
         raise Failure(
             "target_refused",
             f"The cluster refuses to make a new index with the mappings and settings of "
-            f"{source.name}: {error.reason} Nothing was changed; an index that needs this "
-            "must be filled anew by hand.",
+            f"{source.name}: {error.reason} Nothing was changed; {_remedy(source, error.reason)}.",
         ) from error
+
+
+def _remedy(source: IndexState, reason: str) -> str:
+    if "total fields" in reason:
+        return f"raise that limit by PUT {source.name}/_settings, then post the index again"
+    return "an index that needs this must be filled anew by hand"
 
 
 def _name_is_free(looked: Looked, operation: Operation) -> None:
@@ -95,25 +123,36 @@ async def _send_creation(
         settings["index.mode"] = operation.mode
     oldest = (await cluster.node_versions(REMEMBERED_SECONDS))[0]
     if not oldest.creates_from:
-        _refuse_depth(source)
+        _refuse_depth(source, source.mappings)
         copied = index_settings.copied(source.settings)
         await cluster.create_index(
-            operation.new_index_name, {**copied, **settings}, source.mappings
+            operation.new_index_name,
+            {**copied, **settings},
+            filling.closed_to_new_fields(source.mappings),
         )
         return
+    closing = filling.dynamic_closed(source.mappings)
+    _refuse_depth(source, closing)
     dropped = [*index_settings.deprecated(source.settings), lifecycle.POLICY]
     settings |= {key: None for key in dropped if key in source.settings}
     left_out = index_settings.NOT_COPIED
     settings |= {key: source.settings[key] for key in left_out if key in source.settings}
     if oldest.parts >= (9, 2) and await _shows_vectors(operation, cluster):
         settings[VECTORS] = "false"
-    await cluster.create_from(operation.source_name, operation.new_index_name, settings)
+    await cluster.create_from(
+        operation.source_name,
+        operation.new_index_name,
+        settings,
+        # merged beside a type of its own it would be no mapping (8.19): that is closed afterwards
+        closing if source.mapping_type == UNTYPED else {},
+    )
 
 
-def _refuse_depth(source: IndexState) -> None:
-    """Raises `Failure` where the mappings are deeper than can be sent: Elasticsearch reads them by
-    recursion, and 7.17 makes 1,000 fields of dotted names, but ends where they come as objects."""
-    if index_settings.depth(source.mappings) > DEEPEST:
+def _refuse_depth(source: IndexState, mappings: Mapping[str, Any]) -> None:
+    """Raises `Failure` where `mappings`, which would be sent, are deeper than can be: Elasticsearch
+    reads them by recursion, and 7.17 makes 1,000 fields of dotted names, but ends where they come
+    as objects."""
+    if index_settings.depth(mappings) > DEEPEST:
         raise Failure(
             "target_refused",
             f"The mappings of {source.name} are nested more than {DEEPEST // 2} fields deep, which "
@@ -148,13 +187,21 @@ async def _not_ours(operation: Operation, looked: Looked, cluster: Cluster) -> O
 
 
 def differences(source: IndexState, target: IndexState, mode: str | None) -> list[str]:
-    """What the target has otherwise than its source, in words. A new `mode` may add its own."""
-    settings = index_settings.differing_settings(source.settings, target.settings)
-    missing = index_settings.missing_mappings(source.mappings, target.mappings)
+    """What the target has otherwise than its source, in words. A new `mode` may add its own.
+
+    While it is filled, and has our stamp, it is closed to new fields, and limits may be raised.
+    """
+    mappings, settings = source.mappings, target.settings
+    if target.stamp:
+        settings = filling.as_limited(source.settings, settings)
+        if index_settings.missing_mappings(mappings, target.mappings):
+            mappings = filling.closed_to_new_fields(mappings)
+    settings = index_settings.differing_settings(source.settings, settings)
+    missing = index_settings.missing_mappings(mappings, target.mappings)
     faults = [f"mapping {path} is missing" for path in missing]
     if mode:
         return faults
-    added = index_settings.added_mappings(source.mappings, target.mappings)
+    added = index_settings.added_mappings(mappings, target.mappings)
     allowed = (VECTORS,)
     kept = [text for text in settings if not text.startswith(allowed)]
     return [*kept, *faults, *(f"mapping {path} was added" for path in added)]
