@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 
 from fastapi import FastAPI
@@ -17,8 +18,9 @@ from app.api.browsers import OwnPages
 from app.api.kibana_host import KibanaHost
 from app.api.service import Service
 from app.api.v1.routes import ROUTERS
+from app.domain.hours import HoursEnd
 from app.domain.operation import Limits
-from app.domain.pace import Pace
+from app.domain.pace import AfterHours, Pace
 from app.domain.request import Defaults
 from app.elastic.cluster import Cluster
 from app.elastic.connection import Connection, Credentials
@@ -34,6 +36,7 @@ from app.reindex.doctor import Doctor
 from app.reindex.errands import ErrandDesk
 from app.reindex.home import Home
 from app.reindex.machine import Machine
+from app.reindex.measuring import measured
 from app.reindex.outdated import Inventory
 from app.reindex.overview import Overview
 from app.reindex.pacing.gate import Probe
@@ -132,8 +135,12 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Servi
         synchronous_documents=settings.reindex_synchronous_documents,
         keep_days=settings.reindex_keep_days,
         lost_seconds=settings.reindex_lost_target_seconds,
+        block_seconds=settings.reindex_max_block,
+        gives_back=settings.reindex_hours_end is HoursEnd.GIVE_BACK,
+        snapshot_seconds=settings.reindex_require_snapshot,
     )
-    pacing = Pacing(store, _pace(settings), bell)
+    after_hours = AfterHours(settings.reindex_hours_end, settings.reindex_hours_grace)
+    pacing = Pacing(store, _pace(settings), bell, after_hours)
     watch = settings.reindex_health_seconds if settings.reindex_health_gate else None
     governor = Governor(pacing, store.paces, f"worker:{who}", watch, _probe(settings))
     skips = settings.reindex_hold_policy == "skip"
@@ -147,6 +154,7 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Servi
         governor,
         home,
         f"worker:{who}",
+        partial(measured, store.listing),
         settings.reindex_hold_skip_seconds if skips else None,
     )
     surroundings = Surroundings(view)

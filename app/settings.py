@@ -25,14 +25,18 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from app.domain.durations import seconds_of
 from app.domain.errors import Refused
-from app.domain.hours import Hours, Schedule
+from app.domain.hours import Hours, HoursEnd, Schedule
 from app.domain.names import IndexName
 from app.domain.pace import LEAST_RATE, MOST_RATE, MOST_WINDOWS
 from app.domain.proof import ProofLevel
 from app.secret_files import SUFFIX, SecretFiles
 
 T = TypeVar("T")
+
+MOST_SECONDS = 366 * 86_400.0
+"""Of a duration that is set: a year."""
 
 
 class Settings(BaseSettings):
@@ -81,6 +85,10 @@ class Settings(BaseSettings):
         default=None, ge=LEAST_RATE, le=MOST_RATE, allow_inf_nan=False
     )
     reindex_hours: Annotated[Schedule | None, NoDecode] = None
+    reindex_hours_end: HoursEnd = HoursEnd.FINISH
+    reindex_hours_grace: float = Field(default=7_200.0, ge=0.0, le=MOST_SECONDS)
+    reindex_max_block: float = Field(default=14_400.0, ge=0.0, le=MOST_SECONDS)
+    reindex_require_snapshot: float = Field(default=0.0, ge=0.0, le=MOST_SECONDS)
     reindex_health_gate: bool = True
     reindex_health_seconds: float = Field(default=5.0, ge=0.1, le=3600.0)
     reindex_search_probe: IndexName | None = None
@@ -118,6 +126,14 @@ class Settings(BaseSettings):
             return value
         parts = [_parsed(Hours.parse, part) for part in value.split(";") if part.strip()]
         return tuple(parts) or None
+
+    @field_validator(
+        "reindex_hours_grace", "reindex_max_block", "reindex_require_snapshot", mode="before"
+    )
+    @classmethod
+    def _seconds(cls, value: Any) -> Any:
+        """`26h`, `90m`, `1d12h`; a number without a unit could be anything."""
+        return seconds_of(value) if isinstance(value, str) else value
 
     @field_validator("reindex_search_probe", mode="before")
     @classmethod

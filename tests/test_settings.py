@@ -225,3 +225,34 @@ def test_one_way_to_log_in_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "not both" in said
     monkeypatch.delenv("ELASTICSEARCH_APIKEY")
     assert "set SERVER_USERNAME and SERVER_PASSWORD" in refusal(monkeypatch, SERVER_USERNAME="ops")
+
+
+def test_durations_are_written_with_their_unit(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = settings(
+        monkeypatch,
+        REINDEX_HOURS_GRACE="90m",
+        REINDEX_MAX_BLOCK="0",
+        REINDEX_REQUIRE_SNAPSHOT="26h",
+        REINDEX_HOURS_END="give-back",
+    )
+    assert (found.reindex_hours_grace, found.reindex_max_block) == (5_400, 0)
+    assert found.reindex_require_snapshot == 93_600
+    assert found.reindex_hours_end == "give-back"
+
+
+@pytest.mark.parametrize(
+    "name", ["REINDEX_HOURS_GRACE", "REINDEX_MAX_BLOCK", "REINDEX_REQUIRE_SNAPSHOT"]
+)
+@pytest.mark.parametrize("written", ["26", "a day", "-1h"])
+def test_a_duration_that_is_none_is_named(
+    monkeypatch: pytest.MonkeyPatch, name: str, written: str
+) -> None:
+    said = refusal(monkeypatch, **{name: written})
+    assert name.lower() in said
+    assert "write it as 26h" in said
+
+
+def test_an_end_of_the_hours_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = refusal(monkeypatch, REINDEX_HOURS_END="stop")
+    assert "finish" in said
+    assert "give-back" in said

@@ -70,7 +70,7 @@ def _verdict(one: PlannedIndexReport) -> str:
         return "blocked"
     if one.trial and one.trial.outcome == "refused":
         return "would fail"
-    return "would wait" if one.disk_shortage else "ready"
+    return "would wait" if one.disk_shortage or one.missing_snapshot else "ready"
 
 
 def _note(one: PlannedIndexReport, *, in_full: bool) -> str:
@@ -82,8 +82,7 @@ def _notes(one: PlannedIndexReport, *, in_full: bool) -> Iterator[str]:
     yield from (blocker.message for blocker in one.blockers)
     if one.missing_privileges:
         yield f"the service's user lacks {'; '.join(one.missing_privileges)}"
-    if one.disk_shortage:
-        yield one.disk_shortage
+    yield from (text for text in (one.disk_shortage, one.missing_snapshot) if text)
     if one.trial and one.trial.outcome != "fits":
         yield one.trial.text
     if one.blockers:

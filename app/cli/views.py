@@ -23,13 +23,15 @@ from app.domain.pace import plain
 from app.domain.sizes import spoken as size
 from app.domain.state import Pending, State
 
-COLUMNS = ("index", "state", "documents", "done", "speed", "eta")
-NUMBERS = frozenset({"documents", "done", "speed", "eta"})
+COLUMNS = ("index", "state", "documents", "done", "speed", "eta", "no writes")
+NUMBERS = frozenset({"documents", "done", "speed", "eta", "no writes"})
 MOST_EVENTS = 12
 
 
 def operations(shown: Sequence[OperationSummary]) -> None:
-    rows = [Row([o.index_name, doing(o), *_progress(o.progress)], why(o)) for o in shown]
+    rows = [
+        Row([o.index_name, doing(o), *_progress(o.progress), blocked_for(o)], why(o)) for o in shown
+    ]
     show(Table(COLUMNS, rows, NUMBERS))
 
 
@@ -74,6 +76,12 @@ def held(hold: Held) -> str:
 def limits(pace: LimitReport | None) -> str:
     """What slows a copy down, or stops it; empty where nothing does."""
     return ", ".join(pace.limits) if pace else ""
+
+
+def blocked_for(operation: OperationSummary) -> str:
+    """How long its index has taken no writes; empty where it does."""
+    since = operation.writes_blocked_since
+    return spoken((datetime.now(UTC) - since).total_seconds()) if since else ""
 
 
 def took(operation: OperationSummary) -> str:
@@ -133,6 +141,7 @@ def details(operation: OperationDetails) -> None:
         ("new index", operation.new_index_name),
         ("state", doing(operation)),
         ("why", why(operation)),
+        ("no writes", _blocked(operation)),
         ("progress", _sentence(operation.progress)),
         ("pace", limits(operation.pace)),
         ("queued", f"{_clock(operation.queued_at)} by {operation.caller}"),
@@ -153,6 +162,11 @@ def details(operation: OperationDetails) -> None:
         [(_clock(e.at), f"{e.what}: {e.text}" if e.text else e.what) for e in events],
         ["dim"] * len(events),
     )
+
+
+def _blocked(operation: OperationSummary) -> str:
+    since = operation.writes_blocked_since
+    return f"for {blocked_for(operation)}, since {_clock(since)}" if since else ""
 
 
 def _failure(failure: FailureReport | None) -> list[tuple[str, str]]:

@@ -29,7 +29,7 @@ class Brief(Record):
     goal: Goal
     requested: Wish
     aside: bool
-    unblocked: bool
+    writes_blocked_since: datetime | None
     reindex_task_perc_complete: float | None
     error_code: str | None
     error_message: str | None
@@ -60,8 +60,7 @@ class Brief(Record):
     @property
     def writes_blocked(self) -> bool:
         """True where it keeps its index from being written to."""
-        blocked = Step.READONLY <= self.last_completed_step < Step.ALIAS_CREATED
-        return blocked and self.status in LIVE and not self.unblocked
+        return self.status in LIVE and self.writes_blocked_since is not None
 
     @property
     def pending(self) -> Pending | None:

@@ -28,6 +28,7 @@ class FailureClass(StrEnum):
     INTERFERENCE = "interference"
     PRIVILEGES = "privileges"
     PROOF = "proof"
+    PACE = "pace"
     ELASTICSEARCH = "elasticsearch"
     CANCELLED = "cancelled"
     UNEXPECTED = "unexpected"

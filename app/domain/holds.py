@@ -13,6 +13,17 @@ class HoldCause(StrEnum):
 
     STOPPED = "stopped"
     """A person has stopped all copies, or the hours for copies are over."""
+    HOURS_TOO_SHORT = "hours_too_short"
+    """The index would still be blocked when the hours end; it begins when they open."""
+    RESTING = "resting"
+    """It was given back because a hold kept it blocked for long; it is blocked again later."""
+    SNAPSHOT = "snapshot"
+    """A snapshot takes the index, or is due before the swap; one after the other is not waited
+    for."""
+    NO_SNAPSHOT = "no_snapshot"
+    """The index is in no snapshot that is as new as the settings want."""
+    NOT_ALLOCATED = "not_allocated"
+    """No node may have a shard of the new index, by the cluster's settings or the index's."""
     CLUSTER_STRAINED = "cluster_strained"
     """The health gate lets nothing start."""
     ROLE_RENEWED = "role_renewed"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -20,6 +21,18 @@ HORIZON_DAYS = 15
 _QUARTER = timedelta(minutes=15)
 _CLOCK = re.compile(r"([0-9]{1,2}):([0-9]{2})")
 _TEXT = re.compile(r"(?:([a-z,-]+) +)?([0-9:]+)-([0-9:]+) +([^ ]+)")
+
+
+class HoursEnd(StrEnum):
+    """What becomes of an index that is blocked for its copy when the hours end.
+
+    `FINISH`: it goes on for a while; `GIVE_BACK`: it takes writes again, and the copy is thrown
+    away; `HOLD`: it waits for the next hours, blocked.
+    """
+
+    FINISH = "finish"
+    GIVE_BACK = "give-back"
+    HOLD = "hold"
 
 
 class Hours(BaseModel, frozen=True):
@@ -101,6 +114,22 @@ def _next_change(schedules: tuple[Schedule, ...], at: datetime) -> datetime | No
     now = are_open(schedules, at)
     for moment in sorted({*_quarters(at), *_edges(schedules, at)}):
         if moment > at and are_open(schedules, moment) is not now:
+            return moment
+    return None
+
+
+def last_change(schedules: Sequence[Schedule], at: datetime) -> datetime | None:
+    """When it opened or closed last; None: not within `HORIZON_DAYS`."""
+    if not schedules:
+        return None
+    return _last_change(tuple(schedules), at.replace(second=0, microsecond=0))
+
+
+@lru_cache(maxsize=128)
+def _last_change(schedules: tuple[Schedule, ...], at: datetime) -> datetime | None:
+    now, first = are_open(schedules, at), at - timedelta(days=HORIZON_DAYS - 1)
+    for moment in sorted({*_quarters(first), *_edges(schedules, first)}, reverse=True):
+        if moment <= at and are_open(schedules, moment - timedelta(seconds=1)) is not now:
             return moment
     return None
 

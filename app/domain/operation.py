@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum, StrEnum
@@ -10,6 +10,7 @@ from typing import Any, TypedDict
 
 from pydantic import BaseModel, ConfigDict
 
+from app.domain.estimates import Measured
 from app.domain.failure import FailureDetails
 from app.domain.holds import HoldCause
 from app.domain.kept import Kept
@@ -51,7 +52,8 @@ class Step(IntEnum):
 class Goal(StrEnum):
     """Where an operation is heading: forward, back by way of its list, or aside for a while.
 
-    `ROLL_BACK`: after its end, back to the kept copy.
+    `PARK`: its copy stays, for later; `GIVE_BACK`: as if it had not begun. `ROLL_BACK`: after its
+    end, back to the kept copy.
     """
 
     FINISH = "finish"
@@ -59,6 +61,7 @@ class Goal(StrEnum):
     CANCEL = "cancel"
     PAUSE = "pause"
     PARK = "park"
+    GIVE_BACK = "give_back"
     ROLL_BACK = "roll_back"
 
 
@@ -150,7 +153,9 @@ class Operation(Record):
     earlier rollback. `kept`: the source is cloned before the swap; `kept_until`: that clone is
     there, for a rollback. `forced`: it is rolled back also where documents were written since.
     `failure`: the details of `error_message`. `lost_since`: since then Elasticsearch says that a
-    primary of the target is lost for good.
+    primary of the target is lost for good. `writes_blocked_since`: None while the index takes
+    writes, as far as this operation goes. `given_back`: so often it was begun and given back;
+    `given_back_at`: when last, because it held for long.
     """
 
     id: str
@@ -186,6 +191,9 @@ class Operation(Record):
     lost_since: datetime | None = None
     aside: bool = False
     unblocked: bool = False
+    writes_blocked_since: datetime | None = None
+    given_back: int = 0
+    given_back_at: datetime | None = None
     proving: Proving | None = None
     proof: Proof | None = None
     kept: Kept | None = None
@@ -214,6 +222,11 @@ class Operation(Record):
     @property
     def live(self) -> bool:
         return self.status in LIVE
+
+    @property
+    def writes_blocked(self) -> bool:
+        """True where it keeps its index from being written to."""
+        return self.live and self.writes_blocked_since is not None
 
     @property
     def runs(self) -> bool:
@@ -252,6 +265,9 @@ class Changes(TypedDict, total=False):
     lost_since: datetime | None
     aside: bool
     unblocked: bool
+    writes_blocked_since: datetime | None
+    given_back: int
+    given_back_at: datetime | None
     proving: Proving | None
     proof: Proof | None
     kept: Kept | None
@@ -261,7 +277,7 @@ class Changes(TypedDict, total=False):
     attempts: int
     crashes: int
     next_attempt_at: datetime | None
-    started_at: int
+    started_at: int | None
     ended_at: datetime
 
 
@@ -277,11 +293,12 @@ class Note(Record):
 
 @dataclass(frozen=True)
 class Done:
-    """The step's effect is in place."""
+    """The step's effect is in place. `anew`: the windows there were are forgotten."""
 
     changes: Changes = field(default_factory=Changes)
     windows: Sequence[Window] = ()
     notes: Sequence[Note] = ()
+    anew: bool = False
 
 
 @dataclass(frozen=True)
@@ -320,12 +337,17 @@ class Hold:
 Outcome = Done | Again | Hold
 
 
+async def _no_history() -> Sequence[Measured]:
+    return ()
+
+
 @dataclass(frozen=True)
 class Work:
     """What a step is given: the operation, its windows in order, and the copy's limits.
 
     `doubt`: an answer may have been lost before this call (a crash, a cut), so what a step would
     start may be running already. `limit` is the pace in force, `allowance` what it leaves now.
+    `history` answers what the newest completed operations say of how long one takes.
     """
 
     operation: Operation
@@ -334,6 +356,7 @@ class Work:
     doubt: bool
     limit: Limit = UNLIMITED
     allowance: Allowance = field(default_factory=Allowance)
+    history: Callable[[], Awaitable[Sequence[Measured]]] = _no_history
 
 
 @dataclass(frozen=True)
@@ -344,7 +367,9 @@ class Limits:
     many windows there are at once is a matter of the pace. A window that would take more than
     `window_seconds` is cut again before it starts; one of at most `synchronous_documents` that fits
     into one batch is copied by one request that waits for its end, without a task. A kept copy
-    stays for `keep_days`. A target whose primary is lost is waited for for `lost_seconds`.
+    stays for `keep_days`. A target whose primary is lost is waited for for `lost_seconds`. A hold
+    that has kept writes blocked for `block_seconds` (0: never) is told, and ends if `gives_back`.
+    No index is blocked that is in no snapshot of the last `snapshot_seconds` (0: whether or not).
     """
 
     window_documents: int = 500_000
@@ -353,3 +378,6 @@ class Limits:
     synchronous_documents: int = 1_000
     keep_days: float = 7.0
     lost_seconds: float = 600.0
+    block_seconds: float = 14_400.0
+    gives_back: bool = False
+    snapshot_seconds: float = 0.0

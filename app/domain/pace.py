@@ -6,13 +6,13 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
 from app.domain.errors import InvalidPace
-from app.domain.hours import Schedule, are_open, next_change
+from app.domain.hours import HoursEnd, Schedule, are_open, last_change, next_change
 
 LEAST_RATE, MOST_RATE = 0.1, 10_000_000.0
 """Documents a second that can be asked for."""
@@ -85,6 +85,14 @@ WELL = Health()
 
 
 @dataclass(frozen=True)
+class AfterHours:
+    """What becomes of a blocked index when the hours end; `grace`: seconds it may go on."""
+
+    end: HoursEnd = HoursEnd.FINISH
+    grace: float = 7_200.0
+
+
+@dataclass(frozen=True)
 class Said:
     """Everything that has a say in one operation's pace.
 
@@ -97,6 +105,7 @@ class Said:
     stop: Stop | None = None
     health: Health = WELL
     usual_windows: int = 1
+    after_hours: AfterHours = AfterHours()
 
     def scopes(self) -> Iterator[tuple[Scope, Pace]]:
         yield Scope.OPERATION, self.operation
@@ -116,6 +125,8 @@ class Limit:
     `windows_planned`: windows at once but for the health gate, whose mood changes. `closed`: why
     nothing is copied at all, `until` when that changes; `stopped`: by a person. `ill`: why the
     health gate lets nothing new start. `copying`: so many operations copy now, this one included.
+    `opened`: while there are hours and they are open, since when. `gives_back`: `closed` is the end
+    of the hours, at which a blocked index is given back.
     """
 
     requests_per_second: float | None
@@ -129,6 +140,8 @@ class Limit:
     stopped: bool = False
     ill: str | None = None
     copying: int = 1
+    opened: datetime | None = None
+    gives_back: bool = False
 
     @property
     def rate_together(self) -> float:
@@ -145,14 +158,23 @@ class Limit:
 UNLIMITED = Limit(None, 3, "")
 
 
-def in_force(said: Said, now: datetime, copying: int = 1) -> Limit:
-    """The tightest of all. The service's rate is for all copies, of which there are `copying`."""
+def in_force(said: Said, now: datetime, copying: int = 1, *, blocked: bool = False) -> Limit:
+    """The tightest of all. The service's rate is for all copies, of which there are `copying`.
+
+    `blocked`: the operation keeps its index from being written to.
+    """
     rate, rate_of = _rate(said, copying)
     planned, windows, words = _windows(said, rate)
-    closed = _stopped(said.stop) or _closed(said, now)
+    is_open = are_open(said.schedules, now)
+    late = _finishes_until(said, now) if blocked and not is_open else None
+    stopped = _stopped(said.stop)
+    closed = stopped or (None if is_open or late else _closed(said, now))
     slow, few = _rate_words(rate, rate_of, copying), windows < said.usual_windows
-    others = [*_hours_words(said, now), *_blind_words(said.health)]
+    hours = [_late_words(said, late)] if late else _hours_words(said, now)
+    others = [*hours, *_blind_words(said.health)]
     limits = [*([slow] if slow else []), *([words] if few else []), *others]
+    changes = [moment for moment in (next_change(said.schedules, now), late) if moment]
+    ends = said.after_hours.end is HoursEnd.GIVE_BACK
     return Limit(
         requests_per_second=rate,
         windows_in_flight=windows,
@@ -161,11 +183,22 @@ def in_force(said: Said, now: datetime, copying: int = 1) -> Limit:
         limits=(closed,) if closed else tuple(limits),
         rate_of=rate_of,
         closed=closed,
-        until=None if said.stop else next_change(said.schedules, now),
+        until=None if said.stop else min(changes, default=None),
         stopped=said.stop is not None,
         ill=said.health.cause if said.health.windows == 0 else None,
         copying=max(1, copying),
+        opened=last_change(said.schedules, now) if is_open else None,
+        gives_back=ends and blocked and not (is_open or stopped),
     )
+
+
+def _finishes_until(said: Said, now: datetime) -> datetime | None:
+    """Until when what is blocked goes on after the end of the hours; None: it does not."""
+    ended = last_change(said.schedules, now)
+    if said.after_hours.end is not HoursEnd.FINISH or ended is None:
+        return None
+    until = ended + timedelta(seconds=said.after_hours.grace)
+    return until if now < until else None
 
 
 def _rate(said: Said, copying: int) -> tuple[float | None, Scope | None]:
@@ -225,6 +258,10 @@ def _hours_words(said: Said, now: datetime) -> list[str]:
         return []
     closes = next_change(said.schedules, now)
     return [f"hours: {_shown(said)}" + (f", until {_moment(closes)}" if closes else "")]
+
+
+def _late_words(said: Said, until: datetime) -> str:
+    return f"the hours, {_shown(said)}, are over: it goes on until {_moment(until)} at most"
 
 
 def _blind_words(health: Health) -> list[str]:

@@ -10,10 +10,13 @@ from app.domain.errors import ReindexQueueError
 from app.domain.names import IndexName
 from app.domain.operation import Note
 from app.elastic.answers import Shards, TaskState
-from app.elastic.connection import MASTER_TIMEOUT, Connection, is_missing
+from app.elastic.connection import CHANGE_SECONDS, MASTER_TIMEOUT, Connection, is_missing
 from app.elastic.paths import in_path
 from app.elastic.translation import understanding
 from app.elastic.view import ClusterView, task_id
+
+CREATION_SECONDS = 5.0
+"""So long may a new index take to be answered for. One that takes longer is looked for."""
 
 _ACKNOWLEDGED = {"master_timeout": MASTER_TIMEOUT, "timeout": MASTER_TIMEOUT}
 
@@ -80,7 +83,11 @@ class Cluster(ClusterView):
         mappings: Mapping[str, Any] | None = None,
     ) -> None:
         """Creates an empty `target` with the source's mappings and settings (8.18 and newer), but
-        for those parts of them that are given, each merged into the source's."""
+        for those parts of them that are given, each merged into the source's.
+
+        Its answer waits 30 s for primaries that no node may have, whatever it is told (8.19, 9.4):
+        so it is not waited for, and the index is looked for.
+        """
         overrides = {"settings_override": dict(settings)}
         overrides |= {"mappings_override": dict(mappings)} if mappings else {}
         await self._change(
@@ -89,6 +96,7 @@ class Cluster(ClusterView):
             f"/_create_from/{in_path(source)}/{in_path(target)}",
             None,
             overrides,
+            seconds=CREATION_SECONDS,
         )
 
     async def put_dynamic(self, index: IndexName, mappings: Mapping[str, Any]) -> None:
@@ -110,7 +118,7 @@ class Cluster(ClusterView):
             Note(what="target created", index=target, after=dict(settings)),
             "PUT",
             f"/{in_path(target)}",
-            _ACKNOWLEDGED,
+            {**_ACKNOWLEDGED, "timeout": f"{CREATION_SECONDS:g}s"},
             {"settings": dict(settings), **({"mappings": dict(mappings)} if mappings else {})},
         )
 
@@ -288,10 +296,12 @@ class Cluster(ClusterView):
         query: Mapping[str, Any] | None = None,
         body: Any = None,
         opaque_id: str | None = None,
+        *,
+        seconds: float = CHANGE_SECONDS,
     ) -> dict[str, Any]:
         self.permit()
         try:
-            answer = await self._connection.change(method, path, query, body, opaque_id)
+            answer = await self._connection.change(method, path, query, body, opaque_id, seconds)
         except ReindexQueueError as error:
             text = f"not confirmed: {error.message}"
             self._notes.append(note.model_copy(update={"text": text}))

@@ -101,12 +101,14 @@ class Connection:
         query: Mapping[str, Any] | None = None,
         body: Any = None,
         opaque_id: str | None = None,
+        seconds: float = CHANGE_SECONDS,
     ) -> dict[str, Any]:
         """A request that changes the cluster. It is sent once: only where no connection came about
-        is it given to another host."""
+        is it given to another host. `seconds`: so long is its answer waited for."""
 
         def changer(clients: _Clients) -> AsyncElasticsearch:
-            return clients.changer.options(opaque_id=opaque_id) if opaque_id else clients.changer
+            patient = clients.changer.options(request_timeout=seconds)
+            return patient.options(opaque_id=opaque_id) if opaque_id else patient
 
         return await self._send(changer, method, path, query, body, changing=True)
 

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from app.domain.errors import AnswerTooLarge, ClusterBusy, ClusterRefused, ReindexQueueError
 from app.domain.names import IndexName
 from app.domain.texts import capped
+from app.elastic import decisions
 from app.elastic.answers import (
     Looked,
     RunningTask,
@@ -24,6 +25,7 @@ from app.elastic.capacity import CapacityView
 from app.elastic.connection import is_missing
 from app.elastic.paths import chunks, in_path
 from app.elastic.referring import ReferringView
+from app.elastic.snapshots import SnapshotsView
 from app.elastic.translation import understanding
 from app.elastic.vitals import VitalsView
 
@@ -53,7 +55,7 @@ _TYPES = "mappings.*.properties.*.type"
 """Enough of a mapping to see the name of the type that it is under."""
 
 
-class ClusterView(VitalsView, CapacityView, ReferringView):
+class ClusterView(VitalsView, CapacityView, ReferringView, SnapshotsView):
     """Reads one cluster. Every method raises `ClusterTrouble` where waiting may help."""
 
     async def version(self) -> Version:
@@ -264,6 +266,17 @@ class ClusterView(VitalsView, CapacityView, ReferringView):
             if answer.get("can_allocate") != "no_valid_shard_copy":
                 return None
             return capped(str(answer.get("allocate_explanation", "no valid shard copy")), 500)
+
+    async def why_unassigned(self, index: IndexName, shard: int) -> str | None:
+        """Which nodes may not have that primary and why, in words; None where one may soon, or our
+        user may not ask."""
+        asked = {"index": index, "shard": shard, "primary": True}
+        try:
+            answer = await self._connection.read("/_cluster/allocation/explain", None, asked)
+        except ClusterRefused:
+            return None
+        with understanding(f"the shards of {index}"):
+            return decisions.in_words(answer)
 
     async def active_copies(self, index: IndexName) -> int:
         """Started shard copies of `index`, primaries and replicas together."""

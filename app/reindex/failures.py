@@ -109,6 +109,11 @@ _KNOWN: dict[str, tuple[FailureClass, str]] = {
         "Find out why Elasticsearch accepts the change and does not make it, or who takes it back "
         "at once, then retry. {source} is as it was.",
     ),
+    "hours_too_short": (
+        FailureClass.PACE,
+        "Widen the hours, raise the pace, or set REINDEX_HOURS_END to finish or hold, then retry. "
+        "{source} is as it was.",
+    ),
     "task_cancelled": (FailureClass.CANCELLED, "Retry when it suits."),
     "unexpected": (
         FailureClass.UNEXPECTED,

@@ -21,6 +21,8 @@ from app.domain.texts import same_but_figures
 
 SWAPPED_BACK = 2
 """So many entries of a rollback are finished once the kept copy has the name."""
+LONGEST_REST = 6 * 3600.0
+"""Seconds until one that was given back is blocked again: a minute, doubled each time, at most."""
 
 
 def granted(operation: Operation) -> tuple[Changes, list[Note]]:
@@ -38,13 +40,15 @@ def granted(operation: Operation) -> tuple[Changes, list[Note]]:
     if wish is Wish.PAUSE and not late and operation.goal is Goal.FINISH:
         return cleared({"goal": Goal.PAUSE}), [Note(what="pausing", index=name)]
     if wish is Wish.RETRY and operation.hold_reason is not None:
-        return {"next_attempt_at": None, "attempts": 0}, [Note(what="tried again", index=name)]
+        now: Changes = {"next_attempt_at": None, "attempts": 0, "given_back_at": None}
+        return now, [Note(what="tried again", index=name)]
     return {}, []
 
 
 def comes_later(operation: Operation) -> bool:
-    """True for the wish that one be paused that makes room: it is granted once that is done."""
-    return operation.goal is Goal.PARK and operation.requested is Wish.PAUSE
+    """True for the wish that one be paused that is parked or given back: granted once it is."""
+    aside = operation.goal in (Goal.PARK, Goal.GIVE_BACK)
+    return aside and operation.requested is Wish.PAUSE
 
 
 def too_late(operation: Operation) -> bool:
@@ -74,7 +78,10 @@ def stay_completed() -> Changes:
 
 
 def end_of_way(operation: Operation) -> Changes:
-    """What is saved with the last entry of a way: the end, or that the operation is put aside."""
+    """What is saved with the last entry of a way: the end, or that the operation is put aside.
+
+    The index takes writes after each but that to a pause.
+    """
     if operation.goal is Goal.PAUSE:
         return {"goal": Goal.FINISH, "undone": 0, "status": Status.PAUSED, "aside": True}
     if operation.goal is Goal.PARK:
@@ -83,10 +90,40 @@ def end_of_way(operation: Operation) -> Changes:
             "undone": 0,
             "aside": True,
             "unblocked": operation.source is not None,
+            "writes_blocked_since": None,
             "last_completed_step": Step.CREATED,
             "next_attempt_at": clock.now() + timedelta(seconds=PARKED_SECONDS),
         }
-    return {"status": ENDS_AS[operation.goal]}
+    if operation.goal is Goal.GIVE_BACK:
+        return _as_not_begun(operation)
+    return {"status": ENDS_AS[operation.goal], "writes_blocked_since": None}
+
+
+def _as_not_begun(operation: Operation) -> Changes:
+    """At its place in the queue, with nothing of it in the cluster."""
+    return {
+        "goal": Goal.FINISH,
+        "undone": 0,
+        "started_at": None,
+        "last_completed_step": Step.CREATED,
+        "reindex_task_id": None,
+        "reindex_task_perc_complete": None,
+        "source": None,
+        "source_seq_nos": None,
+        "target_uuid": None,
+        "unblocked": False,
+        "writes_blocked_since": None,
+        "proving": None,
+        "proof": None,
+        "given_back": operation.given_back + 1,
+    }
+
+
+def rest_of(operation: Operation) -> float:
+    """Seconds for which one that was given back is not blocked again."""
+    since = operation.given_back_at
+    seconds = min(LONGEST_REST, PARKED_SECONDS * 2.0 ** min(operation.given_back - 1, 10))
+    return clock.left(since, seconds) if since else 0.0
 
 
 def aside_notes(operation: Operation) -> list[Note]:
@@ -100,6 +137,9 @@ def aside_notes(operation: Operation) -> list[Note]:
         later = f"after the others, in {PARKED_SECONDS:g} s at the earliest"
         text = f"{name} takes writes meanwhile; it is tried again {later}"
         return [Note(what="parked", index=name, text=text)]
+    if operation.goal is Goal.GIVE_BACK:
+        text = f"{name} takes writes; it is begun anew when its turn comes"
+        return [Note(what="given back", index=name, text=text)]
     return []
 
 

@@ -7,7 +7,7 @@ before they act and never save; a process killed anywhere goes on at the same en
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -20,6 +20,7 @@ from app.domain.errors import (
     StoreTrouble,
     TaskCancelled,
 )
+from app.domain.estimates import Measured
 from app.domain.holds import HoldCause
 from app.domain.operation import (
     Again,
@@ -41,7 +42,7 @@ from app.domain.windows import Window
 from app.elastic.cluster import Cluster
 from app.reindex import lost_target
 from app.reindex.announcements import Bell, Ear
-from app.reindex.copying.halting import halt_before
+from app.reindex.copying.halting import give_back, halt_before
 from app.reindex.goals import (
     cleared,
     comes_later,
@@ -50,6 +51,7 @@ from app.reindex.goals import (
 )
 from app.reindex.home import Home
 from app.reindex.outcomes import (
+    blocks_for_long,
     crashed,
     ended,
     failed,
@@ -74,6 +76,12 @@ MOST_LOOKS = 20
 """So often in a row an entry may ask to be called again with nothing new to be saved."""
 LOOK_SECONDS = 2.0
 """How often a waiting machine looks for wishes that another service has written."""
+LASTING_SECONDS = 300.0
+"""A shorter hold is not worth a copy: nothing is given back because of it."""
+
+
+_ASIDE = (Goal.PARK, Goal.GIVE_BACK)
+"""On the way there a hold stays shown: it is why."""
 
 
 @dataclass
@@ -105,6 +113,7 @@ class Machine:
         governor: Governor,
         home: Home,
         who: str,
+        history: Callable[[], Awaitable[Sequence[Measured]]],
         park_after: float | None = None,
     ) -> None:
         self._operations = operations
@@ -114,6 +123,7 @@ class Machine:
         self._governor = governor
         self._home = home
         self._who = who
+        self._history = history
         self._park_after = park_after
 
     async def run(
@@ -128,7 +138,7 @@ class Machine:
         with self._bell.listening() as ear:
             turn = _Turn(operation, windows, cluster, ear)
             try:
-                while turn.operation.runs and not turn.operation.aside and not stopping():
+                while _is_in_hand(turn.operation) and not stopping():
                     await self._grant(turn, lease())
                     if not turn.operation.runs:  # a rollback that was taken back
                         return
@@ -167,6 +177,11 @@ class Machine:
         if not lease.held:
             return Hold(HoldCause.ROLE_RENEWED, "the worker role is being renewed", 0.2)
         turn.limit = await self._governor.limit(operation)
+        try:
+            if instead := give_back(operation, turn.windows, turn.limit):
+                return instead
+        except Failure as error:
+            return failed(operation, error)
         if hold := halt_before(operation, turn.limit):
             return hold
         if turn.limit.closed is None and await self._governor.look_after(
@@ -174,7 +189,9 @@ class Machine:
         ):
             turn.limit = await self._governor.limit(operation)
         allowance = self._governor.allowance(operation, turn.limit)
-        work = Work(operation, turn.windows, self._limits, doubt, turn.limit, allowance)
+        work = Work(
+            operation, turn.windows, self._limits, doubt, turn.limit, allowance, self._history
+        )
         outcome = await self._call(entry(operation), work, turn.cluster)
         if isinstance(outcome, Hold) and lost_target.may_be(operation):
             instead = partial(lost_target.instead_of, outcome)
@@ -239,17 +256,46 @@ class Machine:
             notes = [*notes, *outcome.notes]
             if isinstance(outcome, Again):
                 turn.wait = outcome.after
-            if operation.hold_reason is not None and operation.goal is not Goal.PARK:
+            if operation.hold_reason is not None and operation.goal not in _ASIDE:
                 changes = cleared(changes)
                 notes.append(Note(what="goes on", index=operation.index_name))
         if changes or notes or outcome.windows:
-            anew = isinstance(outcome, Again) and outcome.anew
+            anew = not isinstance(outcome, Hold) and outcome.anew
             turn.operation = await self._save(
                 lease, operation, changes, outcome.windows, notes, anew=anew
             )
             turn.windows = _with(() if anew else turn.windows, outcome.windows)
+        if isinstance(outcome, Hold):
+            await self._end_long_block(turn, operation, lease)
         if isinstance(outcome, Hold) and not outcome.patient:
             await self._put_aside(turn, lease)
+
+    async def _end_long_block(self, turn: _Turn, before: Operation, lease: Lease) -> None:
+        """A hold that keeps writes blocked for long is told, and ends where that is wanted."""
+        operation, most = turn.operation, self._limits.block_seconds
+        if note := blocks_for_long(before, most):
+            turn.operation = operation = await self._save(lease, operation, {}, (), [note])
+        since, held_since = operation.writes_blocked_since, operation.hold_since
+        if not most or since is None or held_since is None or operation.goal is not Goal.FINISH:
+            return
+        left = most - clock.elapsed(since)
+        if self._limits.gives_back:
+            left = max(left, min(most, LASTING_SECONDS) - clock.elapsed(held_since))
+        if left > 0:
+            turn.wait = min(turn.wait, left)
+            return
+        if not self._limits.gives_back:
+            return
+        note = Note(
+            what="giving back", index=operation.index_name, text=operation.hold_reason or ""
+        )
+        changes: Changes = {
+            "goal": Goal.GIVE_BACK,
+            "undone": 0,
+            "given_back_at": clock.now(),
+        }
+        turn.operation = await self._save(lease, operation, changes, (), [note])
+        turn.wait = 0.0
 
     async def _put_aside(self, turn: _Turn, lease: Lease) -> None:
         """Where the policy says so, one that holds for long makes room for those behind it."""
@@ -334,6 +380,11 @@ def _seen_in_vain(turn: _Turn, outcome: Outcome) -> Outcome:
     what = step.__name__.replace("_", " ")
     reason = f"what was changed ({what}) was accepted, but is not in the cluster state"
     return patient(turn.operation, Hold(HoldCause.NOT_SEEN, reason))
+
+
+def _is_in_hand(operation: Operation) -> bool:
+    """False once it has ended, was paused, parked or given back."""
+    return operation.runs and not operation.aside and operation.started_at is not None
 
 
 def _check(lease: Lease) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from app.domain import clock
+from app.domain.durations import spoken
 from app.domain.errors import ClusterTrouble, DocumentsDiffer, Failure
 from app.domain.holds import HoldCause
 from app.domain.operation import (
@@ -55,6 +56,7 @@ def ended(operation: Operation, done: Done) -> Done:
         if changes["undone"] == len(WAYS[operation.goal]):
             changes |= end_of_way(operation)
             notes += aside_notes(operation)
+            done = replace(done, anew=operation.goal is Goal.GIVE_BACK)
     if "status" in changes and changes["status"] not in LIVE:
         changes["ended_at"] = clock.now()
         back = operation.goal is Goal.ROLL_BACK
@@ -116,7 +118,7 @@ def _given_up(operation: Operation, hold: Hold, tries: int) -> Outcome:
     failure = Failure(*_told(hold, tries))
     if not_back_yet(operation):
         return _stays(operation, failure)
-    if operation.goal in (Goal.PAUSE, Goal.PARK) or _before_the_swap(operation):
+    if operation.goal in (Goal.PAUSE, Goal.PARK, Goal.GIVE_BACK) or _before_the_swap(operation):
         copied = operation.last_completed_step >= Step.REINDEX_STARTED
         keep = copied and hold.cause is HoldCause.CRASHED
         return turn_back(operation, failure, Goal.FAIL, keep=keep)
@@ -189,11 +191,11 @@ def turn_back(operation: Operation, error: Failure, goal: Goal, *, keep: bool = 
 def held(operation: Operation, hold: Hold) -> Changes:
     now = clock.now()
     return {
-        **hold.changes,
         "hold_reason": hold.reason,
         "hold_since": operation.hold_since or now,
         "attempts": operation.attempts + 1,
         "next_attempt_at": now + timedelta(seconds=hold.retry_after),
+        **hold.changes,
     }
 
 
@@ -202,6 +204,22 @@ def hold_notes(operation: Operation, hold: Hold) -> list[Note]:
         return list(hold.notes)
     log.warning("operation_holds", operation=operation.id, reason=hold.reason)
     return [*hold.notes, Note(what="holds", index=operation.index_name, text=hold.reason)]
+
+
+def blocks_for_long(operation: Operation, seconds: float) -> Note | None:
+    """That a hold has kept writes blocked for so long: when it comes to that, or holds anew.
+
+    `operation` as it was before the look that has just been saved.
+    """
+    since = operation.writes_blocked_since
+    if not seconds or since is None or clock.elapsed(since) < seconds:
+        return None
+    told = clock.elapsed(since) - clock.elapsed(operation.updated_at) >= seconds
+    if told and operation.hold_reason is not None:
+        return None
+    lasts = spoken(clock.elapsed(since))
+    text = f"it holds, and {operation.source_name} has taken no writes for {lasts}"
+    return Note(what="writes blocked for long", index=operation.index_name, text=text)
 
 
 def growing(pause: float, attempts: int) -> float:

@@ -26,6 +26,7 @@ from app.elastic.answers import IndexSize, IndexState
 from app.elastic.view import ClusterView
 from app.reindex.admission import Admission, Examined, Study
 from app.reindex.alias_filters import Filters
+from app.reindex.before_block.snapshots import not_saved
 from app.reindex.budget import NOT_TOLD, demand_of
 from app.reindex.classifier import kind_of
 from app.reindex.errands import ErrandDesk
@@ -46,8 +47,9 @@ NO_TIME = Trial(
 @dataclass(frozen=True)
 class PlannedIndex:
     """One index. `wanted` None: its name is none. `state` None: there is no such index, or it is
-    under way. `disk_bytes`: of the new index with its replicas. `trial` None: none was asked for.
-    `warnings`: what a person should know beside, in sentences.
+    under way. `disk_bytes`: of the new index with its replicas. `missing_snapshot`: that it is in
+    none that is new enough. `trial` None: none was asked for. `warnings`: what a person should know
+    beside, in sentences.
     """
 
     name: str
@@ -61,6 +63,7 @@ class PlannedIndex:
     estimate: Estimate | None = None
     disk_bytes: int | None = None
     shortage: str | None = None
+    missing_snapshot: str | None = None
     trial: Trial | None = None
     warnings: Sequence[str] = ()
 
@@ -209,7 +212,7 @@ class Planner:
         at_once = (await self._pacing.service()).limit.windows_planned
         cutting = Cutting(self._limits.window_documents, at_once)
         draft = _Draft(study, measures, references, capacity, history, cutting, types)
-        indices = [draft.index(one) for one in study.examined]
+        indices = [await self._with_snapshot(draft.index(one)) for one in study.examined]
         indices += [PlannedIndex(bad.name, [bad.error]) for bad in study.malformed]
         ready = [one for one in indices if not one.blockers]
         return Plan(
@@ -239,6 +242,14 @@ class Planner:
             fault = None if one.faults else await filters.fault(aliases, name, kind, name)
             examined.append(replace(one, faults=[fault]) if fault else one)
         return replace(study, examined=examined)
+
+    async def _with_snapshot(self, one: PlannedIndex) -> PlannedIndex:
+        """The same with what its operation would wait for before the write block."""
+        seconds = self._limits.snapshot_seconds
+        if not seconds or one.blockers or one.wanted is None:
+            return one
+        reason = await not_saved(one.wanted.source_name, seconds, self._cluster, anew=False)
+        return replace(one, missing_snapshot=reason)
 
     async def _capacity(self) -> Capacity | None:
         try:

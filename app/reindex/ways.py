@@ -41,6 +41,7 @@ WAYS: dict[Goal, tuple[StepFunction, ...]] = {
     Goal.CANCEL: (end_tasks, drop_target, drop_kept, restore_source),
     Goal.PAUSE: (end_tasks,),
     Goal.PARK: (end_tasks, drop_kept, take_marker, restore_source),
+    Goal.GIVE_BACK: (end_tasks, drop_target, drop_kept, restore_source),
     Goal.ROLL_BACK: (ready_kept, swap_back, restore_kept),
 }
 """The way back, or aside, in order; `Operation.undone` counts the finished entries."""

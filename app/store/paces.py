@@ -91,15 +91,13 @@ class Paces:
         return int(found["copying"])
 
     async def blocked_indices(self) -> list[str]:
-        """The indices that take no writes, or will in a moment: an operation has begun on them."""
+        """The indices that take no writes, or will in a moment."""
         query = (
             select(OperationRow.index_name)
             .where(
                 col(OperationRow.cluster_id) == self._cluster_id,
                 LIVE_ROWS,
-                col(OperationRow.source).is_not(None),
-                col(OperationRow.unblocked).is_(False),
-                col(OperationRow.last_completed_step) < int(Step.ALIAS_CREATED),
+                col(OperationRow.writes_blocked_since).is_not(None),
             )
             .order_by(col(OperationRow.queued_at))
         )

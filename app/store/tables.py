@@ -183,6 +183,9 @@ class OperationRow(Table, table=True):
     lost_since: datetime | None = None
     aside: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     unblocked: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    writes_blocked_since: datetime | None = None
+    given_back: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    given_back_at: datetime | None = None
     proving: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
     proof: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
     kept: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)

@@ -53,6 +53,7 @@ async def test_one_operation_is_steered_by_its_index(
     await reached(service, "a", "paused")
     paused = await run("status", "a", url=url)
     assert "writes to it are blocked; to go on: reindex-queue resume a" in paused.out
+    assert re.search(r"^no writes +for \d+s, since \d\d:", paused.out, re.MULTILINE)
     assert es.blocks("a") == {"index.blocks.write": "true"}
 
     printed = await run("resume", "a", "--curl", url=url)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.errors import InvalidPace
-from app.domain.hours import Hours, are_open, next_change
+from app.domain.hours import Hours, are_open, last_change, next_change
 
 BERLIN = "Europe/Berlin"
 
@@ -74,6 +74,23 @@ def test_open_or_not(hours: str, at: str, *, expected: bool) -> None:
 )
 def test_when_it_changes(hours: str, at: str, expected: str | None) -> None:
     assert change(hours, at) == expected
+
+
+@pytest.mark.parametrize(
+    ("hours", "at", "expected"),
+    [
+        ("22:00-06:00 UTC", "2026-11-25 12:00:30", "2026-11-25 06:00"),
+        ("22:00-06:00 UTC", "2026-11-25 22:00:00", "2026-11-25 22:00"),
+        ("22:00-06:00 UTC", "2026-11-26 05:59:59", "2026-11-25 22:00"),
+        ("mon 00:00-24:00 UTC", "2026-11-25 12:00", "2026-11-24 00:00"),
+        ("00:00-24:00 UTC", "2026-11-25 12:00", None),
+        ("22:00-06:00 Europe/Berlin", "2026-03-29 05:00", "2026-03-29 04:00"),
+        ("22:00-06:00 Europe/Berlin", "2026-10-25 06:00", "2026-10-25 05:00"),
+    ],
+)
+def test_when_it_changed_last(hours: str, at: str, expected: str | None) -> None:
+    found = last_change([(Hours.parse(hours),)], utc(at))
+    assert (found and f"{found:%Y-%m-%d %H:%M}") == expected
 
 
 @given(

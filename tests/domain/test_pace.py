@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from app.domain.errors import InvalidPace
-from app.domain.hours import Hours
-from app.domain.pace import Allowance, Health, Limit, Pace, Said, Scope, Stop, in_force
+from app.domain.hours import Hours, HoursEnd
+from app.domain.pace import AfterHours, Allowance, Health, Limit, Pace, Said, Scope, Stop, in_force
 
 NOON = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 SERVICE = Pace(windows_in_flight=3)
@@ -19,9 +19,9 @@ NIGHT = (Hours.parse("22:00-06:00 UTC"),)
 NOONS = (Hours.parse("11:00-13:00 UTC"),)
 
 
-def limit(now: datetime = NOON, copying: int = 1, **said: Any) -> Limit:
+def limit(now: datetime = NOON, copying: int = 1, *, blocked: bool = False, **said: Any) -> Limit:
     said = {"service": SERVICE, "usual_windows": USUAL, **said}
-    return in_force(Said(**said), now, copying)
+    return in_force(Said(**said), now, copying, blocked=blocked)
 
 
 def test_without_anything_said_the_settings_are_in_force() -> None:
@@ -52,6 +52,33 @@ def test_only_what_slows_copies_down_is_a_limit(
     said: dict[str, Any], limits: tuple[str, ...]
 ) -> None:
     assert limit(**said).limits == limits
+
+
+MORNING = datetime(2026, 11, 25, 7, 0, tzinfo=UTC)
+"""An hour after the night."""
+
+
+@pytest.mark.parametrize(
+    ("after", "blocked", "closed", "gives_back"),
+    [
+        (AfterHours(), True, False, False),
+        (AfterHours(), False, True, False),
+        (AfterHours(grace=3_601), True, False, False),
+        (AfterHours(grace=3_600), True, True, False),
+        (AfterHours(HoursEnd.HOLD), True, True, False),
+        (AfterHours(HoursEnd.GIVE_BACK), True, True, True),
+        (AfterHours(HoursEnd.GIVE_BACK), False, True, False),
+    ],
+)
+def test_hours_that_are_over_stop_what_is_blocked_as_it_is_set(
+    after: AfterHours, *, blocked: bool, closed: bool, gives_back: bool
+) -> None:
+    said: dict[str, Any] = {"batch": Pace(hours=NIGHT), "after_hours": after}
+    found = limit(MORNING, blocked=blocked, **said)
+    assert (found.closed is not None, found.gives_back) == (closed, gives_back)
+    stopped = limit(MORNING, blocked=blocked, stop=Stop(by="ada", at=NOON), **said)
+    assert (stopped.stopped, stopped.gives_back) == (True, False)
+    assert "stopped by ada" in stopped.reason
 
 
 def test_the_tightest_of_all_is_in_force_and_is_named() -> None:

@@ -61,6 +61,7 @@ def operation(**changed: Any) -> Operation:
         "unblocked": False,
         "proof_level": ProofLevel.SAMPLE,
         "forced": False,
+        "given_back": 0,
         "attempts": 0,
         "crashes": 0,
         "created_at": NOW,

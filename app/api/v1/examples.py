@@ -32,6 +32,7 @@ _RUNNING: dict[str, Any] = {
     "cancelRequested": False,
     "pending": None,
     "writesBlocked": True,
+    "writesBlockedSince": "2026-11-24T10:00:00.402Z",
     "hold": None,
     "error": None,
     "progress": {
@@ -95,6 +96,7 @@ _KEPT: dict[str, Any] = {
     **_RUNNING,
     "id": "1c2d3e4f5a6b7c8d9e0f1a2b3c4d5e6f",
     "writesBlocked": False,
+    "writesBlockedSince": None,
     "keptCopy": {
         "index": "kept-logs-2019-1c2d3e4f",
         "state": "kept",
@@ -159,6 +161,7 @@ _FAILED: dict[str, Any] = {
     **_DETAILS,
     "state": "failed",
     "writesBlocked": False,
+    "writesBlockedSince": None,
     "endedAt": "2026-11-24T10:00:19.004Z",
     "error": {"code": "copy_failed", "message": _MESSAGE},
     "failure": {

@@ -91,6 +91,7 @@ def _index(one: PlannedIndex) -> PlannedIndexReport:
         write_block=_span(known.blocked if known else None),
         disk_bytes=one.disk_bytes,
         disk_shortage=one.shortage,
+        missing_snapshot=one.missing_snapshot,
         trial=TrialReport(outcome=one.trial.outcome.value, text=one.trial.text)
         if one.trial
         else None,

@@ -55,6 +55,7 @@ _NO_PLAN: dict[str, Any] = {
     "writeBlock": {"lowSeconds": 31.0, "highSeconds": 60.5},
     "diskBytes": 583_008_256,
     "diskShortage": None,
+    "missingSnapshot": None,
     "trial": None,
 }
 _PLAN: dict[str, Any] = {

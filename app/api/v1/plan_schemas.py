@@ -43,8 +43,9 @@ class PlannedIndexReport(Wire):
     `documents` count nested ones, too. `windows`: about so many parts of the copy. `duration` and,
     of that, `writeBlock`: null before anything comparable was measured. `diskBytes`: of the new
     index with its replicas; `diskShortage`: why there is no room for it now; the operation would
-    wait. `warnings`: what to know beside, in sentences. `trial`: null where none was asked for, or
-    something speaks against the index.
+    wait. `missingSnapshot`: that it is in none that is new enough, where that is asked for; the
+    operation would wait for one. `warnings`: what to know beside, in sentences. `trial`: null where
+    none was asked for, or something speaks against the index.
     """
 
     index: str
@@ -68,6 +69,7 @@ class PlannedIndexReport(Wire):
     write_block: SpanReport | None
     disk_bytes: int | None
     disk_shortage: str | None
+    missing_snapshot: str | None
     trial: TrialReport | None
 
 

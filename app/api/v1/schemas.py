@@ -127,7 +127,7 @@ class OperationSummary(Wire):
     copy is planned. `keepsOldIndex`: the old index stays under its name and only its aliases move.
     `keptCopy`: null where none was asked for. `proofLevel`: what was asked for. `pending`: what
     somebody asked for that is not done yet. `writesBlocked`: its index takes no writes, because of
-    this operation. `pace`: null after its end.
+    this operation, `writesBlockedSince`: since when. `pace`: null after its end.
     """
 
     id: str
@@ -145,6 +145,7 @@ class OperationSummary(Wire):
     cancel_requested: bool
     pending: Pending | None
     writes_blocked: bool
+    writes_blocked_since: Time | None
     hold: Held | None
     error: Fault | None
     progress: ProgressReport | None

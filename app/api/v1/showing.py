@@ -72,6 +72,7 @@ def _fields(sight: Sight) -> dict[str, Any]:
         "cancel_requested": brief.requested is Wish.CANCEL and not brief.state.ended,
         "pending": brief.pending,
         "writes_blocked": brief.writes_blocked,
+        "writes_blocked_since": brief.writes_blocked_since if brief.writes_blocked else None,
         "hold": _hold(brief),
         "error": _fault(brief),
         "progress": progress_report(sight.progress) if sight.progress else None,

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from app.domain import clock
+from app.domain.errors import Failure
 from app.domain.holds import HoldCause
 from app.domain.operation import Again, Goal, Hold, Note, Operation, Outcome, Step
 from app.domain.pace import Limit
 from app.domain.proof import ProofLevel
+from app.domain.windows import Window, WindowState
 from app.elastic.cluster import Cluster
 from app.reindex.copying.flight import Flight, end_strays
 
+MOST_GIVEN_BACK = 3
+"""So often is a copy begun that the hours are too short for."""
 LONGEST_HOLD = 30.0
 """Seconds until the next look; a change that somebody asks for is noticed sooner."""
 
@@ -30,12 +35,37 @@ def halt_before(operation: Operation, limit: Limit) -> Hold | None:
     return _hold(operation, limit)
 
 
+def give_back(operation: Operation, windows: Sequence[Window], limit: Limit) -> Outcome | None:
+    """What the end of the hours makes of a blocked index that is to take writes again then, or
+    None: its copy is thrown away. What is copied whole is finished instead.
+
+    Raises `Failure` where the hours have been too short for it several times.
+    """
+    name = operation.index_name
+    landed = bool(windows) and all(window.state is WindowState.DONE for window in windows)
+    if not limit.gives_back or operation.goal is not Goal.FINISH:
+        return None
+    if operation.last_completed_step > Step.REINDEX_STARTED or _is_nearly_done(operation, landed):
+        return None
+    if operation.given_back + 1 >= MOST_GIVEN_BACK:
+        raise Failure(
+            "hours_too_short",
+            f"The hours for copies ended {MOST_GIVEN_BACK} times before {name} was copied, so its "
+            "copy was thrown away each time.",
+        )
+    note = Note(what="giving back", index=name, text=limit.closed or "")
+    return Again({"goal": Goal.GIVE_BACK, "undone": 0}, notes=[note])
+
+
 def halts(operation: Operation, flight: Flight, limit: Limit) -> bool:
     """True where the copy has to stop now. Outside of the hours a brief proof is still done."""
     if limit.closed is None:
         return False
-    brief = flight.landed and operation.proof_level is not ProofLevel.FULL
-    return limit.stopped or not brief
+    return limit.stopped or not _is_nearly_done(operation, flight.landed)
+
+
+def _is_nearly_done(operation: Operation, landed: bool) -> bool:
+    return landed and operation.proof_level is not ProofLevel.FULL
 
 
 async def halt(flight: Flight, limit: Limit, cluster: Cluster) -> Outcome:
@@ -59,7 +89,7 @@ async def halt(flight: Flight, limit: Limit, cluster: Cluster) -> Outcome:
 
 def _hold(operation: Operation, limit: Limit) -> Hold:
     """Nobody else could go on where everything is stopped, and what is copied would be lost."""
-    begun = operation.source is not None and not operation.unblocked
+    begun = operation.writes_blocked
     blocked = f"; writes to {operation.source_name} stay blocked" if begun else ""
     wait = LONGEST_HOLD
     if limit.until is not None:

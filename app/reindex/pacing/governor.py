@@ -60,11 +60,12 @@ class Governor:
     async def limit(self, operation: Operation) -> Limit:
         """What is in force for it now. Raises `StoreTrouble`."""
         said, now = await self._said(operation), clock.now()
-        if _copies(operation) and in_force(said, now).closed is None:
+        blocked = operation.writes_blocked
+        if _copies(operation) and in_force(said, now, blocked=blocked).closed is None:
             self._copying.add(operation.id)
         else:
             self._copying.discard(operation.id)
-        return in_force(said, now, copying=len(self._copying))
+        return in_force(said, now, len(self._copying), blocked=blocked)
 
     def allowance(self, operation: Operation, limit: Limit) -> Allowance:
         """What the rate in force leaves, counted together for all that share it."""

@@ -9,7 +9,17 @@ from app.domain import clock
 from app.domain.brief import Brief
 from app.domain.errors import InvalidPace, UnknownBatch, UnknownOperation
 from app.domain.hours import Schedule, are_open, next_change
-from app.domain.pace import NO_LIMIT, Health, Limit, Pace, Said, Scope, Stop, in_force
+from app.domain.pace import (
+    NO_LIMIT,
+    AfterHours,
+    Health,
+    Limit,
+    Pace,
+    Said,
+    Scope,
+    Stop,
+    in_force,
+)
 from app.reindex.announcements import Bell
 from app.store.paces import Change, ServicePace
 from app.store.store import Store
@@ -37,11 +47,14 @@ class PaceReport:
 class Pacing:
     """`defaults`: what the settings say, for as long as nobody has said otherwise."""
 
-    def __init__(self, store: Store, defaults: Pace, bell: Bell) -> None:
+    def __init__(
+        self, store: Store, defaults: Pace, bell: Bell, after_hours: AfterHours | None = None
+    ) -> None:
         self._store = store
         self._paces = store.paces
         self.defaults = defaults
         self._bell = bell
+        self._after_hours = after_hours or AfterHours()
 
     # --- asking
 
@@ -93,6 +106,7 @@ class Pacing:
                 ),
                 now,
                 copying,
+                blocked=brief.writes_blocked,
             )
             for brief in live
         }
@@ -102,7 +116,7 @@ class Pacing:
         pace, usual = found.pace or self.defaults, self.defaults.windows_in_flight
         if pace.windows_in_flight is None:
             pace = pace.model_copy(update={"windows_in_flight": usual})
-        return Said(pace, batch, operation, found.stop, found.health, usual or 1)
+        return Said(pace, batch, operation, found.stop, found.health, usual or 1, self._after_hours)
 
     async def _report(self, scope: Scope, pace: Pace, of_batch: Pace) -> PaceReport:
         found = await self._paces.of_service()

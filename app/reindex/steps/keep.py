@@ -18,7 +18,7 @@ from app.reindex.steps.identity import look
 
 def swapped(work: Work) -> Changes:
     """What is saved once the swap is seen to be done: the time of the kept copy begins."""
-    changes: Changes = {"last_completed_step": Step.ALIAS_CREATED}
+    changes: Changes = {"last_completed_step": Step.ALIAS_CREATED, "writes_blocked_since": None}
     if work.operation.kept:
         changes["kept_until"] = clock.now() + timedelta(days=work.limits.keep_days)
     return changes

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
-from app.domain import index_settings, lifecycle
+from app.domain import clock, index_settings, lifecycle
 from app.domain.errors import Failure
 from app.domain.holds import HoldCause
 from app.domain.operation import Again, Changes, Hold, Note, Operation, Outcome, Source, Work
@@ -13,6 +14,8 @@ from app.elastic.answers import IndexState, Looked
 from app.elastic.cluster import Cluster
 from app.elastic.memory import REMEMBERED_SECONDS
 from app.reindex.alias_filters import refuse_filters
+from app.reindex.before_block.case import Case
+from app.reindex.before_block.waiting import before_block, has_nodes
 from app.reindex.budget import no_room_for, shards_that_tell
 from app.reindex.classifier import Facts, faults
 from app.reindex.privileges import Need, missing, refuse_restriction
@@ -41,19 +44,27 @@ async def prepare(work: Work, cluster: Cluster) -> Outcome:
         refuse(source, target, faults)
     if await cluster.security_on(REMEMBERED_SECONDS):
         await refuse_restriction(operation.new_index_name, cluster)
+    case = Case(work, source, target, cluster)
+    if operation.unblocked and (hold := await has_nodes(case)):
+        return replace(hold, changes={"target_uuid": target.uuid})
     await refuse_filters(source, target, cluster)
     if operation.source and is_worth_it(operation.source.primary_bytes):
         await refuse_documents(operation, source, target, cluster)
-    return Again({"target_uuid": target.uuid, **_to_be_blocked(source, operation)})
+    if not operation.unblocked:  # the copy begins anew
+        return Again({"target_uuid": target.uuid})
+    waits = await before_block(case)
+    if isinstance(waits, Hold):
+        return replace(waits, changes={**waits.changes, "target_uuid": target.uuid})
+    return Again({"target_uuid": target.uuid, **_to_be_blocked(source, operation)}, notes=waits)
 
 
 def _to_be_blocked(source: IndexState, operation: Operation) -> Changes:
     """From here on its blocks are ours to lift; one that was changed in a hold is recorded anew."""
     recorded = operation.source
-    if not operation.unblocked or recorded is None:
+    assert recorded is not None
+    if (source.set_blocks, source.closed) != (recorded.blocks, recorded.closed):
         return {}
-    same = (source.set_blocks, source.closed) == (recorded.blocks, recorded.closed)
-    return {"unblocked": not same}
+    return {"unblocked": False, "writes_blocked_since": clock.now()}
 
 
 def flooded(state: IndexState) -> Hold | None:

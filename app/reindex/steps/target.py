@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.domain import filling, index_settings, lifecycle
-from app.domain.errors import ClusterRefused, Failure
+from app.domain.errors import ClusterRefused, ClusterUnreachable, Failure
 from app.domain.holds import HoldCause
 from app.domain.operation import Again, Hold, Operation, Outcome
 from app.domain.warnings import UNTYPED
@@ -80,6 +80,9 @@ async def _create(
                 raise
             raised = filling.limits_raised(source.settings)
             await _send_creation(operation, source, cluster, {**raised, **more})
+    except ClusterUnreachable:  # or no node may have its shards: then it is there
+        if operation.new_index_name not in await look(operation, cluster):
+            raise
     except ClusterRefused as error:
         if error.kind == "resource_already_exists_exception":
             return

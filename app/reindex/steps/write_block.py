@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from app.domain import clock
 from app.domain.holds import HoldCause
-from app.domain.operation import Again, Done, Hold, Operation, Outcome, Step, Work
-from app.elastic.answers import IndexState
+from app.domain.operation import Again, Changes, Done, Hold, Operation, Outcome, Step, Work
+from app.elastic.answers import IndexState, Looked
 from app.elastic.cluster import Cluster
+from app.reindex.before_block.case import Case
+from app.reindex.before_block.waiting import before_block, has_nodes
 from app.reindex.steps.anew import begin_anew
-from app.reindex.steps.identity import source_in
+from app.reindex.steps.identity import look, source_in
 from app.reindex.steps.prepare import flooded, prepare, record
 from app.reindex.steps.source import block_source
 
@@ -17,12 +20,12 @@ async def write_block(work: Work, cluster: Cluster) -> Outcome:
     operation = work.operation
     if operation.source is None or operation.target_uuid is None:
         return await prepare(work, cluster)
-    state = source_in(await cluster.look(operation.source_name), operation)
+    looked = await look(operation, cluster)
+    state = source_in(looked, operation)
     if hold := flooded(state):
         return hold
-    if operation.unblocked:  # it was in use since it was recorded
-        known = operation.source.primary_bytes
-        return Again({"source": await record(state, cluster, known), "unblocked": False})
+    if operation.unblocked:
+        return await _block_later(work, looked, cluster)
     await block_source(state, cluster)
     state = source_in(await cluster.look(operation.source_name), operation)
     if state.closed:
@@ -31,6 +34,25 @@ async def write_block(work: Work, cluster: Cluster) -> Outcome:
     if not state.write_blocked or set(state.blocks) - {"index.blocks.write"}:
         return Hold(HoldCause.NOT_SEEN, f"the write block of {state.name} is not in force yet")
     return await _stand_still(operation, state, cluster)
+
+
+async def _block_later(work: Work, looked: Looked, cluster: Cluster) -> Outcome:
+    """One that waited before its block, or was parked: it was in use since it was recorded."""
+    operation = work.operation
+    assert operation.source is not None
+    state, target = looked[operation.source_name], looked.get(operation.new_index_name)
+    if target is None or target.uuid != operation.target_uuid:
+        return await begin_anew(operation, "its new index was removed while it waited", cluster)
+    case = Case(work, state, target, cluster)
+    waits = await has_nodes(case) or await before_block(case)
+    if isinstance(waits, Hold):
+        return waits
+    changes: Changes = {
+        "source": await record(state, cluster, operation.source.primary_bytes),
+        "unblocked": False,
+        "writes_blocked_since": clock.now(),
+    }
+    return Again(changes, notes=waits)
 
 
 async def _stand_still(operation: Operation, state: IndexState, cluster: Cluster) -> Outcome:
