@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib.metadata import version
 
 from fastapi import FastAPI
-from pydantic import SecretStr
 
 from app.api import docs_page, handlers, health, openapi, update_index, upgrade_assistant
 from app.api.access import Access, Logins
@@ -48,6 +47,7 @@ from app.reindex.reading import Reading
 from app.reindex.rollback import Rollback
 from app.reindex.surroundings import Surroundings
 from app.reindex.worker import Worker
+from app.sendable import custom_headers
 from app.settings import Settings
 from app.store.role import owner_name
 from app.store.store import Store
@@ -85,9 +85,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(health.router)
     base_path, xsrf = settings.server_basepath, not settings.server_xsrf_disableprotection
     app.add_middleware(BodyLimit)
-    logins = Logins(
-        settings.server_username, _plain(settings.server_password), _plain(settings.server_apikey)
-    )
+    logins = _logins(settings)
     if settings.guarded:
         app.add_middleware(Access, logins=logins)
     app.add_middleware(KibanaHost, base_path=base_path, xsrf=xsrf)
@@ -99,7 +97,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     handlers.install(app)
     docs_page.install(app)
-    openapi.install(app, base_path, xsrf=xsrf, logins=logins)
+    openapi.install(app, base_path, xsrf=xsrf, logins=logins())
     return app
 
 
@@ -110,7 +108,12 @@ async def _running(settings: Settings) -> AsyncGenerator[Service]:
         settings.reindex_cluster_id,
         settings.reindex_lease_seconds,
     )
-    connection = Connection(settings.elasticsearch_hosts, _credentials(settings), _tls(settings))
+    connection = Connection(
+        settings.elasticsearch_hosts,
+        _credentials(settings),
+        _tls(settings),
+        settings.elasticsearch_requesttimeout / 1000,
+    )
     service = _assemble(settings, store, connection)
     working = asyncio.create_task(service.worker.run(), name="worker")
     try:
@@ -210,13 +213,28 @@ def _probe(settings: Settings) -> Probe | None:
     return Probe(index, settings.reindex_search_probe_seconds) if index else None
 
 
-def _credentials(settings: Settings) -> Credentials:
-    return Credentials(
-        username=settings.elasticsearch_username,
-        password=_plain(settings.elasticsearch_password),
-        api_key=_plain(settings.elasticsearch_apikey),
-        service_token=_plain(settings.elasticsearch_serviceaccounttoken),
-    )
+def _credentials(settings: Settings) -> Callable[[], Credentials]:
+    """Those of the moment: the files of secrets may change while the service runs."""
+    password = settings.secret("elasticsearch_password")
+    api_key = settings.secret("elasticsearch_apikey")
+    token = settings.secret("elasticsearch_serviceaccounttoken")
+    headers = settings.secret("elasticsearch_customheaders")
+
+    def now() -> Credentials:
+        return Credentials(
+            username=settings.elasticsearch_username,
+            password=password(),
+            api_key=api_key(),
+            service_token=token(),
+            headers=custom_headers(headers()),
+        )
+
+    return now
+
+
+def _logins(settings: Settings) -> Callable[[], Logins]:
+    password, api_key = settings.secret("server_password"), settings.secret("server_apikey")
+    return lambda: Logins(settings.server_username, password(), api_key())
 
 
 def _tls(settings: Settings) -> Tls:
@@ -226,8 +244,5 @@ def _tls(settings: Settings) -> Tls:
         certificate=settings.elasticsearch_ssl_certificate,
         key=settings.elasticsearch_ssl_key,
         fingerprint=settings.elasticsearch_ssl_fingerprint,
+        passphrase=settings.secret("elasticsearch_ssl_keypassphrase"),
     )
-
-
-def _plain(secret: SecretStr | None) -> str | None:
-    return secret.get_secret_value() if secret else None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import ssl
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
-from pathlib import Path
+from functools import partial
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
@@ -30,8 +31,10 @@ from app.domain.errors import Refused
 from app.domain.hours import Hours, HoursEnd, Schedule
 from app.domain.names import IndexName
 from app.domain.pace import LEAST_RATE, MOST_RATE, MOST_WINDOWS
+from app.domain.pem import load_authorities, load_pair
 from app.domain.proof import ProofLevel
-from app.secret_files import SUFFIX, SecretFiles
+from app.secret_files import SUFFIX, SecretFile, SecretFiles, is_secret, plain
+from app.sendable import check_sendable
 
 T = TypeVar("T")
 
@@ -57,10 +60,13 @@ class Settings(BaseSettings):
     elasticsearch_ssl_certificateauthorities: FilePath | None = None
     elasticsearch_ssl_certificate: FilePath | None = None
     elasticsearch_ssl_key: FilePath | None = None
+    elasticsearch_ssl_keypassphrase: SecretStr | None = None
     elasticsearch_ssl_verificationmode: Literal["full", "certificate", "none"] = "full"
     elasticsearch_ssl_fingerprint: str | None = Field(
         default=None, pattern="^([0-9a-fA-F]{2}:?){31}[0-9a-fA-F]{2}$"
     )
+    elasticsearch_customheaders: SecretStr | None = None
+    elasticsearch_requesttimeout: int = Field(default=30_000, ge=1_000, le=600_000)
     database_url: SecretStr = SecretStr("sqlite:///reindex-queue.db")
     server_host: str = "127.0.0.1"
     server_port: int = Field(default=5602, ge=0, le=65535)
@@ -70,6 +76,8 @@ class Settings(BaseSettings):
     server_allow_anonymous: bool = False
     server_ssl_certificate: FilePath | None = None
     server_ssl_key: FilePath | None = None
+    server_ssl_keypassphrase: SecretStr | None = None
+    server_keepalivetimeout: int = Field(default=75_000, ge=1_000, le=3_600_000)
     server_publicbaseurl: str | None = None
     server_basepath: str = Field(default="", pattern="^(/.*[^/])?$")
     server_xsrf_disableprotection: bool = True
@@ -144,7 +152,7 @@ class Settings(BaseSettings):
     @field_validator("elasticsearch_hosts")
     @classmethod
     def _full_urls(cls, hosts: list[str]) -> list[str]:
-        """The client needs scheme, host and port: the port defaults to 9200, as in Kibana."""
+        """The client needs scheme, host and port; without one it is the scheme's, as in Kibana."""
         return [_full_url(host) for host in hosts] or _no_host()
 
     @field_validator("server_publicbaseurl")
@@ -156,21 +164,31 @@ class Settings(BaseSettings):
                 raise ValueError("must be a full URL such as https://reindex.example")
         return value
 
-    @field_validator("server_username", "server_password", "server_apikey")
+    @field_validator("*", mode="before")
+    @classmethod
+    def _without_line_break(cls, value: Any, info: ValidationInfo) -> Any:
+        """A secret is often written to a file, and so into a variable, with a line break at its
+        end, which is no part of it."""
+        assert info.field_name
+        if isinstance(value, str) and is_secret(cls.model_fields[info.field_name]):
+            return plain(value) or _empty()
+        return value
+
+    @field_validator(
+        "server_username",
+        "server_password",
+        "server_apikey",
+        "elasticsearch_username",
+        "elasticsearch_apikey",
+        "elasticsearch_serviceaccounttoken",
+        "elasticsearch_customheaders",
+    )
     @classmethod
     def _can_be_sent(cls, value: Any, info: ValidationInfo) -> Any:
-        """A header carries them: a login that no caller could send would close every door."""
+        assert info.field_name
         text = value.get_secret_value() if isinstance(value, SecretStr) else value
-        if text is None:
-            return value
-        if not text or text != text.strip():
-            raise ValueError("must not be empty, nor begin or end with a blank")
-        if not text.isprintable():
-            raise ValueError("must not contain line breaks or control characters")
-        if info.field_name == "server_username" and ":" in text:
-            raise ValueError("must not contain a colon")
-        if info.field_name == "server_apikey" and not text.isascii():
-            raise ValueError("must be plain ASCII")
+        if text is not None:
+            check_sendable(info.field_name, text)
         return value
 
     @model_validator(mode="after")
@@ -192,22 +210,38 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _whole_tls(self) -> Settings:
         pairs = {
-            "ELASTICSEARCH_SSL": (self.elasticsearch_ssl_certificate, self.elasticsearch_ssl_key),
-            "SERVER_SSL": (self.server_ssl_certificate, self.server_ssl_key),
+            "ELASTICSEARCH_SSL": (
+                self.elasticsearch_ssl_certificate,
+                self.elasticsearch_ssl_key,
+                self.elasticsearch_ssl_keypassphrase,
+            ),
+            "SERVER_SSL": (
+                self.server_ssl_certificate,
+                self.server_ssl_key,
+                self.server_ssl_keypassphrase,
+            ),
         }
-        for name, (certificate, key) in pairs.items():
+        for name, (certificate, key, passphrase) in pairs.items():
             if bool(certificate) != bool(key):
                 raise ValueError(f"set {name}_CERTIFICATE and {name}_KEY, or neither")
             if certificate and key:
-                _loaded(f"{name}_CERTIFICATE and {name}_KEY", certificate, key)
+                opens = passphrase.get_secret_value() if passphrase else None
+                load_pair(_context(), name, certificate, key, opens)
         if authorities := self.elasticsearch_ssl_certificateauthorities:
-            _loaded("ELASTICSEARCH_SSL_CERTIFICATEAUTHORITIES", authorities)
+            load_authorities(_context(), "ELASTICSEARCH_SSL_CERTIFICATEAUTHORITIES", authorities)
         if self.elasticsearch_ssl_fingerprint and self.elasticsearch_ssl_certificate:
             raise ValueError(
                 "ELASTICSEARCH_SSL_FINGERPRINT does not go with a client certificate; "
                 "use ELASTICSEARCH_SSL_CERTIFICATEAUTHORITIES"
             )
         return self
+
+    def secret(self, name: str) -> Callable[[], str | None]:
+        """A secret whenever it is asked for: that of a file is read again when the file changes."""
+        value: SecretStr | None = getattr(self, name)
+        given = value.get_secret_value() if value else None
+        check = partial(check_sendable, name)
+        return SecretFile.of(name.upper(), given, check) or (lambda: given)
 
     @property
     def public_origin(self) -> str:
@@ -234,6 +268,26 @@ class Settings(BaseSettings):
         return init_settings, env_settings, SecretFiles(settings_cls)
 
 
+_MEANT = {
+    "ELASTICSEARCH_API_KEY": "ELASTICSEARCH_APIKEY",
+    "ELASTICSEARCH_CA_CERTS": "ELASTICSEARCH_SSL_CERTIFICATEAUTHORITIES",
+    "ELASTICSEARCH_CLOUD_ID": "ELASTICSEARCH_HOSTS",
+    "ELASTICSEARCH_HOST": "ELASTICSEARCH_HOSTS",
+    "ELASTICSEARCH_PINGTIMEOUT": "ELASTICSEARCH_REQUESTTIMEOUT",
+    "ELASTICSEARCH_SERVICE_ACCOUNT_TOKEN": "ELASTICSEARCH_SERVICEACCOUNTTOKEN",
+    "ELASTICSEARCH_SERVICE_TOKEN": "ELASTICSEARCH_SERVICEACCOUNTTOKEN",
+    "ELASTICSEARCH_TOKEN": "ELASTICSEARCH_SERVICEACCOUNTTOKEN",
+    "ELASTICSEARCH_URL": "ELASTICSEARCH_HOSTS",
+    "ELASTICSEARCH_USER": "ELASTICSEARCH_USERNAME",
+}
+"""What others call some of the settings."""
+
+_OF_AN_ORCHESTRATOR = re.compile(
+    r"ELASTICSEARCH_(PORT(_\d+_(TCP|UDP)(_(ADDR|PORT|PROTO))?)?|SERVICE_(HOST|PORT(_\w+)?)|TEST_\w+)"
+)
+"""Made of a service's name by Kubernetes and Docker; and what our own tests are told."""
+
+
 def misspelt(names: Iterable[str]) -> list[tuple[str, str | None]]:
     """Variables that look like ours and are none, each with the one that may be meant.
 
@@ -241,15 +295,21 @@ def misspelt(names: Iterable[str]) -> list[tuple[str, str | None]]:
     """
     fields = Settings.model_fields.items()
     known = {name.upper() for name, _ in fields}
-    known |= {f"{n.upper()}{SUFFIX}" for n, field in fields if "SecretStr" in str(field.annotation)}
+    known |= {f"{n.upper()}{SUFFIX}" for n, field in fields if is_secret(field)}
     odd = [
         name
         for name in sorted(names)
-        if name.startswith(("REINDEX_", "SERVER_"))
+        if name.startswith(("ELASTICSEARCH_", "REINDEX_", "SERVER_"))
         and not name.startswith("REINDEX_QUEUE_")
+        and not _OF_AN_ORCHESTRATOR.fullmatch(name)
         and name not in known
     ]
-    return [(name, next(iter(get_close_matches(name, known, 1)), None)) for name in odd]
+    return [(name, _meant(name, known)) for name in odd]
+
+
+def _meant(name: str, known: Iterable[str]) -> str | None:
+    plain = name.removesuffix(SUFFIX)
+    return _MEANT.get(plain) or next(iter(get_close_matches(name, known, 1)), None)
 
 
 def _parsed(parse: Callable[[str], T], text: str) -> T:
@@ -260,17 +320,13 @@ def _parsed(parse: Callable[[str], T], text: str) -> T:
         raise ValueError(error.message) from error
 
 
-def _loaded(names: str, certificate: Path, key: Path | None = None) -> None:
-    """Reads the files as TLS would, so that a wrong one is told at the start."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    try:
-        if key:
-            context.load_cert_chain(certificate, key)
-        else:
-            context.load_verify_locations(certificate)
-    except (ssl.SSLError, OSError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ValueError(f"{names}: not a certificate in PEM form: {reason}") from None
+def _context() -> ssl.SSLContext:
+    """To read files with as TLS would, so that a wrong one is told at the start."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def _empty() -> str:
+    raise ValueError("is empty")
 
 
 def _no_host() -> list[str]:
@@ -292,5 +348,6 @@ def _full_url(host: str) -> str:
     known = parts.scheme in ("http", "https") and parts.hostname
     if not known or parts.query or parts.fragment or " " in host or parts.netloc.endswith(":"):
         raise wrong
-    authority = parts.netloc if port is not None else f"{parts.netloc}:9200"
+    default = 443 if parts.scheme == "https" else 80
+    authority = parts.netloc if port is not None else f"{parts.netloc}:{default}"
     return f"{parts.scheme}://{authority}{parts.path}"

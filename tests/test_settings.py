@@ -5,6 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import trustme
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from pydantic import ValidationError
 
 from app.settings import Settings, misspelt
@@ -26,15 +34,15 @@ def refusal(monkeypatch: pytest.MonkeyPatch, **variables: str) -> str:
     ("written", "hosts"),
     [
         ("http://es:9200", ["http://es:9200"]),
-        ("http://es", ["http://es:9200"]),
-        ("http://es/", ["http://es:9200/"]),
-        ("https://es/prefix", ["https://es:9200/prefix"]),
+        ("http://es", ["http://es:80"]),
+        ("http://es/", ["http://es:80/"]),
+        ("https://es/prefix", ["https://es:443/prefix"]),
         ("http://es:80", ["http://es:80"]),
-        ("http://[::1]", ["http://[::1]:9200"]),
+        ("http://[::1]", ["http://[::1]:80"]),
         ("http://[::1]:9201", ["http://[::1]:9201"]),
-        ("http://a:1,http://b", ["http://a:1", "http://b:9200"]),
+        ("http://a:1,http://b", ["http://a:1", "http://b:80"]),
         (" http://a:1 , http://b:2 ,", ["http://a:1", "http://b:2"]),
-        ('["http://a:1", "https://b"]', ["http://a:1", "https://b:9200"]),
+        ('["http://a:1", "https://b"]', ["http://a:1", "https://b:443"]),
         (' [ "http://a:1" ] ', ["http://a:1"]),
     ],
 )
@@ -50,6 +58,7 @@ def test_hosts_are_one_url_a_comma_list_or_a_json_array(
         (" , ", "names no host"),
         ("[]", "names no host"),
         ("localhost:9200", "must be full URLs"),
+        ("localhost", "must be full URLs"),
         ("ftp://es:9200", "must be full URLs"),
         ("http://", "must be full URLs"),
         ("http://:9200", "must be full URLs"),
@@ -200,11 +209,167 @@ def test_what_looks_like_a_setting_and_is_none_is_told() -> None:
         "SERVER_APIKEY_FILE",
         "SERVER_NAME",
         "X",
+        "ELASTICSEARCH_SERVICE_PORT_HTTPS",
+        "ELASTICSEARCH_PORT_9200_TCP_ADDR",
+        "ELASTICSEARCH_SSL_KEYPASSPHRASE_FILE",
     ]
     assert misspelt(names) == [
         ("REINDEX_KEEP_OLD_INDICES", "REINDEX_KEEP_OLD_INDEX"),
         ("SERVER_NAME", "SERVER_USERNAME"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("ELASTICSEARCH_CLOUD_ID", "ELASTICSEARCH_HOSTS"),
+        ("ELASTICSEARCH_URL", "ELASTICSEARCH_HOSTS"),
+        ("ELASTICSEARCH_HOST", "ELASTICSEARCH_HOSTS"),
+        ("ELASTICSEARCH_USER", "ELASTICSEARCH_USERNAME"),
+        ("ELASTICSEARCH_API_KEY", "ELASTICSEARCH_APIKEY"),
+        ("ELASTICSEARCH_API_KEY_FILE", "ELASTICSEARCH_APIKEY"),
+        ("ELASTICSEARCH_PINGTIMEOUT", "ELASTICSEARCH_REQUESTTIMEOUT"),
+        ("ELASTICSEARCH_SSL_CERTIFICATE_AUTHORITIES", "ELASTICSEARCH_SSL_CERTIFICATEAUTHORITIES"),
+        ("ELASTICSEARCH_SNIFFONSTART", None),
+    ],
+)
+def test_what_others_call_a_setting_is_told_with_the_one_that_is_meant(
+    name: str, meant: str | None
+) -> None:
+    ((found, said),) = misspelt([name])
+    assert found == name
+    if meant:
+        assert said == meant
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "ELASTICSEARCH_PASSWORD",
+        "ELASTICSEARCH_APIKEY",
+        "ELASTICSEARCH_SERVICEACCOUNTTOKEN",
+        "SERVER_PASSWORD",
+        "SERVER_APIKEY",
+        "DATABASE_URL",
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_line_break_at_the_end_is_no_part_of_a_secret(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, secret: str, end: str
+) -> None:
+    users = {
+        "ELASTICSEARCH_PASSWORD": "ELASTICSEARCH_USERNAME",
+        "SERVER_PASSWORD": "SERVER_USERNAME",
+    }
+    if secret in users:
+        monkeypatch.setenv(users[secret], "us")
+    found = settings(monkeypatch, **{secret: f"abc{end}"})
+    assert getattr(found, secret.lower()).get_secret_value() == "abc"
+    assert found.secret(secret.lower())() == "abc"
+    monkeypatch.delenv(secret)
+    file = tmp_path / "secret"
+    file.write_bytes(b"\xef\xbb\xbfabc" + end.encode())
+    found = settings(monkeypatch, **{f"{secret}_FILE": str(file)})
+    assert getattr(found, secret.lower()).get_secret_value() == "abc"
+
+
+def test_a_password_may_have_any_letters_also_where_the_locale_has_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "password"
+    file.write_bytes("pässwört€".encode())
+    found = settings(
+        monkeypatch, ELASTICSEARCH_USERNAME="jürgen", ELASTICSEARCH_PASSWORD_FILE=str(file)
+    )
+    assert found.secret("elasticsearch_password")() == "pässwört€"
+    file.write_bytes("pässwört€".encode("latin-1", "replace"))
+    with pytest.raises(ValueError, match="it is not text in UTF-8"):
+        Settings()
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"ELASTICSEARCH_APIKEY": "a\nb"}, "plain ASCII without blanks"),
+        ({"ELASTICSEARCH_APIKEY": "schlüssel"}, "plain ASCII without blanks"),
+        ({"ELASTICSEARCH_APIKEY": "id:key"}, "must be the encoded key"),
+        ({"ELASTICSEARCH_APIKEY": "\n"}, "is empty"),
+        ({"ELASTICSEARCH_SERVICEACCOUNTTOKEN": "a b"}, "plain ASCII without blanks"),
+        ({"ELASTICSEARCH_USERNAME": "a:b", "ELASTICSEARCH_PASSWORD": "p"}, "a colon"),
+        ({"ELASTICSEARCH_CUSTOMHEADERS": "x-tenant: one"}, "must be a JSON object"),
+        ({"ELASTICSEARCH_CUSTOMHEADERS": '["x"]'}, "must be a JSON object"),
+        ({"ELASTICSEARCH_CUSTOMHEADERS": '{"x": 1}'}, "a line of plain ASCII each"),
+        ({"ELASTICSEARCH_CUSTOMHEADERS": '{"x": "a\\nb"}'}, "a line of plain ASCII each"),
+        ({"ELASTICSEARCH_CUSTOMHEADERS": '{"Authorization": "x"}'}, "must not set authorization"),
+        ({"ELASTICSEARCH_REQUESTTIMEOUT": "0"}, "elasticsearch_requesttimeout"),
+    ],
+)
+def test_what_cannot_be_sent_is_refused_at_the_start_by_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], said: str
+) -> None:
+    assert said in refusal(monkeypatch, **variables)
+
+
+def test_a_secret_of_a_file_is_read_again_when_the_file_changes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.write_text("one\n")
+    second.write_text("two\n")
+    link = tmp_path / "key"
+    link.symlink_to(first)
+    key = settings(monkeypatch, ELASTICSEARCH_APIKEY_FILE=str(link)).secret("elasticsearch_apikey")
+    assert key() == "one"
+    link.unlink()
+    assert key() == "one"  # it is being replaced, as Kubernetes does it
+    link.symlink_to(second)
+    assert key() == "two"
+    second.write_text("not a key")
+    assert key() == "two"
+    second.write_text("")
+    assert key() == "two"
+    second.write_text("three")
+    assert key() == "three"
+
+
+def written_key(file: Path, leaf: trustme.LeafCert, passphrase: str | None = None) -> Path:
+    key = load_pem_private_key(leaf.private_key_pem.bytes(), None)
+    hidden = BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption()
+    file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, hidden))
+    return file
+
+
+@pytest.mark.parametrize("prefix", ["ELASTICSEARCH_SSL", "SERVER_SSL"])
+def test_a_key_that_cannot_be_used_is_told_by_what_is_wrong_with_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, prefix: str
+) -> None:
+    authority = trustme.CA()
+    leaf, other = authority.issue_cert("a.example"), authority.issue_cert("b.example")
+    certificate, der = tmp_path / "certificate", tmp_path / "der"
+    leaf.cert_chain_pems[0].write_to_path(str(certificate))
+    plain_key = written_key(tmp_path / "plain", leaf)
+    hidden = written_key(tmp_path / "hidden", leaf, "pässphrase")
+    strange = written_key(tmp_path / "strange", other)
+    der.write_bytes(b"\x30\x82")
+
+    def given(key: Path, passphrase: str = "", shown: Path = certificate) -> dict[str, str]:
+        return {
+            f"{prefix}_CERTIFICATE": str(shown),
+            f"{prefix}_KEY": str(key),
+            f"{prefix}_KEYPASSPHRASE": passphrase,
+        }
+
+    assert settings(monkeypatch, **given(plain_key))
+    assert settings(monkeypatch, **given(hidden, "pässphrase\n"))
+    for variables, said in (
+        (given(hidden), f"{prefix}_KEY: it is encrypted; set {prefix}_KEYPASSPHRASE"),
+        (given(hidden, "wrong"), f"that {prefix}_KEYPASSPHRASE opens"),
+        (given(strange), f"{prefix}_KEY: it is not the key of {prefix}_CERTIFICATE"),
+        (given(der), f"{prefix}_KEY: not a private key in PEM form"),
+        (given(certificate), f"{prefix}_KEY: not a private key in PEM form"),
+        (given(plain_key, shown=plain_key), f"{prefix}_CERTIFICATE: not a certificate in PEM form"),
+    ):
+        assert said in refusal(monkeypatch, **variables)
 
 
 def test_tls_files_are_read_at_the_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

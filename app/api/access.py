@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from fastapi import Request
@@ -57,9 +58,12 @@ class Logins:
 
 
 class Access:
-    """Answers 401 to everybody who does not log in, but for the probes."""
+    """Answers 401 to everybody who does not log in, but for the probes.
 
-    def __init__(self, app: ASGIApp, logins: Logins) -> None:
+    `logins` tells what is accepted now: a file of a secret may change while the service runs.
+    """
+
+    def __init__(self, app: ASGIApp, logins: Callable[[], Logins]) -> None:
         self._app = app
         self._logins = logins
 
@@ -67,10 +71,11 @@ class Access:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        caller = self._logins.caller(Headers(scope=scope).get("authorization", ""))
+        logins = self._logins()
+        caller = logins.caller(Headers(scope=scope).get("authorization", ""))
         if caller is None and scope["path"] not in OPEN:
             refusal = answer(Request(scope), 401, REFUSED, "unauthorized")
-            refusal.headers["www-authenticate"] = self._logins.ways
+            refusal.headers["www-authenticate"] = logins.ways
             await refusal(scope, receive, send)
             return
         await self._app({**scope, CALLER: caller}, receive, send)

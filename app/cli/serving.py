@@ -57,6 +57,8 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         timeout_graceful_shutdown=STOP_SECONDS,
         ssl_certfile=settings.server_ssl_certificate,
         ssl_keyfile=settings.server_ssl_key,
+        ssl_keyfile_password=settings.secret("server_ssl_keypassphrase")(),
+        timeout_keep_alive=settings.server_keepalivetimeout // 1000,
     )
     server = uvicorn.Server(config)
     async with app.router.lifespan_context(app):

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, cast
 
-from elasticsearch import ApiError, AsyncElasticsearch
+from elasticsearch import ApiError, AsyncElasticsearch, AuthenticationException
 
 from app.domain.errors import AnswerMisread, ClusterRefused, ReindexQueueError
 from app.elastic.hosts import PULSE_SECONDS, Host, Hosts, InVain
+from app.elastic.login import Credentials, Login
 from app.elastic.memory import Memory
 from app.elastic.node import Node
 from app.elastic.serializer import PageSerializer, Serializer
-from app.elastic.tls import Tls
+from app.elastic.tls import CurrentTrust, Tls
 from app.elastic.translation import CLIENT_ERRORS, UNANSWERED, host_at_fault
+
+__all__ = ["Connection", "Credentials"]
 
 ORDINARY = "reindex-queue"
 """`X-Opaque-Id` of every call that is not a copy."""
@@ -25,41 +28,29 @@ CHANGE_SECONDS = 90.0
 MASTER_TIMEOUT = "60s"
 
 
-@dataclass(frozen=True)
-class Credentials:
-    """How to log in; empty for a cluster without security. Never shown in `repr`."""
-
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-    api_key: str | None = field(default=None, repr=False)
-    service_token: str | None = field(default=None, repr=False)
-
-
 class _Clients:
-    """The client library's clients of one host; the health of hosts is not left to it."""
+    """The client library's clients of one host. The health of hosts and the login are not left to
+    it: it would send no password beyond ASCII."""
 
-    def __init__(self, url: str, credentials: Credentials, tls: Tls) -> None:
-        options: dict[str, Any] = tls.options() if url.startswith("https:") else {}
-        if credentials.service_token:
-            options["bearer_auth"] = credentials.service_token
-        elif credentials.api_key:
-            options["api_key"] = credentials.api_key
-        elif credentials.username:
-            options["basic_auth"] = (credentials.username, credentials.password or "")
-        options |= {"node_class": Node, "opaque_id": ORDINARY}
-        options |= {"max_retries": 0, "retry_on_status": ()}
+    def __init__(self, url: str, login: Login, trust: CurrentTrust | None, read: float) -> None:
+        options: dict[str, Any] = {"node_class": Node, "max_retries": 0, "retry_on_status": ()}
         client = AsyncElasticsearch([url], serializer=Serializer(), **options)
         pages = AsyncElasticsearch([url], serializer=PageSerializer(), **options)
         self._opened = client, pages
+        for node in (*client.transport.node_pool.all(), *pages.transport.node_pool.all()):
+            if trust and isinstance(node, Node):
+                node.trust = trust
+        self._login = login
         self._pulse = client.options(request_timeout=PULSE_SECONDS)
-        self.reader = client.options(request_timeout=READ_SECONDS)
-        self.page_reader = pages.options(request_timeout=READ_SECONDS)
-        self.changer = client.options(request_timeout=CHANGE_SECONDS)
+        self.reader = client.options(request_timeout=read)
+        self.page_reader = pages.options(request_timeout=read)
+        self.changer = client
 
     async def pulse(self) -> bool | None:
         """None where the host does not answer at all, False where something before it does."""
         try:
-            await self._pulse.perform_request("GET", "/", headers={"accept": "application/json"})
+            headers = {**self._login.headers(), "accept": "application/json"}
+            await self._pulse.perform_request("GET", "/", headers=headers)
         except CLIENT_ERRORS as error:
             return None if isinstance(error, UNANSWERED) else not host_at_fault(error)
         return True
@@ -72,9 +63,17 @@ class Connection:
     """Sends requests and turns every client error into a domain error."""
 
     def __init__(
-        self, hosts: Sequence[str], credentials: Credentials, tls: Tls | None = None
+        self,
+        hosts: Sequence[str],
+        credentials: Credentials | Callable[[], Credentials],
+        tls: Tls | None = None,
+        read_seconds: float = READ_SECONDS,
     ) -> None:
-        opened = {url: _Clients(url, credentials, tls or Tls()) for url in hosts}
+        self._login = Login(credentials)
+        self._read_seconds = read_seconds
+        secure = any(url.startswith("https:") for url in hosts)
+        trust = CurrentTrust(tls or Tls()) if secure else None
+        opened = {url: _Clients(url, self._login, trust, read_seconds) for url in hosts}
         self._clients = {Host(url, clients.pulse): clients for url, clients in opened.items()}
         self._hosts = Hosts(list(self._clients))
         self.memory = Memory()
@@ -104,13 +103,17 @@ class Connection:
         seconds: float = CHANGE_SECONDS,
     ) -> dict[str, Any]:
         """A request that changes the cluster. It is sent once: only where no connection came about
-        is it given to another host. `seconds`: so long is its answer waited for."""
+        is it given to another host, and where its login was refused it goes with a new one.
+
+        `seconds`: so long is its answer waited for, or for as long as that of a read may take.
+        """
 
         def changer(clients: _Clients) -> AsyncElasticsearch:
-            patient = clients.changer.options(request_timeout=seconds)
-            return patient.options(opaque_id=opaque_id) if opaque_id else patient
+            return clients.changer.options(request_timeout=max(seconds, self._read_seconds))
 
-        return await self._send(changer, method, path, query, body, changing=True)
+        return await self._send(
+            changer, method, path, query, body, opaque_id or ORDINARY, changing=True
+        )
 
     async def _send(
         self,
@@ -119,11 +122,19 @@ class Connection:
         path: str,
         query: Mapping[str, Any] | None,
         body: Any,
+        opaque_id: str = ORDINARY,
         *,
         changing: bool = False,
     ) -> dict[str, Any]:
         async def send(host: Host) -> dict[str, Any]:
-            return await _send(choose(self._clients[host]), method, path, query, body)
+            client, headers = choose(self._clients[host]), self._login.headers()
+            request = partial(_send, client, method, path, query, body, opaque_id)
+            try:
+                return await request(headers)
+            except AuthenticationException:
+                if (renewed := self._login.headers()) == headers:
+                    raise
+                return await request(renewed)
 
         try:
             return await self._hosts.ask(send, changing=changing)
@@ -132,9 +143,15 @@ class Connection:
 
 
 async def _send(
-    client: AsyncElasticsearch, method: str, path: str, query: Mapping[str, Any] | None, body: Any
+    client: AsyncElasticsearch,
+    method: str,
+    path: str,
+    query: Mapping[str, Any] | None,
+    body: Any,
+    opaque_id: str,
+    login: Mapping[str, str],
 ) -> dict[str, Any]:
-    headers = {"accept": "application/json"}
+    headers = {**login, "accept": "application/json", "x-opaque-id": opaque_id}
     if body is not None:
         lines = isinstance(body, list)  # of a `_bulk`
         headers["content-type"] = "application/x-ndjson" if lines else "application/json"

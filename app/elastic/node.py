@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import ssl
 import time
+from collections.abc import Callable
 from typing import ClassVar
 
 import aiohttp
@@ -22,6 +22,7 @@ from elastic_transport._node import NodeApiResponse
 from elastic_transport.client_utils import DefaultType
 
 from app.domain.texts import capped
+from app.elastic.tls import Trust
 
 MOST_BYTES = 128 * 2**20
 """Of an answer. The largest that is rightly asked for is a page of a single document, which
@@ -47,6 +48,11 @@ class Unanswered(ConnectionError):
 class Foreign(TransportError):
     """A success that Elasticsearch has not told: it lacks the product header, which Elasticsearch
     sends with every answer (7.14 and newer)."""
+
+    def __init__(self, meta: ApiResponseMeta, content: bytes) -> None:
+        super().__init__("the header X-Elastic-Product is missing")
+        self.meta = meta
+        self.content = content
 
 
 class NotSent(ConnectionError):
@@ -78,10 +84,13 @@ class Node(BaseAsyncNode):
     which would let a proxy send a change to another cluster. Deprecation notes in an answer are
     left out: the client makes Python warnings of them, and a process in which warnings are errors
     would take an applied change for a crash.
+
+    `trust`: what a connection is secured with now, to be set where the address begins with https.
     """
 
     _CLIENT_META_HTTP_CLIENT: ClassVar[tuple[str, str]] = ("ai", aiohttp.__version__)
     _session: aiohttp.ClientSession | None = None
+    trust: Callable[[], Trust | bool] = staticmethod(lambda: True)
 
     async def perform_request(
         self,
@@ -104,16 +113,17 @@ class Node(BaseAsyncNode):
                 data=body or None,
                 headers=sent,
                 timeout=aiohttp.ClientTimeout(total=seconds, connect=CONNECT_SECONDS),
+                ssl=self.trust(),
                 allow_redirects=False,
             ) as answer:
                 content = await _read(answer, f"{method} {capped(target.partition('?')[0], 200)}")
         except (aiohttp.ClientError, HttpProcessingError, OSError) as error:
-            raise _told(error) from None
-        if answer.status < 300 and answer.headers.get(PRODUCT) != "Elasticsearch":
-            raise Foreign("the header X-Elastic-Product is missing")
+            raise _told(error, seconds) from None
         received = {k: v for k, v in answer.headers.items() if k.lower() != "warning"}
         duration = time.monotonic() - started
         meta = ApiResponseMeta(answer.status, "1.1", HttpHeaders(received), duration, self.config)
+        if answer.status < 300 and answer.headers.get(PRODUCT) != "Elasticsearch":
+            raise Foreign(meta, content)
         return NodeApiResponse(meta, content)
 
     async def close(self) -> None:
@@ -126,17 +136,12 @@ class Node(BaseAsyncNode):
         there are at once: a wait for a free connection must not look like a host that is silent."""
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, ssl=self._trust()),
+                connector=aiohttp.TCPConnector(limit=0),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 skip_auto_headers=_WITHOUT,
                 middlewares=(_once,),
             )
         return self._session
-
-    def _trust(self) -> ssl.SSLContext | aiohttp.Fingerprint | bool:
-        if fingerprint := self.config.ssl_assert_fingerprint:
-            return aiohttp.Fingerprint(bytes.fromhex(fingerprint))
-        return self.config.ssl_context or True
 
 
 async def _read(answer: ClientResponse, asked: str) -> bytes:
@@ -159,7 +164,7 @@ async def _read(answer: ClientResponse, asked: str) -> bytes:
     return b"".join(pieces)
 
 
-def _told(error: Exception) -> TransportError:
+def _told(error: Exception, seconds: float | None) -> TransportError:
     """aiohttp's error in the client's words."""
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return NotSent(f"no connection within {CONNECT_SECONDS:g} s")
@@ -170,7 +175,7 @@ def _told(error: Exception) -> TransportError:
     if isinstance(error, aiohttp.ClientConnectorError):
         return NotSent(str(error))
     if isinstance(error, TimeoutError):
-        return ConnectionTimeout("no answer in time")
+        return ConnectionTimeout(f"no answer within {seconds or 0:g} s")
     kind = ConnectionError
     if isinstance(error.__cause__, aiohttp.ServerDisconnectedError):
         kind = Unanswered

@@ -15,7 +15,6 @@ from elastic_transport import (
     TlsError,
     TransportError,
 )
-from elasticsearch import UnsupportedProductError
 
 from app.domain.errors import (
     AnswerMisread,
@@ -25,13 +24,13 @@ from app.domain.errors import (
     ClusterUnreachable,
     CredentialsRefused,
     NotAnswered,
-    NotElasticsearch,
     ReindexQueueError,
 )
 from app.domain.texts import capped
 from app.elastic.node import Foreign, TooLarge, Unanswered
+from app.elastic.strangers import not_elasticsearch
 
-CLIENT_ERRORS = (ApiError, TransportError, UnsupportedProductError)
+CLIENT_ERRORS = (ApiError, TransportError)
 UNANSWERED = (ConnectionError, ConnectionTimeout)
 
 _PASSING = frozenset(
@@ -127,11 +126,8 @@ def to_domain(tried: Sequence[tuple[str, Exception]]) -> ReindexQueueError:
     """The domain's word for what the client raised: addresses in the order in which they were
     asked, each with its error."""
     url, error = tried[-1]
-    if isinstance(error, (Foreign, UnsupportedProductError)):
-        return NotElasticsearch(
-            "The address in ELASTICSEARCH_HOSTS answers, but not as Elasticsearch does: the header "
-            "X-Elastic-Product is missing. Is a proxy or a login page in between?"
-        )
+    if isinstance(error, Foreign):
+        return not_elasticsearch(error.meta, error.content.decode(errors="replace"))
     if isinstance(error, ApiError):
         return _of_answer(error)
     if isinstance(error, SerializationError):
@@ -150,7 +146,7 @@ def to_domain(tried: Sequence[tuple[str, Exception]]) -> ReindexQueueError:
 def _of_connection(url: str, error: Exception) -> ReindexQueueError:
     reason = _reason(error)
     if isinstance(error, ConnectionTimeout):
-        return ClusterUnreachable(f"Elasticsearch at {url} did not answer in time: {reason}.")
+        return ClusterUnreachable(f"Elasticsearch did not answer in time ({url}: {reason}).")
     if isinstance(error, TlsError):
         return ClusterUnreachable(
             f"The secure connection to Elasticsearch at {url} failed: {reason}"
@@ -177,12 +173,9 @@ def _reason(error: Exception) -> str:
 
 def _of_answer(error: ApiError) -> ReindexQueueError:
     status = error.meta.status
-    if 300 <= status < 400:
-        return NotElasticsearch(
-            f"The address in ELASTICSEARCH_HOSTS answered with a redirect ({status}), which is "
-            "not followed: name the cluster's own address."
-        )
     kind, reason = _kind_and_reason(error.body)
+    if 300 <= status < 400 or (status in (401, 407) and kind != "security_exception"):
+        return not_elasticsearch(error.meta, error.body)
     if status == 401:
         return CredentialsRefused(
             "Elasticsearch refused this service's credentials (401). Check ELASTICSEARCH_USERNAME "
@@ -197,10 +190,7 @@ def _of_answer(error: ApiError) -> ReindexQueueError:
     if kind is None and status >= 500:
         return ClusterUnreachable(f"Something before Elasticsearch answered with {status}.")
     if kind is None:
-        return NotElasticsearch(
-            f"The address in ELASTICSEARCH_HOSTS answered with {status}, but not as "
-            "Elasticsearch does."
-        )
+        return not_elasticsearch(error.meta, error.body)
     return ClusterRefused(kind, reason, status)
 
 

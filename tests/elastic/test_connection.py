@@ -207,6 +207,53 @@ async def test_a_proxys_own_error_is_a_cluster_that_cannot_be_reached(
     assert str(status) in error.message
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "headers", "said"),
+    [
+        (
+            200,
+            '{"version": {"number": "8.19.0"}}',
+            {"content-type": "application/json"},
+            ("X-Elastic-Product is missing", "has to let it pass"),
+        ),
+        (200, "<html><title>Sign in\n now</title></html>", {}, ("“Sign in now”", "login page")),
+        (403, "<!DOCTYPE html><title>Denied</title>", {}, ("403", "“Denied”")),
+        (
+            401,
+            "<html>401 Authorization Required</html>",
+            {"WWW-Authenticate": 'Basic realm="gate"'},
+            ("a proxy that wants a login of its own (401", 'realm="gate"', "CUSTOMHEADERS"),
+        ),
+        (
+            401,
+            '{"error": "invalid_token"}',
+            {"content-type": "application/json"},
+            ("a proxy that wants a login of its own (401",),
+        ),
+        (
+            407,
+            "",
+            {"Proxy-Authenticate": "Basic"},
+            ("a proxy that wants a login of its own (407, Basic)",),
+        ),
+    ],
+)
+async def test_what_a_proxy_answers_in_elasticsearchs_place_is_named_as_such(
+    cluster: Cluster,
+    relay: Relay,
+    status: int,
+    body: str,
+    headers: dict[str, str],
+    said: tuple[str, ...],
+) -> None:
+    relay.answer("*", ".*", status, body, headers, times=None)
+    for error in (await trouble(cluster.version()), await trouble(cluster.block_writes(A))):
+        assert isinstance(error, NotElasticsearch)
+        assert "ELASTICSEARCH_HOSTS" in error.message
+        for words in said:
+            assert words in error.message
+
+
 # --- credentials
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from testbed.relay import Relay
 from tests.api.test_bad_input import check_envelope
@@ -10,7 +13,7 @@ from tests.elasticsearch import Elastic
 from tests.reindex.midway import POLL, filled
 from tests.reindex.portrait import contents
 from tests.reindex.security.logins import TASKS, WORD, Login, all_on, manage_on
-from tests.service import BASE
+from tests.service import BASE, running_service
 
 
 async def test_an_api_key_with_roles_of_its_own_is_enough(
@@ -70,6 +73,38 @@ async def test_a_password_that_is_wrong_for_a_while_is_waited_for(
         await service.completed("waiting")
         assert "goes on" in [event.what for event in await service.events("waiting")]
     assert contents(es, "waiting") == documents
+
+
+async def test_a_password_in_a_file_is_changed_there_and_in_the_cluster_while_it_runs(
+    login: Login,
+    relay: Relay,
+    es: Elastic,
+    sqlite_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    filled(es, "rotated")
+    login.may("rotator", all_on("*"), TASKS)
+    file = tmp_path / "password"
+
+    def set_to(word: str) -> None:
+        es.put("/_security/user/rotator/_password", {"password": word})
+        file.write_text(word + "\n", encoding="utf-8")
+
+    set_to("pässwört€")
+    monkeypatch.setenv("ELASTICSEARCH_PASSWORD_FILE", str(file))
+    released = relay.hold("GET", POLL)
+    settings: dict[str, Any] = {
+        "elasticsearch_username": "rotator",
+        "reindex_synchronous_documents": 0,
+    }
+    async with running_service(relay.url, sqlite_url, **settings) as service:
+        await service.post_batch("rotated")
+        await relay.wait_for("GET", POLL)
+        set_to("Пароль-2")
+        released.set()
+        await service.completed("rotated")
+        assert "holds" not in [event.what for event in await service.events("rotated")]
 
 
 async def test_the_write_block_alone_is_refused_to_a_user_who_may_not_set_it(

@@ -1,0 +1,104 @@
+"""Logging in: what is sent, and what is read anew while the service runs."""
+
+from __future__ import annotations
+
+import base64
+import ssl
+from pathlib import Path
+
+import pytest
+import trustme
+from aiohttp import web
+
+from app.domain.errors import ClusterUnreachable, CredentialsRefused
+from app.elastic.cluster import Cluster
+from app.elastic.connection import Connection, Credentials
+from app.elastic.tls import Tls
+from testbed.relay import Relay, Seen
+from testbed.tls import TlsFront
+from tests.elastic.test_connection import CHANGES, LOGIN_WANTED, A, trouble
+from tests.elastic.test_tls import number, papers
+from tests.elasticsearch import Elastic
+from tests.test_settings import written_key
+
+
+async def test_a_password_is_sent_as_utf_8_and_headers_of_ones_own_with_every_request(
+    relay: Relay, es: Elastic
+) -> None:
+    es.put("/a")
+    credentials = Credentials("jürgen", "pässwört€", headers={"x-tenant": "one"})
+    connection = Connection([relay.url], credentials)
+    await Cluster(connection).look(A)
+    await Cluster(connection).block_writes(A)
+    await connection.close()
+    assert len(relay.seen) == 2
+    for seen in relay.seen:
+        scheme, _, pair = seen.headers["authorization"].partition(" ")
+        assert (scheme, base64.b64decode(pair).decode()) == ("Basic", "jürgen:pässwört€")
+        assert seen.headers["x-tenant"] == "one"
+    assert "one" not in repr(credentials)
+
+
+@pytest.mark.parametrize("call", ["PUT /a/_block/write", "POST /a/_refresh"])
+async def test_a_login_that_has_changed_meanwhile_is_tried_before_a_401_is_trouble(
+    relay: Relay, es: Elastic, call: str
+) -> None:
+    es.put("/a")
+    keys = ["old"]
+
+    async def refuse(_: Seen) -> web.Response:
+        keys.append("new")
+        return web.json_response(LOGIN_WANTED, status=401)
+
+    relay.when("*", "", refuse)
+    connection = Connection([relay.url], lambda: Credentials(api_key=keys[-1]))
+    await CHANGES[call](Cluster(connection))
+    await connection.close()
+    assert [seen.headers["authorization"] for seen in relay.seen] == ["ApiKey old", "ApiKey new"]
+
+
+async def test_a_login_that_is_the_same_is_not_tried_again(relay: Relay) -> None:
+    relay.answer("*", "", 401, LOGIN_WANTED, times=None)
+    connection = Connection([relay.url], lambda: Credentials(api_key="old"))
+    assert isinstance(await trouble(Cluster(connection).version()), CredentialsRefused)
+    await connection.close()
+    assert len(relay.seen) == 1
+
+
+async def test_authorities_are_read_again_when_their_file_changes(
+    elasticsearch_url: str, tmp_path: Path
+) -> None:
+    old, new = trustme.CA(), trustme.CA()
+    trusted, context = tmp_path / "ca.pem", ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    old.cert_pem.write_to_path(str(trusted))
+    new.issue_cert("127.0.0.1").configure_cert(context)  # pyright: ignore[reportUnknownMemberType]
+    async with TlsFront(elasticsearch_url, context) as front:
+        connection = Connection([front.url], Credentials(), Tls(authorities=trusted))
+        cluster = Cluster(connection)
+        assert isinstance(await trouble(cluster.version()), ClusterUnreachable)
+        trusted.write_text("half of it")
+        assert isinstance(await trouble(cluster.version()), ClusterUnreachable)
+        new.cert_pem.write_to_path(str(trusted))
+        assert (await cluster.version()).major == 8
+        old.cert_pem.write_to_path(str(trusted))
+        assert isinstance(await trouble(cluster.version()), ClusterUnreachable)
+        await connection.close()
+
+
+async def test_a_client_certificate_may_have_an_encrypted_key(
+    elasticsearch_url: str, tmp_path: Path
+) -> None:
+    given = papers(tmp_path)
+    given.authority.configure_trust(given.server)  # pyright: ignore[reportUnknownMemberType]
+    given.server.verify_mode = ssl.CERT_REQUIRED
+    mine = given.authority.issue_cert("client@reindex-queue.example")
+    mine.cert_chain_pems[0].write_to_path(str(given.certificate))
+    hidden = written_key(tmp_path / "hidden", mine, "passphrase")
+    tls = Tls(
+        authorities=given.authorities,
+        certificate=given.certificate,
+        key=hidden,
+        passphrase=lambda: "passphrase",
+    )
+    async with TlsFront(elasticsearch_url, given.server) as front:
+        assert (await number(front.url, tls)).startswith("8.19")
