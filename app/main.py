@@ -16,6 +16,7 @@ from app.api.body_limit import BodyLimit
 from app.api.browsers import OwnPages
 from app.api.kibana_host import KibanaHost
 from app.api.service import Service
+from app.api.stopping import Stopping
 from app.api.v1.routes import ROUTERS
 from app.domain.hours import HoursEnd
 from app.domain.operation import Limits
@@ -95,6 +96,7 @@ def create_app(settings: Settings) -> FastAPI:
         public=settings.public_origin,
         guarded=settings.guarded,
     )
+    app.add_middleware(Stopping)
     handlers.install(app)
     docs_page.install(app)
     openapi.install(app, base_path, xsrf=xsrf, logins=logins())

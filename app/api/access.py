@@ -58,7 +58,8 @@ class Logins:
 
 
 class Access:
-    """Answers 401 to everybody who does not log in, but for the probes.
+    """Answers 401 to everybody who does not log in, but for the probes and for `OPTIONS`, by which
+    load balancers look whether somebody is there.
 
     `logins` tells what is accepted now: a file of a secret may change while the service runs.
     """
@@ -73,7 +74,7 @@ class Access:
             return
         logins = self._logins()
         caller = logins.caller(Headers(scope=scope).get("authorization", ""))
-        if caller is None and scope["path"] not in OPEN:
+        if caller is None and scope["path"] not in OPEN and scope["method"] != "OPTIONS":
             refusal = answer(Request(scope), 401, REFUSED, "unauthorized")
             refusal.headers["www-authenticate"] = logins.ways
             await refusal(scope, receive, send)

@@ -9,7 +9,7 @@ from typing import Any, cast
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from app.api.errors import CRASH, MEDIA_TYPE, TOO_LARGE, answer, attributes_of
 from app.api.faults import sentence
@@ -38,15 +38,30 @@ async def _on_validation_error(request: Request, error: Exception) -> JSONRespon
     return answer(request, 400, sentence(first), "bad_request")
 
 
-async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
+async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if request.method == "OPTIONS" and (allowed := _methods_for_options(request, error)):
+        return Response(status_code=HTTPStatus.NO_CONTENT, headers={"allow": allowed})
     response = answer(request, error.status_code, _plainly(request, error), "http")
     response.headers.update(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        # Starlette names the methods of the first route with this path only (1.10)
-        allowed = methods_at(request.app.openapi(), request.url.path)
-        response.headers["allow"] = ", ".join(allowed) or response.headers["allow"]
+        response.headers["allow"] = _allowed(request, error)
     return response
+
+
+def _methods_for_options(request: Request, error: HTTPException) -> str:
+    """What is answered to a look by a load balancer or a browser; empty where no route is."""
+    if request.url.path == "*":  # asked of the server as a whole
+        return "GET, HEAD, POST, PUT, OPTIONS"
+    if error.status_code != HTTPStatus.METHOD_NOT_ALLOWED:
+        return ""
+    return f"{_allowed(request, error)}, OPTIONS"
+
+
+def _allowed(request: Request, error: HTTPException) -> str:
+    """Starlette names the methods of the first route with this path only (1.10)."""
+    found = methods_at(request.app.openapi(), request.url.path)
+    return ", ".join(found) or (error.headers or {}).get("Allow", "GET, HEAD")
 
 
 def _plainly(request: Request, error: HTTPException) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.api.conftest import Logged
 from tests.elasticsearch import Elastic
-from tests.service import BASE, Service
+from tests.service import BASE, Service, running_service
 
 BATCH = f"{BASE}/batch"
 JSON = {"content-type": "application/json"}
@@ -232,13 +232,35 @@ async def test_an_unknown_route_or_method_is_told_where_the_routes_are(
 
 async def test_a_405_names_every_method_of_the_path(service: Service) -> None:
     for method, path, allowed in (
-        ("OPTIONS", f"{BASE}/a", "GET, POST"),
+        ("PATCH", f"{BASE}/a", "GET, POST"),
         ("DELETE", "/s/space" + BASE + "/a", "GET, POST"),
         ("PUT", f"{BASE}/batch/queue", "GET"),
         ("POST", "/docs", "GET"),
     ):
         answer = await service.client.request(method, path)
         assert (answer.status_code, answer.headers["allow"]) == (405, allowed), path
+
+
+async def test_options_names_every_method_of_the_path_and_needs_no_login(
+    elasticsearch_url: str, sqlite_url: str, logged: Logged
+) -> None:
+    guard = {"server_username": "ops", "server_password": "word"}
+    async with running_service(elasticsearch_url, sqlite_url, **guard) as service:
+        with logged() as lines:
+            for path, allowed in (
+                ("/", {"GET"}),
+                ("/healthz", {"GET"}),
+                ("/readyz", {"GET"}),
+                ("/docs", {"GET"}),
+                (f"{BASE}/a", {"GET", "POST"}),
+                ("/s/space" + BATCH, {"POST"}),
+                ("/api/v1/operations", {"GET"}),
+            ):
+                answer = await service.client.options(path)
+                assert answer.status_code == 204, path
+                assert {*allowed, "OPTIONS"} <= set(answer.headers["allow"].split(", ")), path
+        assert lines == []
+        check_envelope(await service.client.options("/nowhere"), 404, "/docs lists the routes")
 
 
 async def test_a_repeated_name_is_queued_once_and_told_once(service: Service, es: Elastic) -> None:

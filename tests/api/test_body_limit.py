@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
-from collections.abc import AsyncIterator
+import zlib
+from collections.abc import AsyncIterator, Callable
+
+import pytest
 
 from app.api.errors import MOST_BYTES
 from tests.api.conftest import Logged
@@ -16,10 +20,10 @@ BATCH = f"{BASE}/batch"
 SAID = "larger than 8 MiB. Send several batches"
 
 
-async def in_parts(content: bytes) -> AsyncIterator[bytes]:
+async def in_parts(content: bytes, size: int = 2**20) -> AsyncIterator[bytes]:
     """Sent so, a body does not tell its length beforehand."""
-    for start in range(0, len(content), 2**20):
-        yield content[start : start + 2**20]
+    for start in range(0, len(content), size):
+        yield content[start : start + size]
 
 
 def padded(length: int) -> bytes:
@@ -60,6 +64,68 @@ async def test_ten_thousand_of_the_longest_names_are_taken_however_json_spells_t
     answer = await service.client.post(BATCH, content=spelled, headers=JSON)
     assert answer.status_code == 200, answer.text
     assert [error["indexName"] for error in answer.json()["errors"]] == names
+
+
+def deflated(content: bytes) -> bytes:
+    return zlib.compress(content)
+
+
+def in_two_members(content: bytes) -> bytes:
+    half = len(content) // 2
+    return gzip.compress(content[:half]) + gzip.compress(content[half:])
+
+
+@pytest.mark.parametrize(
+    ("encoding", "packed"),
+    [
+        ("gzip", gzip.compress),
+        ("GZIP", gzip.compress),
+        ("x-gzip", in_two_members),
+        ("deflate", deflated),
+        ("identity", bytes),
+    ],
+)
+async def test_a_packed_body_is_understood(
+    service: Service, es: Elastic, encoding: str, packed: Callable[[bytes], bytes]
+) -> None:
+    es.put("/real", {"settings": {"number_of_replicas": 0}})
+    body = packed(json.dumps({"indexNames": ["real"]}).encode())
+    headers = {**JSON, "content-encoding": encoding}
+    for content in (body, in_parts(body, 7)):
+        answer = await service.client.post(BATCH, content=content, headers=headers)
+        assert answer.status_code == 200, answer.text
+        await service.completed("real")
+
+
+async def test_of_a_packed_body_the_unpacked_bytes_count(service: Service, es: Elastic) -> None:
+    es.put("/real")
+    headers = {**JSON, "content-encoding": "gzip"}
+    just = gzip.compress(padded(MOST_BYTES))
+    assert (await service.client.post(BATCH, content=just, headers=headers)).status_code == 200
+    await service.completed("real")
+    for bomb in (
+        gzip.compress(padded(MOST_BYTES + 1)),
+        gzip.compress(bytes(2**28)),
+        gzip.compress(bytes(2**20)) * 300,
+    ):
+        for content in (bomb, in_parts(bomb, 2**10)):
+            answer = await service.client.post(BATCH, content=content, headers=headers)
+            check_envelope(answer, 413, SAID)
+
+
+async def test_a_packed_body_that_cannot_be_unpacked_is_told(service: Service) -> None:
+    packed = gzip.compress(b'{"indexNames":["real"]}')
+    for encoding, content in (
+        ("gzip", packed[:-4]),
+        ("gzip", b'{"indexNames":["real"]}'),
+        ("deflate", packed[4:]),
+    ):
+        headers = {**JSON, "content-encoding": encoding}
+        answer = await service.client.post(BATCH, content=content, headers=headers)
+        check_envelope(answer, 400, "content-encoding")
+    headers = {**JSON, "content-encoding": "br"}
+    answer = await service.client.post(BATCH, content=packed, headers=headers)
+    check_envelope(answer, 415, "gzip or deflate")
 
 
 async def test_a_client_that_is_still_sending_gets_the_answer_too(es: Elastic) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from app.settings import Settings
 from testbed.postgres import PostgresServer
 from testbed.relay import Relay
 from tests.conditions import eventually
@@ -74,6 +76,35 @@ async def test_a_stop_in_the_middle_of_a_copy_is_clean_and_the_next_start_goes_o
         assert (await service.api.operation("large"))["reindexTaskId"] == task
     assert es.indices() == {"reindexed-v8-large"}
     assert es.documents("large") == before
+
+
+@pytest.mark.parametrize("sent", ["half a body", "half a head", "nothing"])
+async def test_a_stop_with_a_half_sent_request_is_clean(es: Elastic, sent: str) -> None:
+    head = f"POST {BASE}/batch HTTP/1.1\r\nhost: here\r\ncontent-type: application/json\r\n"
+    whole = f"{head}content-length: 100\r\n\r\n{{"
+    texts = {"half a body": whole, "half a head": head, "nothing": ""}
+    async with ServiceProcess({"ELASTICSEARCH_HOSTS": es.url}) as service:
+        reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+        writer.write(texts[sent].encode())
+        await writer.drain()
+        assert (await service.client.get("/healthz")).status_code == 200  # it has what was sent
+        assert await service.terminate() == 0
+        assert "Traceback" not in service.log
+        answer = await reader.read()
+        assert answer == b"" or b"Send it again later" in answer
+        writer.close()
+
+
+async def test_idle_connections_are_kept_for_longer_than_proxies_keep_them(es: Elastic) -> None:
+    """Of the default only that it is longer than a proxy's 60 s is known without waiting for it."""
+    assert Settings().server_keepalivetimeout > 60_000
+    short = {"ELASTICSEARCH_HOSTS": es.url, "SERVER_KEEPALIVETIMEOUT": "1000"}
+    async with ServiceProcess(short) as service:
+        reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+        writer.write(b"GET /healthz HTTP/1.1\r\nhost: here\r\n\r\n")
+        assert b"200 OK" in await reader.readuntil(b"\r\n\r\n")
+        await asyncio.wait_for(reader.read(), 30)
+        writer.close()
 
 
 async def test_an_idle_service_stops_with_exit_code_0(es: Elastic) -> None:
