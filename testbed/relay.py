@@ -69,6 +69,7 @@ class Relay:
         self.seen: list[Seen] = []
         self._target = target_url.rstrip("/")
         self._rules: list[_Rule] = []
+        self._overwritten: dict[str, str | None] = {}
         self._arrived = asyncio.Condition()
         self._socket = _listening_socket(0)
         self._port: int = self._socket.getsockname()[1]
@@ -166,6 +167,13 @@ class Relay:
         """Add a rule that does anything; `forward` is there for the action to use."""
         self._rules.append(_Rule(method, re.compile(path_regex), action, times))
 
+    def overwrite(self, header: str, value: str | None) -> None:
+        """Forward every request with that value of a header, or without it where it is None.
+
+        `seen` shows it as it arrived; `clear` does not change it back.
+        """
+        self._overwritten[header] = value
+
     def clear(self) -> None:
         """Remove all rules."""
         self._rules.clear()
@@ -212,7 +220,7 @@ class Relay:
         async with self._client.request(
             request.method,
             URL(self._target + request.path, encoded=True),
-            headers=_end_to_end(request.headers),
+            headers=self._headers_of(request),
             data=request.body or None,
             allow_redirects=False,
             skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent", "Content-Type"),
@@ -224,6 +232,14 @@ class Relay:
             return web.Response(
                 status=answer.status, reason=answer.reason, headers=headers, body=body
             )
+
+    def _headers_of(self, request: Seen) -> CIMultiDict[str]:
+        headers = _end_to_end(request.headers)
+        for name, value in self._overwritten.items():
+            headers.popall(name, None)
+            if value is not None:
+                headers[name] = value
+        return headers
 
     async def forward_and_halve(self, request: Seen) -> web.Response:
         """As `forward`; of the answer only the first half of the body will arrive."""

@@ -244,11 +244,16 @@ class DocumentsDiffer(Failure):
 
 
 class ClusterTrouble(ReindexQueueError):
-    """`cause`: what an operation that met it waits for."""
+    """`cause`: what an operation that met it waits for.
+
+    `not_done`: what was asked for was surely not done: it was not sent, or Elasticsearch itself
+    said no. Elsewhere a change may have been applied, or may yet be.
+    """
 
     code = "cluster_trouble"
     status = 503
     cause: HoldCause
+    not_done = False
 
 
 class ClusterUnreachable(ClusterTrouble):

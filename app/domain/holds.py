@@ -47,7 +47,8 @@ class HoldCause(StrEnum):
     COPY_RUNS_AGAIN = "copy_runs_again"
     """A part of the copy met something that passes, and rests before it runs again."""
     TASK_RUNNING = "task_running"
-    """A copy task of the operation has not ended yet."""
+    """A copy task of the operation has not ended yet; or one may still begin, since the answer to
+    its start was lost, or come back with its node."""
     TIDYING_REFUSED = "tidying_refused"
     """Elasticsearch refuses what is to be done after the swap."""
     RESTORE_REFUSED = "restore_refused"

@@ -17,6 +17,7 @@ from app.domain.kept import Kept
 from app.domain.names import IndexName
 from app.domain.pace import UNLIMITED, Allowance, Limit
 from app.domain.proof import ProofLevel, Proving
+from app.domain.tasks import TaskRef, Watch
 from app.domain.windows import Window
 
 
@@ -153,7 +154,8 @@ class Operation(Record):
     earlier rollback. `kept`: the source is cloned before the swap; `kept_until`: that clone is
     there, for a rollback. `forced`: it is rolled back also where documents were written since.
     `failure`: the details of `error_message`. `lost_since`: since then Elasticsearch says that a
-    primary of the target is lost for good. `writes_blocked_since`: None while the index takes
+    primary of the target is lost for good. `loose_tasks`: copy tasks that no window waits for any
+    more, and that were not seen to have ended. `writes_blocked_since`: None while the index takes
     writes, as far as this operation goes. `given_back`: so often it was begun and given back;
     `given_back_at`: when last, because it held for long.
     """
@@ -180,6 +182,7 @@ class Operation(Record):
     keep_target: bool = False
     reindex_task_id: str | None = None
     reindex_task_perc_complete: float | None = None
+    loose_tasks: list[TaskRef] | None = None
     error_code: str | None = None
     error_message: str | None = None
     failure: FailureDetails | None = None
@@ -255,6 +258,7 @@ class Changes(TypedDict, total=False):
     keep_target: bool
     reindex_task_id: str | None
     reindex_task_perc_complete: float | None
+    loose_tasks: list[TaskRef] | None
     error_code: str | None
     error_message: str | None
     failure: FailureDetails | None
@@ -347,7 +351,8 @@ class Work:
 
     `doubt`: an answer may have been lost before this call (a crash, a cut), so what a step would
     start may be running already. `limit` is the pace in force, `allowance` what it leaves now.
-    `history` answers what the newest completed operations say of how long one takes.
+    `history` answers what the newest completed operations say of how long one takes. `watch`:
+    which tasks cannot be seen but may still write.
     """
 
     operation: Operation
@@ -357,6 +362,7 @@ class Work:
     limit: Limit = UNLIMITED
     allowance: Allowance = field(default_factory=Allowance)
     history: Callable[[], Awaitable[Sequence[Measured]]] = _no_history
+    watch: Watch = field(default_factory=Watch)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,8 @@ class Window(BaseModel):
     the plan expects in it, `seen` how many its task has handled, `batch` how many its task takes at
     a time (`source.size`), `paced` how many where a limit of documents a second asks for less,
     `rate` the documents a second that its task was asked to keep to (None: no limit). `attempt`
-    grows with every task, `failures` only where one was lost or failed by itself.
+    grows with every task, `failures` only where one was lost or failed by itself. `task_started`:
+    as `TaskRef.started`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -43,6 +44,7 @@ class Window(BaseModel):
     attempt: int = 1
     failures: int = 0
     task_id: str | None = None
+    task_started: int | None = None
     seen: int = 0
     started_at: datetime | None = None
     ended_at: datetime | None = None
@@ -69,6 +71,7 @@ class Window(BaseModel):
                 "state": WindowState.PLANNED,
                 "attempt": self.attempt + 1,
                 "task_id": None,
+                "task_started": None,
                 "paced": None,
                 "rate": None,
                 "seen": 0,

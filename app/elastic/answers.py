@@ -254,12 +254,23 @@ class IndexSize:
 
 @dataclass(frozen=True)
 class TaskState:
-    """A copy task as the task API has it; `response` and `error` only once it has ended."""
+    """A task as the task API has it; `response` and `error` only once it has ended.
+
+    `started` as `RunningTask` has it. Of a copy that was waited for only the result is known.
+    """
 
     completed: bool
     status: Mapping[str, Any]
     response: Mapping[str, Any]
     error: Mapping[str, Any] | None
+    action: str = ""
+    description: str = ""
+    started: int | None = None
+    opaque_id: str = ""
+
+    @property
+    def is_copy(self) -> bool:
+        return self.action == COPY_ACTION
 
     @property
     def handled(self) -> int:
@@ -270,10 +281,20 @@ class TaskState:
 _COUNTERS = ("created", "updated", "deleted", "noops", "version_conflicts")
 
 
+COPY_ACTION = "indices:data/write/reindex"
+"""The action of a `_reindex`, and of its slices (7.17, 8.19, 9.4)."""
+
+
 @dataclass(frozen=True)
 class RunningTask:
+    """`description` says from where to where it copies; `started`: in milliseconds by the clock of
+    its node; `parent`: the id of the task that it is a slice of."""
+
     id: str
     opaque_id: str
+    description: str = ""
+    started: int | None = None
+    parent: str | None = None
 
 
 @dataclass(frozen=True)

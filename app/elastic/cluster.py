@@ -267,8 +267,12 @@ class Cluster(ClusterView):
         return TaskState(completed=True, status={}, response=answer, error=None)
 
     async def cancel_task(self, task: str) -> None:
+        """Asks a copy task to end. One of another action that has its number now stays."""
         await self._change(
-            Note(what="copy task cancelled", text=task), "POST", f"/_tasks/{task}/_cancel"
+            Note(what="copy task cancelled", text=task),
+            "POST",
+            f"/_tasks/{task}/_cancel",
+            {"actions": "*reindex"},
         )
 
     async def forget_tasks(self, task_ids: Sequence[str]) -> None:

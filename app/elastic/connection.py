@@ -76,18 +76,29 @@ class Connection:
         opened = {url: _Clients(url, self._login, trust, read_seconds) for url in hosts}
         self._clients = {Host(url, clients.pulse): clients for url, clients in opened.items()}
         self._hosts = Hosts(list(self._clients))
+        self.change_seconds = max(CHANGE_SECONDS, read_seconds)
         self.memory = Memory()
+
+    @property
+    def hosts(self) -> int:
+        """How many there are."""
+        return len(self._clients)
 
     async def close(self) -> None:
         await self._hosts.close()
         await asyncio.gather(*(clients.close() for clients in self._clients.values()))
 
     async def read(
-        self, path: str, query: Mapping[str, Any] | None = None, body: Any = None
+        self,
+        path: str,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+        opaque_id: str | None = None,
     ) -> dict[str, Any]:
         """A GET, or a POST that changes nothing where there is a body; repeated once if cut, on
         another host if there is one."""
-        return await self._send(lambda c: c.reader, "POST" if body else "GET", path, query, body)
+        verb = "POST" if body else "GET"
+        return await self._send(lambda c: c.reader, verb, path, query, body, opaque_id or ORDINARY)
 
     async def read_page(self, path: str, query: Mapping[str, Any], body: Any) -> dict[str, Any]:
         """As `read`, of a search; each `_source` stays as its bytes, as `PageSerializer` says."""

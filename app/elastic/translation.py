@@ -21,13 +21,14 @@ from app.domain.errors import (
     AnswerTooLarge,
     ClusterBusy,
     ClusterRefused,
+    ClusterTrouble,
     ClusterUnreachable,
     CredentialsRefused,
     NotAnswered,
     ReindexQueueError,
 )
 from app.domain.texts import capped
-from app.elastic.node import Foreign, TooLarge, Unanswered
+from app.elastic.node import Foreign, NotSent, TooLarge, Unanswered
 from app.elastic.strangers import not_elasticsearch
 
 CLIENT_ERRORS = (ApiError, TransportError)
@@ -125,6 +126,24 @@ def host_at_fault(error: Exception | None) -> bool:
 def to_domain(tried: Sequence[tuple[str, Exception]]) -> ReindexQueueError:
     """The domain's word for what the client raised: addresses in the order in which they were
     asked, each with its error."""
+    told = _told(tried)
+    if isinstance(told, ClusterTrouble):
+        told.not_done = _not_done([error for _, error in tried])
+    return told
+
+
+def _not_done(errors: Sequence[Exception]) -> bool:
+    """True where no connection came about, or Elasticsearch itself has said no."""
+    *before, last = errors
+    if isinstance(last, ApiError):
+        kind, _ = _kind_and_reason(last.body)
+        refused = last.meta.status == 401 or kind not in (None, "error")
+    else:
+        refused = isinstance(last, NotSent)
+    return refused and all(isinstance(error, NotSent) for error in before)
+
+
+def _told(tried: Sequence[tuple[str, Exception]]) -> ReindexQueueError:
     url, error = tried[-1]
     if isinstance(error, Foreign):
         return not_elasticsearch(error.meta, error.content.decode(errors="replace"))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import secrets
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -308,6 +309,10 @@ class ClusterView(VitalsView, CapacityView, ReferringView, SnapshotsView):
                 status=mapping(answer["task"].get("status", {})),
                 response=mapping(answer.get("response", {})),
                 error=None if answer.get("error") is None else mapping(answer["error"]),
+                action=str(answer["task"]["action"]),
+                description=str(answer["task"].get("description") or ""),
+                started=whole(answer["task"]["start_time_in_millis"]),
+                opaque_id=_opaque_id(answer["task"]),
             )
             whole(state.handled)
             return state
@@ -319,25 +324,63 @@ class ClusterView(VitalsView, CapacityView, ReferringView, SnapshotsView):
         except AnswerTooLarge:
             return await self._connection.read(path, {"filter_path": _WITHOUT_REASONS})
 
-    async def copies_running(self, opaque_prefix: str) -> list[RunningTask]:
-        """Running `_reindex` tasks whose `X-Opaque-Id` starts so.
+    async def node_ids(self) -> set[str]:
+        """The nodes in the cluster now, by the ids that stand in those of their tasks."""
+        answer = await self._connection.read("/_nodes/os", {"filter_path": "nodes.*.name"})
+        with understanding("its nodes"):
+            return set(mapping(answer["nodes"]))
+
+    async def header_comes_back(self, remembered: float = 0.0) -> bool:
+        """Does Elasticsearch get the `X-Opaque-Id` that we send? At most `remembered` seconds old.
+
+        Many proxies drop or overwrite it.
+        """
+        return await self._connection.memory.recall("header", remembered, self._ask_for_header)
+
+    async def _ask_for_header(self) -> bool:
+        """By a list of the requests for such a list, in which it finds itself (7.17, 8.19, 9.4); as
+        often as there are hosts, which take turns."""
+        query = {"actions": "cluster:monitor/tasks/lists", "detailed": "true", "group_by": "none"}
+        query["filter_path"] = "tasks.headers"
+        for _ in range(self._connection.hosts):
+            mark = f"rq-probe-{secrets.token_hex(8)}"
+            answer = await self._connection.read("/_tasks", query, opaque_id=mark)
+            with understanding("its tasks"):
+                if not any(_opaque_id(task) == mark for task in answer.get("tasks", ())):
+                    return False
+        return True
+
+    @property
+    def start_seconds(self) -> float:
+        """So long after it was sent may a start whose answer was lost still reach Elasticsearch."""
+        return self._connection.change_seconds
+
+    async def copies_running(self, opaque_prefix: str = "") -> list[RunningTask]:
+        """Running `_reindex` tasks whose `X-Opaque-Id` starts so, slices too.
 
         Raises `ClusterBusy` where a node did not answer: it may run one.
         """
         answer = await self._connection.read(
             "/_tasks", {"actions": "*reindex", "detailed": "true", "group_by": "none"}
         )
-        if answer.get("node_failures"):
+        if answer.get("node_failures") or answer.get("task_failures"):
             raise ClusterBusy("A node did not say which tasks it runs.")
         with understanding("its tasks"):
             tasks = [
                 RunningTask(
                     task_id(f"{t['node']}:{t['id']}"),
-                    str(t.get("headers", {}).get("X-Opaque-Id", "")),
+                    _opaque_id(t),
+                    str(t.get("description") or ""),
+                    whole(t["start_time_in_millis"]),
+                    t.get("parent_task_id"),
                 )
                 for t in cast(list[dict[str, Any]], answer["tasks"])
             ]
         return [task for task in tasks if task.opaque_id.startswith(opaque_prefix)]
+
+
+def _opaque_id(task: Mapping[str, Any]) -> str:
+    return str(task.get("headers", {}).get("X-Opaque-Id", ""))
 
 
 def task_id(given: Any) -> str:

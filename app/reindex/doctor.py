@@ -15,6 +15,7 @@ from app.domain.state import LIVE
 from app.elastic.answers import Version
 from app.elastic.view import ClusterView
 from app.reindex.checkup import IN_HAND, Checkup
+from app.reindex.copying.tasks import HEADER_DROPPED, HEADER_REMEDY
 from app.reindex.home import Home
 from app.reindex.leftovers import Leftovers, leftovers
 from app.reindex.pacing.pacing import Pacing
@@ -88,7 +89,7 @@ class Doctor:
 
     async def _elasticsearch(self, *, stored: bool) -> list[Check]:
         report = await self._checkup.cluster()
-        names = ("cluster", "versions", "privileges", "leftovers")
+        names = ("cluster", "versions", "privileges", "headers", "leftovers")
         if report.error:
             remedy = "Queued operations wait for it and go on by themselves."
             away = Check("elasticsearch", Verdict.WRONG, report.error, remedy)
@@ -99,7 +100,17 @@ class Doctor:
         rights = await self._privileges() if stored else _unknown("privileges", "the database")
         well = home.verdict is Verdict.OK
         left = await self._leftovers() if well else _unknown("leftovers", "the right cluster")
-        return [reached, home, of_versions(report.versions), rights, left]
+        header = await self._header()
+        return [reached, home, of_versions(report.versions), rights, header, left]
+
+    async def _header(self) -> Check:
+        try:
+            back = await self._cluster.header_comes_back()
+        except ReindexQueueError as error:
+            return Check("headers", Verdict.UNKNOWN, error.message)
+        if back:
+            return Check("headers", Verdict.OK, "X-Opaque-Id reaches Elasticsearch")
+        return Check("headers", Verdict.WARNING, HEADER_DROPPED, HEADER_REMEDY)
 
     async def _cluster_itself(self) -> Check:
         try:

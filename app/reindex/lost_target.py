@@ -11,7 +11,6 @@ from app.domain import clock
 from app.domain.durations import spoken
 from app.domain.holds import HoldCause
 from app.domain.operation import Goal, Hold, Operation, Outcome, Step, Work
-from app.domain.windows import opaque_prefix
 from app.elastic.cluster import Cluster
 from app.reindex.steps.anew import begin_anew
 from app.reindex.steps.identity import look
@@ -55,10 +54,11 @@ async def instead_of(hold: Hold, work: Work, cluster: Cluster) -> Outcome:
     if not await _intact(operation, cluster):
         reason = f"{lost} It is not made again: {operation.source_name} is not intact either."
         return replace(hold, cause=HoldCause.TARGET_LOST, reason=reason, changes=changes)
-    if await cluster.copies_running(opaque_prefix(operation.id)):
-        reason = f"{lost} A copy task still waits for it."
+    outcome = await begin_anew(work, lost, cluster)
+    if isinstance(outcome, Hold):
+        reason = f"{lost} It is not made again yet: {outcome.reason}."
         return replace(hold, cause=HoldCause.TARGET_LOST, reason=reason, changes=changes)
-    return await begin_anew(operation, lost, cluster)
+    return outcome
 
 
 async def _lost(operation: Operation, cluster: Cluster) -> str | None:

@@ -37,8 +37,9 @@ from app.domain.operation import (
     Work,
 )
 from app.domain.pace import UNLIMITED, Limit
+from app.domain.tasks import Watch
 from app.domain.texts import capped
-from app.domain.windows import Window
+from app.domain.windows import Window, WindowState
 from app.elastic.cluster import Cluster
 from app.reindex import lost_target
 from app.reindex.announcements import Bell, Ear
@@ -92,6 +93,7 @@ class _Turn:
     windows: tuple[Window, ...]
     cluster: Cluster
     ear: Ear
+    watch: Watch
     doubt: bool = True
     wait: float = 0.0
     limit: Limit = UNLIMITED
@@ -127,16 +129,23 @@ class Machine:
         self._park_after = park_after
 
     async def run(
-        self, operation: Operation, lease: Callable[[], Lease], stopping: Callable[[], bool]
+        self,
+        operation: Operation,
+        lease: Callable[[], Lease],
+        stopping: Callable[[], bool],
+        *,
+        claimed: bool = False,
     ) -> None:
         """Walks `operation` to its end, or until `stopping`.
 
+        `claimed`: nobody had it in hand before, so that nothing it had sent is on its way.
         Raises `StoreTrouble`: the caller takes the operation up again from the store.
         """
         windows = await self._operations.windows(operation.id)
         cluster = self.new_cluster(lease)
         with self._bell.listening() as ear:
-            turn = _Turn(operation, windows, cluster, ear)
+            begun = any(window.state is not WindowState.DONE for window in windows)
+            turn = _Turn(operation, windows, cluster, ear, Watch(unsure=begun and not claimed))
             try:
                 while _is_in_hand(turn.operation) and not stopping():
                     await self._grant(turn, lease())
@@ -190,7 +199,14 @@ class Machine:
             turn.limit = await self._governor.limit(operation)
         allowance = self._governor.allowance(operation, turn.limit)
         work = Work(
-            operation, turn.windows, self._limits, doubt, turn.limit, allowance, self._history
+            operation,
+            turn.windows,
+            self._limits,
+            doubt,
+            turn.limit,
+            allowance,
+            self._history,
+            turn.watch,
         )
         outcome = await self._call(entry(operation), work, turn.cluster)
         if isinstance(outcome, Hold) and lost_target.may_be(operation):

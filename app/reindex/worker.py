@@ -10,6 +10,7 @@ from typing import Any
 
 from app.domain.clock import boot_seconds
 from app.domain.errors import (
+    ClusterRefused,
     ClusterTrouble,
     Failure,
     LeaseLost,
@@ -21,6 +22,7 @@ from app.domain.operation import Operation, Wish
 from app.domain.texts import capped
 from app.elastic.cluster import Cluster
 from app.reindex.announcements import Bell, Ear
+from app.reindex.copying.tasks import HEADER_DROPPED, HEADER_REMEDY
 from app.reindex.errands import is_to_be_repeated, perform
 from app.reindex.expiry import expire
 from app.reindex.home import Home
@@ -97,6 +99,7 @@ class Worker:
         self._stop = asyncio.Event()
         self._crashes = 0
         self._broken = False
+        self._contact = False
         self._most_singles = most_singles
         self._on_errand: dict[str, Cluster] = {}
         self._head = ""
@@ -178,7 +181,7 @@ class Worker:
     async def _work(self, renewing: asyncio.Task[None] | None) -> None:
         """Keeps the head of the queue and a few singles running, each in a task of its own."""
         running: dict[str, asyncio.Task[None]] = {}
-        self._broken = False
+        self._broken = self._contact = False
         with self._bell.listening() as ear:
             try:
                 while not self._over(renewing):
@@ -207,18 +210,33 @@ class Worker:
         wanted = [operation for key, operation in found.items() if key not in running]
         if wanted and self.report.state is WorkerState.IDLE:
             self._home.doubt()  # hours may have passed since the last question
+        if wanted:
+            await self._first_contact()
         closed = bool(wanted) and (await self._governor.service()).closed is not None
         for operation in wanted:
             if closed and _is_new(operation):
                 continue
             taken: Operation | None = operation
-            if operation.started_at is None or operation.aside:
+            new = operation.started_at is None or operation.aside
+            if new:
                 taken = await self._operations.claim(self._held().token, operation.id, self._who)
             if taken:
                 self._head = taken.id if head and taken.id == head.id else self._head
                 running[taken.id] = asyncio.create_task(
-                    self._machine.run(taken, self._held, lambda: self._over(renewing))
+                    self._machine.run(taken, self._held, lambda: self._over(renewing), claimed=new)
                 )
+
+    async def _first_contact(self) -> None:
+        """Says, once a term, where copies cannot be found by their header."""
+        if self._contact:
+            return
+        try:
+            back = await self._machine.new_cluster(self._held).header_comes_back()
+        except (ClusterTrouble, ClusterRefused):
+            return
+        self._contact = True
+        if not back:
+            log.warning("header_dropped", finding=HEADER_DROPPED, remedy=HEADER_REMEDY)
 
     async def _run_errands(self) -> None:
         """Small changes that clients wait for, before anything new is taken."""

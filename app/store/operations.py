@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter
 from sqlalchemy import (
@@ -352,11 +352,14 @@ def _parked_until_now() -> ColumnElement[bool]:
 
 def _columns(changes: Changes) -> dict[str, Any]:
     """`changes` as column values: enums as what they are stored as, records as JSON."""
-    columns: dict[str, Any] = {}
-    for key, value in changes.items():
-        dump = getattr(value, "model_dump", None)
-        columns[key] = dump(mode="json") if dump else getattr(value, "value", value)
-    return columns
+    return {key: _plain(value) for key, value in changes.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_plain(one) for one in cast(list[Any], value)]
+    dump = getattr(value, "model_dump", None)
+    return dump(mode="json") if dump else getattr(value, "value", value)
 
 
 async def _put_windows(

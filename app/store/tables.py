@@ -172,6 +172,7 @@ class OperationRow(Table, table=True):
     keep_target: bool = False
     reindex_task_id: str | None = Field(default=None, max_length=255)
     reindex_task_perc_complete: float | None = None
+    loose_tasks: list[dict[str, Any]] | None = Field(default=None, sa_type=JSON_OR_NULL)
     error_code: str | None = Field(default=None, max_length=128)
     error_message: str | None = Field(default=None, sa_type=Text)
     failure: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
@@ -223,6 +224,7 @@ class WindowRow(Table, table=True):
     attempt: int = 1
     failures: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     task_id: str | None = Field(default=None, max_length=255)
+    task_started: int | None = Field(default=None, sa_type=BigInteger)
     seen: int = Field(default=0, sa_type=BigInteger)
     started_at: datetime | None = None
     ended_at: datetime | None = None

@@ -17,7 +17,8 @@ Counted from the order, each kind by itself, from 1:
 `REINDEX_TEST_ORDERS` names a file with such an order in JSON; a new text in it is a new order, so
 that one process serves for many. `REINDEX_TEST_COUNTED` names a file that gets a line for all that
 is counted, `REINDEX_TEST_REACHED` one that is made when the moment comes. `REINDEX_TEST_IDLE` is
-how many seconds an idle worker waits for the bell until it looks by itself.
+how many seconds an idle worker waits for the bell until it looks by itself,
+`REINDEX_TEST_CHANGE_SECONDS` how long a change may take.
 """
 
 from __future__ import annotations
@@ -199,6 +200,8 @@ def main() -> None:
     hook_requests(order)
     hook_commits(order)
     worker.IDLE_SECONDS = float(os.environ.get("REINDEX_TEST_IDLE", worker.IDLE_SECONDS))
+    seconds = os.environ.get("REINDEX_TEST_CHANGE_SECONDS", connection.CHANGE_SECONDS)
+    connection.CHANGE_SECONDS = float(seconds)
     sys.argv[:] = ["reindex-queue", "serve"]
     commands.run()
 

@@ -10,6 +10,7 @@ import pytest
 from app.domain.errors import (
     ClusterBusy,
     ClusterRefused,
+    ClusterTrouble,
     ClusterUnreachable,
     CredentialsRefused,
     NotElasticsearch,
@@ -343,3 +344,25 @@ async def test_a_cluster_that_is_down_cannot_be_reached(cluster: Cluster, relay:
         assert error.status == 503
     relay.accept()
     assert (await cluster.version()).major == 8
+
+
+async def test_trouble_says_whether_a_change_was_surely_not_done(
+    cluster: Cluster, relay: Relay
+) -> None:
+    """Where no connection came about, or Elasticsearch itself said no; nowhere else."""
+
+    async def not_done() -> bool:
+        error = await trouble(cluster.block_writes(A))
+        assert isinstance(error, ClusterTrouble)
+        return error.not_done
+
+    kind = "es_rejected_execution_exception"
+    relay.answer("PUT", "/a/_block", 429, error_body(kind, 429))
+    assert await not_done()
+    for answer in ("<html>Service Unavailable</html>", {"error": "upstream timed out"}):
+        relay.answer("PUT", "/a/_block", 503, answer)
+        assert not await not_done()
+    relay.cut_before("PUT", "/a/_block")
+    assert not await not_done()
+    relay.refuse()
+    assert await not_done()

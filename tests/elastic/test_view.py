@@ -197,15 +197,30 @@ async def test_a_copy_is_found_by_its_opaque_id_and_its_result_is_read(
     task_id = await cluster.start_copy(body, "rq:one:0:1", 0.5)
     assert [task.id for task in await cluster.copies_running("rq:one:")] == [task_id]
     assert await cluster.copies_running("rq:two:") == []
+    (listed,) = await cluster.copies_running()
     running = await cluster.task(task_id)
     assert running is not None
     assert not running.completed
+    assert running.is_copy
+    assert running.description == listed.description == "reindex from [a] to [b]"
+    assert running.started == listed.started
+    assert (running.opaque_id, listed.parent) == ("rq:one:0:1", None)
+    assert task_id.partition(":")[0] in await cluster.node_ids()
     es.post(f"/_reindex/{task_id}/_rethrottle?requests_per_second=-1")
     es.get(f"/_tasks/{task_id}?wait_for_completion=true&timeout=30s")
     ended = await cluster.task(task_id)
     assert ended is not None
     assert ended.completed
     assert (ended.response["total"], ended.handled, ended.error) == (50, 50, None)
+
+
+@pytest.mark.parametrize(("value", "back"), [("as it is", True), (None, False), ("a", False)])
+async def test_our_header_comes_back_unless_something_drops_or_overwrites_it(
+    cluster: Cluster, relay: Relay, value: str | None, *, back: bool
+) -> None:
+    if not back:
+        relay.overwrite("X-Opaque-Id", value)
+    assert await cluster.header_comes_back() is back
 
 
 async def test_a_node_that_does_not_tell_its_tasks_may_be_running_a_copy(

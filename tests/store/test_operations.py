@@ -24,6 +24,7 @@ from app.domain.operation import (
     Wish,
 )
 from app.domain.proof import ProofLevel, Proving, Side
+from app.domain.tasks import TaskRef
 from app.domain.windows import Window, WindowState
 from app.store.role import Lease
 from app.store.store import Store
@@ -70,6 +71,7 @@ EVERYTHING = Changes(
     ),
     lost_since=AT,
     reindex_task_id="node:1",
+    loose_tasks=[TaskRef(id="node:2", started=2**41), TaskRef(id="node:3")],
     reindex_task_perc_complete=0.25,
     error_code="code",
     error_message="m" * 5_000,
@@ -361,7 +363,13 @@ async def test_windows_are_added_and_changed_one_by_one(store: Store) -> None:
     operation = await store.operations.save(lease.token, operation, {}, planned, (), "worker")
     await store.operations.save(lease.token, other, {}, [_window(1)], (), "worker")
     changed = _window(1, WindowState.DONE).model_copy(
-        update={"task_id": "node:7", "seen": 2**34, "attempt": 2, "ended_at": AT}
+        update={
+            "task_id": "node:7",
+            "task_started": 2**41,
+            "seen": 2**34,
+            "attempt": 2,
+            "ended_at": AT,
+        }
     )
     more = [changed, _window(3, WindowState.RUNNING)]
     await store.operations.save(lease.token, operation, {}, more, (), "worker")

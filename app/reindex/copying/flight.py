@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from app.domain import clock
-from app.domain.errors import ClusterRefused, ClusterTrouble, Failure
+from app.domain.errors import ClusterRefused, ClusterTrouble, Failure, ReindexQueueError
 from app.domain.holds import HoldCause
-from app.domain.operation import Note, Operation, Work
+from app.domain.operation import Note, Operation, Outcome, Work
 from app.domain.pace import Limit
-from app.domain.windows import (
-    LIGHTER,
-    Window,
-    WindowState,
-    in_turn,
-    opaque_id,
-    opaque_prefix,
-)
+from app.domain.tasks import TaskRef, Watch
+from app.domain.windows import LIGHTER, Window, WindowState, in_turn, opaque_id
 from app.elastic.answers import RunningTask, TaskState
 from app.elastic.cluster import Cluster
 from app.elastic.translation import OF_SHARDS
+from app.reindex.copying import tasks
 from app.reindex.copying.request import body
 from app.reindex.copying.result import Rerun, judge
 from app.reindex.copying.throttling import (
@@ -47,22 +42,39 @@ class Flight:
     """The windows of an operation during one turn: `changed` and `notes` are to be saved.
 
     `trouble` is why a window could not be started or has to run again after a pause; `unsure`: a
-    task may have been started, or not be ended, of which no window knows.
+    task may have been started, or not be ended, of which no window knows; `waits`: nothing may be
+    started now, since such a task may be copying. `loose`: as `Operation.loose_tasks`.
     """
 
     operation: Operation
     windows: dict[int, Window]
+    watch: Watch
+    loose: list[TaskRef]
     changed: dict[int, Window] = field(default_factory=dict[int, Window])
     notes: list[Note] = field(default_factory=list[Note])
     trouble: tuple[HoldCause, str] | None = None
     unsure: bool = False
+    waits: bool = False
 
     @classmethod
     def of(cls, work: Work) -> Flight:
-        return cls(work.operation, {window.number: window for window in work.windows})
+        windows = {window.number: window for window in work.windows}
+        return cls(work.operation, windows, work.watch, [*(work.operation.loose_tasks or ())])
 
     def put(self, window: Window) -> None:
         self.windows[window.number] = self.changed[window.number] = window
+
+    def give_up(self, window: Window) -> Window:
+        """Itself as it runs again; its task is not forgotten before it is seen to have ended."""
+        if task := tasks.task_of(window):
+            self.loose.append(task)
+        self.put(again := window.to_run_again())
+        return again
+
+    def saved_with(self, outcome: Outcome) -> Outcome:
+        """`outcome`, with the tasks that no window waits for."""
+        changes = tasks.forget(self.operation, self.loose)
+        return replace(outcome, changes={**outcome.changes, **changes})
 
     @property
     def running(self) -> list[Window]:
@@ -107,18 +119,42 @@ def _rests_until(window: Window) -> datetime:
 
 async def take_up(flight: Flight, cluster: Cluster) -> None:
     """After an answer may have been lost: a task that is running already is its window's, and one
-    that no window knows is ended."""
-    found = await cluster.copies_running(opaque_prefix(flight.operation.id))
-    planned = [w for w in flight.windows.values() if w.state is WindowState.PLANNED]
-    _adopt(flight, planned, found)
+    that no window knows is ended.
+
+    Where our header does not come back, a start whose answer was lost cannot be told from the
+    copy of somebody else: no window is started until none of them runs, or can begin.
+    """
+    found = await _look_for(flight, cluster)
+    for task in found.known:
+        _adopt(flight, task)
     await _end_strays(flight, found, cluster)
+    if not flight.watch.unsure:
+        return
+    for task in found.unknown:
+        flight.watch.arrived(TaskRef(id=task.id, started=task.started))
+    if found.unknown:
+        why = f"a copy whose start was not answered is still running: {found.unknown[0].id}"
+    else:
+        why = await tasks.late_start(flight.watch, cluster)
+    if why and not await cluster.header_comes_back(tasks.HEADER_SECONDS):
+        flight.trouble, flight.waits = (HoldCause.TASK_RUNNING, why), True
 
 
-def _adopt(flight: Flight, windows: Iterable[Window], found: Iterable[RunningTask]) -> None:
-    wanted = {opaque_id(flight.operation.id, window): window for window in windows}
-    for task in found:
-        if window := wanted.get(task.opaque_id):
-            flight.put(_running(window, task.id))
+async def _look_for(flight: Flight, cluster: Cluster) -> tasks.Found:
+    """As `tasks.look_for`; the loose ones that are seen to have ended are forgotten."""
+    operation = flight.operation.model_copy(update={"loose_tasks": flight.loose})
+    found = await tasks.look_for(operation, flight.windows.values(), cluster, loose=True)
+    flight.loose = [task for task in flight.loose if task not in found.ended]
+    return found
+
+
+def _adopt(flight: Flight, task: RunningTask) -> None:
+    """A window that waits for its turn has this task, where that bears its header."""
+    for window in flight.windows.values():
+        planned = window.state is WindowState.PLANNED
+        if planned and task.opaque_id == opaque_id(flight.operation.id, window):
+            flight.put(_running(window, task.id, task.started))
+            return
 
 
 async def look(flight: Flight, cluster: Cluster) -> None:
@@ -129,10 +165,11 @@ async def look(flight: Flight, cluster: Cluster) -> None:
     running = flight.running
     answers = await asyncio.gather(*(_task(window, cluster) for window in running))
     for window, task in zip(running, answers, strict=True):
-        if task is None:
+        if task is None or not tasks.is_of(window, task, flight.operation):
             await _vanished(flight, window, cluster)
         elif not task.completed:
-            flight.windows[window.number] = window.model_copy(update={"seen": task.handled})
+            seen = {"seen": task.handled, "task_started": task.started}
+            flight.windows[window.number] = window.model_copy(update=seen)
         else:
             _ended(flight, window, task)
 
@@ -151,7 +188,7 @@ async def start(flight: Flight, work: Work, cluster: Cluster) -> None:
     for window in wanted:
         if limit.requests_per_second and work.allowance.due():
             return
-        sent = paced(window, share)
+        sent, at = paced(window, share), clock.boot_seconds()
         try:
             task_id = await cluster.start_copy(
                 body(flight.operation, sent),
@@ -159,9 +196,13 @@ async def start(flight: Flight, work: Work, cluster: Cluster) -> None:
                 share,
                 scroll_for(share),
             )
-        except ClusterTrouble as error:
+        except ReindexQueueError as error:
+            _not_answered(flight, error, at)
+            if not isinstance(error, ClusterTrouble):
+                raise
             flight.trouble, flight.unsure = (error.cause, error.message), True
             return
+        _number_used_again(flight, task_id)
         if limit.requests_per_second:
             work.allowance.take(min(sent.size, sent.documents), limit.rate_together)
         flight.put(_running(sent, task_id))
@@ -185,26 +226,51 @@ async def throttle(flight: Flight, work: Work, cluster: Cluster) -> bool:
             await cluster.throttle(window.task_id or "", rate, window.rate)
             flight.put(window.model_copy(update={"rate": rate}))
     for window in anew:
-        flight.put(window.to_run_again())
+        flight.give_up(window)
         flight.notes.append(anew_note(window))
     return bool(anew)
 
 
-async def end_strays(flight: Flight, cluster: Cluster) -> bool:
-    """Cancels tasks of this operation that no window knows: those that were stopped.
-
-    False where there was none.
-    """
-    found = await cluster.copies_running(opaque_prefix(flight.operation.id))
-    return await _end_strays(flight, found, cluster)
+def _not_answered(flight: Flight, error: ReindexQueueError, sent: float) -> None:
+    """`sent`: when, by the boot clock. Nothing where it was surely not begun."""
+    if tasks.may_have_begun(error):
+        flight.watch.lost(sent)
 
 
-async def _end_strays(flight: Flight, found: Iterable[RunningTask], cluster: Cluster) -> bool:
-    known = {opaque_id(flight.operation.id, window) for window in flight.windows.values()}
-    strays = [task for task in found if task.opaque_id not in known]
-    for task in strays:
-        await cluster.cancel_task(task.id)
-    return bool(strays)
+def _number_used_again(flight: Flight, task_id: str) -> None:
+    """A node counts from the beginning after a restart, so whatever had that number has ended."""
+    flight.loose = [task for task in flight.loose if task.id != task_id]
+    for window in flight.running:
+        if window.task_id == task_id:
+            flight.put(window.to_run_again())
+
+
+async def end_strays(flight: Flight, cluster: Cluster) -> None:
+    """Cancels tasks of this operation that no window knows: those that were stopped."""
+    await _end_strays(flight, await _look_for(flight, cluster), cluster)
+
+
+async def _end_strays(flight: Flight, found: tasks.Found, cluster: Cluster) -> None:
+    """A copy that only its description makes ours may be somebody else's: it is left alone."""
+    await tasks.end([t for t in found.known if not _is_awaited(flight, t)], cluster)
+
+
+async def end_all(flight: Flight, cluster: Cluster) -> tasks.Found:
+    """Cancels every copy from this source to this target that is still running."""
+    found = await _look_for(flight, cluster)
+    await tasks.end(found.running, cluster)
+    return found
+
+
+def _is_awaited(flight: Flight, task: RunningTask) -> bool:
+    """A window waits for it: by its id, or by its header where that came back."""
+    for window in flight.windows.values():
+        if task.opaque_id == opaque_id(flight.operation.id, window):
+            return True
+        ref = tasks.task_of(window)
+        if ref and ref.is_of(task.id, task.started):
+            return True
+    return False
 
 
 async def copy_at_once(
@@ -223,25 +289,35 @@ async def copy_at_once(
         work.allowance.take(sum(window.documents for window in windows), work.limit.rate_together)
 
     async def one(window: Window) -> TaskState:
-        started = clock.now()
+        started, sent = clock.now(), clock.boot_seconds()
         try:
             task = await cluster.copy_now(body(operation, window), opaque_id(operation.id, window))
-        except ClusterRefused as error:
-            if error.kind != OF_SHARDS:
+        except ReindexQueueError as error:
+            _not_answered(flight, error, sent)
+            if not isinstance(error, ClusterRefused) or error.kind != OF_SHARDS:
                 raise
             told = {"type": error.kind, "reason": error.reason}
             task = TaskState(completed=True, status={}, response={}, error=told)
         flight.windows[window.number] = window.model_copy(update={"started_at": started})
         return task
 
-    answers = await asyncio.gather(*map(one, windows))
+    answers = await asyncio.gather(*map(one, windows), return_exceptions=True)
+    for error in answers:  # not before all have ended: none is left running unseen
+        if isinstance(error, BaseException):
+            raise error
     for window, task in zip(windows, answers, strict=True):
+        assert isinstance(task, TaskState)
         _ended(flight, flight.windows[window.number], task)
 
 
-def _running(window: Window, task_id: str) -> Window:
+def _running(window: Window, task_id: str, started: int | None = None) -> Window:
     return window.model_copy(
-        update={"state": WindowState.RUNNING, "task_id": task_id, "started_at": clock.now()}
+        update={
+            "state": WindowState.RUNNING,
+            "task_id": task_id,
+            "task_started": started,
+            "started_at": clock.now(),
+        }
     )
 
 
@@ -256,11 +332,18 @@ async def _vanished(flight: Flight, window: Window, cluster: Cluster) -> None:
     Where that is not the first time, `.tasks` may not take results (it is blocked, or cannot be
     made): then the window rests before each try.
     """
-    found = await cluster.copies_running(opaque_prefix(flight.operation.id))
-    _adopt(flight, [window], found)
-    if window.number in flight.changed:
+    planned = window.model_copy(update={"state": WindowState.PLANNED})
+    flight.windows[window.number] = planned
+    for found in (await _look_for(flight, cluster)).known:
+        _adopt(flight, found)
+    if flight.windows[window.number] is not planned:
         return
-    if not await _died(window, cluster):
+    task = TaskRef(id=window.task_id or "", started=window.task_started)
+    uptime = await cluster.uptime(task.node)
+    if uptime is None:  # it may come back with its node
+        flight.loose.append(task)
+        flight.watch.away(task, tasks.AWAY_SECONDS)
+    if uptime is not None and uptime >= clock.elapsed(window.started_at or clock.now()):
         lost = Rerun("its task left no result in the index .tasks; can that be written to?")
         if not window.failures:
             lost = Rerun(f"its task {window.task_id} is gone", hold=False)
@@ -269,13 +352,6 @@ async def _vanished(flight: Flight, window: Window, cluster: Cluster) -> None:
     text = f"the node of its task {window.task_id} is gone or was started again"
     _run_again(flight, window, Rerun(text, hold=False, least=1, divisor=LIGHTER))
     _lighten_the_others(flight, window)
-
-
-async def _died(window: Window, cluster: Cluster) -> bool:
-    """True unless the node of its task runs since before that started."""
-    node, _, _ = (window.task_id or "").partition(":")
-    uptime = await cluster.uptime(node)
-    return uptime is None or uptime < clock.elapsed(window.started_at or clock.now())
 
 
 def _lighten_the_others(flight: Flight, lost: Window) -> None:

@@ -8,17 +8,19 @@ from dataclasses import replace
 from app.domain import clock
 from app.domain.errors import Failure
 from app.domain.holds import HoldCause
-from app.domain.operation import Again, Goal, Hold, Note, Operation, Outcome, Step
+from app.domain.operation import Again, Goal, Hold, Note, Operation, Outcome, Step, Work
 from app.domain.pace import Limit
 from app.domain.proof import ProofLevel
 from app.domain.windows import Window, WindowState
 from app.elastic.cluster import Cluster
-from app.reindex.copying.flight import Flight, end_strays
+from app.reindex.copying.flight import Flight, end_all
+from app.reindex.copying.tasks import still_to_come
 
 MOST_GIVEN_BACK = 3
 """So often is a copy begun that the hours are too short for."""
 LONGEST_HOLD = 30.0
 """Seconds until the next look; a change that somebody asks for is noticed sooner."""
+SOON = 1.0
 
 
 def halt_before(operation: Operation, limit: Limit) -> Hold | None:
@@ -68,23 +70,28 @@ def _is_nearly_done(operation: Operation, landed: bool) -> bool:
     return landed and operation.proof_level is not ProofLevel.FULL
 
 
-async def halt(flight: Flight, limit: Limit, cluster: Cluster) -> Outcome:
+async def halt(flight: Flight, work: Work, cluster: Cluster) -> Outcome:
     """Ends the tasks in a way that can be taken up again: what is done stays done.
 
     That the running windows run again is saved before their tasks are cancelled: a cancelled task
-    that a window still waits for would be taken for a person's doing.
+    that a window still waits for would be taken for a person's doing. It is looked again soon for
+    as long as another may begin, or come back with its node.
     """
+    limit = work.limit
     notes = [*flight.notes]
     if running := flight.running:
         for window in running:
-            flight.put(window.to_run_again())
+            flight.give_up(window)
         name = flight.operation.index_name
         notes.append(Note(what="copy stops", index=name, text=limit.closed or ""))
         return Again({}, list(flight.changed.values()), notes)
     changed = list(flight.changed.values())
-    if await end_strays(flight, cluster):
+    found = await end_all(flight, cluster)
+    if found.running:
         return Again({}, changed, notes, after=0.3)
-    return replace(_hold(flight.operation, limit), windows=changed, notes=notes)
+    hold = replace(_hold(flight.operation, limit), windows=changed, notes=notes)
+    waits = await still_to_come(work, found, cluster)
+    return replace(hold, retry_after=min(hold.retry_after, SOON)) if waits else hold
 
 
 def _hold(operation: Operation, limit: Limit) -> Hold:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from app.domain.operation import Again, Note, Operation, Outcome, Step
+from app.domain.holds import HoldCause
+from app.domain.operation import Again, Hold, Note, Outcome, Step, Work
 from app.elastic.cluster import Cluster
+from app.reindex.copying.tasks import forget, look_for, may_write
 from app.reindex.steps.guard import remove_target
 
 
-async def begin_anew(operation: Operation, reason: str, cluster: Cluster) -> Outcome:
+async def begin_anew(work: Work, reason: str, cluster: Cluster) -> Outcome:
     """Removes the target, guarded by the source, and starts over with another one.
 
     For a target that no longer is, or never again can be, the copy of what the source is now.
     """
+    operation = work.operation
+    found = await look_for(operation, work.windows, cluster)
+    if waits := await may_write(work, found, cluster):
+        return Hold(HoldCause.TASK_RUNNING, waits, retry_after=0.5)
     if hold := await remove_target(operation, operation.target_uuid, cluster):
         return hold
     return Again(
@@ -22,6 +28,7 @@ async def begin_anew(operation: Operation, reason: str, cluster: Cluster) -> Out
             "source_seq_nos": None,
             "proving": None,
             "proof": None,
+            **forget(operation, found.away),
         },
         notes=[Note(what="copy begins anew", index=operation.source_name, text=reason)],
         anew=True,

@@ -18,6 +18,7 @@ from app.reindex.copying.flight import Flight
 from app.reindex.copying.halting import halt, halts
 from app.reindex.copying.plan import windows_of
 from app.reindex.copying.splitting import split_long
+from app.reindex.copying.tasks import forget
 from app.reindex.copying.throttling import paced
 from app.reindex.steps.identity import blocked_source_in, look, target_in
 from app.reindex.steps.prove import prove
@@ -71,19 +72,22 @@ async def copy(work: Work, cluster: Cluster) -> Outcome:
         target_in(looked, work.operation)
         raise
     if first:
-        return first
+        return flight.saved_with(first)
     if flight.landed and work.limit.ill is None:
         return await _prove(work, flight, cluster)
-    return _onwards(work, flight)
+    return flight.saved_with(_onwards(work, flight))
 
 
 async def _fly(flight: Flight, work: Work, cluster: Cluster) -> Outcome | None:
     """A turn of the windows; an outcome where that has to be saved before anything else."""
-    if work.doubt:
+    if work.doubt or work.watch.unsure:
         await flights.take_up(flight, cluster)
     await flights.look(flight, cluster)
     if halts(work.operation, flight, work.limit):
-        return await halt(flight, work.limit, cluster)
+        return await halt(flight, work, cluster)
+    if flight.waits:
+        await flights.throttle(flight, work, cluster)
+        return None
     if any(window.attempt > 1 for window in flight.next_ones(work.limit)) and (
         missing := await _missing(work.operation, cluster)
     ):
@@ -144,8 +148,9 @@ def _is_due(work: Work) -> bool:
 async def _prove(work: Work, flight: Flight, cluster: Cluster) -> Outcome:
     """The windows that have just ended are saved together with what the proof says."""
     whole = tuple(flight.windows[number] for number in sorted(flight.windows))
-    outcome = await prove(replace(work, windows=whole), cluster)
-    copied: Changes = {"reindex_task_perc_complete": 1.0}
+    operation = work.operation.model_copy(update={"loose_tasks": flight.loose})
+    outcome = await prove(replace(work, operation=operation, windows=whole), cluster)
+    copied: Changes = {"reindex_task_perc_complete": 1.0, **forget(work.operation, flight.loose)}
     return replace(
         outcome,
         changes={**copied, **outcome.changes},

@@ -6,6 +6,7 @@ from app.domain import lifecycle
 from app.domain.operation import Again, Done, Outcome, Source, Status, Work
 from app.elastic.answers import IndexState
 from app.elastic.cluster import Cluster
+from app.reindex.copying.tasks import end_returned
 from app.reindex.steps.identity import target_in
 from app.reindex.steps.source import restore_source
 
@@ -16,6 +17,8 @@ async def finish(work: Work, cluster: Cluster) -> Outcome:
     """Visible again if it was, closed if it was, blocked if it was."""
     operation = work.operation
     assert operation.source is not None
+    if await end_returned(work, cluster):
+        return Again(after=0.3)
     target = target_in(await cluster.look(operation.new_index_name), operation)
     hidden = operation.source.settings.get(HIDDEN)
     wanted = {HIDDEN: hidden, **operation.source.lifecycle}

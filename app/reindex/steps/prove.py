@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from app.domain.errors import AnswerTooLarge, DocumentsDiffer, Failure
 from app.domain.holds import HoldCause
@@ -20,10 +21,10 @@ from app.domain.operation import (
 )
 from app.domain.proof import ProofLevel, Proving
 from app.domain.weights import BATCH_BYTES
-from app.domain.windows import opaque_prefix
 from app.elastic.answers import IndexState, Looked
 from app.elastic.cluster import Cluster
 from app.elastic.memory import REMEMBERED_SECONDS
+from app.reindex.copying.tasks import forget, look_for, may_write
 from app.reindex.privileges import refuse_restriction
 from app.reindex.proving.comparing import differences as differing_documents
 from app.reindex.proving.comparing import refuse
@@ -45,12 +46,17 @@ async def prove(work: Work, cluster: Cluster) -> Outcome:
     all counts agree (7.17, 8.19, 9.4): so identity, settings and mappings are compared as well.
     """
     operation = work.operation
-    running, looked = await asyncio.gather(
-        cluster.copies_running(opaque_prefix(operation.id)),
-        look(operation, cluster, mappings=True),
+    found, looked = await asyncio.gather(
+        look_for(operation, work.windows, cluster), look(operation, cluster, mappings=True)
     )
-    if running:
-        return Hold(HoldCause.TASK_RUNNING, "a copy task of this operation is still running", 0.2)
+    if reason := await may_write(work, found, cluster):
+        return Hold(HoldCause.TASK_RUNNING, reason, retry_after=0.2)
+    outcome = await _compare(work, looked, cluster)
+    return replace(outcome, changes={**forget(operation, found.away), **outcome.changes})
+
+
+async def _compare(work: Work, looked: Looked, cluster: Cluster) -> Outcome:
+    operation = work.operation
     # fields hidden since the start would be missed by no count
     if await cluster.security_on(REMEMBERED_SECONDS):
         await refuse_restriction(operation.source_name, cluster)

@@ -10,6 +10,7 @@ from app.domain.holds import HoldCause
 from app.domain.operation import Again, Done, Hold, Operation, Outcome, Step, Work
 from app.elastic.answers import Looked
 from app.elastic.cluster import Cluster
+from app.reindex.copying.tasks import end_returned
 from app.reindex.steps.identity import (
     blocked_source_in,
     is_swapped,
@@ -32,6 +33,8 @@ async def swap(work: Work, cluster: Cluster) -> Outcome:
     if is_swapped(looked, operation):
         return Done(swapped(work))
     _both(looked, operation)
+    if await end_returned(work, cluster):
+        return Again({"last_completed_step": Step.REINDEX_STARTED}, after=0.3)
     if operation.keeps_source:
         return await _move(work, looked, cluster)
     if operation.kept and (waits := await keep(operation, looked, cluster)):

@@ -15,9 +15,10 @@ from app.domain.operation import (
     Outcome,
     Work,
 )
-from app.domain.windows import WindowState, opaque_prefix
+from app.domain.windows import WindowState
 from app.elastic.answers import Looked
 from app.elastic.cluster import Cluster
+from app.reindex.copying import tasks
 from app.reindex.steps.guard import kept_note, remove_target
 from app.reindex.steps.identity import is_swapped, look, named
 from app.reindex.steps.keep import swapped
@@ -34,12 +35,15 @@ async def end_tasks(work: Work, cluster: Cluster) -> Outcome:
         return Done()
     if is_swapped(await look(operation, cluster), operation):
         return _forward(work)
-    running = await cluster.copies_running(opaque_prefix(operation.id))
-    for task in running:
-        await cluster.cancel_task(task.id)
-    if running:
+    found = await tasks.look_for(operation, work.windows, cluster)
+    if await tasks.end(found.running, cluster):
         return Again(after=0.1)
-    return Done(windows=[w.to_run_again() for w in work.windows if w.state is WindowState.RUNNING])
+    if reason := await tasks.still_to_come(work, found, cluster):
+        return Hold(HoldCause.TASK_RUNNING, reason, retry_after=0.5)
+    return Done(
+        tasks.forget(operation, found.away),
+        windows=[w.to_run_again() for w in work.windows if w.state is WindowState.RUNNING],
+    )
 
 
 def _forward(work: Work) -> Again:
@@ -70,6 +74,8 @@ async def drop_target(work: Work, cluster: Cluster) -> Outcome:
     if served := await _served(operation, looked, cluster):
         left = await _leave(operation, cluster)
         return Done(notes=[*left.notes, served]) if isinstance(left, Done) else left
+    if (await tasks.look_for(operation, work.windows, cluster)).running:  # come back with its node
+        return Again({"undone": 0})
     if hold := await remove_target(operation, operation.target_uuid, cluster):
         return hold
     looked = await look(operation, cluster)

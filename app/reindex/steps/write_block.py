@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.domain import clock
 from app.domain.holds import HoldCause
-from app.domain.operation import Again, Changes, Done, Hold, Operation, Outcome, Step, Work
+from app.domain.operation import Again, Changes, Done, Hold, Outcome, Step, Work
 from app.elastic.answers import IndexState, Looked
 from app.elastic.cluster import Cluster
 from app.reindex.before_block.case import Case
@@ -33,7 +33,7 @@ async def write_block(work: Work, cluster: Cluster) -> Outcome:
         return Again(after=0.05)
     if not state.write_blocked or set(state.blocks) - {"index.blocks.write"}:
         return Hold(HoldCause.NOT_SEEN, f"the write block of {state.name} is not in force yet")
-    return await _stand_still(operation, state, cluster)
+    return await _stand_still(work, state, cluster)
 
 
 async def _block_later(work: Work, looked: Looked, cluster: Cluster) -> Outcome:
@@ -42,7 +42,7 @@ async def _block_later(work: Work, looked: Looked, cluster: Cluster) -> Outcome:
     assert operation.source is not None
     state, target = looked[operation.source_name], looked.get(operation.new_index_name)
     if target is None or target.uuid != operation.target_uuid:
-        return await begin_anew(operation, "its new index was removed while it waited", cluster)
+        return await begin_anew(work, "its new index was removed while it waited", cluster)
     case = Case(work, state, target, cluster)
     waits = await has_nodes(case) or await before_block(case)
     if isinstance(waits, Hold):
@@ -55,8 +55,9 @@ async def _block_later(work: Work, looked: Looked, cluster: Cluster) -> Outcome:
     return Again(changes, notes=waits)
 
 
-async def _stand_still(operation: Operation, state: IndexState, cluster: Cluster) -> Outcome:
+async def _stand_still(work: Work, state: IndexState, cluster: Cluster) -> Outcome:
     """Refreshes, for a source with refresh -1 would copy nothing, and notes where it ends."""
+    operation = work.operation
     refreshed = await cluster.refresh(state.index_name)
     primaries = await cluster.shard_stats(state.index_name)
     missing = [n for n in range(state.shards) if n not in primaries]
@@ -65,5 +66,5 @@ async def _stand_still(operation: Operation, state: IndexState, cluster: Cluster
         return Hold(HoldCause.SHARDS_AWAY, text, retry_after=0.2)
     ends = [primaries[n].max_seq_no for n in range(state.shards)]
     if operation.source_seq_nos not in (None, ends):
-        return await begin_anew(operation, f"{state.name} was written to while parked", cluster)
+        return await begin_anew(work, f"{state.name} was written to while parked", cluster)
     return Done({"last_completed_step": Step.READONLY, "source_seq_nos": ends})

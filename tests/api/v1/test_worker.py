@@ -70,6 +70,7 @@ async def test_an_idle_service_and_its_standby_say_who_works(
                 "cluster",
                 "versions",
                 "privileges",
+                "headers",
                 "leftovers",
                 "database",
                 "worker",
