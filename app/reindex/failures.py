@@ -29,6 +29,11 @@ _KNOWN: dict[str, tuple[FailureClass, str]] = {
         "Take the mapping or setting that is named off {source} and retry, or fill a new index "
         "from where the data came from.",
     ),
+    "target_of_streams": (
+        FailureClass.NAME,
+        "Narrow the pattern of the template that matches {target}, or post {index} with another "
+        "newIndexName.",
+    ),
     "target_differs": (
         FailureClass.INDEX,
         "Narrow the pattern of the index template that matches {target}, or take the setting that "

@@ -86,3 +86,27 @@ async def test_pipelines_of_a_template_neither_run_nor_stay(service: Service, es
     await service.completed("plain")
     assert contents(es, "plain") == documents
     assert made_anew(es, "plain") == make
+
+
+async def test_a_template_of_data_streams_is_told_with_the_two_ways_out(
+    service: Service, es: Elastic
+) -> None:
+    streams: dict[str, Any] = {
+        "index_patterns": ["reindexed-*"],
+        "data_stream": {},
+        "priority": 500,
+    }
+    es.put("/_index_template/streams", streams)
+    es.put("/plain")
+    es.bulk("plain", [{"n": n} for n in range(3)])
+    before = as_found(es, "plain")
+    await service.post_batch("plain")
+    operation = await service.ended("plain")
+    assert (operation["status"], operation["lastCompletedStep"]) == (2, 0)
+    assert "[streams]" in operation["errorMessage"]
+    assert "Narrow the pattern of that template" in operation["errorMessage"]
+    assert "newIndexName" in operation["errorMessage"]
+    assert as_found(es, "plain") == before
+    await service.post_options({"index": "plain", "newIndexName": "plain-anew"})
+    await service.completed("plain")
+    assert es.aliases("plain-anew").keys() == {"plain"}

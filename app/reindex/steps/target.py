@@ -10,6 +10,7 @@ from app.domain import filling, index_settings, lifecycle
 from app.domain.errors import ClusterRefused, ClusterUnreachable, Failure
 from app.domain.holds import HoldCause
 from app.domain.operation import Again, Hold, Operation, Outcome
+from app.domain.retired import FIELD_NAMES, retired, says_field_names, without_defaults
 from app.domain.warnings import UNTYPED
 from app.elastic.answers import IndexState, Looked
 from app.elastic.cluster import Cluster
@@ -19,6 +20,9 @@ from app.reindex.steps.identity import look, named, source_in
 
 _LIMITED = re.compile(r"Limit of [\w ]+\[\d+\]|is longer than the limit of \[\d+\]")
 """How a mapping is refused for its size (7.17, 8.19, 9.4)."""
+
+_STREAMS_ONLY = "creates data streams only"
+"""How a name is refused that a template with a data stream matches (7.17, 8.19, 9.4)."""
 
 VECTORS = "index.mapping.exclude_source_vectors"
 DEEPEST = 800
@@ -71,15 +75,8 @@ async def _create(
 ) -> None:
     source = source_in(looked, operation)
     _name_is_free(looked, operation)
-    more = {**filling.limits_for_documents(source.mappings), **more}
     try:
-        try:
-            await _send_creation(operation, source, cluster, more)
-        except ClusterRefused as error:
-            if not _LIMITED.search(error.reason):
-                raise
-            raised = filling.limits_raised(source.settings)
-            await _send_creation(operation, source, cluster, {**raised, **more})
+        await _make(operation, source, cluster, more)
     except ClusterUnreachable:  # or no node may have its shards: then it is there
         if operation.new_index_name not in await look(operation, cluster):
             raise
@@ -89,6 +86,13 @@ async def _create(
         looked = await look(operation, cluster)  # somebody may have been quicker
         source_in(looked, operation)
         _name_is_free(looked, operation)
+        if _STREAMS_ONLY in error.reason:
+            raise Failure(
+                "target_of_streams",
+                f"{operation.new_index_name} cannot be an index: {error.reason}. Nothing was "
+                "changed. Narrow the pattern of that template, or name another new index "
+                "(newIndexName), then post the index again.",
+            ) from error
         raise Failure(
             "target_refused",
             f"The cluster refuses to make a new index with the mappings and settings of "
@@ -96,10 +100,30 @@ async def _create(
         ) from error
 
 
+async def _make(
+    operation: Operation, source: IndexState, cluster: Cluster, more: Mapping[str, str]
+) -> None:
+    """Asks once more where it is refused for what can be done without."""
+    more = {**filling.limits_for_documents(source.mappings), **more}
+    try:
+        await _send_creation(operation, source, cluster, more)
+    except ClusterRefused as error:
+        if _LIMITED.search(error.reason):
+            more = {**filling.limits_raised(source.settings), **more}
+            await _send_creation(operation, source, cluster, more)
+        elif FIELD_NAMES in error.reason and says_field_names(source.mappings):
+            await _send_whole(operation, source, cluster, {**_own(operation, source), **more})
+        else:
+            raise
+
+
 def _remedy(source: IndexState, reason: str) -> str:
     if "total fields" in reason:
         return f"raise that limit by PUT {source.name}/_settings, then post the index again"
-    return "an index that needs this must be filled anew by hand"
+    by_hand = "an index that needs this must be filled anew by hand"
+    if becomes := retired(source.mappings, source.settings):
+        return f"{by_hand}, with what it becomes: {'; '.join(becomes[:_SHOWN])}"
+    return by_hand
 
 
 def _name_is_free(looked: Looked, operation: Operation) -> None:
@@ -115,24 +139,10 @@ def _name_is_free(looked: Looked, operation: Operation) -> None:
 async def _send_creation(
     operation: Operation, source: IndexState, cluster: Cluster, more: Mapping[str, str]
 ) -> None:
-    settings: dict[str, Any] = {
-        **index_settings.WHILE_COPYING,
-        **more,
-        index_settings.STAMP: operation.id,
-        # not copied by _create_from, and another number sends an _id to another shard
-        "index.number_of_routing_shards": str(source.routing_shards),
-    }
-    if operation.mode:
-        settings["index.mode"] = operation.mode
+    settings = {**_own(operation, source), **more}
     oldest = (await cluster.node_versions(REMEMBERED_SECONDS))[0]
     if not oldest.creates_from:
-        _refuse_depth(source, source.mappings)
-        copied = index_settings.copied(source.settings)
-        await cluster.create_index(
-            operation.new_index_name,
-            {**copied, **settings},
-            filling.closed_to_new_fields(source.mappings),
-        )
+        await _send_whole(operation, source, cluster, settings)
         return
     closing = filling.dynamic_closed(source.mappings)
     _refuse_depth(source, closing)
@@ -148,6 +158,34 @@ async def _send_creation(
         settings,
         # merged beside a type of its own it would be no mapping (8.19): that is closed afterwards
         closing if source.mapping_type == UNTYPED else {},
+    )
+
+
+def _own(operation: Operation, source: IndexState) -> dict[str, Any]:
+    """What the target has of its own while it is filled."""
+    settings: dict[str, Any] = {
+        **index_settings.WHILE_COPYING,
+        index_settings.STAMP: operation.id,
+        # not copied by _create_from, and another number sends an _id to another shard
+        "index.number_of_routing_shards": str(source.routing_shards),
+    }
+    return settings | ({"index.mode": operation.mode} if operation.mode else {})
+
+
+async def _send_whole(
+    operation: Operation, source: IndexState, cluster: Cluster, settings: Mapping[str, Any]
+) -> None:
+    """Every setting that a new index can have, and the whole mapping but for defaults."""
+    _refuse_depth(source, source.mappings)
+    oldest = (await cluster.node_versions(REMEMBERED_SECONDS))[0]
+    copied = index_settings.copied(source.settings)
+    if oldest.creates_from:
+        gone = index_settings.dropped(source.settings)
+        copied = {key: value for key, value in copied.items() if key not in gone}
+    await cluster.create_index(
+        operation.new_index_name,
+        {**copied, **settings},
+        filling.closed_to_new_fields(without_defaults(source.mappings)),
     )
 
 
@@ -194,17 +232,18 @@ def differences(source: IndexState, target: IndexState, mode: str | None) -> lis
 
     While it is filled, and has our stamp, it is closed to new fields, and limits may be raised.
     """
-    mappings, settings = source.mappings, target.settings
+    mappings, made = without_defaults(source.mappings), without_defaults(target.mappings)
+    settings = target.settings
     if target.stamp:
         settings = filling.as_limited(source.settings, settings)
-        if index_settings.missing_mappings(mappings, target.mappings):
+        if index_settings.missing_mappings(mappings, made):
             mappings = filling.closed_to_new_fields(mappings)
     settings = index_settings.differing_settings(source.settings, settings)
-    missing = index_settings.missing_mappings(mappings, target.mappings)
+    missing = index_settings.missing_mappings(mappings, made)
     faults = [f"mapping {path} is missing" for path in missing]
     if mode:
         return faults
-    added = index_settings.added_mappings(mappings, target.mappings)
+    added = index_settings.added_mappings(mappings, made)
     allowed = (VECTORS,)
     kept = [text for text in settings if not text.startswith(allowed)]
     return [*kept, *faults, *(f"mapping {path} was added" for path in added)]
