@@ -6,11 +6,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from app.domain.errors import ClusterRefused
 from app.domain.names import IndexName
 from app.domain.texts import capped
 from app.elastic.connection import Connection
 from app.elastic.paths import chunks, in_path
-from app.elastic.translation import understanding
+from app.elastic.translation import NOTHING_THERE, understanding
 
 Documents = Mapping[str, Any]
 
@@ -53,8 +54,13 @@ class ReferringView:
         return capped(_CLASS.sub("", errors[0]), _MOST_OF_A_FAULT) if errors else None
 
     async def ingest_pipelines(self) -> Documents:
-        """By name, as they are stored."""
-        return await self._connection.read("/_ingest/pipeline")
+        """By name, as they are stored. Where there is none, 7.17 answers with 404 and `{}`."""
+        try:
+            return await self._connection.read("/_ingest/pipeline")
+        except ClusterRefused as error:
+            if error.kind == NOTHING_THERE:
+                return {}
+            raise
 
     async def enrich_policies(self) -> Documents:
         """By name: the indices it reads."""

@@ -28,7 +28,7 @@ from app.domain.errors import (
     ReindexQueueError,
 )
 from app.domain.texts import capped
-from app.elastic.node import Foreign, NotSent, TooLarge, Unanswered
+from app.elastic.node import PRODUCT, Foreign, NotSent, TooLarge, Unanswered
 from app.elastic.strangers import not_elasticsearch
 
 CLIENT_ERRORS = (ApiError, TransportError)
@@ -61,6 +61,9 @@ _OF_ONE_NODE = frozenset({"master_not_discovered_exception", "node_closed_except
 
 MOST_OF_A_TYPE, MOST_OF_A_REASON, MOST_OF_A_FAULT = 100, 1_500, 500
 """Characters of Elasticsearch's error type and reason, and of what a broken connection says."""
+
+NOTHING_THERE = "nothing_there"
+"""Our type for a 404 of Elasticsearch that names no error."""
 
 OF_SHARDS = "search_phase_execution_exception"
 """What a search is told that failed on its shards, whatever they met."""
@@ -208,9 +211,22 @@ def _of_answer(error: ApiError) -> ReindexQueueError:
         )
     if kind is None and status >= 500:
         return ClusterUnreachable(f"Something before Elasticsearch answered with {status}.")
+    if kind is None and error.meta.headers.get(PRODUCT) == "Elasticsearch":
+        return _of_bare_answer(status)
     if kind is None:
         return not_elasticsearch(error.meta, error.body)
     return ClusterRefused(kind, reason, status)
+
+
+def _of_bare_answer(status: int) -> ReindexQueueError:
+    """Elasticsearch's own, by its product header, but without an error. 404 says that there is
+    nothing of what was asked for (7.17 of ingest pipelines, with `{}`)."""
+    if status == 404:
+        return ClusterRefused(NOTHING_THERE, "there is nothing of the kind", status)
+    return AnswerMisread(
+        f"Elasticsearch answered with {status} and names no error, which this service does not "
+        "understand."
+    )
 
 
 def _kind_and_reason(body: Any) -> tuple[str | None, str]:
