@@ -32,7 +32,8 @@ class WorkerHealth(Described):
     operations: list[str]
     """The ids of the operations it works on."""
     error: str | None
-    """Of its last crash."""
+    """What ended its last term with the role; after a crash it stays until the worker has gone on
+    well for a while."""
 
 
 class Readiness(Described):

@@ -150,6 +150,9 @@ class Doctor:
             said = f"the worker is {report.state}" + (f": {report.error}" if report.error else "")
             remedy = "See the service's log; a worker that was stopped needs a new start."
             return Check("worker", Verdict.WRONG, said, remedy)
+        if report.at_work and report.error:
+            said = f"{report.state}; it has crashed a moment ago: {report.error}"
+            return Check("worker", Verdict.WARNING, said, "See the service's log.")
         if report.at_work:
             return Check("worker", Verdict.OK, f"{report.state}; this service has the worker role")
         try:

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, event, make_url
+from sqlalchemy import URL, event, func, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -16,6 +16,8 @@ from app.domain.errors import StoreUnavailable
 
 BUSY_MILLISECONDS = 30_000
 LEAST_IDLE_SECONDS = 5.0
+"""Ten thousand rows are made between two statements."""
+IDLE = "idle_in_transaction_session_timeout"
 
 
 def parse_url(address: str) -> URL:
@@ -55,24 +57,22 @@ def open_engines(url: URL, idle_seconds: float = 15.0) -> tuple[AsyncEngine, Asy
     itself). Readers have connections of their own and are never kept waiting (WAL); a question is
     one statement, which is a transaction by itself.
 
-    PostgreSQL ends a transaction that is left open for `idle_seconds`: an owner that is frozen, or
-    cut off, in the middle of a save would otherwise keep the cluster's row, and so the role. Not
-    less than `LEAST_IDLE_SECONDS`: ten thousand rows are made between two statements.
+    PostgreSQL ends a transaction that is left open for `idle_seconds`, see `limits_idle`. Nothing
+    is kept in a session, so that poolers may hand out another one for each transaction: no
+    prepared statements, nothing in the start-up packet but what the address says, and a question
+    is a transaction of its own here, too.
     """
     if url.get_backend_name() != "sqlite":
-        given = url.query.get("options", ())
-        milliseconds = int(max(idle_seconds, LEAST_IDLE_SECONDS) * 1000)
-        idle = f"-c idle_in_transaction_session_timeout={milliseconds}"
-        options = " ".join([idle, *([given] if isinstance(given, str) else given)])
         engine = create_async_engine(
             url,
             pool_pre_ping=True,
             pool_size=5,
             max_overflow=5,
-            connect_args={"options": options},
+            connect_args={"prepare_threshold": None},
             hide_parameters=True,
+            execution_options={IDLE: _idle_milliseconds(url, idle_seconds)},
         )
-        return engine, engine
+        return engine, engine.execution_options(isolation_level="AUTOCOMMIT")
     writer = create_async_engine(
         url, pool_size=1, max_overflow=0, pool_timeout=60, hide_parameters=True
     )
@@ -83,6 +83,29 @@ def open_engines(url: URL, idle_seconds: float = 15.0) -> tuple[AsyncEngine, Asy
     _prepare_sqlite(reader, query_only=True)
     event.listen(writer.sync_engine, "begin", _begin_immediate)
     return writer, reader
+
+
+def _idle_milliseconds(url: URL, seconds: float) -> int | None:
+    """None where the address sets the limit itself."""
+    given = url.query.get("options", ())
+    if IDLE in " ".join([given] if isinstance(given, str) else given):
+        return None
+    return int(max(seconds, LEAST_IDLE_SECONDS) * 1000)
+
+
+def limits_idle(statement: Any, engine: AsyncEngine) -> Any:
+    """`statement`, the first of a transaction that locks something, with a wish to PostgreSQL among
+    what it returns: to end the transaction when it is left open. Itself on SQLite.
+
+    An owner that is frozen, or cut off, in the middle of a save would otherwise keep the cluster's
+    row, and so the role. As a part of that statement it takes no round trip of its own, and what is
+    local to the transaction is no state that a pooler would have to keep.
+    """
+    milliseconds = engine.sync_engine.get_execution_options().get(IDLE)
+    if milliseconds is None:
+        return statement
+    limit = func.set_config(IDLE, str(milliseconds), True)
+    return statement.add_columns(limit) if statement.is_select else statement.returning(limit)
 
 
 def _prepare_sqlite(engine: AsyncEngine, *, query_only: bool) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.domain.errors import StoreUnavailable
 from app.store import migrations
 from app.store.batches import Batches
-from app.store.engine import open_engines, parse_url, sqlite_path
+from app.store.engine import limits_idle, open_engines, parse_url, sqlite_path
 from app.store.errands import Errands
 from app.store.events import Events
 from app.store.home import Homes
@@ -21,7 +21,8 @@ from app.store.operations import Operations
 from app.store.paces import Paces
 from app.store.role import FileLockRole, LeaseRole, WorkerRole
 from app.store.tables import ClusterStateRow
-from app.store.transactions import TROUBLE, Transactions, unavailable
+from app.store.transactions import Transactions
+from app.store.trouble import translating
 from app.store.wishes import Wishes
 
 
@@ -63,7 +64,7 @@ class Store:
         role = (
             FileLockRole(file, Transactions(writer, cluster_id), reader, cluster_id)
             if file
-            else LeaseRole(writer, cluster_id, lease_seconds)
+            else LeaseRole(writer, reader, cluster_id, lease_seconds)
         )
         return cls(writer, reader, role, cluster_id)
 
@@ -78,19 +79,16 @@ class Store:
 
     async def ping(self) -> None:
         """Raises `StoreUnavailable` where the database does not answer."""
-        try:
+        with translating():
             async with self._reader.connect() as connection:
                 await connection.execute(text("SELECT 1"))
-        except TROUBLE as error:
-            raise unavailable(error) from error
 
 
 async def _ensure_cluster(engine: AsyncEngine, cluster_id: str) -> None:
     """The cluster's row, made at the first start; a first start at the same time finds it."""
     insert = (sqlite if engine.dialect.name == "sqlite" else postgresql).insert(ClusterStateRow)
-    row = ClusterStateRow(cluster_id=cluster_id).model_dump()
-    try:
+    row = insert.values(ClusterStateRow(cluster_id=cluster_id).model_dump())
+    statement = limits_idle(row.on_conflict_do_nothing(), engine)
+    with translating():
         async with engine.begin() as connection:
-            await connection.execute(insert.on_conflict_do_nothing(), [row])
-    except TROUBLE as error:
-        raise unavailable(error) from error
+            await connection.execute(statement)
