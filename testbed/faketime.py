@@ -9,8 +9,8 @@ from testbed.packages import program
 
 
 class FakedClock:
-    """`environment` is for a process that is to be started; `set_by` sets its clock at once, also
-    while it runs. Monotonic and boot clock are the machine's."""
+    """`environment` is for a process that is to be started; `set_by` sets its clock, also while it
+    runs. Monotonic and boot clock are the machine's."""
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / "faked-clock"
@@ -22,13 +22,14 @@ class FakedClock:
         return {
             "LD_PRELOAD": str(_library()),
             "FAKETIME_TIMESTAMP_FILE": str(self._file),
-            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_CACHE_DURATION": "1",  # without, the file is read at every look at any clock
+            "NO_FAKE_STAT": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             "DONT_FAKE_MONOTONIC": "1",  # the name of older versions
         }
 
     def set_by(self, seconds: float) -> None:
-        """So far from the machine's time. The file, which is read at every look, changes at once."""
+        """So far from the machine's time, within a second. The file changes at once."""
         written = self._file.with_suffix(".new")
         written.write_text(f"{seconds:+.0f}\n")
         written.rename(self._file)

@@ -101,7 +101,7 @@ def _briefly(finding: str) -> str:
 
 async def _database(service: Service) -> str:
     try:
-        await service.store.ping()
+        await service.store.check(PING_SECONDS)
     except StoreTrouble as error:
         return error.message
     return "ok"

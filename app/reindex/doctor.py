@@ -14,7 +14,7 @@ from app.domain.names import IndexName
 from app.domain.state import LIVE
 from app.elastic.answers import Version
 from app.elastic.view import ClusterView
-from app.reindex.checkup import IN_HAND, Checkup
+from app.reindex.checkup import IN_HAND, PING_SECONDS, Checkup
 from app.reindex.home import Home
 from app.reindex.leftovers import Leftovers, leftovers
 from app.reindex.pacing.pacing import Pacing
@@ -80,9 +80,12 @@ class Doctor:
 
     async def _database(self) -> Check:
         try:
-            await self._store.ping()
+            await self._store.check(PING_SECONDS)
         except StoreTrouble as error:
-            remedy = "Start the database, or correct DATABASE_URL and start the service again."
+            remedy = (
+                "Start the database and give the service its rights there, or correct DATABASE_URL "
+                "and start the service again."
+            )
             return Check("database", Verdict.WRONG, error.message, remedy)
         return Check("database", Verdict.OK, f"{self._store.kind} answers")
 

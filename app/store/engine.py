@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, event, func, make_url
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -79,6 +81,8 @@ def open_engines(url: URL, idle_seconds: float = 15.0) -> tuple[AsyncEngine, Asy
     reader = create_async_engine(
         url, pool_size=4, max_overflow=0, pool_timeout=60, hide_parameters=True
     )
+    for engine in (writer, reader):
+        event.listen(engine.sync_engine, "handle_error", partial(_name_file, sqlite_path(url)))
     _prepare_sqlite(writer, query_only=False)
     _prepare_sqlite(reader, query_only=True)
     event.listen(writer.sync_engine, "begin", _begin_immediate)
@@ -115,12 +119,19 @@ def _prepare_sqlite(engine: AsyncEngine, *, query_only: bool) -> None:
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
         cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute("PRAGMA temp_store=MEMORY")  # there may be no folder for temporary files
         if query_only:
             cursor.execute("PRAGMA query_only=ON")
         else:
             _switch_to_wal(connection, cursor)
             cursor.execute("PRAGMA synchronous=FULL")
         cursor.close()
+
+
+def _name_file(file: Path | None, context: ExceptionContext) -> None:
+    """SQLite's own words do not say which file cannot be opened or written."""
+    if isinstance(context.original_exception, sqlite3.Error):
+        context.original_exception.database_file = file  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _begin_immediate(connection: Any) -> None:

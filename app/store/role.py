@@ -20,6 +20,7 @@ from sqlmodel import col, select, update
 
 from app.domain.clock import boot_seconds
 from app.domain.errors import LeaseLost, StoreFault
+from app.store import sqlite_file
 from app.store.engine import limits_idle
 from app.store.rows import read_tuples
 from app.store.tables import ClusterStateRow
@@ -85,7 +86,7 @@ class FileLockRole:
 
     async def take(self) -> Lease | None:
         with translating():
-            file = self._path.open("a+")
+            file = sqlite_file.open_private(self._path)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

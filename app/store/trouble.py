@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 
 from sqlalchemy.exc import (
     DatabaseError,
@@ -17,12 +19,16 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.domain.errors import StoreFault, StoreTrouble, StoreUnavailable
 from app.domain.texts import capped
+from app.store import sqlite_file
 
 _PASSING = (OperationalError, InterfaceError, InternalError, PoolTimeout, OSError)
 """Waiting may mend it: no answer, a pooler's own errors (class 08 and XX of SQLSTATE), no room, a
 transaction that was ended for being idle, a server that only reads for now. A plain `DatabaseError`
 is SQLite's word for a file that is no database, or a broken one."""
 MOST_CHARACTERS = 300
+READ_ONLY = "25006"
+"""PostgreSQL's SQLSTATE for a change in a transaction, or on a server, that only reads."""
+_OF_FILE = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM)
 
 
 @contextmanager
@@ -42,8 +48,18 @@ def translating() -> Generator[None]:
 def _translated(error: Exception) -> StoreTrouble:
     lost = isinstance(error, DBAPIError) and error.connection_invalidated
     if lost or isinstance(error, _PASSING) or type(error) is DatabaseError:
-        return StoreUnavailable(f"The database does not answer: {_words(error)}")
+        return _unavailable(error)
     return StoreFault(f"The database refuses what it is asked for: {_words(error)}")
+
+
+def _unavailable(error: Exception) -> StoreUnavailable:
+    cause = getattr(error, "orig", None) or error
+    file: Path | None = getattr(cause, "database_file", None)
+    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+    read_only = code == sqlite3.SQLITE_READONLY or getattr(cause, "sqlstate", "") == READ_ONLY
+    said = "can be read but not written" if read_only else "does not answer"
+    where = f". {sqlite_file.explained(file)}" if file and code in _OF_FILE else ""
+    return StoreUnavailable(f"The database {said}: {_words(error)}{where}")
 
 
 def _words(error: Exception) -> str:

@@ -14,16 +14,14 @@ from testbed.relay import Relay
 from tests.conditions import eventually
 from tests.e2e.process import ServiceProcess
 from tests.elasticsearch import Elastic
-from tests.reindex.midway import filled, give_primary, take_primary
+from tests.reindex.midway import filled
 
 HOUR, DAY = 3600, 86_400
 ALONE = {"number_of_replicas": 0}
-GONE = {
-    "type": "search_phase_execution_exception",
-    "reason": "all shards failed",
-    "failed_shards": [
-        {"shard": 0, "reason": {"type": "search_context_missing_exception", "reason": "No context"}}
-    ],
+FULL = {"type": "es_rejected_execution_exception", "reason": "full"}
+REJECTED = {
+    **{"took": 1, "timed_out": False, "total": 20, "created": 0, "updated": 0, "deleted": 0},
+    "failures": [{"index": "reindexed-v8-plain", "id": "7", "cause": FULL, "status": 429}],
 }
 
 
@@ -45,7 +43,7 @@ async def test_clock_a_resting_window_does_not_wait_for_one_that_is_set(
 ) -> None:
     filled(es, "plain", settings=ALONE)
     before = es.documents("plain")
-    relay.answer("POST", "^/_reindex", 404, {"error": GONE, "status": 404}, times=4)
+    relay.answer("POST", "^/_reindex", 200, REJECTED, times=4)
 
     def refused() -> int:
         return sum(seen.path.startswith("/_reindex") for seen in relay.seen)
@@ -69,27 +67,22 @@ async def test_clock_a_resting_window_does_not_wait_for_one_that_is_set(
 
 
 async def test_clock_an_operation_that_holds_makes_room_though_it_is_set_back(
-    es: Elastic, clock: FakedClock
+    relay: Relay, es: Elastic, clock: FakedClock
 ) -> None:
     filled(es, "stuck", settings=ALONE)
     filled(es, "next", settings=ALONE)
-    take_primary(es, "stuck")
-    skips = {"REINDEX_HOLD_POLICY": "skip", "REINDEX_HOLD_SKIP_SECONDS": "4"}
-    try:
-        async with serving(clock, es.url, **skips) as service:
-            await service.api.post_options({"index": "stuck"}, {"index": "next"})
-
-            async def holds() -> bool:
-                shown = await service.api.newest("stuck")
-                return bool(shown and shown["hold"])
-
-            await eventually(holds, "it holds")
-            clock.set_by(-HOUR)
-            await service.api.newest_ended("next")
-            give_primary(es)
-            await service.api.newest_ended("stuck", seconds=120)
-    finally:
-        give_primary(es)
+    relay.answer("PUT", "^/stuck/_block", 429, {"error": FULL, "status": 429}, times=None)
+    skips = {"REINDEX_HOLD_POLICY": "skip", "REINDEX_HOLD_SKIP_SECONDS": "6"}
+    async with serving(clock, relay.url, **skips) as service:
+        await service.api.post_options({"index": "stuck"}, {"index": "next"})
+        await relay.wait_for("PUT", "^/stuck/_block")
+        clock.set_by(-HOUR)
+        await service.api.newest_ended("next")
+        relay.clear()
+        shown = await service.api.newest("stuck")
+        assert shown
+        await service.client.post(f"/api/v1/operations/{shown['id']}/retry")
+        await service.api.newest_ended("stuck")
     assert es.indices() == {"reindexed-v8-next", "reindexed-v8-stuck"}
 
 
@@ -139,7 +132,7 @@ async def test_clock_a_service_that_is_started_with_one_set_back_does_not_wait_f
     relay: Relay, es: Elastic, clock: FakedClock
 ) -> None:
     filled(es, "plain", settings=ALONE)
-    relay.answer("POST", "^/_reindex", 404, {"error": GONE, "status": 404}, times=4)
+    relay.answer("POST", "^/_reindex", 200, REJECTED, times=4)
     async with serving(clock, relay.url) as service:
         await service.api.post_batch("plain")
 
