@@ -17,7 +17,7 @@ from tests.e2e.test_two_services import fill, stands_by, two, works
 from tests.elasticsearch import Elastic
 
 TOLERANT = {"ignore_startup_parameters": "extra_float_digits,options"}
-SQL = re.compile(r"\[SQL|cluster_state|SELECT |RETURNING", re.IGNORECASE)
+SQL = re.compile(r"\[SQL|cluster_state|SELECT |RETURNING")
 NAMES = [f"pooled-{n}" for n in range(6)]
 
 
