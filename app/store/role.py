@@ -178,7 +178,7 @@ class LeaseRole:
             col(ClusterStateRow.token).is_not_distinct_from(found.token),
             col(ClusterStateRow.expires_at).is_not_distinct_from(found.expires_at),
         )
-        values = {"token": token, "owner": owner_name(), "lease_seconds": self._seconds}
+        values = {"token": token, "owner": owner_name()}
         if not await self._update(values, *as_seen):
             return None
         return Lease(token, asked_at + self._seconds)
@@ -224,13 +224,13 @@ class LeaseRole:
         return self._seen
 
     async def _update(
-        self, values: Mapping[str, str | float | None], *conditions: ColumnElement[bool]
+        self, values: Mapping[str, str | None], *conditions: ColumnElement[bool]
     ) -> bool:
         until = func.clock_timestamp() + timedelta(seconds=self._seconds)
         changed = (
             update(ClusterStateRow)
             .where(col(ClusterStateRow.cluster_id) == self._cluster_id, *conditions)
-            .values(**values, expires_at=until)
+            .values(**values, expires_at=until, lease_seconds=self._seconds)
             .returning(col(ClusterStateRow.cluster_id))
         )
         statement = limits_idle(changed, self._writer)

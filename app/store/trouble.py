@@ -13,6 +13,7 @@ from sqlalchemy.exc import (
     InterfaceError,
     InternalError,
     OperationalError,
+    PendingRollbackError,
     SQLAlchemyError,
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -21,9 +22,16 @@ from app.domain.errors import StoreFault, StoreTrouble, StoreUnavailable
 from app.domain.texts import capped
 from app.store import sqlite_file
 
-_PASSING = (OperationalError, InterfaceError, InternalError, PoolTimeout, OSError)
-"""Waiting may mend it: no answer, a pooler's own errors (class 08 and XX of SQLSTATE), no room, a
-transaction that was ended for being idle, a server that only reads for now. A plain `DatabaseError`
+_PASSING = (
+    OperationalError,
+    InterfaceError,
+    InternalError,
+    PendingRollbackError,
+    PoolTimeout,
+    OSError,
+)
+"""Waiting may mend it: no answer, a lost connection (a pending rollback where SQLAlchemy has noticed
+that late), a pooler's own errors (class 08 and XX of SQLSTATE), no room, a transaction that was ended for being idle, a server that only reads for now. A plain `DatabaseError`
 is SQLite's word for a file that is no database, or a broken one."""
 MOST_CHARACTERS = 300
 READ_ONLY = "25006"
