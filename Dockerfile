@@ -14,7 +14,10 @@ COPY --from=build /wheels/ /tmp/wheels/
 RUN pip install --no-cache-dir --require-hashes --no-deps -r /tmp/runtime.txt \
     && pip install --no-cache-dir --no-deps --no-index /tmp/wheels/*.whl \
     && rm -r /tmp/runtime.txt /tmp/wheels \
-    && useradd --uid 10001 --create-home --home-dir /var/lib/reindex-queue reindex
+    && useradd --uid 10001 --gid 0 --create-home --home-dir /var/lib/reindex-queue reindex \
+    && chmod 0770 /var/lib/reindex-queue
+# Any other user of group 0 will do as well, one without a name, too, as OpenShift gives it; and the
+# root file system may be read-only.
 USER 10001
 WORKDIR /var/lib/reindex-queue
 ENV SERVER_HOST=0.0.0.0 \

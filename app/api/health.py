@@ -32,7 +32,8 @@ class WorkerHealth(Described):
     operations: list[str]
     """The ids of the operations it works on."""
     error: str | None
-    """Of its last crash."""
+    """What ended its last term with the role; after a crash it stays until the worker has gone on
+    well for a while."""
 
 
 class Readiness(Described):
@@ -100,7 +101,7 @@ def _briefly(finding: str) -> str:
 
 async def _database(service: Service) -> str:
     try:
-        await service.store.ping()
+        await service.store.check(PING_SECONDS)
     except StoreTrouble as error:
         return error.message
     return "ok"

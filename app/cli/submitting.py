@@ -9,6 +9,7 @@ from typing import Any, TextIO
 import typer
 from pydantic import BaseModel
 
+from app.api.schemas import MOST_NAMES
 from app.api.v1.schemas import OperationList, OperationSummary
 from app.cli import requests, tables, views, waiting, watching
 from app.cli.session import INTERRUPTED, Session, tell
@@ -40,9 +41,8 @@ def submit(session: Session, given: Sequence[str], *, wait: bool) -> None:
     names = names_of(given)
     if not names:
         raise Misuse("No names were given; --outdated takes all that need it.")
-    request = requests.batch(names)
     if session.curl:
-        asked = [request, *([requests.newest_of(names[0])] if wait else [])]
+        asked = [*_requests(names), *([requests.newest_of(names[0])] if wait else [])]
         then = "again every second; its batchId leads to the others: &batch=" if wait else ""
         session.print_curl(*asked, then=then)
         return
@@ -77,20 +77,50 @@ def submit_outdated(session: Session, given: Sequence[str], *, wait: bool) -> No
 
 
 def _send(session: Session, names: Sequence[str], *, wait: bool) -> None:
-    raw = session.client.send(requests.batch(names))
-    answer = session.client.understood(raw, Batch)
-    waits = wait and bool(answer.enqueued)
-    for one in answer.errors:
+    """As many batches as the names need, queued one behind the other."""
+    answers = _post(session, names)
+    batches = [session.client.understood(answer, Batch) for answer in answers]
+    firsts = [batch.enqueued[0].indexName for batch in batches if batch.enqueued]
+    waits = wait and bool(firsts)
+    for one in (error for batch in batches for error in batch.errors):
         tell(f"not queued: {clean(one.indexName)}: {clean(one.message)}")
     if not session.as_json:
-        tables.say(f"{count(len(answer.enqueued), 'index', 'indices')} queued.")
+        queued = sum(len(batch.enqueued) for batch in batches)
+        tables.say(f"{count(queued, 'index', 'indices')} queued.")
     elif not waits:
-        session.print_json(raw)
-    well = not answer.errors
+        session.print_json(_as_one(answers))
+    well = not any(batch.errors for batch in batches)
     if waits:
-        well &= _wait(session, answer.enqueued[0].indexName)
+        well &= _wait(session, firsts)
     if not well:
         raise typer.Exit(1)
+
+
+def _post(session: Session, names: Sequence[str]) -> list[Any]:
+    """The answers. Where one does not come, it is told how many were sent before."""
+    answers: list[Any] = []
+    for request in _requests(names):
+        try:
+            answers.append(session.client.send(request))
+        except Trouble:
+            if answers:
+                tell(
+                    f"The first {len(answers) * MOST_NAMES:,} of {len(names):,} names were sent. "
+                    "Send all again for the others: what is queued is not queued twice."
+                )
+            raise
+    return answers
+
+
+def _requests(names: Sequence[str]) -> list[requests.Request]:
+    parts = range(0, len(names), MOST_NAMES)
+    return [requests.batch(names[start : start + MOST_NAMES]) for start in parts]
+
+
+def _as_one(answers: Sequence[Any]) -> Any:
+    lists = ("enqueued", "errors")
+    together = {key: [one for answer in answers for one in answer[key]] for key in lists}
+    return {**answers[0], **together}
 
 
 def names_of(given: Sequence[str]) -> list[str]:
@@ -113,27 +143,36 @@ def _from_stdin() -> list[str]:
         raise Misuse("The names on standard input are no text: write them as UTF-8.") from None
 
 
-def _wait(session: Session, first: str) -> bool:
-    """Until the batch to which `first` belongs has ended; False where not all completed."""
-    client = session.client
-    found = client.ask(requests.newest_of(first), OperationList).operations
+def _wait(session: Session, firsts: Sequence[str]) -> bool:
+    """Until the batches to which these belong have ended; False where not all completed."""
+    batch_ids = [_batch_of(session, first) for first in firsts]
+    views_of = [_watched(session, batch_id) for batch_id in batch_ids]
+    if session.as_json:
+        ended = [one for batch_id in batch_ids for one in _pages(session, batch_id)]
+        session.print_json({"operations": ended})
+        return all(view.well for view in views_of)
+    for batch_id, view in zip(batch_ids, views_of, strict=True):
+        tables.say(views.counted(view.counts))
+        if not view.well:
+            others = _pages(session, batch_id, UNWELL)
+            views.ended([OperationSummary.model_validate(one) for one in others])
+    return all(view.well for view in views_of)
+
+
+def _batch_of(session: Session, first: str) -> str:
+    found = session.client.ask(requests.newest_of(first), OperationList).operations
     if not found or found[0].batch_id is None:
         raise Trouble(f"The operation on {first} is not to be found. Look: reindex-queue queue")
-    batch_id = found[0].batch_id
-    look = watching.patient(watching.batch(client, batch_id), tell)
+    return found[0].batch_id
+
+
+def _watched(session: Session, batch_id: str) -> watching.View:
+    look = watching.patient(watching.batch(session.client, batch_id), tell)
     try:
-        view = waiting.silently(look) if session.as_json else waiting.wait(look)
+        return waiting.silently(look) if session.as_json else waiting.wait(look)
     except KeyboardInterrupt:
         tell("Stopped waiting. The work goes on; look again with: reindex-queue status --watch")
         raise typer.Exit(INTERRUPTED) from None
-    if session.as_json:
-        session.print_json({"operations": _pages(session, batch_id)})
-        return view.well
-    tables.say(views.counted(view.counts))
-    if not view.well:
-        others = _pages(session, batch_id, UNWELL)
-        views.ended([OperationSummary.model_validate(one) for one in others])
-    return view.well
 
 
 def _pages(session: Session, batch_id: str, states: Sequence[State] = ()) -> list[Any]:

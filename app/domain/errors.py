@@ -37,6 +37,7 @@
     │   └── OtherCluster           Elasticsearch, but not the cluster that the data are about
     └── StoreTrouble         503
         ├── StoreUnavailable       the database does not answer
+        │   └── StoreFault         it answers, and refuses what it is asked for: a right, a table
         ├── LeaseLost              another service is the worker now
         ├── Outdated               the row was changed since it was read
         └── SchemaTooNew           a newer release has migrated this database
@@ -318,6 +319,12 @@ class StoreTrouble(ReindexQueueError):
 
 class StoreUnavailable(StoreTrouble):
     code = "store_unavailable"
+
+
+class StoreFault(StoreUnavailable):
+    """Nothing that passes by itself: somebody has to give a right or a table back."""
+
+    code = "store_fault"
 
 
 class LeaseLost(StoreTrouble):

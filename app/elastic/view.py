@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 from collections.abc import Mapping, Sequence
@@ -41,6 +42,7 @@ _WITHOUT_REASONS = "-response.failures.cause.reason,-response.failures.cause.cau
 
 _TASK_ID = re.compile(r"[\w-]{1,100}:\d{1,20}")
 
+LOOKS_AT_ONCE = 6
 _STATE_FIELDS = (
     "settings",
     "aliases",
@@ -220,10 +222,24 @@ class ClusterView(VitalsView, CapacityView, ReferringView, SnapshotsView):
             return Looked(found)
 
     async def look_at_all(self, names: Sequence[IndexName]) -> Looked:
-        """`look` for any number of names, as many to a request as a URL holds."""
+        """`look` for any number of names, as many to a request as a URL holds.
+
+        Several requests at once: 10,000 names are more than a hundred of them, and beside other
+        load each waits for its turn.
+        """
+        asked = iter(chunks(names))
         found = Looked()
-        for part in chunks(names):
-            found |= await self.look(*part)
+
+        async def ask() -> None:
+            for part in asked:
+                found.update(await self.look(*part))
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(LOOKS_AT_ONCE):
+                    group.create_task(ask())
+        except ExceptionGroup as met:
+            raise met.exceptions[0] from None
         return found
 
     async def alias_properties(self, index: IndexName) -> dict[str, dict[str, Any]]:

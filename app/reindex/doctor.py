@@ -14,7 +14,7 @@ from app.domain.names import IndexName
 from app.domain.state import LIVE
 from app.elastic.answers import Version
 from app.elastic.view import ClusterView
-from app.reindex.checkup import IN_HAND, Checkup
+from app.reindex.checkup import IN_HAND, PING_SECONDS, Checkup
 from app.reindex.copying.tasks import HEADER_DROPPED, HEADER_REMEDY
 from app.reindex.home import Home
 from app.reindex.leftovers import Leftovers, leftovers
@@ -81,9 +81,12 @@ class Doctor:
 
     async def _database(self) -> Check:
         try:
-            await self._store.ping()
+            await self._store.check(PING_SECONDS)
         except StoreTrouble as error:
-            remedy = "Start the database, or correct DATABASE_URL and start the service again."
+            remedy = (
+                "Start the database and give the service its rights there, or correct DATABASE_URL "
+                "and start the service again."
+            )
             return Check("database", Verdict.WRONG, error.message, remedy)
         return Check("database", Verdict.OK, f"{self._store.kind} answers")
 
@@ -161,6 +164,9 @@ class Doctor:
             said = f"the worker is {report.state}" + (f": {report.error}" if report.error else "")
             remedy = "See the service's log; a worker that was stopped needs a new start."
             return Check("worker", Verdict.WRONG, said, remedy)
+        if report.at_work and report.error:
+            said = f"{report.state}; it has crashed a moment ago: {report.error}"
+            return Check("worker", Verdict.WARNING, said, "See the service's log.")
         if report.at_work:
             return Check("worker", Verdict.OK, f"{report.state}; this service has the worker role")
         try:

@@ -13,22 +13,22 @@ from app.domain.errors import (
     ClusterRefused,
     ClusterTrouble,
     Failure,
-    LeaseLost,
     Outdated,
     ReindexQueueError,
     StoreTrouble,
 )
 from app.domain.operation import Operation, Wish
-from app.domain.texts import capped
 from app.elastic.cluster import Cluster
 from app.reindex.announcements import Bell, Ear
 from app.reindex.copying.tasks import HEADER_DROPPED, HEADER_REMEDY
+from app.reindex.ending import Ending, EndKind
 from app.reindex.errands import is_to_be_repeated, perform
 from app.reindex.expiry import expire
 from app.reindex.home import Home
 from app.reindex.machine import Machine
 from app.reindex.outcomes import backoff
 from app.reindex.pacing.governor import Governor
+from app.reindex.term import Term
 from app.store.role import Lease
 from app.store.store import Store
 from app.telemetry import logger, mark_as
@@ -56,7 +56,8 @@ class WorkerState(StrEnum):
 
 @dataclass(frozen=True)
 class WorkerReport:
-    """For `/readyz`: ids of the `operations` being worked on, `error` of the last crash."""
+    """For `/readyz`: ids of the `operations` being worked on. `error`: what ended the last term;
+    after a crash until the worker has gone on well for a while."""
 
     state: WorkerState
     operations: tuple[str, ...]
@@ -95,11 +96,11 @@ class Worker:
         self._governor = governor
         self._home = home
         self._who = who
-        self._lease: Lease | None = None
         self._stop = asyncio.Event()
-        self._crashes = 0
-        self._broken = False
         self._contact = False
+        self._bad_terms = 0
+        self._last_end = EndKind.STOPPED
+        self._error: str | None = None
         self._most_singles = most_singles
         self._on_errand: dict[str, Cluster] = {}
         self._head = ""
@@ -115,38 +116,55 @@ class Worker:
         mark_as("worker")
         while not self._stop.is_set():
             try:
-                await self._term()
-                self._crashes = 0
-            except LeaseLost as error:
-                log.warning("role_lost", reason=error.message)
-            except StoreTrouble as error:
-                await self._restart(error.message)
+                ending = await self._serve_a_term()
             except Exception as error:
-                log.exception("worker_crashed")
-                await self._restart(capped(f"{type(error).__name__}: {error}"))
+                ending = Ending.of([error])
+            await self._recover(ending)
         self._tell(WorkerState.STOPPED)
 
-    async def _restart(self, reason: str) -> None:
-        self._tell(WorkerState.RESTARTING, error=reason)
-        log.error("worker_restarts", reason=reason)
-        await self._sleep(backoff(self._crashes))
-        self._crashes += 1
+    async def _recover(self, ending: Ending) -> None:
+        """Tells what ended a term, and rests the longer the more of them have ended badly in a row,
+        however far each of them came."""
+        for error in ending.crashes:
+            log.error("worker_crashed", exc_info=error)
+        self._last_end = ending.kind
+        if ending.kind is EndKind.STOPPED:
+            return
+        if ending.kind is EndKind.ROLE_LOST:
+            log.warning("role_lost", reason=ending.reason)
+            rest = backoff(self._bad_terms - 1) if self._bad_terms else 0.0
+        else:
+            rest = backoff(self._bad_terms)
+            log.error("worker_restarts", reason=ending.reason, seconds=round(rest, 2))
+            self._show(ending)
+        self._bad_terms += 1
+        await self._sleep(rest)
 
-    async def _term(self) -> None:
-        """One term as the worker: from taking the role to losing it or stopping."""
+    def _show(self, ending: Ending) -> None:
+        if ending.kind in (EndKind.TROUBLE, EndKind.CRASH):
+            self._error = ending.reason
+            self._tell(WorkerState.RESTARTING)
+
+    def _settle(self, term: Term, *, idle: bool) -> None:
+        """Forgets how earlier terms ended: trouble as soon as the database answers, though the
+        next rest is shorter only once nothing is in hand; a crash when this term is steady."""
+        trouble = self._last_end is EndKind.TROUBLE
+        if trouble or term.steady:
+            self._error = None
+        if (trouble and idle) or term.steady:
+            self._bad_terms = 0
+
+    async def _serve_a_term(self) -> Ending:
+        """From taking the role to losing it, a stop or a crash."""
         lease = await self._take()
         if lease is None:
-            return
-        self._lease = lease
+            return Ending(EndKind.STOPPED)
         log.info("role_taken", owner=self._who)
-        renewing = asyncio.create_task(self._renew()) if self._role.renew_seconds else None
+        term = Term(self._role, lease, self._bell, self._stop.is_set, self._show)
         try:
-            await self._work(renewing)
+            return await term.run(self._work(term))
         finally:
-            if renewing:
-                renewing.cancel()
-                await asyncio.gather(renewing, return_exceptions=True)
-            await self._release()
+            await self._release(term.lease)
 
     async def _take(self) -> Lease | None:
         while not self._stop.is_set():
@@ -157,52 +175,29 @@ class Worker:
             await self._sleep(STANDBY_SECONDS)
         return None
 
-    async def _release(self) -> None:
-        lease, self._lease = self._lease, None
-        if lease is None:
-            return
+    async def _release(self, lease: Lease) -> None:
         try:
             await self._role.release(lease)
         except StoreTrouble as error:
             log.warning("role_not_released", reason=error.message)
 
-    async def _renew(self) -> None:
-        """Keeps the lease. A failed renewal is tried again; the deadline decides."""
-        assert self._role.renew_seconds
-        while self._lease is not None:
-            await asyncio.sleep(self._role.renew_seconds)
-            try:
-                self._lease = await self._role.renew(self._lease)
-            except LeaseLost:
-                raise
-            except StoreTrouble as error:
-                log.warning("role_not_renewed", reason=error.message)
-
-    async def _work(self, renewing: asyncio.Task[None] | None) -> None:
+    async def _work(self, term: Term) -> None:
         """Keeps the head of the queue and a few singles running, each in a task of its own."""
         running: dict[str, asyncio.Task[None]] = {}
-        self._broken = self._contact = False
+        self._contact = False
         with self._bell.listening() as ear:
-            try:
-                while not self._over(renewing):
-                    await self._fill(running, renewing)
-                    self._tell(WorkerState.WORKING if running else WorkerState.IDLE, [*running])
-                    self._crashes = 0 if not running else self._crashes
-                    await self._change(ear, running, renewing)
-            finally:
-                self._broken = True  # the others stop between two steps, too
-                await asyncio.gather(*running.values(), return_exceptions=True)
-        if renewing and renewing.done():
-            raise LeaseLost
+            while not term.over:
+                for operation_id in [key for key, task in running.items() if task.done()]:
+                    del running[operation_id]
+                await self._fill(term, running)
+                self._settle(term, idle=not running)
+                self._tell(WorkerState.WORKING if running else WorkerState.IDLE, [*running])
+                await self._change(ear, running)
 
-    async def _fill(
-        self, running: dict[str, asyncio.Task[None]], renewing: asyncio.Task[None] | None
-    ) -> None:
-        for operation_id in [key for key, task in running.items() if task.done()]:
-            running.pop(operation_id).result()
-        await self._run_errands()
+    async def _fill(self, term: Term, running: dict[str, asyncio.Task[None]]) -> None:
+        await self._run_errands(term)
         if not running:
-            await self._expire()
+            await self._expire(term)
         head = None if self._head in running else await self._operations.head()
         singles = await self._operations.singles(self._most_singles)
         urgent = await self._operations.urgent()
@@ -211,39 +206,39 @@ class Worker:
         if wanted and self.report.state is WorkerState.IDLE:
             self._home.doubt()  # hours may have passed since the last question
         if wanted:
-            await self._first_contact()
+            await self._first_contact(term)
         closed = bool(wanted) and (await self._governor.service()).closed is not None
         for operation in wanted:
-            if closed and _is_new(operation):
+            if term.over or (closed and _is_new(operation)):
                 continue
             taken: Operation | None = operation
             new = operation.started_at is None or operation.aside
             if new:
-                taken = await self._operations.claim(self._held().token, operation.id, self._who)
+                taken = await self._operations.claim(term.lease.token, operation.id, self._who)
             if taken:
                 self._head = taken.id if head and taken.id == head.id else self._head
-                running[taken.id] = asyncio.create_task(
-                    self._machine.run(taken, self._held, lambda: self._over(renewing), claimed=new)
+                running[taken.id] = term.start(
+                    self._machine.run(taken, lambda: term.lease, lambda: term.over, claimed=new)
                 )
 
-    async def _first_contact(self) -> None:
+    async def _first_contact(self, term: Term) -> None:
         """Says, once a term, where copies cannot be found by their header."""
         if self._contact:
             return
         try:
-            back = await self._machine.new_cluster(self._held).header_comes_back()
+            back = await self._machine.new_cluster(lambda: term.lease).header_comes_back()
         except (ClusterTrouble, ClusterRefused):
             return
         self._contact = True
         if not back:
             log.warning("header_dropped", finding=HEADER_DROPPED, remedy=HEADER_REMEDY)
 
-    async def _run_errands(self) -> None:
+    async def _run_errands(self, term: Term) -> None:
         """Small changes that clients wait for, before anything new is taken."""
         waiting = await self._errands.waiting()
         known = self._on_errand  # with the notes of a turn before
         self._on_errand = {
-            errand.id: known.get(errand.id) or self._machine.new_cluster(self._held)
+            errand.id: known.get(errand.id) or self._machine.new_cluster(lambda: term.lease)
             for errand in waiting
         }
         for errand in waiting:
@@ -265,17 +260,17 @@ class Worker:
                 error = Failure("unexpected", f"unexpected {type(met).__name__}: {met}")
             del self._on_errand[errand.id]
             notes = cluster.take_notes()
-            await self._errands.end(self._held().token, errand, error, notes, self._who, result)
+            await self._errands.end(term.lease.token, errand, error, notes, self._who, result)
             self._bell.ring()
 
-    async def _expire(self) -> None:
+    async def _expire(self, term: Term) -> None:
         """Removes a kept copy whose time is over, when nothing else is in hand."""
         if boot_seconds() < self._expiry_rests_until:
             return
         operation = await self._kept_copies.expired()
         if operation is None or (await self._governor.service()).stopped:
             return
-        cluster = self._machine.new_cluster(self._held)
+        cluster = self._machine.new_cluster(lambda: term.lease)
         try:
             await self._home.check(anew=True)
             changes, notes = await expire(operation, cluster)
@@ -285,41 +280,22 @@ class Worker:
             return
         notes = [*cluster.take_notes(), *notes]
         try:
-            await self._operations.save(
-                self._held().token, operation, changes, (), notes, self._who
-            )
+            await self._operations.save(term.lease.token, operation, changes, (), notes, self._who)
         except Outdated:  # it was asked back in this moment; what became of it is found there
             return
 
-    async def _change(
-        self,
-        ear: Ear,
-        running: dict[str, asyncio.Task[None]],
-        renewing: asyncio.Task[None] | None,
-    ) -> None:
+    async def _change(self, ear: Ear, running: Mapping[str, asyncio.Task[None]]) -> None:
         """Waits until something has ended, the bell rings, or it is time to look."""
         seconds = ERRAND_SECONDS if self._on_errand else IDLE_SECONDS
         listening = asyncio.ensure_future(ear.wait(seconds))
-        tasks = {listening, *running.values(), *([renewing] if renewing else [])}
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({listening, *running.values()}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
 
-    def _over(self, renewing: asyncio.Task[None] | None) -> bool:
-        return self._broken or self._stop.is_set() or bool(renewing and renewing.done())
-
-    def _held(self) -> Lease:
-        """The lease as last renewed. Raises `LeaseLost`."""
-        if self._lease is None:
-            raise LeaseLost
-        return self._lease
-
-    def _tell(
-        self, state: WorkerState, operations: Sequence[str] = (), error: str | None = None
-    ) -> None:
-        self.report = WorkerReport(state, tuple(operations), error)
+    def _tell(self, state: WorkerState, operations: Sequence[str] = ()) -> None:
+        self.report = WorkerReport(state, tuple(operations), self._error)
 
     async def _sleep(self, seconds: float) -> None:
         try:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, event, make_url
+from sqlalchemy import URL, event, func, make_url
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -16,6 +18,8 @@ from app.domain.errors import StoreUnavailable
 
 BUSY_MILLISECONDS = 30_000
 LEAST_IDLE_SECONDS = 5.0
+"""Ten thousand rows are made between two statements."""
+IDLE = "idle_in_transaction_session_timeout"
 
 
 def parse_url(address: str) -> URL:
@@ -55,34 +59,57 @@ def open_engines(url: URL, idle_seconds: float = 15.0) -> tuple[AsyncEngine, Asy
     itself). Readers have connections of their own and are never kept waiting (WAL); a question is
     one statement, which is a transaction by itself.
 
-    PostgreSQL ends a transaction that is left open for `idle_seconds`: an owner that is frozen, or
-    cut off, in the middle of a save would otherwise keep the cluster's row, and so the role. Not
-    less than `LEAST_IDLE_SECONDS`: ten thousand rows are made between two statements.
+    PostgreSQL ends a transaction that is left open for `idle_seconds`, see `limits_idle`. Nothing
+    is kept in a session, so that poolers may hand out another one for each transaction: no
+    prepared statements, nothing in the start-up packet but what the address says, and a question
+    is a transaction of its own here, too.
     """
     if url.get_backend_name() != "sqlite":
-        given = url.query.get("options", ())
-        milliseconds = int(max(idle_seconds, LEAST_IDLE_SECONDS) * 1000)
-        idle = f"-c idle_in_transaction_session_timeout={milliseconds}"
-        options = " ".join([idle, *([given] if isinstance(given, str) else given)])
         engine = create_async_engine(
             url,
             pool_pre_ping=True,
             pool_size=5,
             max_overflow=5,
-            connect_args={"options": options},
+            connect_args={"prepare_threshold": None},
             hide_parameters=True,
+            execution_options={IDLE: _idle_milliseconds(url, idle_seconds)},
         )
-        return engine, engine
+        return engine, engine.execution_options(isolation_level="AUTOCOMMIT")
     writer = create_async_engine(
         url, pool_size=1, max_overflow=0, pool_timeout=60, hide_parameters=True
     )
     reader = create_async_engine(
         url, pool_size=4, max_overflow=0, pool_timeout=60, hide_parameters=True
     )
+    for engine in (writer, reader):
+        event.listen(engine.sync_engine, "handle_error", partial(_name_file, sqlite_path(url)))
     _prepare_sqlite(writer, query_only=False)
     _prepare_sqlite(reader, query_only=True)
     event.listen(writer.sync_engine, "begin", _begin_immediate)
     return writer, reader
+
+
+def _idle_milliseconds(url: URL, seconds: float) -> int | None:
+    """None where the address sets the limit itself."""
+    given = url.query.get("options", ())
+    if IDLE in " ".join([given] if isinstance(given, str) else given):
+        return None
+    return int(max(seconds, LEAST_IDLE_SECONDS) * 1000)
+
+
+def limits_idle(statement: Any, engine: AsyncEngine) -> Any:
+    """`statement`, the first of a transaction that locks something, with a wish to PostgreSQL among
+    what it returns: to end the transaction when it is left open. Itself on SQLite.
+
+    An owner that is frozen, or cut off, in the middle of a save would otherwise keep the cluster's
+    row, and so the role. As a part of that statement it takes no round trip of its own, and what is
+    local to the transaction is no state that a pooler would have to keep.
+    """
+    milliseconds = engine.sync_engine.get_execution_options().get(IDLE)
+    if milliseconds is None:
+        return statement
+    limit = func.set_config(IDLE, str(milliseconds), True)
+    return statement.add_columns(limit) if statement.is_select else statement.returning(limit)
 
 
 def _prepare_sqlite(engine: AsyncEngine, *, query_only: bool) -> None:
@@ -92,12 +119,19 @@ def _prepare_sqlite(engine: AsyncEngine, *, query_only: bool) -> None:
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
         cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute("PRAGMA temp_store=MEMORY")  # there may be no folder for temporary files
         if query_only:
             cursor.execute("PRAGMA query_only=ON")
         else:
             _switch_to_wal(connection, cursor)
             cursor.execute("PRAGMA synchronous=FULL")
         cursor.close()
+
+
+def _name_file(file: Path | None, context: ExceptionContext) -> None:
+    """SQLite's own words do not say which file cannot be opened or written."""
+    if isinstance(context.original_exception, sqlite3.Error):
+        context.original_exception.database_file = file  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _begin_immediate(connection: Any) -> None:

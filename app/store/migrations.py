@@ -8,12 +8,12 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.domain.errors import SchemaTooNew
-from app.store.transactions import TROUBLE, unavailable
+from app.store.engine import limits_idle
+from app.store.trouble import translating
 
 ADVISORY_LOCK = 7_232_946_001
 """Two first starts on one PostgreSQL would otherwise migrate it at the same time and fail."""
@@ -33,17 +33,17 @@ def configuration(connection: Connection | None = None) -> Config:
 
 
 async def migrate(engine: AsyncEngine) -> None:
-    """Applies what is missing, alone. Raises `SchemaTooNew` where a newer release was here."""
-    try:
+    """Applies what is missing, alone. Raises `SchemaTooNew` where a newer release was here,
+    `StoreFault` for a file that is no database and a right that is missing."""
+    with translating():
         async with engine.begin() as connection:
+            if engine.dialect.name == "postgresql":
+                alone = select(func.pg_advisory_xact_lock(ADVISORY_LOCK))
+                await connection.execute(limits_idle(alone, engine))
             await connection.run_sync(_migrate)
-    except (*TROUBLE, DBAPIError) as error:  # also a file that is no database, a missing right
-        raise unavailable(error) from error
 
 
 def _migrate(connection: Connection) -> None:
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
     config = configuration(connection)
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     current = MigrationContext.configure(connection).get_current_heads()

@@ -6,21 +6,26 @@ import fcntl
 import os
 import socket
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, NamedTuple, Protocol
 from urllib.parse import quote
 
-from sqlalchemy import ColumnElement, func, or_
+from sqlalchemy import ColumnElement, func
+from sqlalchemy import select as select_columns
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select, update
 
 from app.domain.clock import boot_seconds
-from app.domain.errors import LeaseLost
-from app.store.rows import read_rows
+from app.domain.errors import LeaseLost, StoreFault
+from app.store import sqlite_file
+from app.store.engine import limits_idle
+from app.store.rows import read_tuples
 from app.store.tables import ClusterStateRow
-from app.store.transactions import TROUBLE, Transaction, Transactions, unavailable
+from app.store.transactions import Transaction, Transactions
+from app.store.trouble import translating
 
 
 @dataclass(frozen=True)
@@ -80,10 +85,8 @@ class FileLockRole:
         self._file: IO[str] | None = None
 
     async def take(self) -> Lease | None:
-        try:
-            file = self._path.open("a+")
-        except OSError as error:
-            raise unavailable(error) from error
+        with translating():
+            file = sqlite_file.open_private(self._path)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -116,81 +119,140 @@ class FileLockRole:
 
     async def holder(self) -> str | None:
         """The row also names one that is gone, so the lock is asked (and let go of at once)."""
-        try:
-            with self._path.open("rb") as file:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return await _owner(self._reader, self._cluster_id)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise unavailable(error) from error
+        with translating():
+            try:
+                with self._path.open("rb") as file:
+                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                query = select(ClusterStateRow.owner).where(
+                    col(ClusterStateRow.cluster_id) == self._cluster_id
+                )
+                return next((row[0] for row in await read_tuples(self._reader, query)), None)
+            except FileNotFoundError:
+                return None
         return None
 
 
-class LeaseRole:
-    """For PostgreSQL: a lease in the cluster's row, by the database's clock."""
+@dataclass(frozen=True)
+class _Sight:
+    """The lease in the row as it was first seen, and when that was, by the boot clock.
 
-    def __init__(self, engine: AsyncEngine, cluster_id: str, seconds: float) -> None:
-        self._engine = engine
+    `renewed`: the same owner's lease was seen to become this one.
+    """
+
+    token: str
+    expires_at: datetime
+    since: float
+    renewed: bool
+
+
+class LeaseRole:
+    """For PostgreSQL: a lease in the cluster's row.
+
+    No clock of the database decides, for it can be set: whoever wants the role watches the row, and
+    the lease is over when it was not renewed for its whole length by the watcher's own boot clock.
+    That is never before the owner's own deadline, which began earlier. `expires_at` is what makes
+    each renewal another one, and a first guess for whoever only asks who has the role.
+    """
+
+    def __init__(
+        self, writer: AsyncEngine, reader: AsyncEngine, cluster_id: str, seconds: float
+    ) -> None:
+        self._writer = writer
+        self._reader = reader
         self._cluster_id = cluster_id
         self._seconds = seconds
+        self._seen: _Sight | None = None
+        self._left: str | None = None
         self.renew_seconds: float | None = seconds / 3
 
     async def take(self) -> Lease | None:
+        asked_at = boot_seconds()
+        found = await self._read()
+        seen = self._watch(found)
+        # one's own that could not be given back is nobody's: its term is over
+        if seen and seen.token != self._left and not _is_over(found, seen, asked_at):
+            return None
         token, asked_at = uuid.uuid4().hex, boot_seconds()
-        free = or_(
-            col(ClusterStateRow.token).is_(None),
-            col(ClusterStateRow.expires_at).is_(None),
-            col(ClusterStateRow.expires_at) < func.clock_timestamp(),
+        as_seen = (
+            col(ClusterStateRow.token).is_not_distinct_from(found.token),
+            col(ClusterStateRow.expires_at).is_not_distinct_from(found.expires_at),
         )
-        # the plain look first: an UPDATE would queue behind every save of the present owner
-        taken = await self._update(free, {"token": token, "owner": owner_name()}, look_first=True)
-        return Lease(token, asked_at + self._seconds) if taken else None
+        values = {"token": token, "owner": owner_name()}
+        if not await self._update(values, *as_seen):
+            return None
+        return Lease(token, asked_at + self._seconds)
 
     async def renew(self, lease: Lease) -> Lease:
         asked_at = boot_seconds()
-        if not lease.held or not await self._update(self._mine(lease), {}):
+        if not lease.held or not await self._update({}, _is(lease)):
             raise LeaseLost
         return Lease(lease.token, asked_at + self._seconds)
 
     async def release(self, lease: Lease) -> None:
-        await self._update(self._mine(lease), {"token": None, "owner": None})
+        self._left = lease.token
+        await self._update({"token": None, "owner": None}, _is(lease))
 
     async def holder(self) -> str | None:
-        running = col(ClusterStateRow.expires_at) >= func.clock_timestamp()
-        return await _owner(self._engine, self._cluster_id, running)
+        asked_at = boot_seconds()
+        found = await self._read()
+        seen = self._watch(found)
+        if seen is None or _is_over(found, seen, asked_at):
+            return None
+        return found.owner if seen.renewed or found.running else None
 
-    def _mine(self, lease: Lease) -> object:
-        return col(ClusterStateRow.token) == lease.token
+    async def _read(self) -> _Row:
+        query = select_columns(
+            col(ClusterStateRow.token),
+            col(ClusterStateRow.expires_at),
+            col(ClusterStateRow.owner),
+            func.coalesce(ClusterStateRow.lease_seconds, self._seconds),
+            col(ClusterStateRow.expires_at) >= func.clock_timestamp(),
+        ).where(col(ClusterStateRow.cluster_id) == self._cluster_id)
+        for row in await read_tuples(self._reader, query):
+            return _Row(*row)
+        raise StoreFault(f"The table cluster_state has no row for {self._cluster_id} any more.")
+
+    def _watch(self, found: _Row) -> _Sight | None:
+        """Since when the lease is as it is; None where nobody has the role."""
+        known = self._seen
+        if found.token is None or found.expires_at is None:
+            self._seen = None
+        elif known is None or (known.token, known.expires_at) != found[:2]:
+            renewed = known is not None and known.token == found.token
+            self._seen = _Sight(found.token, found.expires_at, boot_seconds(), renewed)
+        return self._seen
 
     async def _update(
-        self, condition: object, values: dict[str, str | None], *, look_first: bool = False
+        self, values: Mapping[str, str | None], *conditions: ColumnElement[bool]
     ) -> bool:
-        where = (col(ClusterStateRow.cluster_id) == self._cluster_id, condition)
         until = func.clock_timestamp() + timedelta(seconds=self._seconds)
-        statement = (
+        changed = (
             update(ClusterStateRow)
-            .where(*where)  # pyright: ignore[reportArgumentType]
-            .values(**values, expires_at=until)
+            .where(col(ClusterStateRow.cluster_id) == self._cluster_id, *conditions)
+            .values(**values, expires_at=until, lease_seconds=self._seconds)
             .returning(col(ClusterStateRow.cluster_id))
         )
-        try:
-            async with self._engine.begin() as connection:
-                if look_first:
-                    query = select(ClusterStateRow.cluster_id).where(*where)  # pyright: ignore[reportArgumentType]
-                    if (await connection.execute(query)).first() is None:
-                        return False
+        statement = limits_idle(changed, self._writer)
+        with translating():
+            async with self._writer.begin() as connection:
                 return (await connection.execute(statement)).first() is not None
-        except TROUBLE as error:
-            raise unavailable(error) from error
 
 
-async def _owner(
-    engine: AsyncEngine, cluster_id: str, *conditions: ColumnElement[bool]
-) -> str | None:
-    query = select(ClusterStateRow.owner).where(
-        col(ClusterStateRow.cluster_id) == cluster_id, *conditions
-    )
-    rows = await read_rows(engine, query)
-    return rows[0]["owner"] if rows else None
+class _Row(NamedTuple):
+    """`running`: by the database's clock."""
+
+    token: str | None
+    expires_at: datetime | None
+    owner: str | None
+    seconds: float
+    running: bool | None
+
+
+def _is(lease: Lease) -> ColumnElement[bool]:
+    return col(ClusterStateRow.token) == lease.token
+
+
+def _is_over(found: _Row, seen: _Sight, asked_at: float) -> bool:
+    """It was not renewed for its whole length, as its owner has it set, until it was asked for."""
+    return asked_at - seen.since > found.seconds

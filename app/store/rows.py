@@ -10,7 +10,7 @@ from sqlalchemy import CursorResult, Executable, RowMapping
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.domain.operation import Operation
-from app.store.transactions import TROUBLE, unavailable
+from app.store.trouble import translating
 
 
 def operation_of(row: RowMapping) -> Operation:
@@ -32,8 +32,6 @@ async def read_tuples(reader: AsyncEngine, query: Executable) -> Sequence[Sequen
 
 @asynccontextmanager
 async def _reading(reader: AsyncEngine, query: Executable) -> AsyncGenerator[CursorResult[Any]]:
-    try:
+    with translating():
         async with reader.connect() as connection:
             yield await connection.execute(query)
-    except TROUBLE as error:
-        raise unavailable(error) from error

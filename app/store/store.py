@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from sqlalchemy import text
@@ -9,9 +10,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.domain.errors import StoreUnavailable
-from app.store import migrations
+from app.store import migrations, sqlite_file
 from app.store.batches import Batches
-from app.store.engine import open_engines, parse_url, sqlite_path
+from app.store.engine import limits_idle, open_engines, parse_url, sqlite_path
 from app.store.errands import Errands
 from app.store.events import Events
 from app.store.home import Homes
@@ -19,16 +20,26 @@ from app.store.kept_copies import KeptCopies
 from app.store.listing import Listing
 from app.store.operations import Operations
 from app.store.paces import Paces
+from app.store.probe import Probe
 from app.store.role import FileLockRole, LeaseRole, WorkerRole
 from app.store.tables import ClusterStateRow
-from app.store.transactions import TROUBLE, Transactions, unavailable
+from app.store.transactions import Transaction, Transactions
+from app.store.trouble import translating
 from app.store.wishes import Wishes
 
 
 class Store:
     """Everything that is remembered about one cluster."""
 
-    def __init__(self, writer: AsyncEngine, reader: AsyncEngine, role: WorkerRole, cluster_id: str):
+    def __init__(
+        self,
+        writer: AsyncEngine,
+        reader: AsyncEngine,
+        role: WorkerRole,
+        cluster_id: str,
+        file: Path | None,
+    ) -> None:
+        self._file = file
         self._writer = writer
         self._reader = reader
         self._transactions = Transactions(writer, cluster_id)
@@ -42,16 +53,15 @@ class Store:
         self.paces = Paces(self._transactions, reader, cluster_id)
         self.homes = Homes(self._transactions, reader, cluster_id)
         self.role = role
+        self._reading, self._writing = Probe(self.ping), Probe(self._write)
 
     @classmethod
     async def open(cls, address: str, cluster_id: str, lease_seconds: float) -> Store:
         """Opens and migrates the database at `address`. Raises `StoreTrouble` with the remedy."""
         url = parse_url(address)
         file = sqlite_path(url)
-        if file and not file.parent.is_dir():
-            raise StoreUnavailable(
-                f"The folder {file.parent} does not exist. Create it, or name a file elsewhere."
-            )
+        if file:
+            sqlite_file.make(file)
         writer, reader = open_engines(url, lease_seconds)
         try:
             await migrations.migrate(writer)
@@ -63,9 +73,9 @@ class Store:
         role = (
             FileLockRole(file, Transactions(writer, cluster_id), reader, cluster_id)
             if file
-            else LeaseRole(writer, cluster_id, lease_seconds)
+            else LeaseRole(writer, reader, cluster_id, lease_seconds)
         )
-        return cls(writer, reader, role, cluster_id)
+        return cls(writer, reader, role, cluster_id, file)
 
     async def close(self) -> None:
         await self._transactions.drain()
@@ -78,19 +88,38 @@ class Store:
 
     async def ping(self) -> None:
         """Raises `StoreUnavailable` where the database does not answer."""
-        try:
+        with translating():
             async with self._reader.connect() as connection:
                 await connection.execute(text("SELECT 1"))
-        except TROUBLE as error:
-            raise unavailable(error) from error
+
+    async def check(self, seconds: float) -> None:
+        """Raises `StoreUnavailable` where the database does not answer within so long (a pooler
+        keeps a question while it has no server), or can be read but not written: its disk is full,
+        its file system or the server is read-only, a right was taken away.
+
+        The latter by a transaction that changes nothing; where it does not come about in time it
+        waits for others, who can write.
+        """
+        if not await self._reading.answered(seconds):
+            raise StoreUnavailable(f"The database does not answer within {seconds:g} s.")
+        with translating():
+            if self._file:
+                sqlite_file.check_room(self._file)
+        await self._writing.answered(seconds)
+
+    async def _write(self) -> None:
+        await self._transactions.run(_nothing)
+
+
+async def _nothing(_: Transaction) -> None:
+    """The work of a transaction that only has to come about."""
 
 
 async def _ensure_cluster(engine: AsyncEngine, cluster_id: str) -> None:
     """The cluster's row, made at the first start; a first start at the same time finds it."""
     insert = (sqlite if engine.dialect.name == "sqlite" else postgresql).insert(ClusterStateRow)
-    row = ClusterStateRow(cluster_id=cluster_id).model_dump()
-    try:
+    row = insert.values(ClusterStateRow(cluster_id=cluster_id).model_dump())
+    statement = limits_idle(row.on_conflict_do_nothing(), engine)
+    with translating():
         async with engine.begin() as connection:
-            await connection.execute(insert.on_conflict_do_nothing(), [row])
-    except TROUBLE as error:
-        raise unavailable(error) from error
+            await connection.execute(statement)

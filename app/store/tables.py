@@ -49,6 +49,7 @@ class ClusterStateRow(Table, table=True):
     token: str | None = Field(default=None, max_length=64)
     owner: str | None = Field(default=None, max_length=255)
     expires_at: datetime | None = None
+    lease_seconds: float | None = None
     last_event: int = Field(default=0, sa_type=BigInteger)
     last_queued_at: int = Field(default=0, sa_type=BigInteger)
     stop_all: bool = False

@@ -9,15 +9,15 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import CursorResult, Executable, Insert, bindparam, insert
-from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlmodel import col, update
 
 from app.domain import clock
-from app.domain.errors import LeaseLost, StoreUnavailable
+from app.domain.errors import LeaseLost
 from app.domain.operation import Note
+from app.store.engine import limits_idle
 from app.store.tables import ClusterStateRow, EventRow
+from app.store.trouble import translating
 
 T = TypeVar("T")
 
@@ -25,18 +25,9 @@ _CLUSTER = update(ClusterStateRow).where(col(ClusterStateRow.cluster_id) == bind
 _LOCK = _CLUSTER.values(last_event=ClusterStateRow.last_event).returning(
     col(ClusterStateRow.last_event), col(ClusterStateRow.last_queued_at)
 )
-_LOCK_AS_OWNER = _LOCK.where(col(ClusterStateRow.token) == bindparam("mine"))
 _ADD_EVENTS = insert(EventRow)
 _COUNT = _CLUSTER.values(last_event=bindparam("event"), last_queued_at=bindparam("place"))
 """Made once: to build a statement takes as long as to run it."""
-
-TROUBLE = (OperationalError, InterfaceError, PoolTimeout, OSError)
-
-
-def unavailable(error: Exception) -> StoreUnavailable:
-    """The database's own words, without the statement and its values."""
-    cause = getattr(error, "orig", None) or error
-    return StoreUnavailable(f"The database does not answer: {str(cause).strip()[:300]}")
 
 
 @dataclass
@@ -112,12 +103,15 @@ class Transactions:
         self._writer = writer
         self._cluster_id = cluster_id
         self._open: set[asyncio.Task[Any]] = set()
+        self._lock: Any = limits_idle(_LOCK, writer)
+        self._lock_as_owner: Any = self._lock.where(col(ClusterStateRow.token) == bindparam("mine"))
 
     async def run(self, work: Callable[[Transaction], Awaitable[T]], token: str | None = None) -> T:
         """Runs `work` and commits. A cancelled caller does not cancel the transaction.
 
-        Raises `LeaseLost` where `token` is not the worker's any more, `StoreUnavailable` where the
-        database failed: then the commit may have happened, so read again before going on.
+        Raises `LeaseLost` where `token` is not the worker's any more, `StoreUnavailable` or
+        `StoreFault` where the database failed: then the commit may have happened, so read again
+        before going on.
         """
         task = asyncio.ensure_future(self._run(work, token))
         self._open.add(task)
@@ -130,24 +124,21 @@ class Transactions:
             await asyncio.wait(self._open)
 
     async def _run(self, work: Callable[[Transaction], Awaitable[T]], token: str | None) -> T:
-        try:
+        with translating():
             async with self._writer.begin() as connection:
                 transaction = await self._fenced(connection, token)
                 result = await work(transaction)
                 await transaction.finish()
-            return result
-        except TROUBLE as error:
-            raise unavailable(error) from error
-        except SQLAlchemyError as error:
-            if getattr(error, "connection_invalidated", False):
-                raise unavailable(error) from error
-            raise
+        return result
 
     async def _fenced(self, connection: AsyncConnection, token: str | None) -> Transaction:
-        statement, given = _LOCK, {"cluster": self._cluster_id}
+        statement: Any = self._lock
+        given = {"cluster": self._cluster_id}
         if token is not None:
-            statement, given = _LOCK_AS_OWNER, {**given, "mine": token}
+            statement, given = self._lock_as_owner, {**given, "mine": token}
         row = (await connection.execute(statement, given)).one_or_none()
         if row is None:
             raise LeaseLost
-        return Transaction(connection, self._cluster_id, int(row[0]), int(row[1]), clock.now())
+        return Transaction(
+            connection, self._cluster_id, row.last_event, row.last_queued_at, clock.now()
+        )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from testbed.relay import Relay
 from tests.conditions import eventually
+from tests.e2e.test_worker_crash import as_reindex, execute
 from tests.elasticsearch import Elastic
 from tests.reindex.midway import held_at
 from tests.service import Service, running_service
@@ -47,6 +50,38 @@ async def test_without_a_cluster_the_service_is_ready_and_says_what_is_wrong(
     answer = await relayed.client.get("/readyz")
     assert (answer.status_code, answer.json()["ready"]) == (200, True)
     assert "ELASTICSEARCH_HOSTS" in answer.json()["elasticsearch"]
+
+
+END_OTHERS = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
+READ_ONLY = "ALTER DATABASE {name} SET default_transaction_read_only = on"
+
+
+@pytest.mark.parametrize(
+    ("take", "said"),
+    [
+        (READ_ONLY, "can be read but not written"),
+        ("REVOKE UPDATE ON cluster_state FROM PUBLIC, reindex", "permission denied"),
+    ],
+    ids=["read-only", "rights revoked"],
+)
+async def test_health_of_a_database_that_can_be_read_but_not_written_is_not_ready(
+    elasticsearch_url: str, postgres_url: str, take: str, said: str
+) -> None:
+    address = as_reindex(postgres_url)
+    async with running_service(elasticsearch_url, address) as service:
+        await _worker_is(service, "idle")
+        name = postgres_url.partition("@/")[2].partition("?")[0]
+        execute(postgres_url, take.format(name=name))
+        execute(postgres_url, END_OTHERS)
+
+        async def told() -> bool:
+            answer = await service.client.get("/readyz")
+            return answer.status_code == 503 and said in answer.json()["database"]
+
+        await eventually(told, "it says that it cannot write")
 
 
 async def test_a_standby_is_ready(elasticsearch_url: str, sqlite_url: str) -> None:

@@ -254,3 +254,30 @@ async def test_a_login_comes_from_the_environment_and_is_never_printed(
         unreadable = await run("status", more={"REINDEX_QUEUE_APIKEY_FILE": str(tmp_path / "none")})
         assert unreadable.code == 2
         assert unreadable.err.startswith("Error: REINDEX_QUEUE_APIKEY_FILE: cannot read")
+
+
+async def test_more_names_than_a_batch_takes_are_several_batches_one_behind_the_other(
+    service: ServiceProcess, es: Elastic, relay: Relay
+) -> None:
+    """The first and the last of them are there, so each batch has one to wait for."""
+    for name in ("first", "last"):
+        filled(es, name)
+    names = ["first", *(f"none-{n}" for n in range(10_000)), "last"]
+    done = await run("submit", "-", "--wait", "--json", url=service.url, stdin=_lines(names))
+    assert done.code == 1
+    assert done.err.count("not queued") == 10_000
+    ended = json.loads(done.out)["operations"]
+    assert [(one["index"], one["state"]) for one in ended] == [
+        ("first", "completed"),
+        ("last", "completed"),
+    ]
+    assert len({one["batchId"] for one in ended}) == 2
+
+    relay.refuse()
+    refused = await run("submit", "-", url=service.url, stdin=_lines(names))
+    assert refused.code != 0
+    assert "were sent" not in refused.err, "nothing was, before the first"
+
+
+def _lines(names: list[str]) -> bytes:
+    return "\n".join(names).encode()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import pytest
 from testbed.postgres import PostgresServer
 from testbed.relay import Relay
 from tests.conditions import eventually
+from tests.disks import fill_up, small_file_system
 from tests.e2e.crashes import copies_sent, windows_done
 from tests.e2e.killable import forked
 from tests.e2e.process import ServiceProcess
@@ -113,25 +113,8 @@ async def test_a_database_that_is_lost_in_mid_copy_costs_no_part_of_it(
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Generator[Path]:
     """A file system of two megabytes."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
-    made = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if made.returncode:
-        pytest.skip(f"only root can mount a small file system: {made.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def fill_up(file: Path) -> None:
-    """Takes every byte that is left."""
-    with file.open("wb", buffering=0) as stream:
-        size = 64 * 1024
-        while size:
-            try:
-                stream.write(b"x" * size)
-            except OSError:
-                size //= 2
+    with small_file_system(tmp_path / "small") as folder:
+        yield folder
 
 
 async def test_on_a_full_disk_it_waits_says_why_and_goes_on_when_there_is_room(

@@ -175,6 +175,39 @@ async def test_a_renewed_role_outlives_its_first_deadline(
     await saved(old, renewed, await started(old, renewed, "a"))
 
 
+async def test_a_role_is_taken_over_whatever_the_clock_of_the_database_says(
+    open_store: OpenStore, database_url: str
+) -> None:
+    """As it was set back by years since the lease was written, or always was wrong."""
+    if database_url.startswith("sqlite"):
+        pytest.skip("the lock on the file knows no time")
+    old, new = await open_store(lease_seconds=SHORT), await open_store()
+    lease = await lease_of(old)
+    execute(database_url, "UPDATE cluster_state SET expires_at = '2100-01-01T00:00:00Z'")
+    taken = await _taken(new)
+    assert not lease.held
+    await saved(new, taken, await started(new, taken, "a"))
+    assert await new.role.holder() == owner_name()
+
+
+async def test_a_role_is_not_taken_over_because_the_clock_of_the_database_was_set_forward(
+    open_store: OpenStore, database_url: str
+) -> None:
+    if database_url.startswith("sqlite"):
+        pytest.skip("the lock on the file knows no time")
+    old, new = await open_store(lease_seconds=3.0), await open_store(lease_seconds=1.0)
+    lease = await lease_of(old)
+    assert await new.role.take() is None
+    execute(database_url, "UPDATE cluster_state SET expires_at = '2020-01-01T00:00:00Z'")
+
+    async def over() -> bool:
+        taken = await new.role.take()
+        assert taken is None or not lease.held, "the old owner must know first"
+        return taken is not None
+
+    await eventually(over, "it is taken over at last")
+
+
 async def test_a_take_over_waits_for_an_open_save(
     open_store: OpenStore, transactions: Transactions, database_url: str
 ) -> None:
