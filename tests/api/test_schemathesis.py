@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import Iterator
 from typing import Any, TypeGuard, cast
 from urllib.parse import quote
@@ -28,7 +29,7 @@ from testbed.fixtures import emptied
 from tests.conditions import eventually
 from tests.e2e.process import ServiceProcess
 from tests.elasticsearch import Elastic
-from tests.service import Api
+from tests.service import BASE, Api
 
 Json = dict[str, Any]
 
@@ -44,6 +45,9 @@ INDICES: dict[str, Json] = {
     "reindexed-v8-taken": {"settings": QUICK},
 }
 NAMES = [*INDICES, "alias", "*", "_all", "..", "plain,shards", "<plain-{now/d}>", "Plain", "plain "]
+
+WISHES = ("/cancel", "/pause", "/resume", "/retry")
+"""How the paths end of what can be asked of an operation that waits."""
 
 load_all_checks()
 # Kibana answers 400 where a well-formed request meets a state that speaks against it.
@@ -112,6 +116,25 @@ class Bench:
         httpx.post(f"{self.url}/api/v1/pace/go-on", trust_env=False)
         httpx.delete(f"{self.url}/api/v1/pace", trust_env=False)
 
+    def waiting_for(self, wish: str) -> dict[str, str]:
+        """An operation of which that can be granted, as a path names it: everything is stopped, so
+        that it waits, and the cluster cannot notice."""
+        self.post("/pace/stop")
+        batch = self.post("/batches", {"indices": [{"index": "shards"}]})
+        operation = batch["operations"][0]["id"]
+        if before := {"resume": "pause", "retry": "cancel"}.get(wish):
+            self.post(f"/operations/{operation}/{before}")
+        return {"operationId": operation, "batchId": batch["id"], "indexName": "shards"}
+
+    def post(self, path: str, body: Json | None = None) -> Json:
+        answer = httpx.post(f"{self.url}/api/v1{path}", json=body, trust_env=False)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def end_what_waits(self) -> None:
+        httpx.post(f"{self.url}{BASE}/shards/cancel", trust_env=False)
+        self.hurry()
+
     def lay(self) -> Json:
         """The cluster's state before a request: what was changed by the last one is made anew."""
         now, laid = self.state(), self._laid
@@ -158,6 +181,9 @@ def check(case: Any, bench: Bench) -> None:
     if "/pace" in case.path:
         check_pace(case, bench)
         return
+    if case.path.endswith(WISHES):
+        check_wish(case, bench)
+        return
     before = bench.lay()
     made_up = case.path_parameters.get("operationId")
     if isinstance(made_up, str) and len(made_up) % 2 == 0:
@@ -195,6 +221,20 @@ def check_pace(case: Any, bench: Bench) -> None:
     if response.status_code == 200 and case.method != "GET":
         bench.hurry()
     case.validate_response(response, excluded_checks=checks(UNCHECKED))
+
+
+def check_wish(case: Any, bench: Bench) -> int:
+    """As `check`, of an operation that waits for its turn; the status of the answer."""
+    before = bench.lay()
+    for name, known_id in bench.waiting_for(case.path.rpartition("/")[2]).items():
+        made_up = case.path_parameters.get(name)
+        if isinstance(made_up, str) and len(made_up) % 2 == 0:
+            case.path_parameters[name] = known_id
+    response = case.call(base_url=bench.url, timeout=60)
+    bench.end_what_waits()
+    assert bench.state() == before, "a wish for what waits changed the cluster"
+    case.validate_response(response, excluded_checks=checks(UNCHECKED))
+    return response.status_code
 
 
 def checks(names: list[str]) -> list[Any]:
@@ -238,6 +278,19 @@ def operation_ids() -> list[str]:
 for _operation in operation_ids():
     # Each with a name of its own: workers that run tests side by side know a test by nothing else.
     globals()[f"test_all_that_{_operation}_answers_is_documented"] = made_for(_operation)
+
+
+def wishes() -> list[str]:
+    """Their paths."""
+    return [path for path in SCHEMA.raw_schema["paths"] if path.endswith(WISHES)]
+
+
+@pytest.mark.parametrize("path", wishes())
+def test_a_wish_that_is_granted_is_answered_as_it_is_documented(path: str, bench: Bench) -> None:
+    (name,) = re.findall(r"{(\w+)}", path)
+    headers = {"kbn-xsrf": "true"}
+    case = SCHEMA[path]["POST"].Case(path_parameters={name: "even"}, headers=headers)
+    assert check_wish(case, bench) == 200
 
 
 def test_every_operation_of_the_document_is_tested() -> None:

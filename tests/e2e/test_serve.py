@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+import trustme
 
 from app.settings import Settings
 from testbed.postgres import PostgresServer
@@ -257,3 +260,39 @@ async def test_a_database_server_that_is_away_at_the_start_is_said_without_the_p
     assert len(lines) == 1
     assert lines[0].startswith("DATABASE_URL: ")
     assert "secret" not in lines[0]
+
+
+# --- TLS
+
+
+async def test_a_certificate_of_its_own_makes_it_speak_tls_and_nothing_else(
+    es: Elastic, tmp_path: Path
+) -> None:
+    authority = trustme.CA()
+    issued = authority.issue_cert("127.0.0.1")
+    certificate, key = tmp_path / "server.pem", tmp_path / "key.pem"
+    issued.private_key_pem.write_to_path(str(key))
+    certificate.write_bytes(b"".join(pem.bytes() for pem in issued.cert_chain_pems))
+    context = ssl.create_default_context(cadata=authority.cert_pem.bytes().decode())
+    environment = {
+        "ELASTICSEARCH_HOSTS": es.url,
+        "SERVER_SSL_CERTIFICATE": str(certificate),
+        "SERVER_SSL_KEY": str(key),
+    }
+    service = ServiceProcess(environment)
+    try:
+        service.spawn()
+        url = service.url.replace("http:", "https:")
+        async with httpx.AsyncClient(base_url=url, verify=context, trust_env=False) as client:
+
+            async def ready() -> bool:
+                try:
+                    return (await client.get("/readyz")).status_code == 200
+                except httpx.TransportError:
+                    return False
+
+            await eventually(ready, lambda: f"it answers over TLS\n{service.log}", 60)
+        with pytest.raises(httpx.TransportError):
+            await service.client.get("/readyz")
+    finally:
+        await service.close()

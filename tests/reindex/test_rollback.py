@@ -316,3 +316,18 @@ async def test_a_rollback_that_waits_can_be_cancelled(
     settings = es.get("/reindexed-v8-old/_settings?flat_settings=true")["reindexed-v8-old"]
     assert settings["settings"]["index.hidden"] == "true"  # nothing is finished a second time
     await rolled_back(relayed, operation)
+
+
+async def test_a_rollback_waits_until_nobody_else_has_its_new_index_in_hand(
+    service: Service, es: Elastic
+) -> None:
+    filled(es, "old")
+    operation = await kept(service, "old")
+    assert (await service.client.post("/api/v1/pace/stop")).status_code == 200
+    await service.post_options({"index": "reindexed-v8-old", "newIndexName": "newer"})
+    answer = await service.roll_back(operation["id"], force=True)
+    assert answer.status_code == 400, answer.text
+    assert "already in-progress for reindexed-v8-old" in answer.json()["message"]
+    assert (await service.shown(operation["id"]))["state"] == "completed"
+    assert await service.cancel("reindexed-v8-old") == 200
+    await rolled_back(service, operation)

@@ -228,3 +228,24 @@ async def test_a_filter_that_is_not_parsed_any_more_is_found_before_the_write_bl
     await service.post_batch("plain")
     await service.completed("plain")
     assert es.get("/more/_count")["count"] == 18
+
+
+async def test_aliases_that_move_alone_move_to_nothing_but_what_was_proven(
+    relayed: Service, relay: Relay, es: Elastic
+) -> None:
+    """With `deleteOldIndex: false` the old index keeps its name, so nothing is removed."""
+    filled(es, "plain", aliases={"also": {}})
+    before = as_found(es, "plain")
+    place = ("PUT", "^/reindexed-v8-plain/_settings")
+    released = relay.hold(*place)
+    body = {"indexName": "plain", "reindexOptions": {"deleteOldIndex": False}}
+    assert (await relayed.client.post("/api/reindex_service/reindex", json=body)).is_success
+    await relay.wait_for(*place)
+    es.put("/reindexed-v8-plain/_doc/stranger", {"n": 1})
+    released.set()
+    operation = await relayed.ended("plain")
+    assert operation["status"] == 2
+    assert "reindexed-v8-plain has 21" in operation["errorMessage"]
+    assert es.aliases("plain").keys() == {"also"}
+    assert es.aliases("reindexed-v8-plain") == {}
+    assert as_found(es, "plain") == before

@@ -65,6 +65,13 @@ class Login:
         async with running_service(self._relay.url, self._database(), **settings) as service:
             yield service
 
+    @asynccontextmanager
+    async def with_token(self, token: str) -> AsyncGenerator[Service]:
+        """A service account's."""
+        settings = {"elasticsearch_serviceaccounttoken": token}
+        async with running_service(self._relay.url, self._database(), **settings) as service:
+            yield service
+
     def _database(self) -> str:
         self._services += 1
         return f"sqlite:///{self._folder / f'{self._services}.db'}"

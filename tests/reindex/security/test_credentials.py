@@ -144,3 +144,18 @@ async def test_w07_no_key_is_made_and_no_login_is_kept(
     assert b"strict" in written
     assert b"of-whoever-posts" not in written
     assert WORD.encode() not in written
+
+
+async def test_a_service_accounts_token_is_what_the_service_logs_in_with(
+    login: Login, relay: Relay, es: Elastic
+) -> None:
+    """Elasticsearch knows who it is, and that Kibana's account may not do this."""
+    es.put("/plain")
+    path = "/_security/service/elastic/kibana/credential/token/reindex-queue"
+    token = es.post(path)["token"]["value"]
+    async with login.with_token(token) as service:
+        answer = await service.post_batch("plain")
+        assert "adequate privileges" in answer["errors"][0]["message"]
+        assert (await service.client.get("/readyz")).json()["elasticsearch"] == "ok"
+        assert token not in answer["errors"][0]["message"]
+    assert {seen.headers["authorization"] for seen in relay.seen} == {f"Bearer {token}"}
