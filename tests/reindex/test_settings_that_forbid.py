@@ -13,11 +13,6 @@ from tests.reindex.portrait import contents, made_anew
 from tests.service import Service, running_service
 
 FORBIDDING: dict[str, dict[str, Any]] = {
-    "more active copies to write": {"index.write.wait_for_active_shards": "2"},
-    "all copies to write": {
-        "index.write.wait_for_active_shards": "all",
-        "index.number_of_replicas": "1",
-    },
     "no slices": {"index.max_slices_per_scroll": "1"},
     "fewer slices than shards": {"index.max_slices_per_scroll": "2"},
     "one shard a node": {"index.routing.allocation.total_shards_per_node": "1"},
@@ -54,6 +49,20 @@ async def test_settings_that_forbid_a_copy_are_overridden_and_given_back(
     assert after == before
 
 
+@pytest.mark.wide
+@pytest.mark.timeout(240)
+async def test_settings_that_ask_for_more_active_copies_than_there_are_do_not_stop_a_copy(
+    es: Elastic, service: Service
+) -> None:
+    """Elasticsearch waits a minute for them when the write block is put on (8.19)."""
+    filled(es, "plain", 20, settings={"number_of_replicas": 1})
+    es.put("/plain/_settings", {"index.write.wait_for_active_shards": "all"})
+    before = made_anew(es, "plain"), contents(es, "plain")
+    await service.post_batch("plain")
+    await service.completed("plain", seconds=200)
+    assert (made_anew(es, "plain"), contents(es, "plain")) == before
+
+
 def contents_by_pages(es: Elastic, index: str) -> list[Any]:
     """As `contents`, also where fewer are allowed at a time."""
     allowed = es.settings(index).get("index.max_result_window")
@@ -70,7 +79,6 @@ async def test_settings_that_forbid_to_allocate_do_not_stop_a_kept_copy_and_its_
     forbidding = {
         "index.routing.allocation.total_shards_per_node": "1",
         "index.routing.allocation.enable": "none",
-        "index.write.wait_for_active_shards": "2",
     }
     es.put("/plain/_settings", forbidding)
     before = made_anew(es, "plain"), contents(es, "plain")

@@ -13,8 +13,9 @@ rests for 300 s at most where it was started without a limit."""
 USUAL_REST, LONG_REST = 300.0, 3_600.0
 """Seconds that a search context rests at most: Elasticsearch's own for a `_reindex`, and what a
 limited task is given. A cluster may allow less (`search.max_keep_alive`)."""
-REST_SHARE = 0.8
-"""Of what a search context may rest: a batch that takes longer may come too late for the next."""
+REST_SHARE, WAIT_SHARE = 0.5, 0.4
+"""Of what a cluster allows: for the search context, and for the wait between two batches, which
+Elasticsearch adds to it (8.19)."""
 TOO_SMALL = 20
 """A running task whose batches could be so many times larger now starts anew with such."""
 CRAWL_SECONDS = 60.0
@@ -34,9 +35,9 @@ def scroll_for(share: float | None, longest: float | None) -> str | None:
     """How long a task's search context is to rest, None for Elasticsearch's own time; `longest`:
     seconds that the cluster allows, None where that is not known."""
     wanted = USUAL_REST if share is None else LONG_REST
-    if longest is not None and longest < wanted:
-        return f"{int(longest * 1000)}ms"
-    return None if share is None else f"{wanted:.0f}s"
+    if longest is not None and longest * REST_SHARE < wanted:
+        return f"{int(longest * REST_SHARE * 1000)}ms"
+    return None if share is None else f"{LONG_REST / 3_600:.0f}h"
 
 
 def wanted_rate(
@@ -65,7 +66,7 @@ def ill_sized(work: Work, window: Window, rate: float | None, longest: float | N
 
 
 def _at_most(seconds: float, longest: float | None) -> float:
-    return seconds if longest is None else min(seconds, longest * REST_SHARE)
+    return seconds if longest is None else min(seconds, longest * WAIT_SHARE)
 
 
 def same(one: float | None, other: float | None) -> bool:
