@@ -28,8 +28,8 @@ from rich.text import Text
 COLUMNS, ROWS = 110, 30
 LONGEST_WAIT = 1.0
 """Seconds; a longer wait between two lines is shown as this."""
-STANDING = 12.0
-"""Seconds for which the end is shown."""
+FIRST, STANDING = 1.0, 12.0
+"""Seconds for which the end is shown, before it begins anew and afterwards."""
 CELL = (8.4, 19.0)
 """Width and height of a character in pixels, for a font of 14."""
 MARGIN = 14
@@ -94,7 +94,7 @@ def _lines(chunks: Iterator[tuple[float, str]]) -> Iterator[Line]:
 def picture(lines: Sequence[Line]) -> str:
     """A terminal of ROWS lines in which they appear, again and again.
 
-    Where pictures do not move, the end is what is seen.
+    Where pictures do not move, the end is what is seen, and the first frame shows it, too.
     """
     wide, high = CELL
     width, height = COLUMNS * wide + 2 * MARGIN, ROWS * high + 2 * MARGIN
@@ -122,12 +122,13 @@ font-size="14">
 
 
 def _moves(element: str, of: str, lines: Sequence[Line], values: Sequence[str]) -> str:
-    """One value after the other, each from when its line came."""
-    whole = lines[-1].at + STANDING
+    """One value after the other, each from when its line came; first the last for a moment, since
+    who draws a single picture may draw the first."""
+    whole = FIRST + lines[-1].at + STANDING
     kept = [n for n, (this, following) in enumerate(pairwise(lines)) if this.at != following.at]
     kept.append(len(lines) - 1)  # of lines that came at once the last one counts
-    times = ";".join(["0", *(f"{lines[n].at / whole:.5f}" for n in kept)])
-    steps = ";".join([values[0], *(values[n] for n in kept)])
+    times = ";".join(["0", *(f"{(FIRST + lines[n].at) / whole:.5f}" for n in kept)])
+    steps = ";".join([values[-1], *(values[n] for n in kept)])
     return (
         f'<{element} {of} calcMode="discrete" dur="{whole:.1f}s" repeatCount="indefinite"'
         f' keyTimes="{times}" values="{steps}"/>'

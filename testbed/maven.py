@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -47,9 +48,10 @@ def _run(command: list[str], folder: Path, log: Path, artifact: str, megabytes: 
         maven = subprocess.Popen(
             command, cwd=folder, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT
         )
+    said = ""
     try:
         while maven.poll() is None:
-            _report(f"Downloading {artifact}: {_weight(folder)} of about {megabytes} MB")
+            said = _report(_progress(folder, artifact, megabytes), said)
             _wait(maven, _PROGRESS_EVERY)
     finally:
         if maven.poll() is None:
@@ -65,21 +67,35 @@ def _wait(process: subprocess.Popen[bytes], seconds: float) -> None:
         time.sleep(0.1)
 
 
-def _weight(folder: Path) -> int:
-    """Megabytes of the zip below `folder`, which grows under a name like `a-1.zip.part`."""
-    sizes = [0]
+def _progress(folder: Path, artifact: str, megabytes: int) -> str:
+    """What has come. Before the zip Maven fetches some hundred small files of its own, which takes
+    a minute where it has none."""
+    weights = _weights(folder)
+    zipped = max((size for name, size in weights.items() if ".zip" in name), default=0)
+    if zipped:  # it grows under a name like `a-1.zip.part`
+        return f"Downloading {artifact}: {zipped / 1e6:.0f} of about {megabytes} MB"
+    own = f"{len(weights)} files, {sum(weights.values()) / 1e6:.1f} MB"
+    return f"Downloading {artifact}: first come the parts of Maven that do it, so far {own}"
+
+
+def _weights(folder: Path) -> dict[str, int]:
+    """Bytes of the files below `folder`, by their paths."""
+    found: dict[str, int] = {}
     for parent, _, files in os.walk(folder):
-        for name in (file for file in files if ".zip" in file):
-            try:
-                sizes.append(Path(parent, name).stat().st_size)
-            except FileNotFoundError:  # it has just got its final name
-                continue
-    return max(sizes) // 1_000_000
+        for path in (Path(parent, name) for name in files):
+            with contextlib.suppress(FileNotFoundError):  # it has just got its final name
+                found[str(path)] = path.stat().st_size
+    return found
 
 
-def _report(line: str) -> None:
-    sys.stderr.write(f"\r{line}" if sys.stderr.isatty() else f"{line}\n")
+def _report(line: str, before: str) -> str:
+    """Says it where it is something new; answers `line`."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r{line:<{len(before)}}")
+    elif line != before:
+        sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
+    return line
 
 
 def _end_report() -> None:

@@ -295,7 +295,8 @@ def set_pace(
 ) -> None:
     """Changes the pace, also of copies that run.
 
-    What is not named stays as it is. The tightest of service, batch and operation is in force.
+    What is not named stays as it is; for the service the settings then in force are stored with
+    what is named, until pace reset. The tightest of service, batch and operation is in force.
 
     \b
     For the nights and the weekends:
@@ -328,9 +329,10 @@ def stop_everything(
     output: Output = Form.TABLE,
     curl: Curl = False,
 ) -> None:
-    """Stops everything now, until pace go-on.
+    """Stops everything before the swap, until pace go-on.
 
-    Nothing new starts, copies stop where they are. Writes to indices in hand stay blocked.
+    Nothing new starts, copies stop where they are. Writes to indices in hand stay blocked. What
+    has its new name already is finished, and cancels and rollbacks go on.
     """
     pacing.stop(_session(url, output, curl), reason)
 

@@ -60,7 +60,8 @@ Look = Callable[[], View]
 
 
 def whole_queue(client: Client) -> Look:
-    """Everything that is in progress, and what has ended since the first look."""
+    """Everything that is in progress, and what has ended since the first look; of a batch that was
+    under way by then, all that has ended."""
     before: Counts = {}
 
     def look() -> View:
@@ -68,6 +69,8 @@ def whole_queue(client: Client) -> Look:
         answer = client.understood(raw, WorkerAnswer)
         if not before:
             before.update(answer.counts)
+            for ended in _batches_under_way(client, answer):
+                before.update({state: before[state] - ended[state] for state in before})
         counts = {
             state: max(0, number - before[state]) if state.ended else number
             for state, number in answer.counts.items()
@@ -77,6 +80,13 @@ def whole_queue(client: Client) -> Look:
         return View(counts, [*head, *others], answer.waits_for, raw)
 
     return look
+
+
+def _batches_under_way(client: Client, answer: WorkerAnswer) -> list[Counts]:
+    """What has ended, and what not, of each batch of which something is in hand."""
+    seen = [answer.head, *answer.in_hand] if answer.head else answer.in_hand
+    ids = sorted({operation.batch_id for operation in seen if operation.batch_id})
+    return [client.ask(requests.batch_report(found), BatchReport).counts for found in ids]
 
 
 def batch(client: Client, batch_id: str) -> Look:

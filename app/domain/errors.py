@@ -117,7 +117,7 @@ class MissingPrivileges(Refused):
 
 
 class MixedVersions(Refused):
-    """`all_upgraded`: no node has the major that this service was made for; never, here."""
+    """A rolling upgrade is under way: an index made now may not be opened by the older nodes."""
 
     code = "mixed_versions"
     status = 426
@@ -231,7 +231,7 @@ class DocumentsRefused(Failure):
 
 
 class TaskCancelled(Failure):
-    """Somebody cancelled the copy task through the task API (Kibana does the same, 3.4)."""
+    """Somebody cancelled the copy task through the task API (Kibana takes it so, too)."""
 
     def __init__(self) -> None:
         super().__init__("task_cancelled", "The reindex task was cancelled by user request.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
 from app.domain import lifecycle
@@ -13,6 +13,13 @@ STAMP = "index.routing.allocation.exclude.reindex_queue_operation"
 """Proves a target ours while it is filled. Any attribute name may be set and taken away again
 (measured on 7.17, 8.19 and 9.4); no node has this attribute, so nothing is excluded."""
 
+TOTAL_SHARDS, ALLOCATION = (
+    "index.routing.allocation.total_shards_per_node",
+    "index.routing.allocation.enable",
+)
+"""They may refuse replicas that the source has got before they were set, so a value of theirs is
+given back when the copies are active."""
+
 WHILE_COPYING: dict[str, str] = {
     "index.number_of_replicas": "0",
     "index.refresh_interval": "-1",
@@ -20,14 +27,22 @@ WHILE_COPYING: dict[str, str] = {
     "index.final_pipeline": "_none",
     "index.translog.durability": "request",
     "index.auto_expand_replicas": "false",
+    "index.write.wait_for_active_shards": "1",
+    TOTAL_SHARDS: "-1",
+    ALLOCATION: "all",
     "index.hidden": "true",
 }
 """Pipelines are switched off by name, not by null: a template could bring them back. The translog
-is synced with every request, so that a window once done survives a killed node."""
+is synced with every request, so that a window once done survives a killed node. An index that has
+its shards may forbid to allocate others or more of them, and a target without replicas has fewer
+active copies than its writes may ask for."""
 
 KEPT: dict[str, str] = {
     "index.number_of_replicas": "0",
     "index.auto_expand_replicas": "false",
+    "index.write.wait_for_active_shards": "1",
+    TOTAL_SHARDS: "-1",
+    ALLOCATION: "all",
     "index.hidden": "true",
 }
 """What a kept copy has otherwise than its source: no wildcard finds it, and it costs the disk once
@@ -72,7 +87,7 @@ _PRIVATE = frozenset(
         STAMP,
     }
 )
-"""Elasticsearch's own, or not settable: never copied by us and never compared (Kibana, 6.2)."""
+"""Elasticsearch's own, or not settable: never copied by us and never compared (as in Kibana)."""
 
 DEPRECATED = (
     "index.force_memory_term_dictionary",
@@ -122,8 +137,25 @@ def to_restore(flat: Mapping[str, Any]) -> dict[str, str | None]:
     return {key: flat.get(key) for key in (*RESTORED, "index.hidden")}
 
 
+def given_back_last(recorded: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Of what was recorded by `to_restore`, the settings that may refuse replicas."""
+    return {key: value for key in (TOTAL_SHARDS, ALLOCATION) if (value := recorded.get(key))}
+
+
+def given_back_first(
+    recorded: Mapping[str, str | None], keys: Iterable[str]
+) -> dict[str, str | None]:
+    """Of what was recorded, the settings among `keys` but those that are given back last. An older
+    release recorded fewer, since it overrode fewer."""
+    last = given_back_last(recorded)
+    found = {key: recorded[key] for key in keys if key in recorded and key not in last}
+    if found["index.auto_expand_replicas"] not in (None, "false"):
+        del found["index.number_of_replicas"]  # Elasticsearch's own to set, by the nodes there are
+    return found
+
+
 def deprecated(flat: Mapping[str, Any]) -> list[str]:
-    """Settings that are set and that the target does without (Kibana, 6.1), in their order."""
+    """Settings that are set and that the target does without (as in Kibana), in their order."""
     found = [key for key in flat if key in DEPRECATED]
     if str(flat.get("index.soft_deletes.enabled")) == "true":
         found += [key for key in _RETENTION if key in flat]

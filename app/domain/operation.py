@@ -100,7 +100,8 @@ class Source(Record):
 
     `settings` holds the keys of `index_settings.RESTORED` (None: not set), `lifecycle` what is set
     after the swap, `blocks` the `index.blocks.*` that were on; `active_copies` are the started
-    shard copies of all its shards; `result_window` is its `index.max_result_window`.
+    shard copies of all its shards; `result_window` is its `index.max_result_window`; `sliced` is
+    False where its `index.max_slices_per_scroll` forbids to read one shard by a slice.
     `time_series`: Elasticsearch makes the ids itself; `searchable_seq_nos` is False where an index
     (9.4) keeps none that a search could name. `primary_bytes`: of its primaries on disk, 0 where it
     did not tell.
@@ -117,6 +118,7 @@ class Source(Record):
     lifecycle: dict[str, str]
     active_copies: int
     result_window: int = 10_000
+    sliced: bool = True
     time_series: bool = False
     searchable_seq_nos: bool = True
     primary_bytes: int = 0

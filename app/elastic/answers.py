@@ -10,6 +10,8 @@ from app.domain import index_settings
 from app.domain.names import IndexName
 from app.domain.warnings import UNTYPED
 
+MOST_SLICES, USUAL_SLICES = "index.max_slices_per_scroll", 1_024
+"""The setting, and its default; no index has more shards than that."""
 MOST = 2**63 - 1
 """No number of Elasticsearch's is greater, and no database keeps a greater one."""
 
@@ -156,7 +158,8 @@ def index_state(name: str, entry: Mapping[str, Any]) -> IndexState:
     rollovers = mapping(entry.get("rollover_info", {}))
     for info in rollovers.values():
         whole(mapping(info).get("time", 0))
-    settings = mapping(entry["settings"])
+    # 7.17 stores a setting that an index was made with as null, where it means the default
+    settings = {k: v for k, v in mapping(entry["settings"]).items() if v is not None}
     _check_settings(settings)
     return IndexState(
         name=name,
@@ -188,8 +191,8 @@ def _of_one_type(types: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
 def _check_settings(settings: Mapping[str, Any]) -> None:
     for key in ("index.number_of_shards", "index.version.created"):
         whole(settings[key])
-    for key in ("index.max_result_window", "index.number_of_replicas"):
-        whole(settings.get(key) or 0)
+    for key in ("index.max_result_window", "index.number_of_replicas", MOST_SLICES):
+        whole(settings.get(key, 0))
     plain = (*index_settings.RESTORED, *index_settings.BLOCKS, index_settings.STAMP, "index.hidden")
     for key in plain:
         if settings.get(key) is not None:

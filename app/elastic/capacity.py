@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -19,6 +20,9 @@ MOST_PARTS = 5
 """So many requests at most ask for indices by name; beyond that one asks for all of them."""
 _DISK = "cluster.routing.allocation.disk"
 _SHARDS = "cluster.max_shards_per_node"
+_REST = "search.max_keep_alive"
+_TIME = re.compile(r"(\d+)(ms|s|m|h|d)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 
 
 class CapacityView:
@@ -93,14 +97,35 @@ class CapacityView:
                 "/_nodes/data:true/stats/fs",
                 {"filter_path": "nodes.*.name,nodes.*.roles,nodes.*.fs.total"},
             ),
-            self._connection.read(
-                "/_cluster/settings",
-                {"include_defaults": "true", "filter_path": f"*.{_DISK},*.{_SHARDS}"},
-            ),
+            self._settings(0.0),
             self._connection.read("/_cluster/health", {"timeout": "0s"}),
         )
         with understanding("the disks of its nodes"):
-            return _capacity(nodes, _in_force(settings), health)
+            return _capacity(nodes, settings, health)
+
+    async def longest_rest(self, remembered: float) -> float | None:
+        """Seconds that a search context may rest at most (`search.max_keep_alive`, 24 hours unless
+        somebody lowered it); None where the cluster does not tell. At most `remembered` seconds
+        old: it is asked for together with what limits the disks.
+        """
+        try:
+            found = (await self._settings(remembered)).get(_REST)
+        except ClusterRefused:
+            return None
+        match = _TIME.fullmatch(found or "")
+        return int(match[1]) * _SECONDS[match[2]] if match else None
+
+    async def _settings(self, remembered: float) -> dict[str, str]:
+        """Those of the cluster that are read anywhere, by their dotted names."""
+        return await self._connection.memory.recall("settings", remembered, self._ask_settings)
+
+    async def _ask_settings(self) -> dict[str, str]:
+        wanted = ",".join(f"*.{key}" for key in (_DISK, _SHARDS, _REST))
+        answer = await self._connection.read(
+            "/_cluster/settings", {"include_defaults": "true", "filter_path": wanted}
+        )
+        with understanding("its settings"):
+            return _in_force(answer)
 
 
 def _in_force(answer: Mapping[str, Any]) -> dict[str, str]:

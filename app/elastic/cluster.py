@@ -254,13 +254,17 @@ class Cluster(ClusterView):
             if not is_missing(error, "resource_not_found_exception"):
                 raise
 
-    async def copy_now(self, body: Mapping[str, Any], opaque_id: str) -> TaskState:
+    async def copy_now(
+        self, body: Mapping[str, Any], opaque_id: str, scroll: str | None = None
+    ) -> TaskState:
         """Copies and answers when it is done. Where the answer is lost, its task may still run."""
+        query = {"wait_for_completion": "true", "slices": "1", "timeout": "60s"}
+        query |= {} if scroll is None else {"scroll": scroll}
         answer = await self._change(
             Note(what="documents copied", index=str(body["dest"]["index"]), after=opaque_id),
             "POST",
             "/_reindex",
-            {"wait_for_completion": "true", "slices": "1", "timeout": "60s"},
+            query,
             body,
             opaque_id,
         )

@@ -20,6 +20,8 @@ from app.elastic.serializer import Unparsed
 from app.elastic.translation import understanding
 
 EVERYTHING: dict[str, Any] = {"match_all": {}}
+PATIENT = "60s"
+"""In the place of the cluster's `search.default_search_timeout`, which may be too short."""
 WITH_VECTORS = {"exclude_vectors": False}
 """9.2 and newer leave vectors out of `_source` unless asked; older ones do not know the option."""
 
@@ -52,6 +54,7 @@ class DocumentView:
         """
         wanted = {
             "size": size,
+            "timeout": PATIENT,
             "version": True,
             "track_total_hits": True,
             "_source": WITH_VECTORS if with_vectors else True,
@@ -116,21 +119,26 @@ class DocumentView:
             ]
 
     async def percentiles_of_seq_no(
-        self, index: IndexName, shard: int, percents: Sequence[float]
+        self, index: IndexName, shard: int | None, percents: Sequence[float]
     ) -> list[float]:
-        """Estimated sequence numbers below which that share of the shard's documents lie."""
+        """Estimated sequence numbers below which that share of the documents of a shard, or of all
+        shards, lie."""
+        params = {"request_cache": "false"}
+        if shard is not None:
+            params["preference"] = f"_shards:{shard}"
         answer = await self._connection.read(
             f"/{in_path(index)}/_search",
-            {"preference": f"_shards:{shard}", "request_cache": "false"},
+            params,
             {
                 "size": 0,
+                "timeout": PATIENT,
                 "track_total_hits": False,
                 "aggs": {"cut": {"percentiles": {"field": "_seq_no", "percents": list(percents)}}},
             },
         )
         with understanding(f"the sequence numbers of {index}"):
             if Shards.of(answer).failed:
-                raise ClusterBusy(f"Shard {shard} of {index} does not answer searches now.")
+                raise ClusterBusy(f"A shard of {index} does not answer searches now.")
             values = cast(dict[str, float | None], answer["aggregations"]["cut"]["values"])
             found = [float(value) for value in values.values() if value is not None]
             return [value for value in found if not math.isnan(value) and abs(value) <= MOST]

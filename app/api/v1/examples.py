@@ -56,6 +56,30 @@ _RUNNING: dict[str, Any] = {
     "updatedAt": "2026-11-24T10:00:18.020Z",
     "endedAt": None,
 }
+_STILL: dict[str, Any] = {
+    **_RUNNING["progress"],
+    "speed": None,
+    "etaSeconds": None,
+    "etaLowSeconds": None,
+    "etaHighSeconds": None,
+}
+"""Progress while nothing is copied."""
+_COPIED: dict[str, Any] = {
+    **_STILL,
+    "fraction": 1.0,
+    "documentsDone": 1_002_000,
+    "bytesDone": 291_504_128,
+    "windowsDone": 3,
+}
+_NEW: dict[str, Any] = {
+    **_RUNNING,
+    "state": "waiting",
+    "step": "created",
+    "writesBlocked": False,
+    "progress": None,
+    "startedAt": None,
+    "updatedAt": "2026-11-24T10:00:00.123Z",
+}
 _HOLDING: dict[str, Any] = {
     **_RUNNING,
     "id": "7a6b5c4d3e2f10897a6b5c4d3e2f1089",
@@ -69,17 +93,7 @@ _HOLDING: dict[str, Any] = {
         "attempts": 7,
         "nextAttemptAt": "2026-11-24T10:04:12.500Z",
     },
-    "progress": {
-        **_RUNNING["progress"],
-        "fraction": 1.0,
-        "documentsDone": 1_002_000,
-        "bytesDone": 291_504_128,
-        "windowsDone": 3,
-        "speed": None,
-        "etaSeconds": None,
-        "etaLowSeconds": None,
-        "etaHighSeconds": None,
-    },
+    "progress": _COPIED,
 }
 _COUNTS = {
     "waiting": 16,
@@ -95,8 +109,14 @@ _COUNTS = {
 _KEPT: dict[str, Any] = {
     **_RUNNING,
     "id": "1c2d3e4f5a6b7c8d9e0f1a2b3c4d5e6f",
+    "state": "completed",
+    "step": "aliasCreated",
     "writesBlocked": False,
     "writesBlockedSince": None,
+    "progress": _COPIED,
+    "pace": None,
+    "updatedAt": "2026-11-24T10:01:12.040Z",
+    "endedAt": "2026-11-24T10:01:12.040Z",
     "keptCopy": {
         "index": "kept-logs-2019-1c2d3e4f",
         "state": "kept",
@@ -162,6 +182,9 @@ _FAILED: dict[str, Any] = {
     "state": "failed",
     "writesBlocked": False,
     "writesBlockedSince": None,
+    "progress": _STILL,
+    "pace": None,
+    "updatedAt": "2026-11-24T10:00:19.004Z",
     "endedAt": "2026-11-24T10:00:19.004Z",
     "error": {"code": "copy_failed", "message": _MESSAGE},
     "failure": {
@@ -337,11 +360,12 @@ ANSWERS: dict[str, Example] = {
         {"operations": [_RUNNING, _HOLDING], "next": "1795514400124", "counts": _COUNTS},
     ),
     "v1_new_batch": example(
-        "One of two", {"id": _BATCH["id"], "operations": [_RUNNING], "refused": [_REFUSED]}
+        "One of two", {"id": _BATCH["id"], "operations": [_NEW], "refused": [_REFUSED]}
     ),
     "v1_batch": example("Under way", _BATCH),
     "v1_rolling_back": example(
-        "Taken: it goes back", {**_KEPT, "state": "undoing", "pending": "rollingBack"}
+        "Taken: it goes back",
+        {**_KEPT, "state": "undoing", "pending": "rollingBack", "pace": _LIMIT},
     ),
     "v1_operation": example("While it is copied", _DETAILS),
     "v1_running": example("While it is copied", _RUNNING),
@@ -350,7 +374,10 @@ ANSWERS: dict[str, Example] = {
     "v1_cancelling": example(
         "Taken: it goes back", {**_RUNNING, "cancelRequested": True, "pending": "cancelling"}
     ),
-    "v1_paused": example("Put aside", {**_RUNNING, "state": "paused"}),
+    "v1_paused": example(
+        "Put aside",
+        {**_RUNNING, "state": "paused", "writesBlocked": False, "progress": _STILL},
+    ),
     "v1_pausing": example("Taken: put aside soon", {**_RUNNING, "pending": "pausing"}),
     "v1_batch_cancelled": example(
         "One goes back, one has its new name already",

@@ -32,6 +32,8 @@ from app.reindex.copying.throttling import (
 MOST_SCROLLS = 250
 """Search contexts that the copy keeps open; a node has 500 for everybody (7.17, 8.19, 9.4)."""
 LONGEST_PAUSE = 30.0
+REST_SECONDS = 60.0
+"""So old may be what is known of how long search contexts may rest."""
 MOST_LIGHTER = 4
 """So many times a window that is copied at once is made smaller: then it goes by single documents.
 """
@@ -185,6 +187,7 @@ async def start(flight: Flight, work: Work, cluster: Cluster) -> None:
     if any(window.attempt > 1 for window in wanted):
         await end_strays(flight, cluster)
     share = limit.share(len(flight.running) + len(wanted))
+    longest = await cluster.longest_rest(REST_SECONDS) if wanted else None
     for window in wanted:
         if limit.requests_per_second and work.allowance.due():
             return
@@ -194,7 +197,7 @@ async def start(flight: Flight, work: Work, cluster: Cluster) -> None:
                 body(flight.operation, sent),
                 opaque_id(flight.operation.id, sent),
                 share,
-                scroll_for(share),
+                scroll_for(share, longest),
             )
         except ReindexQueueError as error:
             _not_answered(flight, error, at)
@@ -215,12 +218,13 @@ async def throttle(flight: Flight, work: Work, cluster: Cluster) -> bool:
     not suit the pace: it is to run again, which must be saved before its task is cancelled.
     """
     sharing = len(flight.running) + len(flight.next_ones(work.limit))
+    longest = await cluster.longest_rest(REST_SECONDS) if flight.running else None
     anew: list[Window] = []
     for window in flight.running:
-        rate = wanted_rate(work, window, sharing)
+        rate = wanted_rate(work, window, sharing, longest)
         if same(window.rate, rate):
             continue
-        if ill_sized(work, window, rate):
+        if ill_sized(work, window, rate, longest):
             anew.append(window)
         else:
             await cluster.throttle(window.task_id or "", rate, window.rate)
@@ -288,10 +292,14 @@ async def copy_at_once(
     if rate:
         work.allowance.take(sum(window.documents for window in windows), work.limit.rate_together)
 
+    scroll = scroll_for(None, await cluster.longest_rest(REST_SECONDS))
+
     async def one(window: Window) -> TaskState:
         started, sent = clock.now(), clock.boot_seconds()
         try:
-            task = await cluster.copy_now(body(operation, window), opaque_id(operation.id, window))
+            task = await cluster.copy_now(
+                body(operation, window), opaque_id(operation.id, window), scroll
+            )
         except ReindexQueueError as error:
             _not_answered(flight, error, sent)
             if not isinstance(error, ClusterRefused) or error.kind != OF_SHARDS:

@@ -28,8 +28,9 @@ async def windows_of(work: Work, stats: dict[int, ShardStats], cluster: Cluster)
     weights, budget = await weigh(work, stats, cluster)
     there = sum(shard.documents for shard in stats.values())
     windows: list[Window] = []
-    for number in sorted(stats):
-        shard = stats[number]
+    parts = stats if operation.source and operation.source.sliced else _as_one(stats)
+    for number in sorted(parts):
+        shard = parts[number]
         if not shard.documents:
             continue
         json = weights.share(shard.documents, there) if weights else 0
@@ -37,6 +38,17 @@ async def windows_of(work: Work, stats: dict[int, ShardStats], cluster: Cluster)
         batch = batch_for(OnDisk(shard.documents, shard.size), weights, budget, most)
         windows += cut(number, len(windows), shard.documents, boundaries, batch)
     return windows
+
+
+def _as_one(stats: dict[int, ShardStats]) -> dict[int, ShardStats]:
+    """All shards as if they were one: their sequence numbers are counted together."""
+    return {
+        0: ShardStats(
+            documents=sum(shard.documents for shard in stats.values()),
+            max_seq_no=max(shard.max_seq_no for shard in stats.values()),
+            size=sum(shard.size for shard in stats.values()),
+        )
+    }
 
 
 def _result_window(operation: Operation) -> int:
@@ -60,13 +72,15 @@ async def _boundaries(
     limits = work.limits
     source = work.operation.source
     assert source is not None
-    least = -(-work.limit.windows_planned // source.shards)
+    parts = source.shards if source.sliced else 1
+    least = -(-work.limit.windows_planned // parts)
     most = window_for(stats.documents, stats.size, limits.window_documents, json)
-    there = stats.documents * source.shards
+    there = stats.documents * parts
     cuts = cuts_needed(stats.documents, _documents(most, there, work), least)
     if not cuts or not source.searchable_seq_nos:
         return []
     percents = [100 * (n + 1) / (cuts + 1) for n in range(cuts)]
     index = work.operation.source_name
-    estimated = await cluster.percentiles_of_seq_no(index, shard, percents)
+    only = shard if source.sliced else None
+    estimated = await cluster.percentiles_of_seq_no(index, only, percents)
     return [math.ceil(value) for value in estimated if math.isfinite(value)]

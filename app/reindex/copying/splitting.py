@@ -32,7 +32,8 @@ def split_long(flight: Flight, windows: Sequence[Window], longest: float) -> boo
     number, any_cut = max(flight.windows) + 1, False
     for window in windows:
         parts = _parts(window.documents, speed, longest)
-        cut = split(window, parts, ends[window.shard], number)
+        last = ends[window.shard] if source.sliced else max(ends)
+        cut = split(window, parts, last, number)
         if len(cut) > 1:
             number, any_cut = number + len(cut) - 1, True
             flight.notes.append(_note(flight, window, len(cut), speed))

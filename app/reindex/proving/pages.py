@@ -136,7 +136,9 @@ def _sizes(work: Work) -> dict[int, int]:
         batches[window.shard] = max(batches.get(window.shard, 1), window.batch)
     halved = min(work.operation.attempts, 10)
     whole = work.limits.batch_documents
-    pages = {n: batch if batch < whole else BATCHES * batch for n, batch in batches.items()}
+    usual = max(batches.values(), default=1)  # of a shard without windows of its own
+    found = {n: batches.get(n, usual) for n in range(source.shards)}
+    pages = {n: batch if batch < whole else BATCHES * batch for n, batch in found.items()}
     return {n: max(1, min(most, page) >> halved) for n, page in pages.items()}
 
 

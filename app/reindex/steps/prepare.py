@@ -10,7 +10,7 @@ from app.domain.errors import Failure
 from app.domain.holds import HoldCause
 from app.domain.operation import Again, Changes, Hold, Note, Operation, Outcome, Source, Work
 from app.domain.warnings import type_lost
-from app.elastic.answers import IndexState, Looked
+from app.elastic.answers import MOST_SLICES, USUAL_SLICES, IndexState, Looked
 from app.elastic.cluster import Cluster
 from app.elastic.memory import REMEMBERED_SECONDS
 from app.reindex.alias_filters import refuse_filters
@@ -164,6 +164,7 @@ async def record(state: IndexState, cluster: Cluster, primary_bytes: int = 0) ->
         lifecycle=lifecycle.after_swap(state.settings, state.rollovers),
         active_copies=await cluster.active_copies(state.index_name),
         result_window=int(state.settings.get("index.max_result_window", 10_000)),
+        sliced=state.shards <= int(state.settings.get(MOST_SLICES, USUAL_SLICES)),
         time_series=state.settings.get("index.mode") == "time_series",
         searchable_seq_nos=not index_settings.hides_seq_nos(state.settings),
         primary_bytes=primary_bytes,

@@ -32,11 +32,8 @@ async def restore_settings(work: Work, cluster: Cluster) -> Outcome:
     if source is not None and target.stamp and (opened := _opened(source, target)):
         await cluster.put_dynamic(operation.new_index_name, opened)  # while limits are still raised
         return Again()
-    wanted: dict[str, str | None] = {
-        key: operation.source.settings[key] for key in index_settings.RESTORED
-    }
-    if wanted["index.auto_expand_replicas"] not in (None, "false"):
-        del wanted["index.number_of_replicas"]  # Elasticsearch's own to set, by the nodes there are
+    recorded = operation.source.settings
+    wanted = index_settings.given_back_first(recorded, index_settings.RESTORED)
     wanted |= filling.limits_given_back(source.settings, target.settings) if source else {}
     wanted[index_settings.STAMP] = None
     if operation.source.closed or operation.source.blocks.keys() & index_settings.NO_WRITES:
@@ -57,6 +54,11 @@ async def restore_settings(work: Work, cluster: Cluster) -> Outcome:
         if active < least:
             text = f"{target.name} has {active} of {least} shard copies active"
             return Hold(HoldCause.COPIES_AWAY, text, SHOWN_AFTER)
+    last = index_settings.given_back_last(recorded)
+    if changes := differing(target, last):
+        before = {key: target.settings.get(key) for key in changes}
+        await cluster.put_settings(operation.new_index_name, changes, before)
+        return Again()
     return Done({"last_completed_step": Step.INDEX_SETTINGS_RESTORED})
 
 

@@ -39,9 +39,8 @@ async def ready_kept(work: Work, cluster: Cluster) -> Outcome:
     found = {"found_closed": target.closed, "found_blocks": target.set_blocks}
     if operation.kept != (kept := operation.kept.model_copy(update=found)):
         return Again({"kept": kept})
-    wanted = {key: operation.source.settings[key] for key in index_settings.KEPT if key != HIDDEN}
-    if wanted["index.auto_expand_replicas"] not in (None, "false"):
-        del wanted["index.number_of_replicas"]  # Elasticsearch's own to set, by the nodes there are
+    overridden = [key for key in index_settings.KEPT if key != HIDDEN]
+    wanted = index_settings.given_back_first(operation.source.settings, overridden)
     if changes := differing(copy, wanted):
         before = {key: copy.settings.get(key) for key in changes}
         await cluster.put_settings(copy.index_name, changes, before)
@@ -190,6 +189,7 @@ async def restore_kept(work: Work, cluster: Cluster) -> Outcome:
     wanted: dict[str, str | None] = {
         HIDDEN: operation.source.settings.get(HIDDEN),
         index_settings.STAMP: None,
+        **index_settings.given_back_last(operation.source.settings),
         **operation.source.lifecycle,
     }
     before = {key: copy.settings.get(key) for key in wanted}
