@@ -101,6 +101,11 @@ class IndexState:
         return int(self.settings["index.version.created"]) // 1_000_000
 
     @property
+    def is_mounted(self) -> bool:
+        """It is a searchable snapshot."""
+        return self.settings.get("index.store.type") == "snapshot"
+
+    @property
     def mode(self) -> str | None:
         """`index.mode`; None where it is not set."""
         return self.settings.get("index.mode")

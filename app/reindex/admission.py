@@ -11,7 +11,7 @@ from app.domain.names import IndexName, target_name
 from app.domain.request import Defaults, ReindexRequest
 from app.elastic.answers import Looked
 from app.elastic.view import ClusterView
-from app.reindex.classifier import Facts, faults
+from app.reindex.classifier import Facts, faults, unnamed_refusal
 from app.reindex.home import Home
 from app.reindex.privileges import Need
 from app.reindex.surroundings import Surroundings
@@ -104,11 +104,12 @@ class Admission:
         known: Looked | None = None,
         *,
         privileges: bool = True,
+        named: bool = True,
     ) -> Study:
         """Everything that speaks against each request.
 
         `known`: all indices of the cluster, where they were looked at just now. `privileges` False:
-        ours are not asked for.
+        ours are not asked for; `named` False: nobody has named them, they are all that is too old.
 
         Raises `MixedVersions`, `ClusterTrouble`, `StoreTrouble`.
         """
@@ -120,7 +121,9 @@ class Admission:
         if new:
             facts = await self._facts(new, known, running)
             new = await self._behind(new, facts.looked)
-        found = {wish.index_name: faults(wish, facts) for wish in new}
+        found: dict[IndexName, Sequence[Refused]] = {
+            wish.index_name: faults(wish, facts) or _unnamed(wish, named=named) for wish in new
+        }
         if privileges:
             innocent = [wish for wish in new if not found[wish.index_name]]
             found |= await self._privilege_faults(innocent, facts.looked, requests)
@@ -143,6 +146,7 @@ class Admission:
             running,
             await self._operations.completed_targets([wish.index_name for wish in new]),
             await self._operations.leftover_targets(),
+            (await self._surroundings.versions())[0].parts,
         )
 
     async def _behind(self, new: Sequence[Wanted], looked: Looked) -> Sequence[Wanted]:
@@ -207,6 +211,11 @@ class Admission:
             keep=keep and not request.keeps_source,  # it stays as it is anyway
             pace=request.pace,
         )
+
+
+def _unnamed(wish: Wanted, *, named: bool) -> list[Refused]:
+    fault = None if named else unnamed_refusal(wish.index_name)
+    return [fault] if fault else []
 
 
 def _need(wish: Wanted, looked: Looked) -> Need:

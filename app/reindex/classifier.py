@@ -8,6 +8,8 @@ from functools import cached_property
 from typing import Any, Protocol, cast
 
 from app.domain import index_settings
+from app.domain.compatibility import opens_mounted
+from app.domain.elastic_owned import Handling, Owned, owned_by
 from app.domain.errors import (
     AlreadyReindexed,
     IndexNotFound,
@@ -26,6 +28,7 @@ KINDS = frozenset(
         "backing_index",
         "ccr_follower",
         "data_stream",
+        "elastic_owned",
         "frozen",
         "in_use",
         "searchable_snapshot",
@@ -57,7 +60,8 @@ class Facts:
     """What cluster and history say of any number of indices.
 
     `streams`: data streams and their backing indices; `earlier`: where completed operations of
-    ours have put which index; `leftovers`: UUIDs of targets that we may remove.
+    ours have put which index; `leftovers`: UUIDs of targets that we may remove; `version`: major
+    and minor of the oldest node, where they were asked for.
     """
 
     looked: Looked
@@ -65,6 +69,7 @@ class Facts:
     major: int
     earlier: Mapping[str, str] = field(default_factory=dict[str, str])
     leftovers: Collection[str] = ()
+    version: tuple[int, int] | None = None
 
     @cached_property
     def owners(self) -> dict[str, str]:
@@ -119,7 +124,31 @@ def refusal(name: IndexName, facts: Facts) -> Refused | None:
             f"{name} belongs to the data stream {owner} and cannot be replaced by an alias. "
             f"Migrate the data stream with POST _migration/reindex (8.18 and newer).",
         )
-    return _of_kind(state)
+    return _of_kind(state, facts.major) or _of_elastic(name, facts.version)
+
+
+def _of_elastic(name: IndexName, version: tuple[int, int] | None) -> Refused | None:
+    """Why an index that a feature of the Elastic Stack manages is not taken, or None."""
+    owned = owned_by(name)
+    if owned is None:
+        return None
+    early = version is not None and owned.too_early(version)
+    if not early and owned.handling is not Handling.REFUSED:
+        return None
+    return _owned(name, owned, "is not reindexed here" if not early else "cannot be reindexed yet")
+
+
+def unnamed_refusal(name: IndexName) -> Refused | None:
+    """Why an index that nobody has named, but that is too old, is left alone, or None."""
+    owned = owned_by(name)
+    return (
+        _owned(name, owned, "is reindexed only where it is posted by its name") if owned else None
+    )
+
+
+def _owned(name: IndexName, owned: Owned, what: str) -> Refused:
+    text = f"{name} belongs to {owned.owner} and {what}. {owned.advice_for(name)}"
+    return WrongKind("elastic_owned", text)
 
 
 def _not_there(name: IndexName, facts: Facts) -> Refused:
@@ -129,7 +158,7 @@ def _not_there(name: IndexName, facts: Facts) -> Refused:
     return NotAnIndex(name, holders) if holders else IndexNotFound(name)
 
 
-def _of_kind(state: IndexState) -> Refused | None:
+def _of_kind(state: IndexState, major: int) -> Refused | None:
     """Why an index of this kind is not taken."""
     name, settings = state.name, state.settings
     if state.stamp:
@@ -152,11 +181,13 @@ def _of_kind(state: IndexState) -> Refused | None:
             f"an ordinary index first: POST {name}/_ccr/pause_follow, close it, "
             f"POST {name}/_ccr/unfollow, open it.",
         )
-    if settings.get("index.store.type") == "snapshot":
+    if state.is_mounted:
+        advice = "Restore the snapshot as an ordinary index and reindex that."
+        if opens_mounted(major):
+            advice = f"There is nothing to do: Elasticsearch {major + 1} opens it as it is."
         return WrongKind(
             "searchable_snapshot",
-            f"{name} is a searchable snapshot, which cannot be reindexed in place. "
-            "Restore the snapshot as an ordinary index and reindex that.",
+            f"{name} is a searchable snapshot, which cannot be reindexed in place. {advice}",
         )
     if str(settings.get("index.frozen")) == "true":
         return WrongKind(

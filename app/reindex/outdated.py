@@ -76,7 +76,7 @@ class Inventory:
         fates = {name: fate_of(state, major) for name, state in looked.items()}
         old = sorted(name for name, found in fates.items() if found is Fate.REFUSES)
         study = await self._admission.study(
-            [ReindexRequest(name) for name in old], looked, privileges=False
+            [ReindexRequest(name) for name in old], looked, privileges=False, named=False
         )
         judged = _judged(study)
         names = old if outdated else sorted(looked)
@@ -139,4 +139,4 @@ def _open_to_look(state: IndexState) -> IndexName | None:
 def fate_of(state: IndexState, major: int) -> Fate:
     """What the major after `major` does with it."""
     read_only = state.write_blocked and state.verified_read_only
-    return fate(state.created_major, major, read_only=read_only)
+    return fate(state.created_major, major, read_only=read_only, mounted=state.is_mounted)

@@ -158,7 +158,7 @@ class Planner:
         """For all that the next major refuses, with the options of `pattern`. Raises as `plan`."""
         names, looked = await self._inventory.outdated()
         requests = [replace(pattern, index_name=name) for name in names]
-        return await self._of(await self._admission.study(requests, looked))
+        return await self._of(await self._admission.study(requests, looked, named=False))
 
     async def with_trials(self, plan: Plan, caller: str) -> Plan:
         """The same, with the new indices made, looked at and removed, as many as there is time."""

@@ -6,10 +6,18 @@ from typing import Any
 
 import pytest
 
+from app.domain.compatibility import Fate
 from app.domain.errors import AlreadyReindexed, IndexNotFound, NotAnIndex
 from app.domain.names import IndexName
 from app.elastic.answers import IndexState, Looked, index_state
-from app.reindex.classifier import Facts, mode_refusal, refusal, target_refusal
+from app.reindex.classifier import (
+    Facts,
+    mode_refusal,
+    refusal,
+    target_refusal,
+    unnamed_refusal,
+)
+from app.reindex.outdated import fate_of
 from tests.elasticsearch import Elastic
 from tests.service import Service
 
@@ -43,6 +51,70 @@ def refused(one: IndexState, streams: dict[str, list[str]] | None = None) -> str
 )
 def test_each_kind_has_its_own_word(one: IndexState, code: str | None) -> None:
     assert refused(one) == code
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "words"),
+    [
+        (".ml-anomalies-shared", (8, 19), "PUT .ml-anomalies-shared/_block/write"),
+        (".enrich-users-1700000000000", (8, 19), "Execute the policy again"),
+        (".kibana_7.17.0_001", (8, 19), "_migration/system_features"),
+        (".siem-signals-default-000001", (8, 17), "from Elasticsearch 8.18 on"),
+        (".internal.alerts-security.alerts-default-000001", (7, 17), "upgrade to that first"),
+        (".siem-signals-default-000001", (8, 18), None),
+        (".internal.alerts-security.alerts-default-000001", (9, 4), None),
+        (".monitoring-es-7-2023.05.01", (8, 19), None),
+        ("ilm-history-3-000001", (8, 19), None),
+    ],
+)
+def test_an_index_of_the_stack_is_taken_only_where_its_owner_can_do_with_the_new_one(
+    name: str, version: tuple[int, int], words: str | None
+) -> None:
+    one = state(name)
+    facts = Facts(Looked({name: one}), {}, version[0], version=version)
+    fault = refusal(IndexName(name), facts)
+    assert (fault.code if fault else None) == (words and "elastic_owned")
+    assert words is None or (fault and words in fault.message)
+    unnamed = unnamed_refusal(IndexName(name))
+    assert unnamed
+    assert "only where it is posted by its name" in unnamed.message
+
+
+def test_a_searchable_snapshot_needs_nothing_towards_9() -> None:
+    one = state(settings={"index.store.type": "snapshot", "index.version.created": "7170099"})
+    assert (fate_of(one, 8), fate_of(one, 7)) == (Fate.OPENS, Fate.OPENS)
+    plain = state(settings={"index.version.created": "7170099"})
+    assert fate_of(plain, 8) is Fate.REFUSES
+    older = state(settings={"index.store.type": "snapshot", "index.version.created": "6080099"})
+    assert fate_of(older, 7) is Fate.REFUSES
+    fault = refusal(IndexName("a"), Facts(Looked({"a": one}), {}, 8))
+    assert fault
+    assert "There is nothing to do" in fault.message
+    before = refusal(IndexName("a"), Facts(Looked({"a": older}), {}, 7))
+    assert before
+    assert "Restore the snapshot" in before.message
+
+
+@pytest.mark.parametrize("name", [".siem-signals-default-000001", ".monitoring-es-7-2023.05.01"])
+async def test_an_index_of_the_stack_that_is_named_is_reindexed(
+    service: Service, es: Elastic, name: str
+) -> None:
+    es.put(f"/{name}", {"settings": {"index.hidden": True, "number_of_replicas": 0}})
+    es.bulk(name, [{"n": n} for n in range(5)])
+    await service.post_batch(name)
+    await service.completed(name)
+    assert es.indices() == {f".reindexed-v8-{name[1:]}"}
+
+
+async def test_an_index_of_the_stack_is_listed_with_its_owner_and_refused_with_advice(
+    service: Service, es: Elastic
+) -> None:
+    es.put("/.ml-anomalies-shared", {"settings": {"index.hidden": True}})
+    listed = (await service.client.get("/api/v1/indices")).json()["indices"]
+    owners = {one["index"]: one["ownedBy"] for one in listed}
+    assert "machine learning" in owners[".ml-anomalies-shared"]
+    (error,) = (await service.post_batch(".ml-anomalies-shared"))["errors"]
+    assert "_block/write" in error["message"]
 
 
 @pytest.mark.parametrize(

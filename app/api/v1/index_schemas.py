@@ -39,7 +39,8 @@ class IndexReport(Wire):
     `opens`; `readOnly`: it has the write block; `refuses`: the cluster does not start with it, so
     it has to be reindexed. `why`: the same in words. `newIndexName` and `blockers` only where it is
     `refuses`; one with blockers cannot be reindexed (yet). `documents` count nested ones, too;
-    `documents` and `primaryBytes` are null where the index does not tell.
+    `documents` and `primaryBytes` are null where the index does not tell. `ownedBy`: the feature of
+    the Elastic Stack that made it, by its name; null for an index of users.
     """
 
     index: str
@@ -51,6 +52,7 @@ class IndexReport(Wire):
     closed: bool
     documents: int | None
     primary_bytes: int | None
+    owned_by: str | None
 
 
 class IndexCounts(Wire):

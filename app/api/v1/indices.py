@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 from app.api.service import Current
 from app.api.v1 import documented
 from app.api.v1.index_schemas import Blocker, IndexCounts, IndexList, IndexQuery, IndexReport
+from app.domain.elastic_owned import owned_by
 from app.reindex.outdated import Candidate
 
 router = APIRouter(prefix="/api/v1/indices", tags=["Planning"])
@@ -47,4 +48,5 @@ def _report(candidate: Candidate) -> IndexReport:
         closed=state.closed,
         documents=size.documents if size else None,
         primary_bytes=size.primary_bytes if size else None,
+        owned_by=owned.owner if (owned := owned_by(state.name)) else None,
     )

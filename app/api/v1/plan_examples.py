@@ -18,6 +18,7 @@ _OUTDATED: dict[str, Any] = {
     "closed": False,
     "documents": 1_002_000,
     "primaryBytes": 291_504_128,
+    "ownedBy": None,
 }
 _BACKING_INDEX: dict[str, Any] = {
     **_OUTDATED,

@@ -94,7 +94,9 @@ async def _take(operation: Operation, looked: Looked, cluster: Cluster) -> Outco
         )
     if operation.concrete_name:
         name_in_place(looked, operation)
-    source = _right_kind(operation, Facts(looked, streams, versions[0].major))
+    source = _right_kind(
+        operation, Facts(looked, streams, versions[0].major, version=versions[0].parts)
+    )
     if hold := flooded(source):
         return hold
     if secured:
