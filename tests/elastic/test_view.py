@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.errors import (
+    AnswerMisread,
     ClusterBusy,
     ClusterRefused,
     InvalidIndexName,
-    NotElasticsearch,
 )
 from app.domain.names import IndexName
 from app.elastic.cluster import Cluster
@@ -284,7 +284,7 @@ async def test_what_hardly_changes_is_remembered_for_those_who_say_for_how_long(
 
 async def test_a_cluster_has_a_node_at_least(cluster: Cluster, relay: Relay) -> None:
     relay.answer("GET", "^/_nodes/os", 200, {"nodes": {}})
-    with pytest.raises(NotElasticsearch):
+    with pytest.raises(AnswerMisread):
         await cluster.node_versions()
     assert await cluster.node_versions(remembered=600)
 
