@@ -263,7 +263,7 @@ async def test_more_names_than_a_batch_takes_are_several_batches_one_behind_the_
     for name in ("first", "last"):
         filled(es, name)
     names = ["first", *(f"none-{n}" for n in range(10_000)), "last"]
-    done = await run("submit", "-", "--wait", "--json", url=service.url, stdin=_lines(names))
+    done = await run("submit", "-", "--wait", "-o", "json", url=service.url, stdin=_lines(names))
     assert done.code == 1
     assert done.err.count("not queued") == 10_000
     ended = json.loads(done.out)["operations"]
