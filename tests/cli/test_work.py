@@ -267,7 +267,7 @@ async def test_more_names_than_a_batch_takes_are_several_batches_one_behind_the_
     assert done.code == 1
     assert done.err.count("not queued") == 10_000
     ended = json.loads(done.out)["operations"]
-    assert [(one["index"], one["state"]) for one in ended] == [
+    assert [(one["indexName"], one["state"]) for one in ended] == [
         ("first", "completed"),
         ("last", "completed"),
     ]
