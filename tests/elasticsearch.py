@@ -73,6 +73,19 @@ class Elastic:
         assert answer.is_success, answer.text
         assert not answer.json()["errors"], answer.text[:2000]
 
+    def fill_with_refused(self, index: str, settings: Mapping[str, Any] | None = None) -> None:
+        """An index with a document that a copy of it is refused for: its value was let pass when it
+        came, and would not be now."""
+        lenient = {"properties": {"n": {"type": "long", "ignore_malformed": True}}}
+        self.put(f"/{index}", {**(settings or {}), "mappings": lenient})
+        self.bulk(index, [{"n": "many"}])
+        self.let_malformed_pass(index, passes=False)
+
+    def let_malformed_pass(self, index: str, *, passes: bool) -> None:
+        """What is to become of such a value from now on."""
+        field = {"type": "long", "ignore_malformed": passes}
+        self.put(f"/{index}/_mapping", {"properties": {"n": field}})
+
     def documents(self, index: str) -> list[Document]:
         """Every document, in order of `_id` and routing (up to 10,000)."""
         self.request("POST", f"/{index}/_refresh")

@@ -112,15 +112,13 @@ async def test_a_completed_operation_is_followed_by_a_new_one(
 async def test_a_failed_operation_is_followed_by_a_new_one_from_the_first_step(
     service: Service, es: Elastic, family: Family
 ) -> None:
-    es.put("/a", {**QUICK, "mappings": {"dynamic": False}})
-    es.put("/a/_doc/1?refresh", {"unmapped": 1})
-    es.put("/a/_mapping", {"dynamic": "strict"})
+    es.fill_with_refused("a", QUICK)
     await family.start(service)
     failed = await service.ended("a")
     assert (failed["status"], failed["lastCompletedStep"]) == (2, 40)
-    assert "strict_dynamic_mapping_exception" in failed["errorMessage"]
+    assert "document_parsing_exception" in failed["errorMessage"]
 
-    es.put("/a/_mapping", {"dynamic": False})
+    es.let_malformed_pass("a", passes=True)
     answer = await family.start(service)
     assert (answer.status_code, answer.json()) == (200, family.fresh())
     await service.completed("a")

@@ -36,9 +36,7 @@ async def test_a_failed_index_does_not_stop_the_ones_after_it(
 ) -> None:
     for name in ("good", "fine"):
         es.put(f"/{name}")
-    es.put("/bad", {"mappings": {"dynamic": False}})
-    es.bulk("bad", [{"n": 1}])
-    es.put("/bad/_mapping", {"dynamic": "strict"})  # refuses what it holds already
+    es.fill_with_refused("bad")
     await service.post_batch("good", "bad", "fine")
     await service.completed("good", "fine")
     assert (await service.ended("bad"))["status"] == 2

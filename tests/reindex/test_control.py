@@ -153,8 +153,7 @@ async def test_what_is_resumed_behind_another_waits_for_its_turn(
 
 async def test_what_is_tried_again_keeps_its_pace(service: Service, es: Elastic) -> None:
     for name in ("one", "two"):
-        filled(es, name, mappings={"dynamic": False})
-        es.put(f"/{name}/_mapping", {"dynamic": "strict"})
+        es.fill_with_refused(name)
     pace = {"requestsPerSecond": 500}
     batch = await service.post_options({"index": "one"}, {"index": "two"}, pace=pace)
     await becomes(service, "two", "failed")
@@ -198,12 +197,11 @@ async def test_the_last_wish_counts_a_cancel_overtakes_a_pause(
 async def test_a_failed_operation_is_tried_again_as_it_was_asked_for(
     service: Service, es: Elastic
 ) -> None:
-    filled(es, "plain", mappings={"dynamic": False})
-    es.put("/plain/_mapping", {"dynamic": "strict"})
+    es.fill_with_refused("plain")
     body = {"indices": [{"indexName": "plain", "newIndexName": "other"}]}
     await service.client.post("/api/reindex_service/reindex/batch", json=body)
     await becomes(service, "plain", "failed")
-    es.put("/plain/_mapping", {"dynamic": True})
+    es.let_malformed_pass("plain", passes=True)
     answer = await ask(service, "plain", "retry")
     assert answer.status_code == 200, answer.text
     assert (answer.json()["newIndexName"], answer.json()["keepsOldIndex"]) == ("other", True)

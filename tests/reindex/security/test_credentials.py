@@ -128,8 +128,7 @@ async def test_w07_no_key_is_made_and_no_login_is_kept(
 ) -> None:
     """Completed, failed or cancelled: there is nothing that could be left behind."""
     filled(es, "fine", 3)
-    filled(es, "strict", 3, mappings={"dynamic": False})
-    es.put("/strict/_mapping", {"dynamic": "strict"})
+    es.fill_with_refused("strict")
     login.may("keyless", all_on("*"), TASKS)
     keys = es.get("/_security/api_key")
     async with login.as_user("keyless") as service:
