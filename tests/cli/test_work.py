@@ -132,7 +132,7 @@ async def test_a_watcher_sees_why_it_waits_a_new_start_and_the_end(
     assert [o["indexName"] for o in pages["operations"]] == ["a", "b", "c"]
     doctor = await run("doctor", url=service.url)
     assert doctor.code == 0
-    assert [line.split()[0] for line in doctor.lines if line[0] != " "] == ["ok"] * 8 + ["warning"]
+    assert [line.split()[0] for line in doctor.lines if line[0] != " "] == ["ok"] * 9 + ["warning"]
     assert "reindex-queue cancel a" in doctor.out
 
     service.kill()
