@@ -18,7 +18,8 @@ TOTAL_SHARDS, ALLOCATION = (
     "index.routing.allocation.enable",
 )
 """They may refuse replicas that the source has got before they were set, so a value of theirs is
-given back when the copies are active."""
+given back when the copies are active. Until then the new index has none of `ALLOCATION`: any would
+hide what the cluster allows (8.19)."""
 
 WHILE_COPYING: dict[str, str] = {
     "index.number_of_replicas": "0",
@@ -29,7 +30,6 @@ WHILE_COPYING: dict[str, str] = {
     "index.auto_expand_replicas": "false",
     "index.write.wait_for_active_shards": "1",
     TOTAL_SHARDS: "-1",
-    ALLOCATION: "all",
     "index.hidden": "true",
 }
 """Pipelines are switched off by name, not by null: a template could bring them back. The translog
@@ -42,13 +42,12 @@ KEPT: dict[str, str] = {
     "index.auto_expand_replicas": "false",
     "index.write.wait_for_active_shards": "1",
     TOTAL_SHARDS: "-1",
-    ALLOCATION: "all",
     "index.hidden": "true",
 }
 """What a kept copy has otherwise than its source: no wildcard finds it, and it costs the disk once
 at most. A rollback gives it the source's values."""
 
-RESTORED = tuple(key for key in WHILE_COPYING if key != "index.hidden")
+RESTORED = (*(key for key in WHILE_COPYING if key != "index.hidden"), ALLOCATION)
 """Given back to the target before the swap; `index.hidden` only after it."""
 
 FLOOD_STAGE = "index.blocks.read_only_allow_delete"
@@ -169,7 +168,7 @@ def dropped(flat: Mapping[str, Any]) -> list[str]:
 
 def copied(flat: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that a target takes from its source: what the copy does not override."""
-    dropped = {*deprecated(flat), *WHILE_COPYING, lifecycle.POLICY}
+    dropped = {*deprecated(flat), *WHILE_COPYING, ALLOCATION, lifecycle.POLICY}
     return {
         key: value
         for key, value in flat.items()

@@ -10,7 +10,7 @@ from app.domain.errors import ReindexQueueError
 from app.domain.names import IndexName
 from app.domain.operation import Note
 from app.elastic.answers import Shards, TaskState
-from app.elastic.connection import CHANGE_SECONDS, MASTER_TIMEOUT, Connection, is_missing
+from app.elastic.connection import MASTER_TIMEOUT, Connection, is_missing
 from app.elastic.paths import in_path
 from app.elastic.translation import understanding
 from app.elastic.view import ClusterView, task_id
@@ -305,7 +305,7 @@ class Cluster(ClusterView):
         body: Any = None,
         opaque_id: str | None = None,
         *,
-        seconds: float = CHANGE_SECONDS,
+        seconds: float | None = None,
     ) -> dict[str, Any]:
         self.permit()
         try:

@@ -70,7 +70,6 @@ class Connection:
         read_seconds: float = READ_SECONDS,
     ) -> None:
         self._login = Login(credentials)
-        self._read_seconds = read_seconds
         secure = any(url.startswith("https:") for url in hosts)
         trust = CurrentTrust(tls or Tls()) if secure else None
         opened = {url: _Clients(url, self._login, trust, read_seconds) for url in hosts}
@@ -111,16 +110,18 @@ class Connection:
         query: Mapping[str, Any] | None = None,
         body: Any = None,
         opaque_id: str | None = None,
-        seconds: float = CHANGE_SECONDS,
+        seconds: float | None = None,
     ) -> dict[str, Any]:
         """A request that changes the cluster. It is sent once: only where no connection came about
         is it given to another host, and where its login was refused it goes with a new one.
 
-        `seconds`: so long is its answer waited for, or for as long as that of a read may take.
+        `seconds`: so long is its answer waited for; None for `change_seconds`.
         """
 
+        patience = self.change_seconds if seconds is None else seconds
+
         def changer(clients: _Clients) -> AsyncElasticsearch:
-            return clients.changer.options(request_timeout=max(seconds, self._read_seconds))
+            return clients.changer.options(request_timeout=patience)
 
         return await self._send(
             changer, method, path, query, body, opaque_id or ORDINARY, changing=True

@@ -15,10 +15,12 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from app.domain.errors import StoreUnavailable
+from app.store.patience import ANSWER_SECONDS, patient
 
 BUSY_MILLISECONDS = 30_000
 LEAST_IDLE_SECONDS = 5.0
 """Ten thousand rows are made between two statements."""
+CONNECT_SECONDS = 10
 IDLE = "idle_in_transaction_session_timeout"
 
 
@@ -51,7 +53,9 @@ def sqlite_path(url: URL) -> Path | None:
     return Path(url.database).absolute()
 
 
-def open_engines(url: URL, idle_seconds: float = 15.0) -> tuple[AsyncEngine, AsyncEngine]:
+def open_engines(
+    url: URL, idle_seconds: float = 15.0, answer_seconds: float = ANSWER_SECONDS
+) -> tuple[AsyncEngine, AsyncEngine]:
     """The engine for transactions that write, and the one for those that only read.
 
     On SQLite the writer is one connection whose transactions begin with BEGIN IMMEDIATE: two that
@@ -59,7 +63,8 @@ def open_engines(url: URL, idle_seconds: float = 15.0) -> tuple[AsyncEngine, Asy
     itself). Readers have connections of their own and are never kept waiting (WAL); a question is
     one statement, which is a transaction by itself.
 
-    PostgreSQL ends a transaction that is left open for `idle_seconds`, see `limits_idle`. Nothing
+    PostgreSQL ends a transaction that is left open for `idle_seconds`, see `limits_idle`, and a
+    question without an answer for `answer_seconds` fails. Nothing
     is kept in a session, so that poolers may hand out another one for each transaction: no
     prepared statements, nothing in the start-up packet but what the address says, and a question
     is a transaction of its own here, too.
@@ -70,7 +75,11 @@ def open_engines(url: URL, idle_seconds: float = 15.0) -> tuple[AsyncEngine, Asy
             pool_pre_ping=True,
             pool_size=5,
             max_overflow=5,
-            connect_args={"prepare_threshold": None},
+            connect_args={
+                "prepare_threshold": None,
+                "async_creator_fn": patient(answer_seconds),
+                "connect_timeout": url.query.get("connect_timeout", CONNECT_SECONDS),
+            },
             hide_parameters=True,
             execution_options={IDLE: _idle_milliseconds(url, idle_seconds)},
         )

@@ -20,6 +20,7 @@ from app.store.kept_copies import KeptCopies
 from app.store.listing import Listing
 from app.store.operations import Operations
 from app.store.paces import Paces
+from app.store.patience import ANSWER_SECONDS
 from app.store.probe import Probe
 from app.store.role import FileLockRole, LeaseRole, WorkerRole
 from app.store.tables import ClusterStateRow
@@ -56,13 +57,19 @@ class Store:
         self._reading, self._writing = Probe(self.ping), Probe(self._write)
 
     @classmethod
-    async def open(cls, address: str, cluster_id: str, lease_seconds: float) -> Store:
+    async def open(
+        cls,
+        address: str,
+        cluster_id: str,
+        lease_seconds: float,
+        answer_seconds: float = ANSWER_SECONDS,
+    ) -> Store:
         """Opens and migrates the database at `address`. Raises `StoreTrouble` with the remedy."""
         url = parse_url(address)
         file = sqlite_path(url)
         if file:
             sqlite_file.make(file)
-        writer, reader = open_engines(url, lease_seconds)
+        writer, reader = open_engines(url, lease_seconds, answer_seconds)
         try:
             await migrations.migrate(writer)
             await _ensure_cluster(writer, cluster_id)

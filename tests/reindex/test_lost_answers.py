@@ -33,6 +33,9 @@ CHANGES = [
 ]
 """What one plain operation sends, in order, but for `TOGETHER`."""
 
+READS = ("/_count", "/_search", "/_validate/query")
+"""These are sent as POST, and change nothing."""
+
 TOGETHER = slice(6, 9)
 """These are sent side by side."""
 
@@ -40,7 +43,7 @@ TOGETHER = slice(6, 9)
 def change(request: Seen) -> str | None:
     """A changing request in the words of `CHANGES`; None for one that only reads."""
     path = request.path.partition("?")[0]
-    if request.method == "GET" or path.endswith(("/_search", "/_count")):
+    if request.method == "GET" or path.endswith(READS):
         return None
     return f"{request.method} {path}"
 

@@ -81,7 +81,7 @@ async def test_a_sample_of_thousands_finds_what_is_wrong_everywhere(
 ) -> None:
     filled(es, "old", 1500)
     _, released = await copied(relayed, relay, es)
-    es.bulk("reindexed-v8-old", [{"n": n, "other": 1} for n in range(1500)])
+    es.bulk("reindexed-v8-old", [{"n": n + 1} for n in range(1500)])
     released.set()
     ended = await relayed.ended("old")
     assert ended["status"] == 2

@@ -96,7 +96,7 @@ async def test_pooler_what_it_answers_by_itself_is_told_in_its_words(
     postgres_server: PostgresServer, postgres_url: str, mode: PoolMode
 ) -> None:
     with PgBouncer(postgres_url, mode) as pooler:
-        store = await Store.open(pooler.url, CLUSTER, lease_seconds=60)
+        store = await Store.open(pooler.url, CLUSTER, lease_seconds=60, answer_seconds=1)
         with pytest.raises(StoreUnavailable, match="authentication failed"):
             await Store.open(pooler.url_as("nobody-we-know"), CLUSTER, lease_seconds=60)
         await asyncio.to_thread(postgres_server.kill)
@@ -105,3 +105,23 @@ async def test_pooler_what_it_answers_by_itself_is_told_in_its_words(
                 await call()
             assert "SELECT" not in caught.value.message
         await store.close()
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_pooler_no_answer_is_waited_for_without_end(
+    postgres_url: str, mode: PoolMode
+) -> None:
+    with PgBouncer(postgres_url, mode) as pooler:
+        for index, address in {"a": postgres_url, "b": pooler.url}.items():
+            store = await Store.open(address, CLUSTER, lease_seconds=60, answer_seconds=0.5)
+            writer, _ = open_engines(parse_url(postgres_url))
+
+            async def work(transaction: Transaction) -> None:
+                transaction.announce("worker", [Note(what="slow")])
+
+            async with open_transaction(Transactions(writer, CLUSTER), work):
+                with pytest.raises(StoreUnavailable, match=r"no answer within 0\.5 s"):
+                    await enqueued(store, index)
+            await enqueued(store, index)
+            await writer.dispose()
+            await store.close()

@@ -46,8 +46,9 @@ async def _clone(kept: Kept, looked: Looked, operation: Operation, cluster: Clus
     if looked.holders(kept.name):
         raise _taken(kept)
     settings: dict[str, str | None] = {**index_settings.KEPT, index_settings.STAMP: operation.id}
-    if lifecycle.POLICY in looked[operation.source_name].settings:
-        settings[lifecycle.POLICY] = None  # it would shrink, move or delete the copy
+    found = looked[operation.source_name].settings
+    # a policy would shrink, move or delete the copy
+    settings |= {key: None for key in (lifecycle.POLICY, index_settings.ALLOCATION) if key in found}
     await cluster.clone(operation.source_name, kept.name, settings)
 
 

@@ -146,7 +146,8 @@ async def _send_creation(
         return
     closing = filling.dynamic_closed(source.mappings)
     _refuse_depth(source, closing)
-    dropped = [*index_settings.deprecated(source.settings), lifecycle.POLICY]
+    own = (lifecycle.POLICY, index_settings.ALLOCATION)
+    dropped = [*index_settings.deprecated(source.settings), *own]
     settings |= {key: None for key in dropped if key in source.settings}
     left_out = index_settings.NOT_COPIED
     settings |= {key: source.settings[key] for key in left_out if key in source.settings}
