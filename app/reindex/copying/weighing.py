@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from app.domain.errors import AnswerTooLarge
 from app.domain.operation import Work
-from app.domain.weights import Budget, OnDisk, Weights, next_look, together
+from app.domain.weights import HEAVIEST_BYTES, Budget, OnDisk, Weights, next_look, together
 from app.elastic.answers import ShardStats
 from app.elastic.cluster import Cluster
 from app.elastic.documents import EVERYTHING
@@ -49,10 +50,18 @@ async def _weights(work: Work, stats: Mapping[int, ShardStats], cluster: Cluster
     vectors = (await cluster.node_versions(REMEMBERED_SECONDS))[0].parts >= _SHOWS_VECTORS
     seen: list[int] = []
     documents = whole.documents
-    while size := min(next_look(whole, seen), source.result_window):
-        found = await cluster.documents(
-            work.operation.source_name, query, size, with_vectors=vectors
-        )
+    most = source.result_window
+    while size := min(next_look(whole, seen), most):
+        try:
+            found = await cluster.documents(
+                work.operation.source_name, query, size, with_vectors=vectors
+            )
+        except AnswerTooLarge:
+            if size == 1:
+                seen.append(HEAVIEST_BYTES)
+                break
+            most = size // 4 or 1
+            continue
         if not found.page:
             break
         documents = documents if stretched else found.total

@@ -9,6 +9,7 @@ from app.domain.errors import DocumentsRefused, ReindexQueueError
 from app.domain.failure import counted
 from app.domain.mappings import has_type
 from app.domain.operation import Operation
+from app.domain.weights import OnDisk, next_look, together
 from app.elastic.answers import Document, IndexState
 from app.elastic.cluster import Cluster
 from app.elastic.documents import EVERYTHING
@@ -18,8 +19,8 @@ MORE_THAN = 1_000
 """Documents: fewer are copied, and refused, while writes have hardly been stopped."""
 LEAST_BYTES = 16_000
 """On disk; no index with more documents than that is smaller."""
-MOST_DOCUMENTS, MOST_BYTES = 20, 1_000_000
-"""Of each sort, as they are stored."""
+MOST_DOCUMENTS = 20
+"""Of each sort; fewer where they may be heavy."""
 
 _IGNORED: dict[str, Any] = {"exists": {"field": "_ignored"}}
 """Documents with a value that was left out when they came (`ignore_malformed`, `ignore_above`)."""
@@ -69,8 +70,8 @@ async def _sample(source: IndexState, cluster: Cluster) -> list[Document]:
     documents = sum(shard.documents for shard in stats)
     if documents <= MORE_THAN:
         return []
-    average = max(1, sum(shard.size for shard in stats) // documents)
-    size = max(1, min(MOST_DOCUMENTS, MOST_BYTES // average))
+    on_disk = together([OnDisk(shard.documents, shard.size) for shard in stats])
+    size = min(MOST_DOCUMENTS, next_look(on_disk, seen=[]))
     pages = await asyncio.gather(
         cluster.documents(source.index_name, EVERYTHING, size),
         cluster.documents(source.index_name, _IGNORED, size),
