@@ -143,6 +143,7 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Servi
         block_seconds=settings.reindex_max_block,
         gives_back=settings.reindex_hours_end is HoursEnd.GIVE_BACK,
         snapshot_seconds=settings.reindex_require_snapshot,
+        full_up_to=settings.reindex_proof_full_up_to,
     )
     after_hours = AfterHours(settings.reindex_hours_end, settings.reindex_hours_grace)
     pacing = Pacing(store, _pace(settings), bell, after_hours)

@@ -32,7 +32,7 @@ from app.domain.hours import Hours, HoursEnd, Schedule
 from app.domain.names import IndexName
 from app.domain.pace import LEAST_RATE, MOST_RATE, MOST_WINDOWS
 from app.domain.pem import load_authorities, load_pair
-from app.domain.proof import ProofLevel
+from app.domain.proof import FULL_UP_TO, FullUpTo, ProofLevel
 from app.secret_files import SUFFIX, SecretFile, SecretFiles, is_secret, plain
 from app.sendable import check_sendable
 
@@ -102,7 +102,8 @@ class Settings(BaseSettings):
     reindex_search_probe: IndexName | None = None
     reindex_search_probe_seconds: float = Field(default=0.5, gt=0.0, le=4.0)
     reindex_synchronous_documents: int = Field(default=1_000, ge=0, le=10_000)
-    reindex_proof: ProofLevel = ProofLevel.SAMPLE
+    reindex_proof: ProofLevel = ProofLevel.AUTO
+    reindex_proof_full_up_to: Annotated[FullUpTo, NoDecode] = FULL_UP_TO
     reindex_keep_old_index: bool = False
     reindex_keep_days: float = Field(default=7.0, ge=0.0, le=3650.0)
     reindex_hold_policy: Literal["wait", "skip"] = "wait"
@@ -142,6 +143,17 @@ class Settings(BaseSettings):
     def _seconds(cls, value: Any) -> Any:
         """`26h`, `90m`, `1d12h`; a number without a unit could be anything."""
         return seconds_of(value) if isinstance(value, str) else value
+
+    @field_validator("reindex_proof_full_up_to", mode="before")
+    @classmethod
+    def _full_up_to(cls, value: Any) -> Any:
+        """`100000, 256mb`: documents, and bytes on disk; 0 of either is never."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return FullUpTo.parse(value)
+        except ValueError:
+            raise ValueError("must be documents and a size, such as 100000, 256mb") from None
 
     @field_validator("reindex_search_probe", mode="before")
     @classmethod

@@ -7,6 +7,9 @@ import sys
 from typing import Any
 
 import structlog
+from structlog.typing import EventDict
+
+from app.domain.texts import printable
 
 
 def configure(*, json: bool, level: str) -> None:
@@ -27,12 +30,14 @@ def configure(*, json: bool, level: str) -> None:
         if json
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
+    harmless = [] if json else [_printable]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *harmless,
                 structlog.processors.format_exc_info,
                 renderer,
             ],
@@ -44,6 +49,13 @@ def configure(*, json: bool, level: str) -> None:
     for noisy in ("alembic", "uvicorn.access", "asyncio", "httpx"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     logging.getLogger("elastic_transport").setLevel(logging.CRITICAL)  # its errors become ours
+
+
+def _printable(_logger: Any, _method: str, values: EventDict) -> EventDict:
+    """A name of an index may have line breaks and what steers a terminal."""
+    return {
+        key: printable(value) if isinstance(value, str) else value for key, value in values.items()
+    }
 
 
 def mark_as(part: str) -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -66,7 +67,7 @@ class Elastic:
         for number, document in enumerate(documents):
             lines += [json.dumps({"index": {"_id": str(number), **action}}), json.dumps(document)]
         answer = self._client.post(
-            f"/{index}/_bulk?refresh=true",
+            f"/{quote(index, safe='')}/_bulk?refresh=true",
             content="\n".join(lines) + "\n",
             headers={"content-type": "application/x-ndjson"},
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -77,13 +78,13 @@ class Api:
 
     async def operation(self, name: str) -> dict[str, Any]:
         """The `reindexOp` of an index."""
-        answer = await self.client.get(f"{BASE}/{name}")
+        answer = await self.client.get(f"{BASE}/{quote(name, safe='')}")
         assert answer.status_code == 200, answer.text
         return answer.json()["reindexOp"]
 
     async def cancel(self, name: str) -> int:
         """Asks for the cancellation; the status of the answer."""
-        return (await self.client.post(f"{BASE}/{name}/cancel")).status_code
+        return (await self.client.post(f"{BASE}/{quote(name, safe='')}/cancel")).status_code
 
     async def queue(self) -> list[dict[str, Any]]:
         return (await self.client.get(f"{BASE}/batch/queue")).json()["queue"]

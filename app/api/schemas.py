@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -24,7 +24,6 @@ from app.api.patterns import NOT_BLANK
 from app.domain.operation import Operation, Status, Step
 from app.domain.queue_entry import QueueEntry
 from app.domain.request import ReindexRequest
-from app.reindex.reading import IndexReport, StatusReport, shown_aliases
 
 MOST_NAMES = 10_000
 MOST_CHARACTERS = 1_000
@@ -303,19 +302,6 @@ class Meta(Wire):
     is_in_data_stream: bool
     is_follower_index: bool
 
-    @classmethod
-    def of(cls, name: str, report: IndexReport) -> Meta:
-        settings: Mapping[str, Any] = report.index.settings if report.index else {}
-        return cls(
-            index_name=name,
-            reindex_name=report.new_index_name,
-            aliases=shown_aliases(report.index),
-            is_readonly=bool(report.index and report.index.verified_read_only),
-            is_frozen=str(settings.get("index.frozen")) == "true",
-            is_in_data_stream=report.data_stream,
-            is_follower_index=str(settings.get("index.xpack.ccr.following_index")) == "true",
-        )
-
 
 class StatusAnswer(Wire):
     """While Elasticsearch is away only `reindexOp` is there."""
@@ -327,20 +313,6 @@ class StatusAnswer(Wire):
     has_required_privileges: bool | None = Field(default=None, exclude_if=_is_none)
     """May the service's own user do it? True where the cluster has no security."""
     meta: Meta | None = Field(default=None, exclude_if=_is_none)
-
-    @classmethod
-    def of(cls, name: str, report: StatusReport) -> StatusAnswer:
-        operation = ReindexOperation.of(report.operation) if report.operation else None
-        cluster = report.cluster
-        if cluster is None:
-            return cls(reindex_op=operation)
-        found = cluster.warnings
-        return cls(
-            reindex_op=operation,
-            warnings=None if found is None else [Warning.model_validate(w) for w in found],
-            has_required_privileges=cluster.privileged,
-            meta=Meta.of(name, cluster),
-        )
 
 
 class CancelAnswer(Wire):

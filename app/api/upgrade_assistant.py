@@ -21,6 +21,7 @@ from app.api.schemas import (
     StatusAnswer,
 )
 from app.api.service import Caller, Current, IndexPath, Service
+from app.api.showing import status_of
 from app.domain.errors import AlreadyInProgress
 from app.domain.request import ReindexRequest
 
@@ -143,7 +144,7 @@ def make_router(family: Family) -> APIRouter:
     )
     async def status(indexName: IndexPath, service: Current) -> StatusAnswer:  # pyright: ignore[reportUnusedFunction]
         """The newest operation of the index; `reindexOp` is absent where there is none."""
-        return StatusAnswer.of(indexName, await service.reading.status(indexName))
+        return status_of(indexName, await service.reading.status(indexName))
 
     @router.post(
         "/{indexName}/cancel",

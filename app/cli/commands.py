@@ -26,8 +26,8 @@ from app.cli.options import (
 from app.cli.pacing import Whose
 from app.cli.session import Session
 from app.cli.troubles import Misuse, Trouble
-from app.cli.words import clean
-from app.reindex.verdicts import Action
+from app.domain.texts import printable
+from app.domain.wishes import Action
 
 WIDEST_HELP = 120
 """Columns; help is as wide as the terminal, but lines of more are hard to read."""
@@ -372,5 +372,5 @@ def run() -> None:
         _readable(sys.argv[1:])
         cli()
     except Trouble as trouble:
-        typer.echo(f"Error: {clean(trouble.message)}", err=True)
+        typer.echo(f"Error: {printable(trouble.message)}", err=True)
         sys.exit(trouble.exit_code)

@@ -88,6 +88,7 @@ def _notes(one: PlannedIndexReport, *, in_full: bool) -> Iterator[str]:
     if one.blockers:
         return
     if in_full:
+        yield from _proof(one)
         yield f"becomes {one.new_index_name}" + (" (tried: it fits)" if _fits(one) else "")
         yield from ([one.why] if one.why else [])
     yield from one.warnings
@@ -97,6 +98,13 @@ def _notes(one: PlannedIndexReport, *, in_full: bool) -> Iterator[str]:
         if in_full or "writes" in reference.effect:
             kind = "enrich policy" if reference.kind == "enrichPolicy" else reference.kind
             yield f"{kind} {reference.name} {reference.effect}"
+
+
+def _proof(one: PlannedIndexReport) -> Iterator[str]:
+    """How it is proven, where that is not all."""
+    if one.proof and one.proof != "full":
+        took = f", which takes {_span(one.full_proof)}" if one.full_proof else ""
+        yield f"proven by {one.proof}; --proof full compares every document{took}"
 
 
 def _fits(one: PlannedIndexReport) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 from app.domain.state import State
-from app.reindex.verdicts import Action
+from app.domain.wishes import Action
 
 KIBANA = "/api/upgrade_assistant/reindex"
 HEADERS = {"kbn-xsrf": "true"}

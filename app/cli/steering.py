@@ -8,13 +8,13 @@ from typing import Any
 import typer
 
 from app.api.v1.schemas import OperationSummary
-from app.api.v1.steered import SteeredBatch, SteeredOperation
+from app.api.v1.steered_schemas import SteeredBatch, SteeredOperation
 from app.cli import asking, requests, tables
 from app.cli.session import Session, batch_id, index_name
 from app.cli.troubles import Misuse
 from app.cli.words import count
 from app.domain.state import Pending, State
-from app.reindex.verdicts import Action, Verdict
+from app.domain.wishes import Action, Verdict
 
 _SOON = {
     Action.CANCEL: "is being cancelled; its index will be as it was found",

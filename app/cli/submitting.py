@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any, TextIO
@@ -14,10 +15,13 @@ from app.api.v1.schemas import OperationList, OperationSummary
 from app.cli import requests, tables, views, waiting, watching
 from app.cli.session import INTERRUPTED, Session, tell
 from app.cli.troubles import Misuse, Trouble
-from app.cli.words import clean, count
+from app.cli.words import count
 from app.domain.state import State
+from app.domain.texts import printable
 
 STDIN = "-"
+_BETWEEN = re.compile(r"[ \t\r\n]+")
+"""Names in a text; other spaces may be part of one."""
 UNWELL = (State.FAILED, State.CANCELLED, State.PAUSED)
 
 
@@ -61,7 +65,7 @@ def submit_outdated(session: Session, given: Sequence[str], *, wait: bool) -> No
     found = [index for page in pages for index in page.indices]
     for one in found:
         if one.blockers:
-            tell(f"left out: {clean(one.index)}: {clean(one.blockers[0].message)}")
+            tell(f"left out: {printable(one.index)}: {printable(one.blockers[0].message)}")
     if read_only := pages[0].counts.read_only:
         tell(
             f"left out: {count(read_only, 'index', 'indices')} with the write block, which the "
@@ -83,7 +87,7 @@ def _send(session: Session, names: Sequence[str], *, wait: bool) -> None:
     firsts = [batch.enqueued[0].indexName for batch in batches if batch.enqueued]
     waits = wait and bool(firsts)
     for one in (error for batch in batches for error in batch.errors):
-        tell(f"not queued: {clean(one.indexName)}: {clean(one.message)}")
+        tell(f"not queued: {printable(one.indexName)}: {printable(one.message)}")
     if not session.as_json:
         queued = sum(len(batch.enqueued) for batch in batches)
         tables.say(f"{count(queued, 'index', 'indices')} queued.")
@@ -136,7 +140,7 @@ def _from_stdin() -> list[str]:
     if stdin is None:
         raise Misuse("There is no standard input: give names, or a file with < FILE.")
     try:
-        return stdin.buffer.read().decode().split()
+        return [name for name in _BETWEEN.split(stdin.buffer.read().decode()) if name]
     except OSError as error:
         raise Misuse(f"Standard input cannot be read: {error.strerror}. Give names.") from None
     except UnicodeDecodeError:

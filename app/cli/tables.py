@@ -13,7 +13,8 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from app.cli.troubles import Trouble
-from app.cli.words import clean, shorten
+from app.cli.words import shorten
+from app.domain.texts import printable
 
 STYLES = {
     "waiting": "dim",
@@ -81,12 +82,12 @@ def show_grid(rows: Sequence[Sequence[str]], styles: Sequence[str] = ()) -> None
         grid.add_column(overflow="fold")
     for n, (first, *others) in enumerate(rows):
         style = styles[n] if styles else "bold"
-        grid.add_row(Text(clean(first), style), *(Text(clean(other)) for other in others))
+        grid.add_row(Text(printable(first), style), *(Text(printable(other)) for other in others))
     console.print(grid)
 
 
 def _padded(row: Sequence[str], widths: Sequence[int]) -> str:
-    *cells, last = (clean(cell) for cell in row)
+    *cells, last = (printable(cell) for cell in row)
     fixed = [
         cell + " " * (width - cell_len(cell)) for cell, width in zip(cells, widths, strict=True)
     ]
@@ -105,9 +106,9 @@ def say(text: str = "", style: str = "") -> None:
     """One line to standard output."""
     console = terminal()
     if console:
-        console.print(Text(clean(text), style=style), soft_wrap=True)
+        console.print(Text(printable(text), style=style), soft_wrap=True)
     else:
-        say_lines([clean(text)])
+        say_lines([printable(text)])
 
 
 def say_lines(lines: Iterable[str]) -> None:
@@ -131,7 +132,7 @@ def plain(table: Table) -> list[str]:
     noted = any(row.note for row in table.rows)
     head = [column.upper() for column in table.columns] + ([table.note.upper()] if noted else [])
     body = [
-        [clean(cell) or "-" for cell in row.cells] + ([clean(row.note)] if noted else [])
+        [printable(cell) or "-" for cell in row.cells] + ([printable(row.note)] if noted else [])
         for row in table.rows
     ]
     widths = [max(cell_len(line[n]) for line in (head, *body)) for n in range(len(table.columns))]
@@ -154,20 +155,23 @@ def _draw(table: Table, console: Console) -> None:
         )
     room = _room_for_names(table, console.width)
     for row in table.rows:
-        name, state, *others = (clean(cell) for cell in row.cells)
+        name, state, *others = (printable(cell) for cell in row.cells)
         drawn.add_row(shorten(name, room), Text(state, styled(state)), *map(Text, others))
     console.print()
     console.print(drawn)
     for row in table.rows:
         if row.note:
-            name, state = clean(row.cells[0]), clean(row.cells[1])
-            console.print(Text.assemble((shorten(name, room), "bold"), ": ", clean(row.note)))
+            name, state = printable(row.cells[0]), printable(row.cells[1])
+            console.print(Text.assemble((shorten(name, room), "bold"), ": ", printable(row.note)))
 
 
 def _room_for_names(table: Table, width: int) -> int:
     """What the other columns leave of the terminal's width."""
     others = sum(
-        max(cell_len(clean(cells[n])) for cells in (table.columns, *(r.cells for r in table.rows)))
+        max(
+            cell_len(printable(cells[n]))
+            for cells in (table.columns, *(r.cells for r in table.rows))
+        )
         + GUTTER
         for n in range(1, len(table.columns))
     )

@@ -216,7 +216,7 @@ def _proof(operation: OperationDetails) -> str:
         return f"{proof.documents:,} documents on both sides ({proof.level})"
     if proving:
         return f"{proving.compared:,} of {proving.documents:,} documents compared so far"
-    return ""
+    return "" if operation.proof_level == "count" else f"by {operation.proof_level}"
 
 
 def pace(answer: PaceAnswer) -> None:

@@ -11,8 +11,9 @@ from rich.text import Text
 from app.api.v1.schemas import OperationSummary
 from app.cli import tables, views
 from app.cli.watching import Look, View, follow, line, together
-from app.cli.words import clean, doing, eta, percent, shorten, speed
+from app.cli.words import doing, eta, percent, shorten, speed
 from app.domain.state import State
+from app.domain.texts import printable
 
 REFRESH_SECONDS = 1.0
 QUIET_SECONDS = 30.0
@@ -105,7 +106,7 @@ class _Bars:
         self._bars.update(
             self._current,
             visible=True,
-            description=shorten(clean(operation.index_name), max(12, self._width // 3)),
+            description=shorten(printable(operation.index_name), max(12, self._width // 3)),
             total=1.0,
             completed=progress.fraction if progress else 0.0,
             words=" ".join(fact for fact in facts if fact),
@@ -114,5 +115,5 @@ class _Bars:
     def _tell(self, reason: str, sentence: str) -> None:
         """Beside a bar it would leave no room for either."""
         if reason and reason != self._told:
-            self._bars.console.print(Text(clean(sentence)))
+            self._bars.console.print(Text(printable(sentence)))
         self._told = reason

@@ -19,8 +19,9 @@ from app.api.v1.schemas import (
 from app.cli import requests, tables, views
 from app.cli.client import Client
 from app.cli.troubles import ServiceAway
-from app.cli.words import clean, compact, cut, doing, eta, percent, shorten, speed
+from app.cli.words import compact, cut, doing, eta, percent, shorten, speed
 from app.domain.state import LIVE, State
+from app.domain.texts import printable
 
 PATIENCE_SECONDS = 300.0
 """So long may the service be away (a new start, a failover) before watching gives up."""
@@ -167,11 +168,11 @@ def line(view: View, width: int | None = None) -> str:
         more = f" and {len(others):,} more" if others else ""
         why = views.why(first)
         name = _name(first, sum(map(len, parts)) + len(more) + 6, width)
-        parts.append(name + more + (f": {clean(why)}" if why else ""))
+        parts.append(name + more + (f": {printable(why)}" if why else ""))
         if limits := _limits(first):
             parts.append(limits)
     if view.waits_for and not (view.in_hand and view.in_hand[0].hold):
-        parts.append(f"waits: {clean(view.waits_for)}")
+        parts.append(f"waits: {printable(view.waits_for)}")
     return " | ".join(parts)
 
 
@@ -209,11 +210,11 @@ def _progress(operation: OperationSummary) -> str:
 def _limits(operation: OperationSummary) -> str:
     """What slows a copy down; why nothing is copied is said as what it waits for."""
     copies = operation.step == "reindexStarted" and operation.pace and not operation.pace.closed
-    return clean(views.limits(operation.pace)) if copies else ""
+    return printable(views.limits(operation.pace)) if copies else ""
 
 
 def _name(operation: OperationSummary, taken: int, width: int | None) -> str:
-    name = clean(operation.index_name)
+    name = printable(operation.index_name)
     return name if width is None else shorten(name, max(LEAST_NAME, width - taken))
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
-
 from rich.cells import cell_len, set_cell_size
 
 from app.api.v1.schemas import OperationSummary, ProgressReport
@@ -19,12 +17,6 @@ _DOING = {
     "indexSettingsRestored": "swapping",
     "aliasCreated": "tidying up",
 }
-
-
-def clean(text: str) -> str:
-    """`text` in one line, without characters that would steer a terminal."""
-    spaced = " ".join(text.split())
-    return "".join("\ufffd" if unicodedata.category(c)[0] == "C" else c for c in spaced)
 
 
 def shorten(name: str, cells: int) -> str:

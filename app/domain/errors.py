@@ -31,6 +31,7 @@
     │   │   └── NotAnswered        the connection was closed in its place: tried for some minutes
     │   ├── ClusterBusy            429, 503, no master, snapshot, shard limit, …
     │   ├── AnswerMisread          Elasticsearch's, and we do not understand it: tried a few times
+    │   ├── SearchRefused          a shard failed a search by what may not pass: tried a few times
     │   ├── AnswerTooLarge         it was not read to its end: tried a few times
     │   ├── CredentialsRefused     401: our own user name, password or key
     │   ├── NotElasticsearch       an answer, but not Elasticsearch's (proxy page, redirect)
@@ -208,13 +209,15 @@ class Failure(ReindexQueueError):
 class ClusterRefused(Failure):
     """Elasticsearch refused a call.
 
-    `kind` is its error type (`index_not_found_exception`), `http_status` its status.
+    `kind` is its error type (`index_not_found_exception`), `http_status` its status; `kinds` are
+    that type and, of the error of a search, the types of what is inside of it.
     """
 
-    def __init__(self, kind: str, reason: str, http_status: int) -> None:
+    def __init__(self, kind: str, reason: str, http_status: int, kinds: Sequence[str] = ()) -> None:
         super().__init__(kind, f"Elasticsearch refused ({http_status} {kind}): {reason}")
         self.status = 403 if http_status == 403 else 502
         self.kind = kind
+        self.kinds = tuple(kinds) or (kind,)
         self.reason = reason
         self.http_status = http_status
 
@@ -280,6 +283,13 @@ class AnswerMisread(ClusterTrouble):
 
     code = "answer_misread"
     cause = HoldCause.ANSWER_MISREAD
+
+
+class SearchRefused(ClusterTrouble):
+    """A shard failed a search by something of which nobody knows that it passes."""
+
+    code = "search_refused"
+    cause = HoldCause.SEARCH_REFUSED
 
 
 class AnswerTooLarge(ClusterTrouble):

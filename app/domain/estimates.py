@@ -23,6 +23,8 @@ class Span:
 
 
 NOTHING = Span(0.0, 0.0)
+FULL_SHARE = Span(0.4, 1.5)
+"""Of the time of a copy."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,13 @@ def estimate(documents: int, primary_bytes: int, measured: Sequence[Measured]) -
     around = _spread(m.blocked_seconds - m.copy_seconds for m in measured)
     before = _spread(m.seconds - m.blocked_seconds for m in measured)
     return Estimate(duration=before + copy + around, blocked=copy + around)
+
+
+def full_proof(documents: int, primary_bytes: int, measured: Sequence[Measured]) -> Span | None:
+    """What comparing every document takes: a share of the copy (a half: docs/benchmarks.md), and
+    more where documents have to be looked for one by one. None as for `estimate`."""
+    copy = _copy(documents, primary_bytes, measured) if measured else None
+    return copy and Span(copy.low * FULL_SHARE.low, copy.high * FULL_SHARE.high)
 
 
 def total(estimates: Iterable[Estimate | None]) -> Estimate | None:

@@ -61,6 +61,8 @@ class HoldCause(StrEnum):
     ANSWER_MISREAD = "answer_misread"
     """Elasticsearch has answered, and the answer cannot be understood."""
     ANSWER_TOO_LARGE = "answer_too_large"
+    SEARCH_REFUSED = "search_refused"
+    """A search of documents or numbers fails on a shard, by what may not pass."""
     NO_ANSWER = "no_answer"
     """Elasticsearch closes the connection at this request, and answers others."""
     CRASHED = "crashed"
@@ -77,6 +79,7 @@ _PATIENCE = {
     HoldCause.NOT_SEEN: 6,
     HoldCause.ANSWER_MISREAD: 6,
     HoldCause.ANSWER_TOO_LARGE: 6,
+    HoldCause.SEARCH_REFUSED: 6,
     HoldCause.NO_ANSWER: 12,
     HoldCause.CRASHED: 3,
 }

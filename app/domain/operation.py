@@ -16,7 +16,7 @@ from app.domain.holds import HoldCause
 from app.domain.kept import Kept
 from app.domain.names import IndexName
 from app.domain.pace import UNLIMITED, Allowance, Limit
-from app.domain.proof import ProofLevel, Proving
+from app.domain.proof import FULL_UP_TO, FullUpTo, ProofLevel, Proving
 from app.domain.tasks import TaskRef, Watch
 from app.domain.windows import Window
 
@@ -69,7 +69,7 @@ class Goal(StrEnum):
 BACK = (Goal.FAIL, Goal.CANCEL)
 """The goals of an operation that ends without a swap."""
 
-WAYS_BACK = (*BACK, Goal.ROLL_BACK)
+WAYS_BACK = (*BACK, Goal.PARK, Goal.GIVE_BACK, Goal.ROLL_BACK)
 LONG_HELD = 7
 """So often must a way back have held, in about half a minute, before the queue passes it by."""
 
@@ -258,6 +258,7 @@ class Changes(TypedDict, total=False):
     goal: Goal
     undone: int
     keep_target: bool
+    proof_level: ProofLevel
     reindex_task_id: str | None
     reindex_task_perc_complete: float | None
     loose_tasks: list[TaskRef] | None
@@ -378,6 +379,7 @@ class Limits:
     stays for `keep_days`. A target whose primary is lost is waited for for `lost_seconds`. A hold
     that has kept writes blocked for `block_seconds` (0: never) is told, and ends if `gives_back`.
     No index is blocked that is in no snapshot of the last `snapshot_seconds` (0: whether or not).
+    Up to `full_up_to` every document is compared, where nobody has said how.
     """
 
     window_documents: int = 500_000
@@ -389,3 +391,4 @@ class Limits:
     block_seconds: float = 14_400.0
     gives_back: bool = False
     snapshot_seconds: float = 0.0
+    full_up_to: FullUpTo = FULL_UP_TO

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
+
+from app.domain.sizes import parsed, spoken
 
 
 class ProofLevel(StrEnum):
@@ -13,6 +16,40 @@ class ProofLevel(StrEnum):
     COUNT = "count"
     SAMPLE = "sample"
     FULL = "full"
+    AUTO = "auto"
+    """`FULL` where that costs little (`FullUpTo`), else `SAMPLE`. Chosen when the copy is cut."""
+
+
+@dataclass(frozen=True)
+class FullUpTo:
+    """So large may an index be that all its documents are compared unless somebody says otherwise.
+
+    `size`: bytes of its primaries on disk.
+    """
+
+    documents: int = 100_000
+    size: int = 256 * 2**20
+
+    def choose(self, documents: int, size: int, *, possible: bool = True) -> ProofLevel:
+        """What `AUTO` is for an index of so many documents and bytes. `possible`: a full comparison
+        can be made of it at all."""
+        full = possible and documents <= self.documents and size <= self.size
+        return ProofLevel.FULL if full else ProofLevel.SAMPLE
+
+    def __str__(self) -> str:
+        return f"{self.documents:,} documents and {spoken(self.size)}"
+
+    @classmethod
+    def parse(cls, text: str) -> FullUpTo:
+        """From `100000, 256mb`. Raises `ValueError`."""
+        documents, _, size = text.partition(",")
+        found = cls(int(documents.strip().replace("_", "")), parsed(size))
+        if found.documents < 0 or found.size < 0:
+            raise ValueError(text)
+        return found
+
+
+FULL_UP_TO = FullUpTo()
 
 
 class Side(BaseModel):

@@ -32,4 +32,4 @@ class Defaults:
     """What holds where a request does not say."""
 
     keep_old_index: bool = False
-    proof: ProofLevel = ProofLevel.SAMPLE
+    proof: ProofLevel = ProofLevel.AUTO

@@ -25,5 +25,6 @@ def same_but_figures(one: str, other: str) -> bool:
 
 
 def printable(text: str) -> str:
-    """`text` in one line that cannot steer a terminal: `\x1b` for an escape."""
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+    """`text` in one line that cannot steer a terminal, what cannot be seen written out: `\\x1b` for
+    an escape, `\\n` for the end of a line, `\\u200d` for a joiner."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

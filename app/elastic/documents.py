@@ -17,7 +17,7 @@ from app.elastic.connection import Connection
 from app.elastic.framing import named, new_name, unframed
 from app.elastic.paths import in_path
 from app.elastic.serializer import Unparsed
-from app.elastic.translation import understanding
+from app.elastic.translation import shards_failed, understanding
 
 EVERYTHING: dict[str, Any] = {"match_all": {}}
 PATIENT = "60s"
@@ -34,9 +34,13 @@ class DocumentView:
         self._odd: set[IndexName] = set()
 
     async def count(self, index: IndexName) -> tuple[int, Shards]:
-        """Documents a search sees (nested children do not count), and the shards that answered."""
+        """Documents a search sees (nested children do not count), and the shards that answered.
+
+        Raises `ClusterTrouble` where one failed.
+        """
         answer = await self._connection.read(f"/{in_path(index)}/_count")
         with understanding(f"the documents of {index}"):
+            _whole(answer, index)
             return whole(answer["count"]), Shards.of(answer)
 
     async def documents(
@@ -50,7 +54,7 @@ class DocumentView:
     ) -> Documents:
         """The first `size` documents that `query` finds, in no order, and how many there are.
 
-        Raises `ClusterBusy` where a shard did not answer.
+        Raises `ClusterTrouble` where a shard did not answer.
         """
         wanted = {
             "size": size,
@@ -61,9 +65,9 @@ class DocumentView:
         }
         answer = await self._page(index, query, wanted, shard)
         with understanding(f"the documents of {index}"):
-            shards = Shards.of(answer)
-            if shards.failed or answer["timed_out"]:
-                raise ClusterBusy(f"A shard of {index} does not answer searches now.")
+            shards = _whole(answer, index)
+            if answer["timed_out"]:
+                raise ClusterBusy(f"A search of {index} timed out.")
             hits = answer["hits"]
             found = [_document(hit) for hit in cast(list[dict[str, Any]], hits["hits"])]
             return Documents(found, whole(hits["total"]["value"]), shards)
@@ -137,8 +141,7 @@ class DocumentView:
             },
         )
         with understanding(f"the sequence numbers of {index}"):
-            if Shards.of(answer).failed:
-                raise ClusterBusy(f"A shard of {index} does not answer searches now.")
+            _whole(answer, index)
             values = cast(dict[str, float | None], answer["aggregations"]["cut"]["values"])
             found = [float(value) for value in values.values() if value is not None]
             return [value for value in found if not math.isnan(value) and abs(value) <= MOST]
@@ -149,6 +152,14 @@ def _tree(source: bytes) -> Any:
         return json.loads(source)
     except (ValueError, RecursionError):
         return None
+
+
+def _whole(answer: Mapping[str, Any], index: IndexName) -> Shards:
+    """The shards of an answer to a search. Raises `ClusterTrouble` where one of them failed."""
+    shards = Shards.of(answer)
+    if shards.failed:
+        raise shards_failed(f"A shard of {index}", answer["_shards"].get("failures"))
+    return shards
 
 
 def _document(hit: Mapping[str, Any]) -> Document:

@@ -26,8 +26,10 @@ from app.domain.errors import (
     CredentialsRefused,
     NotAnswered,
     ReindexQueueError,
+    SearchRefused,
 )
 from app.domain.texts import capped
+from app.elastic.causes import MOST_OF_A_REASON, MOST_OF_A_TYPE, error_types, innermost
 from app.elastic.node import PRODUCT, Foreign, NotSent, TooLarge, Unanswered
 from app.elastic.strangers import not_elasticsearch
 
@@ -36,10 +38,13 @@ UNANSWERED = (ConnectionError, ConnectionTimeout)
 
 _PASSING = frozenset(
     {
+        "already_closed_exception",
         "circuit_breaking_exception",
+        "connect_transport_exception",
         "coordination_state_rejected_exception",
         "es_rejected_execution_exception",
         "failed_to_commit_cluster_state_exception",
+        "illegal_index_shard_state_exception",
         "index_primary_shard_not_allocated_exception",
         "master_not_discovered_exception",
         "no_shard_available_action_exception",
@@ -59,8 +64,8 @@ _PASSING = frozenset(
 
 _OF_ONE_NODE = frozenset({"master_not_discovered_exception", "node_closed_exception"})
 
-MOST_OF_A_TYPE, MOST_OF_A_REASON, MOST_OF_A_FAULT = 100, 1_500, 500
-"""Characters of Elasticsearch's error type and reason, and of what a broken connection says."""
+MOST_OF_A_FAULT = 500
+"""Characters of what a broken connection says."""
 
 NOTHING_THERE = "nothing_there"
 """Our type for a 404 of Elasticsearch that names no error."""
@@ -83,23 +88,23 @@ def _lifted_by_an_operator(kind: str | None, reason: str) -> bool:
     return kind == "validation_exception" and bool(_SHARD_LIMIT.search(reason))
 
 
+def shards_failed(what: str, failures: Any) -> ClusterTrouble:
+    """What a partial answer is: `failures` of its `_shards`, by the innermost cause.
+
+    What passes is waited for; of anything else nobody knows that it will.
+    """
+    cause = innermost(failures)
+    if cause is None:
+        return ClusterBusy(f"{what} does not answer searches now.")
+    text = f"{what} did not answer a search: {cause}"
+    if _PASSING.isdisjoint(error_types(failures)):
+        return SearchRefused(text)
+    return ClusterBusy(text)
+
+
 def passes_by_itself(kind: str) -> bool:
     """True for an error type that waiting mends."""
     return kind in _PASSING
-
-
-def error_types(error: Any, depth: int = 4) -> list[str]:
-    """The types of an Elasticsearch error, its own first. What a search met on its shards is inside
-    of the `search_phase_execution_exception` that is told (7.17, 8.19, 9.4)."""
-    if isinstance(error, list):
-        found = [kind for one in cast(list[Any], error)[:10] for kind in error_types(one, depth)]
-        return list(dict.fromkeys(found))
-    if not isinstance(error, Mapping) or depth == 0:
-        return []
-    parts = cast(Mapping[str, Any], error)
-    own = [capped(kind, MOST_OF_A_TYPE)] if isinstance(kind := parts.get("type"), str) else []
-    inside = [parts.get(key) for key in ("root_cause", "caused_by", "failed_shards", "reason")]
-    return list(dict.fromkeys([*own, *(k for one in inside for k in error_types(one, depth - 1))]))
 
 
 @contextmanager
@@ -215,7 +220,7 @@ def _of_answer(error: ApiError) -> ReindexQueueError:
         return _of_bare_answer(status)
     if kind is None:
         return not_elasticsearch(error.meta, error.body)
-    return ClusterRefused(kind, reason, status)
+    return ClusterRefused(kind, reason, status, [one for one in kinds if one])
 
 
 def _of_bare_answer(status: int) -> ReindexQueueError:
@@ -235,7 +240,10 @@ def _kind_and_reason(body: Any) -> tuple[str | None, str]:
     if isinstance(error, Mapping):
         error = cast(Mapping[str, Any], error)
         kind = capped(str(error.get("type", "unknown")), MOST_OF_A_TYPE)
-        return kind, capped(str(error.get("reason", "no reason given")), MOST_OF_A_REASON)
+        inside = innermost(error) if kind == OF_SHARDS else None
+        if inside and inside.kind != kind:
+            return kind, str(inside)
+        return kind, capped(str(error.get("reason") or "no reason given"), MOST_OF_A_REASON)
     if isinstance(error, str):  # the alias API and unknown routes answer with a bare sentence
         return "error", capped(error, MOST_OF_A_REASON)
     return None, "no reason given"

@@ -104,6 +104,10 @@ _KNOWN: dict[str, tuple[FailureClass, str]] = {
         "Have less compared (proof: count) if it is documents that are too large, and retry; else "
         "report it. {source} is as it was.",
     ),
+    "search_refused": (
+        FailureClass.ELASTICSEARCH,
+        "Mend what the shard says, then retry. {source} is as it was.",
+    ),
     "no_answer": (
         FailureClass.ELASTICSEARCH,
         "Look into Elasticsearch's log, and at what lies between it and this service, for why it "

@@ -16,8 +16,9 @@ from app.domain.errors import (
     ReindexQueueError,
     StoreTrouble,
 )
-from app.domain.estimates import Estimate, Measured, estimate, total
+from app.domain.estimates import Estimate, Measured, Span, estimate, full_proof, total
 from app.domain.operation import Limits
+from app.domain.proof import FullUpTo, ProofLevel
 from app.domain.request import ReindexRequest
 from app.domain.trial import Attempt, Outcome, Trial
 from app.domain.warnings import LAST_WITH_TYPES, UNTYPED, type_lost
@@ -50,6 +51,7 @@ class PlannedIndex:
     under way. `disk_bytes`: of the new index with its replicas. `missing_snapshot`: that it is in
     none that is new enough. `trial` None: none was asked for. `warnings`: what a person should know
     beside, in sentences.
+    `proof`: the level it will have; `full_proof`: what comparing every document takes.
     """
 
     name: str
@@ -66,6 +68,8 @@ class PlannedIndex:
     missing_snapshot: str | None = None
     trial: Trial | None = None
     warnings: Sequence[str] = ()
+    proof: ProofLevel | None = None
+    full_proof: Span | None = None
 
     @property
     def kind(self) -> str:
@@ -211,7 +215,8 @@ class Planner:
         history = await measured(self._listing)
         at_once = (await self._pacing.service()).limit.windows_planned
         cutting = Cutting(self._limits.window_documents, at_once)
-        draft = _Draft(study, measures, references, capacity, history, cutting, types)
+        up_to = self._limits.full_up_to
+        draft = _Draft(study, measures, references, capacity, history, cutting, types, up_to)
         indices = [await self._with_snapshot(draft.index(one)) for one in study.examined]
         indices += [PlannedIndex(bad.name, [bad.error]) for bad in study.malformed]
         ready = [one for one in indices if not one.blockers]
@@ -278,7 +283,9 @@ class _Draft:
         history: Sequence[Measured],
         cutting: Cutting,
         types: Mapping[str, str],
+        up_to: FullUpTo,
     ) -> None:
+        self._up_to = up_to
         self._study = study
         self._sizes = measures
         self._references = references
@@ -308,12 +315,25 @@ class _Draft:
             disk_bytes=demand.total(self._nodes(demand)) if demand else None,
             shortage=shortage(demand, self._capacity) if demand and self._capacity else None,
             warnings=self._warnings(wanted),
+            proof=self._proof(wanted.proof_level, state, size),
+            full_proof=full_proof(size.documents, size.primary_bytes, self._history)
+            if size
+            else None,
         )
 
     def _warnings(self, wanted: Wanted) -> list[str]:
         name = wanted.source_name
         lost = type_lost(name, self._types.get(name, UNTYPED), self._study.facts.major)
         return [lost] if lost else []
+
+    def _proof(
+        self, asked: ProofLevel, state: IndexState | None, size: IndexSize | None
+    ) -> ProofLevel:
+        """What it will be, where the size is known."""
+        if asked is not ProofLevel.AUTO or state is None or size is None:
+            return asked
+        possible = not index_settings.hides_seq_nos(state.settings)
+        return self._up_to.choose(size.documents, size.primary_bytes, possible=possible)
 
     def _weigh(self, demand: Demand, wanted: Wanted) -> None:
         nodes = self._nodes(demand)

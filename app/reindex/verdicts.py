@@ -3,29 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from app.domain.operation import BACK, Goal, Operation, Status, Wish
+from app.domain.wishes import Action, Verdict
 from app.reindex.goals import too_late
-
-
-class Action(StrEnum):
-    """What a person can ask of an operation that is there."""
-
-    CANCEL = "cancel"
-    PAUSE = "pause"
-    RESUME = "resume"
-    RETRY = "retry"
-    ROLL_BACK = "rollback"
-
-
-class Verdict(StrEnum):
-    """What became of it. `CHANGED`: done, or soon; `UNCHANGED`: there is nothing to be changed."""
-
-    CHANGED = "changed"
-    UNCHANGED = "unchanged"
-    TOO_LATE = "tooLate"
-    REFUSED = "refused"
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,11 @@ BODIES: list[tuple[str, Any, str]] = [
     ("/batches", {"indices": [{}]}, "[request body.indices.0.index]: it is missing"),
     ("/batches", {"indices": [{"index": LONG}]}, "it has 1,001 characters, but may have 1,000"),
     ("/batches", {"indices": [{"index": "a", "newIndexName": " "}]}, "it must not be blank"),
-    ("/batches", {"indices": [{"index": "a", "proof": "x"}]}, "'count', 'sample' or 'full'"),
+    (
+        "/batches",
+        {"indices": [{"index": "a", "proof": "x"}]},
+        "'sample', 'full' or 'auto'",
+    ),
     ("/batches", {"indices": [{"index": "a", "keepOldIndex": "x"}]}, "it must be true or false"),
     ("/batches", ONE | {"pace": {"windowsInFlight": 1.5}}, "it must be a whole number"),
     ("/batches", ONE | {"pace": {"windowsInFlight": 51}}, "it must be at most 50"),

@@ -79,7 +79,7 @@ async def test_what_is_submitted_can_be_waited_for_and_looked_at(
     shown = await run("status", "[bold]x", url=url)
     assert shown.code == 0
     assert {"index      [bold]x", "state      completed"} <= set(shown.lines)
-    assert "proof      20 documents on both sides (sample)" in shown.lines
+    assert "proof      20 documents on both sides (full)" in shown.lines
     overview = await run("status", url=url)
     assert overview.code == 0
     assert overview.lines[0].startswith("worker  idle; sqlite; Elasticsearch 8.19.")

@@ -80,7 +80,7 @@ async def test_a_sample_of_thousands_finds_what_is_wrong_everywhere(
     relayed: Service, relay: Relay, es: Elastic
 ) -> None:
     filled(es, "old", 1500)
-    _, released = await copied(relayed, relay, es)
+    _, released = await copied(relayed, relay, es, proof="sample")
     es.bulk("reindexed-v8-old", [{"n": n + 1} for n in range(1500)])
     released.set()
     ended = await relayed.ended("old")
@@ -258,3 +258,23 @@ async def test_an_overloaded_cluster_is_asked_for_smaller_pages(
         await service.completed("old")
     assert sizes[0] == 20
     assert sizes[-1] == 10
+
+
+@pytest.mark.parametrize(
+    ("up_to", "level"), [("1200, 256mb", "full"), ("1199, 256mb", "sample"), ("1200, 1b", "sample")]
+)
+async def test_how_a_copy_is_proven_is_chosen_by_its_size_and_shown_before_and_after(
+    es: Elastic, elasticsearch_url: str, sqlite_url: str, up_to: str, level: str
+) -> None:
+    filled(es, "old", 1200, settings={"number_of_replicas": 0})
+    limit = {"reindex_proof_full_up_to": up_to}
+    async with running_service(elasticsearch_url, sqlite_url, **limit) as service:
+        plan = await service.client.post("/api/v1/plan", json={"indices": [{"index": "old"}]})
+        assert plan.json()["indices"][0]["proof"] == level
+        (operation,) = (await service.post_options({"index": "old"}))["operations"]
+        await service.completed("old")
+        shown = await service.shown(operation["id"])
+    assert shown["proofLevel"] == shown["proof"]["level"] == level
+    assert level == "sample" or shown["proof"]["compared"] == 1200
+    (chosen,) = [e["text"] for e in shown["events"] if e["what"] == "proof chosen"]
+    assert chosen.startswith(level)

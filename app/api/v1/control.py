@@ -12,10 +12,11 @@ from app.api.v1.bodies import RollbackBody
 from app.api.v1.examples import ROLLBACK_BODIES
 from app.api.v1.schemas import OperationSummary
 from app.api.v1.showing import summary_of
-from app.api.v1.steered import SteeredBatch, steered
+from app.api.v1.steered import steered
+from app.api.v1.steered_schemas import SteeredBatch
 from app.domain.brief import Brief
 from app.domain.operation import Operation
-from app.reindex.verdicts import Action
+from app.domain.wishes import Action
 
 NOT_FORCED = RollbackBody()
 

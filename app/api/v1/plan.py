@@ -74,7 +74,8 @@ def _index(one: PlannedIndex) -> PlannedIndexReport:
         missing_privileges=one.missing_privileges,
         new_index_name=wanted.new_index_name if wanted else None,
         keep_old_index=wanted.keep if wanted else False,
-        proof=wanted.proof_level if wanted else None,
+        proof=one.proof,
+        full_proof=_span(one.full_proof),
         mode=wanted.mode if wanted else None,
         references=[
             ReferenceReport(kind=cast(Any, ref.kind), name=ref.name, effect=ref.effect)

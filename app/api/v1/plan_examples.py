@@ -43,6 +43,7 @@ _NO_PLAN: dict[str, Any] = {
     "newIndexName": ".reindexed-v8-ds-metrics-2021.03.01-000001",
     "keepOldIndex": False,
     "proof": "sample",
+    "fullProof": {"lowSeconds": 9.8, "highSeconds": 74.2},
     "mode": None,
     "references": [],
     "droppedSettings": [],

@@ -39,7 +39,8 @@ class PlannedIndexReport(Wire):
     """What would be done to one index.
 
     `kind`: `index`, `alias`, `nothing` (no such index), or the kind that cannot be reindexed.
-    `why`: what the next major version does with it. `droppedSettings`: no new index can have them.
+    `why`: what the next major version does with it. `proof`: how the copy will be proven, and
+    `fullProof` what comparing every document takes. `droppedSettings`: no new index can have them.
     `documents` count nested ones, too. `windows`: about so many parts of the copy. `duration` and,
     of that, `writeBlock`: null before anything comparable was measured. `diskBytes`: of the new
     index with its replicas; `diskShortage`: why there is no room for it now; the operation would
@@ -56,6 +57,7 @@ class PlannedIndexReport(Wire):
     new_index_name: str | None
     keep_old_index: bool
     proof: ProofLevel | None
+    full_proof: SpanReport | None
     mode: str | None
     references: list[ReferenceReport]
     dropped_settings: list[str]

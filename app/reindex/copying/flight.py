@@ -304,7 +304,8 @@ async def copy_at_once(
             _not_answered(flight, error, sent)
             if not isinstance(error, ClusterRefused) or error.kind != OF_SHARDS:
                 raise
-            told = {"type": error.kind, "reason": error.reason}
+            kind, _, reason = error.reason.partition(": ")
+            told = {"type": error.kind, "caused_by": {"type": kind, "reason": reason}}
             task = TaskState(completed=True, status={}, response={}, error=told)
         flight.windows[window.number] = window.model_copy(update={"started_at": started})
         return task

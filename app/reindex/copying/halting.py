@@ -10,7 +10,7 @@ from app.domain.errors import Failure
 from app.domain.holds import HoldCause
 from app.domain.operation import Again, Goal, Hold, Note, Operation, Outcome, Step, Work
 from app.domain.pace import Limit
-from app.domain.proof import ProofLevel
+from app.domain.proof import FULL_UP_TO, ProofLevel
 from app.domain.windows import Window, WindowState
 from app.elastic.cluster import Cluster
 from app.reindex.copying.flight import Flight, end_all
@@ -44,10 +44,11 @@ def give_back(operation: Operation, windows: Sequence[Window], limit: Limit) -> 
     Raises `Failure` where the hours have been too short for it several times.
     """
     name = operation.index_name
-    landed = bool(windows) and all(window.state is WindowState.DONE for window in windows)
     if not limit.gives_back or operation.goal is not Goal.FINISH:
         return None
-    if operation.last_completed_step > Step.REINDEX_STARTED or _is_nearly_done(operation, landed):
+    if operation.last_completed_step > Step.REINDEX_STARTED or (
+        windows and _is_nearly_done(operation, windows)
+    ):
         return None
     if operation.given_back + 1 >= MOST_GIVEN_BACK:
         raise Failure(
@@ -63,11 +64,15 @@ def halts(operation: Operation, flight: Flight, limit: Limit) -> bool:
     """True where the copy has to stop now. Outside of the hours a brief proof is still done."""
     if limit.closed is None:
         return False
-    return limit.stopped or not _is_nearly_done(operation, flight.landed)
+    return limit.stopped or not _is_nearly_done(operation, [*flight.windows.values()])
 
 
-def _is_nearly_done(operation: Operation, landed: bool) -> bool:
-    return landed and operation.proof_level is not ProofLevel.FULL
+def _is_nearly_done(operation: Operation, windows: Sequence[Window]) -> bool:
+    """Everything is copied, and the proof takes seconds."""
+    if not all(window.state is WindowState.DONE for window in windows):
+        return False
+    few = sum(window.documents for window in windows) <= FULL_UP_TO.documents
+    return few or operation.proof_level is not ProofLevel.FULL
 
 
 async def halt(flight: Flight, work: Work, cluster: Cluster) -> Outcome:

@@ -12,7 +12,8 @@ from app.domain.failure import MOST_DOCUMENTS, FailedDocument, counted
 from app.domain.texts import capped
 from app.domain.windows import LIGHTER
 from app.elastic.answers import TaskState
-from app.elastic.translation import error_types, passes_by_itself, understanding
+from app.elastic.causes import error_types, innermost
+from app.elastic.translation import passes_by_itself, understanding
 
 BY_A_PERSON = "by user request"
 """How a task says that it was cancelled through the task API; other reasons are Elasticsearch's."""
@@ -82,8 +83,9 @@ def _judged(task: TaskState) -> int | Rerun:
 def _of_error(error: Mapping[str, Any]) -> Rerun:
     """Its own type may say no more than that a search has failed."""
     kinds = error_types(error) or ["None"]
-    shown = f"{kinds[0]} ({kinds[-1]})" if len(kinds) > 1 else kinds[0]
-    reason = capped(str(error.get("reason")), MOST_OF_A_REASON)
+    inside = innermost(error)
+    shown = f"{kinds[0]} ({inside.kind})" if inside and inside.kind != kinds[0] else kinds[0]
+    reason = capped(inside.reason if inside else str(error.get("reason")), MOST_OF_A_REASON)
     if _too_heavy(reason):
         return Rerun(f"{shown}: {reason}", least=1, divisor=LIGHTER, too_heavy=True)
     return Rerun(
@@ -141,6 +143,8 @@ def _is_search(failure: Mapping[str, Any]) -> bool:
 
 def _refused(failure: Mapping[str, Any]) -> FailedDocument:
     given = failure.get("id")
+    if _is_search(failure) and (inside := innermost(failure)):
+        return FailedDocument.of(None, inside.kind, inside.reason)
     return FailedDocument.of(
         None if given is None else str(given),
         _kind(failure),

@@ -9,7 +9,8 @@ from datetime import datetime
 from app.domain import clock
 from app.domain.errors import Failure, TaskCancelled
 from app.domain.holds import HoldCause
-from app.domain.operation import Again, Changes, Done, Hold, Operation, Outcome, Step, Work
+from app.domain.operation import Again, Changes, Done, Hold, Note, Operation, Outcome, Step, Work
+from app.domain.proof import ProofLevel
 from app.domain.windows import Window, fraction_done
 from app.elastic.cluster import Cluster
 from app.reindex.budget import no_room_to_go_on
@@ -20,6 +21,7 @@ from app.reindex.copying.plan import windows_of
 from app.reindex.copying.splitting import split_long
 from app.reindex.copying.tasks import forget
 from app.reindex.copying.throttling import paced
+from app.reindex.proving.choosing import chosen_proof
 from app.reindex.steps.identity import blocked_source_in, look, target_in
 from app.reindex.steps.prove import prove
 
@@ -41,14 +43,18 @@ async def plan_copy(work: Work, cluster: Cluster) -> Outcome:
         text = f"not all primaries of {operation.source_name} are active"
         return Hold(HoldCause.SHARDS_AWAY, text)
     size = sum(shard.size for shard in stats.values())  # one that was closed did not tell before
-    return Done(
-        {
-            "last_completed_step": Step.REINDEX_STARTED,
-            "reindex_task_perc_complete": operation.reindex_task_perc_complete or 0.0,
-            "source": operation.source.model_copy(update={"primary_bytes": size}),
-        },
-        windows=await windows_of(work, stats, cluster),
-    )
+    changes: Changes = {
+        "last_completed_step": Step.REINDEX_STARTED,
+        "reindex_task_perc_complete": operation.reindex_task_perc_complete or 0.0,
+        "source": operation.source.model_copy(update={"primary_bytes": size}),
+    }
+    notes: list[Note] = []
+    if operation.proof_level is ProofLevel.AUTO:
+        documents = sum(shard.documents for shard in stats.values())
+        level, text = chosen_proof(operation.source, documents, size, work.limits.full_up_to)
+        changes["proof_level"] = level
+        notes.append(Note(what="proof chosen", index=operation.source_name, text=text))
+    return Done(changes, await windows_of(work, stats, cluster), notes)
 
 
 async def copy(work: Work, cluster: Cluster) -> Outcome:
