@@ -31,7 +31,7 @@ test: setup
 	@$(BIN)/python -m testbed fetch 8.19 7.17 9.4
 	$(BIN)/pytest $(PYTEST_ARGS)
 
-# What takes a minute or more each: much data, and long waits.
+# What takes long (much data, other servers, waits), and more variants of what `make test` has.
 wide: setup
 	@$(BIN)/python -m testbed fetch 8.19 7.17 9.4
 	$(BIN)/pytest $(PYTEST_ARGS) -m wide

@@ -82,6 +82,7 @@ async def test_clock_a_resting_window_does_not_wait_for_one_that_is_set(
     assert refused() == 5
 
 
+@pytest.mark.wide
 async def test_clock_an_operation_that_holds_makes_room_though_it_is_set_back(
     relay: Relay, es: Elastic, clock: FakedClock
 ) -> None:
@@ -148,6 +149,7 @@ async def test_clock_a_kept_copy_goes_in_time_though_it_is_set_back(
         await eventually(gone, "its time is over", 60, pause=0.5)
 
 
+@pytest.mark.wide
 async def test_clock_a_service_that_is_started_with_one_set_back_does_not_wait_for_the_difference(
     relay: Relay, es: Elastic, clock: FakedClock
 ) -> None:

@@ -145,6 +145,7 @@ async def test_a_window_whose_node_died_comes_back_much_smaller_each_time(
     assert contents(es, "heavy") == before
 
 
+@pytest.mark.wide
 @pytest.mark.timeout(300)
 async def test_a_copy_by_one_request_whose_node_died_is_repeated_with_much_smaller_batches(
     elasticsearch_server: ElasticsearchServer, relay: Relay, es: Elastic, sqlite_url: str

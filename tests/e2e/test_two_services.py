@@ -104,6 +104,7 @@ def fill(es: Elastic, names: Sequence[str]) -> None:
         es.bulk(name, [{"of": name}])
 
 
+@pytest.mark.wide
 @pytest.mark.timeout(300)
 async def test_a_batch_of_fifty_is_worked_off_in_order_by_one_at_a_time_over_a_kill(
     es: Elastic, postgres_url: str

@@ -288,6 +288,7 @@ async def compared(service: ServiceProcess, es: Elastic) -> None:
     assert (await service.api.shown(operation["id"]))["proof"]["compared"] > 100
 
 
+@pytest.mark.wide
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(("series", "major"), [("7.17", 7), ("9.4", 9)])
 async def test_the_same_batch_on_the_majors_beside(series: str, major: int) -> None:

@@ -43,7 +43,11 @@ async def test_two_small_indices_are_done_though_a_host_is_silent(
 
 @pytest.mark.parametrize(
     "at",
-    [("PUT", "^/one/_block"), ("POST", "^/_reindex"), ("GET", "^/_cluster/state/metadata/reind")],
+    [
+        pytest.param(("PUT", "^/one/_block"), marks=pytest.mark.wide),
+        ("POST", "^/_reindex"),
+        ("GET", "^/_cluster/state/metadata/reind"),
+    ],
     ids=["a block", "a copy", "a look"],
 )
 async def test_a_host_that_falls_silent_in_mid_operation_is_left_and_taken_again(

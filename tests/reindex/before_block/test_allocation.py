@@ -28,8 +28,8 @@ def allow(es: Elastic, settings: dict[str, Any]) -> None:
     [
         ({"enable": "none"}, "enable: no allocations are allowed"),
         ({"exclude._name": "testbed*"}, "filter: node matches"),
-        ({"require.zone": "b"}, 'zone:"b"'),
-        ({"include.rack": "r1"}, 'rack:"r1"'),
+        pytest.param({"require.zone": "b"}, 'zone:"b"', marks=pytest.mark.wide),
+        pytest.param({"include.rack": "r1"}, 'rack:"r1"', marks=pytest.mark.wide),
         ({"total_shards_per_node": 1}, "shards_limit: too many shards"),
     ],
 )
@@ -100,6 +100,7 @@ async def test_a_closed_source_is_not_touched_while_nothing_may_be_allocated(
     assert contents(es, "shut") == documents
 
 
+@pytest.mark.wide
 async def test_a_new_index_without_a_node_is_waited_for_on_other_series(
     other_series: ElasticsearchServer, sqlite_url: str
 ) -> None:

@@ -203,6 +203,7 @@ async def test_an_index_without_a_new_snapshot_is_not_blocked_where_one_is_asked
         await service.completed("plain")
 
 
+@pytest.mark.wide
 async def test_snapshots_are_read_on_other_series(
     other_series: ElasticsearchServer, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -54,7 +54,7 @@ PARTIAL: dict[str, tuple[tuple[str, str], Spoil]] = {
 }
 
 
-@pytest.mark.parametrize("index", ["plain", TARGET])
+@pytest.mark.parametrize("index", [pytest.param("plain", marks=pytest.mark.wide), TARGET])
 @pytest.mark.parametrize("part", PARTIAL)
 async def test_partial_answers_in_a_proof_are_waited_over(
     relay: Relay, es: Elastic, sqlite_url: str, part: str, index: str
