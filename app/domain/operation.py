@@ -154,7 +154,8 @@ class Operation(Record):
     has to be recorded and compared anew.
     `concrete_name`: the index behind `index_name` where that is the alias of a kept copy, since an
     earlier rollback. `kept`: the source is cloned before the swap; `kept_until`: that clone is
-    there, for a rollback. `forced`: it is rolled back also where documents were written since.
+    there, for a rollback. `leaves_followers`: it is done also where indices of other clusters
+    follow it. `forced`: it is rolled back also where documents were written since.
     `failure`: the details of `error_message`. `lost_since`: since then Elasticsearch says that a
     primary of the target is lost for good. `loose_tasks`: copy tasks that no window waits for any
     more, and that were not seen to have ended. `writes_blocked_since`: None while the index takes
@@ -173,6 +174,7 @@ class Operation(Record):
     delete_old_index: bool | None = None
     mode: str | None = None
     proof_level: ProofLevel = ProofLevel.SAMPLE
+    leaves_followers: bool = False
     status: Status = Status.IN_PROGRESS
     last_completed_step: Step = Step.CREATED
     single: bool = False

@@ -245,11 +245,12 @@ class Documents:
 @dataclass(frozen=True)
 class ShardStats:
     """One primary: Lucene documents (nested children count), its highest sequence number, its size
-    on disk in bytes."""
+    on disk in bytes. `followed`: an index of another cluster follows it (CCR)."""
 
     documents: int
     max_seq_no: int
     size: int = 0
+    followed: bool = False
 
 
 @dataclass(frozen=True)

@@ -269,6 +269,33 @@ class ClusterView(VitalsView, CapacityView, ReferringView, SnapshotsView):
         with understanding(f"the shards of {index}"):
             return _primaries(answer.get("indices", {}).get(index, {}))
 
+    async def leaders(self, names: Sequence[IndexName]) -> set[IndexName]:
+        """Those of `names` that an index of another cluster follows (CCR); none that our user may
+        not ask about."""
+        wanted = "indices.*.shards.*.retention_leases.leases.source"
+        found: set[IndexName] = set()
+        for part in chunks(names):
+            try:
+                answer = await self._connection.read(
+                    f"/{in_path(*part)}/_stats/docs",
+                    {
+                        "level": "shards",
+                        "expand_wildcards": "all",
+                        "ignore_unavailable": "true",
+                        "forbid_closed_indices": "false",
+                        "filter_path": wanted,
+                    },
+                )
+            except ClusterRefused:
+                continue
+            with understanding("the followers of indices"):
+                shards = {
+                    n: mapping(i["shards"]) for n, i in mapping(answer.get("indices", {})).items()
+                }
+                copies = {n: [c for s in each.values() for c in s] for n, each in shards.items()}
+                found |= {n for n in part if any(map(_followed, copies.get(n, ())))}
+        return found
+
     async def lost_for_good(self, index: IndexName, shard: int) -> str | None:
         """Elasticsearch's word that it finds no copy of that primary on any node, or None.
 
@@ -416,8 +443,15 @@ def _primaries(entry: dict[str, Any]) -> dict[int, ShardStats]:
                     whole(copy["docs"]["count"]),
                     whole(copy["seq_no"]["max_seq_no"]),
                     max(whole(copy["store"]["size_in_bytes"]), _files(copy)),
+                    _followed(copy),
                 )
     return found
+
+
+def _followed(copy: dict[str, Any]) -> bool:
+    """Whether something holds its history for a follower (7.17, 8.19, 9.4)."""
+    leases = copy.get("retention_leases", {}).get("leases", ())
+    return any(lease.get("source") == "ccr" for lease in leases)
 
 
 def _files(copy: dict[str, Any]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from app.domain.errors import AlreadyInProgress, InvalidIndexName, MissingPrivileges, Refused
@@ -20,6 +20,9 @@ from app.store.store import Store
 from app.telemetry import logger
 
 log = logger(__name__)
+
+MOST_LEADERS = 500
+"""Statistics of shards are asked for of no more indices at a time."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +150,13 @@ class Admission:
             await self._operations.completed_targets([wish.index_name for wish in new]),
             await self._operations.leftover_targets(),
             (await self._surroundings.versions())[0].parts,
+            await self._leaders(new, looked),
         )
+
+    async def _leaders(self, new: Sequence[Wanted], looked: Looked) -> Collection[str]:
+        """Of many names it is seen when their turns come, before they are blocked."""
+        names = [wish.source_name for wish in new if wish.source_name in looked]
+        return await self._cluster.leaders(names) if len(names) <= MOST_LEADERS else ()
 
     async def _behind(self, new: Sequence[Wanted], looked: Looked) -> Sequence[Wanted]:
         """A name that a rollback has made the alias of a kept copy stands for that."""
@@ -209,6 +218,7 @@ class Admission:
             mode=request.mode,
             proof_level=request.proof or self._defaults.proof,
             keep=keep and not request.keeps_source,  # it stays as it is anyway
+            leaves_followers=request.force,
             pace=request.pace,
         )
 

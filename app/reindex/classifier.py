@@ -27,6 +27,7 @@ KINDS = frozenset(
     {
         "backing_index",
         "ccr_follower",
+        "ccr_leader",
         "data_stream",
         "elastic_owned",
         "frozen",
@@ -53,6 +54,10 @@ class Asked(Protocol):
     def proof_level(self) -> ProofLevel: ...
     @property
     def keep(self) -> bool: ...
+    @property
+    def keeps_source(self) -> bool: ...
+    @property
+    def leaves_followers(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,8 @@ class Facts:
 
     `streams`: data streams and their backing indices; `earlier`: where completed operations of
     ours have put which index; `leftovers`: UUIDs of targets that we may remove; `version`: major
-    and minor of the oldest node, where they were asked for.
+    and minor of the oldest node, where they were asked for; `leaders`: indices that others follow
+    (CCR), where that was asked for.
     """
 
     looked: Looked
@@ -70,6 +76,7 @@ class Facts:
     earlier: Mapping[str, str] = field(default_factory=dict[str, str])
     leftovers: Collection[str] = ()
     version: tuple[int, int] | None = None
+    leaders: Collection[str] = ()
 
     @cached_property
     def owners(self) -> dict[str, str]:
@@ -87,6 +94,7 @@ def faults(asked: Asked, facts: Facts, *, with_target: bool = True) -> list[Refu
         return [fault]
     source = facts.looked[asked.source_name]
     found = [
+        leader_refusal(asked) if asked.source_name in facts.leaders else None,
         target_refusal(asked.source_name, asked.new_index_name, facts) if with_target else None,
         mode_refusal(asked.mode, source),
         proof_refusal(asked.proof_level, source),
@@ -215,6 +223,22 @@ def _source_fault(state: IndexState) -> Refused | None:
             "lost in the copy. Fill a new index from where the data came from.",
         )
     return None
+
+
+def leader_refusal(asked: Asked) -> Refused | None:
+    """Why an index that others follow is not taken, or None: they follow the index that would go,
+    not its name (8.19)."""
+    if asked.keeps_source or asked.leaves_followers:
+        return None
+    name = asked.source_name
+    return WrongKind(
+        "ccr_leader",
+        f"An index of another cluster follows {name} (a retention lease of ccr), and would be left "
+        "behind. There, reindex the follower first where it is too old itself; then POST "
+        "follower/_ccr/pause_follow, close it, POST follower/_ccr/unfollow, open it. Post this "
+        f'index to /api/v1/batches with "force": true, and have a new index follow '
+        f"{asked.new_index_name}. Auto-follow patterns that match only {name} need that name, too.",
+    )
 
 
 def target_refusal(name: IndexName, target: IndexName, facts: Facts) -> Refused | None:

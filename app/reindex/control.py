@@ -209,4 +209,5 @@ def _request(operation: Operation) -> ReindexRequest:
         operation.mode,
         operation.kept is not None,
         operation.proof_level,
+        operation.leaves_followers,
     )

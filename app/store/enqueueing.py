@@ -29,7 +29,8 @@ _PACE_OF_BATCH = (
 class Wanted:
     """An index that somebody wants reindexed, where to, and how; as in `Operation`.
 
-    `keep`: with a kept copy for a rollback. `unexamined`: it had a live operation when it was
+    `keep`: with a kept copy for a rollback. `leaves_followers`: it is done also where indices of
+    other clusters follow it. `unexamined`: it had a live operation when it was
     posted, so nobody has looked at it in the cluster; it gets no other one.
     """
 
@@ -40,6 +41,7 @@ class Wanted:
     mode: str | None = None
     proof_level: ProofLevel = ProofLevel.SAMPLE
     keep: bool = False
+    leaves_followers: bool = False
     concrete_name: IndexName | None = None
     pace: Pace = NO_LIMIT
     unexamined: bool = False

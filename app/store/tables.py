@@ -192,6 +192,7 @@ class OperationRow(Table, table=True):
     proof: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
     kept: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
     kept_until: datetime | None = None
+    leaves_followers: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     forced: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     pace: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
     hold_reason: str | None = Field(default=None, sa_type=Text)

@@ -62,6 +62,7 @@ EVERYTHING = Changes(
     goal=Goal.FAIL,
     undone=2,
     keep_target=True,
+    proof_level=ProofLevel.FULL,
     failure=FailureDetails(
         kind=FailureClass.DOCUMENTS,
         step="copy",

@@ -30,6 +30,8 @@ class WantedIndex(Body):
     proof: ProofLevel | None = None
     mode: Literal["standard", "lookup", "logsdb", "time_series"] | None = None
     """`index.mode` of the new index."""
+    force: StrictBool | None = None
+    """Also where an index of another cluster follows it (CCR), and is left behind?"""
 
 
 class Options(Body):
@@ -41,8 +43,10 @@ class Options(Body):
     """For those that do not say: how the copy is proven, beyond the counts that always are.
 
     `sample`: documents taken at random are compared, all of them where there are few; `full`: every
-    document is. Absent: `REINDEX_PROOF`.
+    document is; `auto`: `full` where that costs little, else `sample`. Absent: `REINDEX_PROOF`.
     """
+    force: StrictBool | None = None
+    """For those that do not say. Absent: no."""
 
     def request_for(self, wanted: WantedIndex) -> ReindexRequest:
         keep = wanted.keep_old_index
@@ -53,6 +57,7 @@ class Options(Body):
             mode=wanted.mode,
             keep_old_index=self.keep_old_index if keep is None else keep,
             proof=wanted.proof or self.proof,
+            force=bool(self.force if wanted.force is None else wanted.force),
         )
 
 
@@ -99,7 +104,12 @@ class WantedPlan(Options):
 
     def pattern(self) -> ReindexRequest:
         """The options alone, without a name."""
-        return ReindexRequest("", keep_old_index=self.keep_old_index, proof=self.proof)
+        return ReindexRequest(
+            "",
+            keep_old_index=self.keep_old_index,
+            proof=self.proof,
+            force=bool(self.force),
+        )
 
 
 class RollbackBody(Body):

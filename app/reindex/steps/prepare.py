@@ -95,7 +95,14 @@ async def _take(operation: Operation, looked: Looked, cluster: Cluster) -> Outco
     if operation.concrete_name:
         name_in_place(looked, operation)
     source = _right_kind(
-        operation, Facts(looked, streams, versions[0].major, version=versions[0].parts)
+        operation,
+        Facts(
+            looked,
+            streams,
+            versions[0].major,
+            version=versions[0].parts,
+            leaders=[operation.source_name] if any(s.followed for s in shards.values()) else (),
+        ),
     )
     if hold := flooded(source):
         return hold
