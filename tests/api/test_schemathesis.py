@@ -159,7 +159,7 @@ class Bench:
 
         async def over() -> bool:
             async with httpx.AsyncClient(base_url=self.url, trust_env=False) as client:
-                return (await Api(client).operation(quote(name, safe="")))["status"] != 0
+                return (await Api(client).operation(name))["status"] != 0
 
         asyncio.run(eventually(over, f"the operation of {name} ends"))
 

@@ -119,8 +119,9 @@ async def test_worker_that_crashes_at_once_in_every_term_rests_longer_each_time(
     async with ServiceProcess(environment, launch=forked) as service:
         execute(postgres_url, "ALTER TABLE operation RENAME TO gone")
         await has_crashed(service, 4, "does not exist")
-        rests = [float(found) for found in re.findall(r"seconds=([0-9.]+)", service.log)]
-        assert len(rests) == service.log.count("role_taken")
+        log = service.log
+        rests = [float(found) for found in re.findall(r"seconds=([0-9.]+)", log)]
+        assert log.count("role_taken") in (len(rests), len(rests) + 1)  # the next term may be on
         for number, rest in enumerate(rests):
             assert 2**number / 2 <= rest <= 2**number
         assert not SQL.search(service.log), service.log

@@ -194,7 +194,7 @@ async def test_odd_names(service: Service, es: Elastic) -> None:
     for name in targets:
         path = quote(name, safe="")
         es.put(f"/{path}")
-        es.bulk(path, [{"of": name, "n": n} for n in range(3)])
+        es.bulk(name, [{"of": name, "n": n} for n in range(3)])
 
     await service.post_batch(*targets)
 
