@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -16,7 +17,7 @@ from app.elastic.translation import understanding
 from app.elastic.view import ClusterView, task_id
 
 CREATION_SECONDS = 5.0
-"""So long may a new index take to be answered for. One that takes longer is looked for."""
+"""So long is the answer for a new index awaited before it is looked for."""
 
 _ACKNOWLEDGED = {"master_timeout": MASTER_TIMEOUT, "timeout": MASTER_TIMEOUT}
 
@@ -86,18 +87,22 @@ class Cluster(ClusterView):
         for those parts of them that are given, each merged into the source's.
 
         Its answer waits 30 s for primaries that no node may have, whatever it is told (8.19, 9.4):
-        so it is not waited for, and the index is looked for.
+        so one that does not come soon is not waited for once the index is seen.
         """
         overrides = {"settings_override": dict(settings)}
         overrides |= {"mappings_override": dict(mappings)} if mappings else {}
-        await self._change(
-            Note(what="target created", index=target, after=dict(settings)),
-            "POST",
-            f"/_create_from/{in_path(source)}/{in_path(target)}",
-            None,
-            overrides,
-            seconds=CREATION_SECONDS,
-        )
+        note = Note(what="target created", index=target, after=dict(settings))
+        path = f"/_create_from/{in_path(source)}/{in_path(target)}"
+        answered = asyncio.ensure_future(self._change(note, "POST", path, None, overrides))
+        try:
+            while not (await asyncio.wait([answered], timeout=CREATION_SECONDS))[0]:
+                if target in await self.look(target):
+                    self._notes.append(note)
+                    return
+            answered.result()
+        finally:
+            answered.cancel()
+            await asyncio.gather(answered, return_exceptions=True)
 
     async def put_dynamic(self, index: IndexName, mappings: Mapping[str, Any]) -> None:
         """Merges a part of a mapping that sets `dynamic` of some objects."""
@@ -304,12 +309,10 @@ class Cluster(ClusterView):
         query: Mapping[str, Any] | None = None,
         body: Any = None,
         opaque_id: str | None = None,
-        *,
-        seconds: float | None = None,
     ) -> dict[str, Any]:
         self.permit()
         try:
-            answer = await self._connection.change(method, path, query, body, opaque_id, seconds)
+            answer = await self._connection.change(method, path, query, body, opaque_id)
         except ReindexQueueError as error:
             text = f"not confirmed: {error.message}"
             self._notes.append(note.model_copy(update={"text": text}))

@@ -110,18 +110,13 @@ class Connection:
         query: Mapping[str, Any] | None = None,
         body: Any = None,
         opaque_id: str | None = None,
-        seconds: float | None = None,
     ) -> dict[str, Any]:
         """A request that changes the cluster. It is sent once: only where no connection came about
         is it given to another host, and where its login was refused it goes with a new one.
-
-        `seconds`: so long is its answer waited for; None for `change_seconds`.
         """
 
-        patience = self.change_seconds if seconds is None else seconds
-
         def changer(clients: _Clients) -> AsyncElasticsearch:
-            return clients.changer.options(request_timeout=patience)
+            return clients.changer.options(request_timeout=self.change_seconds)
 
         return await self._send(
             changer, method, path, query, body, opaque_id or ORDINARY, changing=True

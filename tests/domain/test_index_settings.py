@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.index_settings import (
+    ALLOCATION,
     BLOCKS,
     DEPRECATED,
     GONE,
@@ -136,7 +137,7 @@ def test_translog_retention_goes_with_soft_deletes_and_stays_without(key: str) -
 
 def test_what_the_copy_overrides_is_remembered_also_where_it_was_not_set() -> None:
     found = to_restore({"index.number_of_replicas": "2", "index.hidden": "true"})
-    assert set(found) == {*RESTORED, "index.hidden"} == set(WHILE_COPYING)
+    assert set(found) == {*RESTORED, "index.hidden"} == {*WHILE_COPYING, ALLOCATION}
     assert found["index.number_of_replicas"] == "2"
     assert found["index.hidden"] == "true"
     assert found["index.refresh_interval"] is None
