@@ -34,7 +34,7 @@ from tests.service import BASE, Api
 Json = dict[str, Any]
 
 FUZZ = os.environ.get("FUZZ_EXAMPLES")
-EXAMPLES = int(FUZZ or 8)
+EXAMPLES = int(FUZZ or 6)
 """Requests an operation and a way to make them up."""
 
 QUICK: Json = {"number_of_replicas": 0}

@@ -55,7 +55,7 @@ def clock(tmp_path: Path) -> FakedClock:
     return FakedClock(tmp_path)
 
 
-@pytest.mark.parametrize("jump", [-HOUR, HOUR])
+@pytest.mark.parametrize("jump", [-HOUR, pytest.param(HOUR, marks=pytest.mark.wide)])
 async def test_clock_a_resting_window_does_not_wait_for_one_that_is_set(
     relay: Relay, es: Elastic, clock: FakedClock, jump: int
 ) -> None:
@@ -107,6 +107,7 @@ def kept_copies(es: Elastic) -> set[str]:
     return {index for index in es.indices() if index.startswith("kept-")}
 
 
+@pytest.mark.wide
 async def test_clock_a_kept_copy_stays_its_time_though_it_is_set_forward(
     es: Elastic, clock: FakedClock
 ) -> None:

@@ -42,6 +42,7 @@ async def moved_to(es: Elastic, new: ElasticsearchServer, old: ElasticsearchServ
     await eventually(moved, "all is on the new node", 60)
 
 
+@pytest.mark.wide
 @pytest.mark.timeout(300)
 async def test_a_batch_that_meets_a_rolling_upgrade_waits_and_goes_on_by_itself(
     sqlite_url: str,

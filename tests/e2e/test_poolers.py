@@ -21,7 +21,7 @@ SQL = re.compile(r"\[SQL|cluster_state|SELECT |RETURNING")
 NAMES = [f"pooled-{n}" for n in range(6)]
 
 
-@pytest.fixture(params=["session", "transaction"])
+@pytest.fixture(params=[pytest.param("session", marks=pytest.mark.wide), "transaction"])
 def pooler(request: pytest.FixtureRequest, postgres_url: str) -> Iterator[PgBouncer]:
     mode: PoolMode = request.param
     with PgBouncer(postgres_url, mode) as running:

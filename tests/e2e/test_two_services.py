@@ -155,9 +155,9 @@ def _one_after_the_other(seen: list[Seen], first: str, second: str) -> None:
     ("moment", "only"),
     [
         ("commit:before:5", ""),
-        ("commit:after:5", ""),
-        ("request:after:1", "POST /_reindex"),
-        ("request:before:1", SWAP),
+        pytest.param("commit:after:5", "", marks=pytest.mark.wide),
+        pytest.param("request:after:1", "POST /_reindex", marks=pytest.mark.wide),
+        pytest.param("request:before:1", SWAP, marks=pytest.mark.wide),
         ("request:after:1", SWAP),
     ],
 )

@@ -34,6 +34,7 @@ def _fill(client: httpx.Client, index: str, documents: int) -> None:
     assert answer.json()["errors"] is False
 
 
+@pytest.mark.wide
 @pytest.mark.timeout(180)
 def test_a_killed_server_comes_back_with_its_data(
     elasticsearch_server: ElasticsearchServer, client: httpx.Client
@@ -58,6 +59,7 @@ def test_a_paused_server_answers_after_the_pause(
     assert client.get("/").json()["version"]["number"] == elasticsearch_server.distribution.version
 
 
+@pytest.mark.wide
 @pytest.mark.timeout(180)
 def test_a_server_that_does_not_start_shows_why() -> None:
     server = ElasticsearchServer(settings={"no.such.setting": "1"})

@@ -69,7 +69,7 @@ async def test_a_snapshot_that_runs_is_waited_for_with_writes_open(
 
 
 @pytest.mark.usefixtures("slow")
-@pytest.mark.parametrize("partial", [False, True])
+@pytest.mark.parametrize("partial", [False, pytest.param(True, marks=pytest.mark.wide)])
 async def test_a_snapshot_that_stands_in_nobodys_way_is_not_waited_for(
     relayed: Service, es: Elastic, *, partial: bool
 ) -> None:
