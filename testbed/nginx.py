@@ -9,7 +9,6 @@ import socket
 import tempfile
 import time
 from pathlib import Path
-from types import TracebackType
 
 from testbed.cache import server_user
 from testbed.errors import StartError
@@ -84,12 +83,7 @@ class Nginx:
         self._wait_until_ready(self._process)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._process:
             self._process.stop(signal.SIGTERM, STOP_TIMEOUT)
         shutil.rmtree(self._folder, ignore_errors=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from types import TracebackType
 
 _FILLS = 8
 _FULL_AFTER = 0.2  # seconds without a connection
@@ -32,12 +31,7 @@ class SilentHost:
             self._fill()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for open_socket in (self._listener, *self._clients):
             open_socket.close()
 
