@@ -68,8 +68,7 @@ def operation(**changed: Any) -> Operation:
         "updated_at": NOW,
         "version": 0,
     }
-    absent = set(Operation.model_fields) - set(fields)
-    return Operation.model_validate({**dict.fromkeys(absent), **fields, **changed})
+    return Operation.model_validate({**fields, **changed})
 
 
 @settings(deadline=None)
