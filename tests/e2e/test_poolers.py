@@ -41,7 +41,11 @@ async def test_poolers_a_batch_is_worked_off_behind_one_with_its_defaults(
     assert es.indices() == {f"reindexed-v8-{name}" for name in NAMES}
 
 
-@pytest.mark.parametrize("settings", [{}, TOLERANT], ids=["defaults", "tolerant"])
+@pytest.mark.parametrize(
+    "settings",
+    [{}, pytest.param(TOLERANT, marks=pytest.mark.wide)],
+    ids=["defaults", "tolerant"],
+)
 async def test_poolers_two_services_behind_one_take_over_after_a_kill(
     es: Elastic, postgres_url: str, settings: dict[str, str]
 ) -> None:

@@ -65,12 +65,12 @@ def other_types(answer: Any) -> bytes:
     ("method", "path", "spoilt"),
     [
         ("GET", f"{STATE}.*mappings$", unreadable),
-        ("GET", "^/plain/_stats", other_types),
+        pytest.param("GET", "^/plain/_stats", other_types, marks=pytest.mark.wide),
         ("POST", "^/_reindex", a_list),
-        ("GET", POLL, without_content),
+        pytest.param("GET", POLL, without_content, marks=pytest.mark.wide),
         ("GET", POLL, other_types),
         ("POST", "^/plain/_search", unreadable),
-        ("POST", f"^/{TARGET}/_search", other_types),
+        pytest.param("POST", f"^/{TARGET}/_search", other_types, marks=pytest.mark.wide),
         ("GET", f"^/_cluster/health/{TARGET}", without_content),
     ],
 )
