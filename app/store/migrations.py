@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.domain.errors import SchemaTooNew
 from app.store.engine import limits_idle
+from app.store.patience import unhurried
 from app.store.trouble import translating
 
 ADVISORY_LOCK = 7_232_946_001
@@ -36,7 +37,7 @@ async def migrate(engine: AsyncEngine) -> None:
     """Applies what is missing, alone. Raises `SchemaTooNew` where a newer release was here,
     `StoreFault` for a file that is no database and a right that is missing."""
     with translating():
-        async with engine.begin() as connection:
+        async with engine.begin() as connection, unhurried(connection):
             if engine.dialect.name == "postgresql":
                 alone = select(func.pg_advisory_xact_lock(ADVISORY_LOCK))
                 await connection.execute(limits_idle(alone, engine))

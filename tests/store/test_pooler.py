@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 
 from app.domain.errors import StoreUnavailable
 from app.domain.operation import Note
 from app.store.engine import open_engines, parse_url
+from app.store.migrations import ADVISORY_LOCK
 from app.store.store import Store
 from app.store.transactions import Transaction, Transactions
 from testbed.pooler import PgBouncer, PoolMode
@@ -125,3 +126,24 @@ async def test_pooler_no_answer_is_waited_for_without_end(
             await enqueued(store, index)
             await writer.dispose()
             await store.close()
+
+
+async def test_pooler_a_migration_waits_for_another_as_long_as_that_takes(
+    postgres_url: str,
+) -> None:
+    writer, _ = open_engines(parse_url(postgres_url))
+    begun = asyncio.Event()
+
+    async def start() -> None:
+        begun.set()
+        store = await Store.open(postgres_url, CLUSTER, lease_seconds=60, answer_seconds=0.5)
+        await store.close()
+
+    async with writer.begin() as other:
+        await other.execute(select(func.pg_advisory_xact_lock(ADVISORY_LOCK)))
+        starting = asyncio.create_task(start())
+        await begun.wait()
+        done, _ = await asyncio.wait([starting], timeout=2)
+        assert not done
+    await starting
+    await writer.dispose()
