@@ -68,6 +68,7 @@ class ServiceProcess:
             base_url=self.url,
             timeout=30,
             trust_env=False,
+            verify=False,  # it is plain HTTP, and the authorities take a while to read
             limits=httpx.Limits(max_keepalive_connections=0),  # none of a process that is gone
         )
         self.api = Api(self.client)
