@@ -20,15 +20,17 @@ NEXT_LOOK = timedelta(days=1)
 """Where the kept copy may not go yet."""
 
 
-async def expire(operation: Operation, cluster: Cluster) -> tuple[Changes, list[Note]]:
-    """`_expire`; where it fails by what waiting is not sure to mend, the copy stays for a day, so
-    that other copies and the queue are not kept by it. Raises `ClusterTrouble`, `StoreTrouble`."""
+async def expire(operation: Operation, cluster: Cluster, tried: int) -> tuple[Changes, list[Note]]:
+    """`_expire`; where it fails by what waiting is not sure to mend, and was `tried` in vain often
+    enough before, the copy stays for a day, so that other copies and the queue are not kept by it.
+    Raises `ClusterTrouble`, `StoreTrouble`."""
     try:
         return await _expire(operation, cluster)
     except StoreTrouble:
         raise
     except ClusterTrouble as error:
-        if error.cause.patience is None:
+        patience = error.cause.patience
+        if patience is None or tried + 1 < patience:
             raise
         return _stays(operation, error.message)
     except Failure as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -91,6 +92,7 @@ class Worker:
         self._errands = store.errands
         self._kept_copies = store.kept_copies
         self._expiry_rests_until = 0.0
+        self._expiry_tried: Counter[str] = Counter()
         self._machine = machine
         self._bell = bell
         self._governor = governor
@@ -273,11 +275,13 @@ class Worker:
         cluster = self._machine.new_cluster(lambda: term.lease)
         try:
             await self._home.check(anew=True)
-            changes, notes = await expire(operation, cluster)
+            changes, notes = await expire(operation, cluster, self._expiry_tried[operation.id])
         except (ClusterTrouble, Failure) as error:
+            self._expiry_tried[operation.id] += 1
             log.warning("expiry_waits", operation=operation.id, reason=error.message)
             self._expiry_rests_until = boot_seconds() + EXPIRY_REST
             return
+        del self._expiry_tried[operation.id]
         notes = [*cluster.take_notes(), *notes]
         try:
             await self._operations.save(term.lease.token, operation, changes, (), notes, self._who)
