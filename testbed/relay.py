@@ -240,6 +240,18 @@ class Relay:
                 headers[name] = value
         return headers
 
+    async def forward_changed(
+        self, request: Seen, change: Callable[[dict[str, Any]], None]
+    ) -> web.Response:
+        """As `forward`; the JSON of an answer of 200 arrives as `change` leaves it."""
+        answer = await self.forward(request)
+        if answer.status != 200:
+            return answer
+        assert isinstance(answer.body, bytes)
+        body = json.loads(answer.body)
+        change(body)
+        return web.json_response(body, headers={"X-Elastic-Product": "Elasticsearch"})
+
     async def forward_and_halve(self, request: Seen) -> web.Response:
         """As `forward`; of the answer only the first half of the body will arrive."""
         answer = await self.forward(request)

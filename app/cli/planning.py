@@ -104,7 +104,7 @@ def _proof(one: PlannedIndexReport) -> Iterator[str]:
     """How it is proven, where that is not all."""
     if one.proof and one.proof != "full":
         took = f", which takes {_span(one.full_proof)}" if one.full_proof else ""
-        yield f'proven by {one.proof}; "proof": "full" compares every document{took}'
+        yield f'proven by {one.proof}; posted with "proof": "full" every document is compared{took}'
 
 
 def _fits(one: PlannedIndexReport) -> bool:

@@ -20,6 +20,7 @@ from app.cli.tables import Row, Table, say, show, show_grid, styled
 from app.cli.words import compact, count, doing, eta, percent, speed
 from app.domain.durations import spoken
 from app.domain.pace import plain
+from app.domain.proof import ProofLevel
 from app.domain.sizes import spoken as size
 from app.domain.state import Pending, State
 
@@ -209,6 +210,14 @@ def _sentence(progress: ProgressReport | None) -> str:
     return ", ".join(word for word in words if word) + f" ({windows})"
 
 
+_PROOF_TO_COME = {
+    ProofLevel.AUTO: "will compare all documents, or a sample of many",
+    ProofLevel.FULL: "will compare all documents",
+    ProofLevel.SAMPLE: "will compare a sample",
+    ProofLevel.COUNT: "",
+}
+
+
 def _proof(operation: OperationDetails) -> str:
     """What is proven, or how far that is."""
     proof, proving = operation.proof, operation.proving
@@ -216,7 +225,7 @@ def _proof(operation: OperationDetails) -> str:
         return f"{proof.documents:,} documents on both sides ({proof.level})"
     if proving:
         return f"{proving.compared:,} of {proving.documents:,} documents compared so far"
-    return "" if operation.proof_level == "count" else f"by {operation.proof_level}"
+    return _PROOF_TO_COME[operation.proof_level]
 
 
 def pace(answer: PaceAnswer) -> None:

@@ -47,7 +47,8 @@ KEPT: dict[str, str] = {
 """What a kept copy has otherwise than its source: no wildcard finds it, and it costs the disk once
 at most. A rollback gives it the source's values."""
 
-RESTORED = (*(key for key in WHILE_COPYING if key != "index.hidden"), ALLOCATION)
+_OVERRIDDEN = (*WHILE_COPYING, ALLOCATION)
+RESTORED = tuple(key for key in _OVERRIDDEN if key != "index.hidden")
 """Given back to the target before the swap; `index.hidden` only after it."""
 
 FLOOD_STAGE = "index.blocks.read_only_allow_delete"
@@ -133,7 +134,7 @@ def hides_seq_nos(flat: Mapping[str, Any]) -> bool:
 
 def to_restore(flat: Mapping[str, Any]) -> dict[str, str | None]:
     """The source's own value of every setting that the copy overrides; None where it has none."""
-    return {key: flat.get(key) for key in (*RESTORED, "index.hidden")}
+    return {key: flat.get(key) for key in _OVERRIDDEN}
 
 
 def given_back_last(recorded: Mapping[str, str | None]) -> dict[str, str | None]:
@@ -168,7 +169,7 @@ def dropped(flat: Mapping[str, Any]) -> list[str]:
 
 def copied(flat: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that a target takes from its source: what the copy does not override."""
-    dropped = {*deprecated(flat), *WHILE_COPYING, ALLOCATION, lifecycle.POLICY}
+    dropped = {*deprecated(flat), *_OVERRIDDEN, lifecycle.POLICY}
     return {
         key: value
         for key, value in flat.items()

@@ -14,8 +14,8 @@ class ReindexRequest:
 
     `new_index_name` None: by Kibana's rule. `delete_old_index` is what the client said (None:
     nothing), `keeps_source` what follows from that and the route. `mode`: the new `index.mode`.
-    `keep_old_index` (a clone for a rollback) and `proof` None: by the settings. `force`: also where
-    it leaves followers in other clusters behind. `pace`: its own.
+    `keep_old_index` (a clone for a rollback) and `proof` None: by the settings. `pace`: its own.
+    `leaves_followers`: also where indices of other clusters follow it.
     """
 
     index_name: str
@@ -25,7 +25,7 @@ class ReindexRequest:
     mode: str | None = None
     keep_old_index: bool | None = None
     proof: ProofLevel | None = None
-    force: bool = False
+    leaves_followers: bool = False
     pace: Pace = NO_LIMIT
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 BATCH_BYTES = 10_000_000
@@ -51,11 +51,12 @@ class OnDisk:
         return light or self.documents <= 1
 
 
-def together(shards: Sequence[OnDisk]) -> OnDisk:
-    """All of them; one whose size is not known yet makes that of all unknown."""
-    known = all(shard.known for shard in shards)
-    size = sum(shard.size for shard in shards) if known else 0
-    return OnDisk(sum(shard.documents for shard in shards), size)
+def together(shards: Iterable[OnDisk]) -> OnDisk:
+    """All of them; one with documents whose size is not known yet makes that of all unknown."""
+    filled = [shard for shard in shards if shard.documents]
+    known = all(shard.known for shard in filled)
+    size = sum(shard.size for shard in filled) if known else 0
+    return OnDisk(sum(shard.documents for shard in filled), size)
 
 
 @dataclass(frozen=True)

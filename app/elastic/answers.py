@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, cast
 from app.domain import index_settings
 from app.domain.names import IndexName
 from app.domain.warnings import UNTYPED
+from app.domain.weights import OnDisk
 
 MOST_SLICES, USUAL_SLICES = "index.max_slices_per_scroll", 1_024
 """The setting, and its default; no index has more shards than that."""
@@ -251,6 +252,10 @@ class ShardStats:
     max_seq_no: int
     size: int = 0
     followed: bool = False
+
+    @property
+    def on_disk(self) -> OnDisk:
+        return OnDisk(self.documents, self.size)
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,9 @@ from urllib.parse import quote
 
 from app.domain.errors import AnswerTooLarge, ClusterBusy, ClusterRefused, ReindexQueueError
 from app.domain.names import IndexName
-from app.domain.texts import capped
-from app.elastic import decisions
 from app.elastic.answers import (
     Looked,
     RunningTask,
-    ShardStats,
     TaskState,
     Version,
     index_state,
@@ -27,6 +24,7 @@ from app.elastic.capacity import CapacityView
 from app.elastic.connection import is_missing
 from app.elastic.paths import chunks, in_path
 from app.elastic.referring import ReferringView
+from app.elastic.shards import ShardView
 from app.elastic.snapshots import SnapshotsView
 from app.elastic.translation import understanding
 from app.elastic.vitals import VitalsView
@@ -58,7 +56,7 @@ _TYPES = "mappings.*.properties.*.type"
 """Enough of a mapping to see the name of the type that it is under."""
 
 
-class ClusterView(VitalsView, CapacityView, ReferringView, SnapshotsView):
+class ClusterView(VitalsView, CapacityView, ReferringView, SnapshotsView, ShardView):
     """Reads one cluster. Every method raises `ClusterTrouble` where waiting may help."""
 
     async def version(self) -> Version:
@@ -251,92 +249,6 @@ class ClusterView(VitalsView, CapacityView, ReferringView, SnapshotsView):
             found = mapping(answer[index]["aliases"]) if index in answer else {}
             return {name: mapping(properties) for name, properties in found.items()}
 
-    async def shard_stats(
-        self, index: IndexName, *, measured: bool = False
-    ) -> dict[int, ShardStats]:
-        """The primaries of `index` by number; one that is not active is missing here.
-
-        Elasticsearch measures a shard at most every ten seconds, so that one that was just filled
-        may be told to have 227 bytes; `measured`: the files of its segments as they are now are
-        added up, too (7.17, 8.19, 9.4).
-        """
-        files = {"include_segment_file_sizes": "true"} if measured else {}
-        metrics = "docs,store,segments" if measured else "docs,store"
-        answer = await self._connection.read(
-            f"/{in_path(index)}/_stats/{metrics}",
-            {"level": "shards", "expand_wildcards": "all", **files},
-        )
-        with understanding(f"the shards of {index}"):
-            return _primaries(answer.get("indices", {}).get(index, {}))
-
-    async def leaders(self, names: Sequence[IndexName]) -> set[IndexName]:
-        """Those of `names` that an index of another cluster follows (CCR); none that our user may
-        not ask about."""
-        wanted = "indices.*.shards.*.retention_leases.leases.source"
-        found: set[IndexName] = set()
-        for part in chunks(names):
-            try:
-                answer = await self._connection.read(
-                    f"/{in_path(*part)}/_stats/docs",
-                    {
-                        "level": "shards",
-                        "expand_wildcards": "all",
-                        "ignore_unavailable": "true",
-                        "forbid_closed_indices": "false",
-                        "filter_path": wanted,
-                    },
-                )
-            except ClusterRefused:
-                continue
-            with understanding("the followers of indices"):
-                shards = {
-                    n: mapping(i["shards"]) for n, i in mapping(answer.get("indices", {})).items()
-                }
-                copies = {n: [c for s in each.values() for c in s] for n, each in shards.items()}
-                found |= {n for n in part if any(map(_followed, copies.get(n, ())))}
-        return found
-
-    async def lost_for_good(self, index: IndexName, shard: int) -> str | None:
-        """Elasticsearch's word that it finds no copy of that primary on any node, or None.
-
-        It says the same while the node that has it is away.
-        """
-        asked = {"index": index, "shard": shard, "primary": True}
-        try:
-            answer = await self._connection.read("/_cluster/allocation/explain", None, asked)
-        except ClusterRefused:  # no such shard, or no right to ask
-            return None
-        with understanding(f"the shards of {index}"):
-            if answer.get("can_allocate") != "no_valid_shard_copy":
-                return None
-            return capped(str(answer.get("allocate_explanation", "no valid shard copy")), 500)
-
-    async def why_unassigned(self, index: IndexName, shard: int) -> str | None:
-        """Which nodes may not have that primary and why, in words; None where one may soon, or our
-        user may not ask."""
-        asked = {"index": index, "shard": shard, "primary": True}
-        try:
-            answer = await self._connection.read("/_cluster/allocation/explain", None, asked)
-        except ClusterRefused:
-            return None
-        with understanding(f"the shards of {index}"):
-            return decisions.in_words(answer)
-
-    async def active_copies(self, index: IndexName) -> int:
-        """Started shard copies of `index`, primaries and replicas together."""
-        return await self._health(index, "active_shards")
-
-    async def active_primaries(self, index: IndexName) -> int:
-        """Started primaries of `index`, which may be closed."""
-        return await self._health(index, "active_primary_shards")
-
-    async def _health(self, index: IndexName, key: str) -> int:
-        answer = await self._connection.read(
-            f"/_cluster/health/{in_path(index)}", {"expand_wildcards": "all", "timeout": "0s"}
-        )
-        with understanding(f"the health of {index}"):
-            return whole(answer[key])
-
     async def task(self, task: str) -> TaskState | None:
         """The task, running or ended with a stored result; None where nobody knows it."""
         path = f"/_tasks/{quote(task, safe=':')}"
@@ -431,30 +343,3 @@ def task_id(given: Any) -> str:
     if not _TASK_ID.fullmatch(str(given)):
         raise ValueError(given)
     return str(given)
-
-
-def _primaries(entry: dict[str, Any]) -> dict[int, ShardStats]:
-    """The started primaries in the statistics of one index."""
-    found: dict[int, ShardStats] = {}
-    for number, copies in entry.get("shards", {}).items():
-        for copy in copies:
-            if copy["routing"]["primary"] and copy["routing"]["state"] == "STARTED":
-                found[int(number)] = ShardStats(
-                    whole(copy["docs"]["count"]),
-                    whole(copy["seq_no"]["max_seq_no"]),
-                    max(whole(copy["store"]["size_in_bytes"]), _files(copy)),
-                    _followed(copy),
-                )
-    return found
-
-
-def _followed(copy: dict[str, Any]) -> bool:
-    """Whether something holds its history for a follower (7.17, 8.19, 9.4)."""
-    leases = copy.get("retention_leases", {}).get("leases", ())
-    return any(lease.get("source") == "ccr" for lease in leases)
-
-
-def _files(copy: dict[str, Any]) -> int:
-    """Bytes of the files of its segments, 0 where they were not asked for."""
-    files = copy.get("segments", {}).get("file_sizes", {})
-    return sum(whole(file["size_in_bytes"]) for file in files.values())

@@ -218,7 +218,7 @@ class Admission:
             mode=request.mode,
             proof_level=request.proof or self._defaults.proof,
             keep=keep and not request.keeps_source,  # it stays as it is anyway
-            leaves_followers=request.force,
+            leaves_followers=request.leaves_followers,
             pace=request.pace,
         )
 

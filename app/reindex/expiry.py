@@ -29,8 +29,7 @@ async def expire(operation: Operation, cluster: Cluster, tried: int) -> tuple[Ch
     except StoreTrouble:
         raise
     except ClusterTrouble as error:
-        patience = error.cause.patience
-        if patience is None or tried + 1 < patience:
+        if not counts(error) or tried + 1 < (error.cause.patience or 0):
             raise
         return _stays(operation, error.message)
     except Failure as error:
@@ -38,6 +37,11 @@ async def expire(operation: Operation, cluster: Cluster, tried: int) -> tuple[Ch
     except Exception as error:
         log.exception("expiry_crashed", operation=operation.id)
         return _stays(operation, capped(f"unexpected {type(error).__name__}: {error}", 500))
+
+
+def counts(error: Exception) -> bool:
+    """False for what waiting mends, however often it comes."""
+    return isinstance(error, ClusterTrouble) and error.cause.patience is not None
 
 
 async def _expire(operation: Operation, cluster: Cluster) -> tuple[Changes, list[Note]]:

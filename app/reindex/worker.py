@@ -24,7 +24,7 @@ from app.reindex.announcements import Bell, Ear
 from app.reindex.copying.tasks import HEADER_DROPPED, HEADER_REMEDY
 from app.reindex.ending import Ending, EndKind
 from app.reindex.errands import is_to_be_repeated, perform
-from app.reindex.expiry import expire
+from app.reindex.expiry import counts, expire
 from app.reindex.home import Home
 from app.reindex.machine import Machine
 from app.reindex.outcomes import backoff
@@ -277,7 +277,7 @@ class Worker:
             await self._home.check(anew=True)
             changes, notes = await expire(operation, cluster, self._expiry_tried[operation.id])
         except (ClusterTrouble, Failure) as error:
-            self._expiry_tried[operation.id] += 1
+            self._expiry_tried[operation.id] += counts(error)
             log.warning("expiry_waits", operation=operation.id, reason=error.message)
             self._expiry_rests_until = boot_seconds() + EXPIRY_REST
             return

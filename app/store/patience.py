@@ -22,7 +22,7 @@ class Patient(psycopg.AsyncConnection[Any]):
     `statement_timeout` ends neither.
     """
 
-    patience: float | None = ANSWER_SECONDS
+    patience: float | None = None
 
     async def wait(self, *given: Any, **named: Any) -> Any:
         try:
@@ -35,10 +35,12 @@ class Patient(psycopg.AsyncConnection[Any]):
 def patient(seconds: float) -> Callable[..., Awaitable[Patient]]:
     """How to connect with so much patience."""
 
-    class OfSeconds(Patient):
-        patience = seconds
+    async def connect(*given: Any, **named: Any) -> Patient:
+        connection = await Patient.connect(*given, **named)
+        connection.patience = seconds
+        return connection
 
-    return OfSeconds.connect
+    return connect
 
 
 @asynccontextmanager

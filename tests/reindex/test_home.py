@@ -34,10 +34,7 @@ def another_cluster_answers(relay: Relay) -> None:
     """As far as its name goes."""
 
     async def renamed(request: Seen) -> web.Response:
-        answer = await relay.forward(request)
-        assert isinstance(answer.body, bytes)
-        body = json.loads(answer.body) | {"cluster_uuid": OTHER}
-        return web.json_response(body, headers={"X-Elastic-Product": "Elasticsearch"})
+        return await relay.forward_changed(request, lambda body: body.update(cluster_uuid=OTHER))
 
     relay.when("GET", "^/$", renamed, None)
 

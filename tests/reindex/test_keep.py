@@ -235,6 +235,34 @@ async def test_its_time_over_it_goes_guarded_by_the_new_index(
     assert not [s for s in relay.seen if s.method == "DELETE"]
 
 
+@pytest.mark.wide
+async def test_a_connection_that_is_cut_at_its_removal_does_not_put_it_off_by_a_day(
+    relay: Relay, es: Elastic, sqlite_url: str
+) -> None:
+    filled(es, "old")
+    cut: list[Seen] = []
+
+    async def cut_twice(request: Seen) -> web.Response | None:
+        if b"remove_index" not in request.body or b'"kept-' not in request.body or len(cut) > 1:
+            return await relay.forward(request)
+        cut.append(request)
+        return None
+
+    relay.when("POST", "^/_aliases", cut_twice, None)
+    async with running_service(relay.url, sqlite_url, reindex_keep_days=0) as service:
+        (operation,) = (await service.post_options({"index": "old", "keepOldIndex": True}))[
+            "operations"
+        ]
+
+        async def gone() -> bool:
+            return (await service.shown(operation["id"]))["keptCopy"]["state"] == "removed"
+
+        await eventually(gone, "the kept copy is removed", 100)
+        whats = [event["what"] for event in (await service.shown(operation["id"]))["events"]]
+        assert "kept copy stays" not in whats
+    assert len(cut) == 2
+
+
 async def expired(service: Service, operation_id: str) -> dict[str, Any]:
     """The operation once it is known that its copy is gone, or stays."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -19,17 +18,17 @@ def follow(relay: Relay) -> None:
     """From now on the histories of `led` are held for a follower, and not for a recovery: the
     Elasticsearch of the tests has no CCR."""
 
-    async def led(request: Seen) -> web.Response:
-        answer = await relay.forward(request)
-        body: dict[str, Any] = json.loads(bytes(answer.body or b""))  # type: ignore[arg-type]
+    def led(body: dict[str, Any]) -> None:
         for shards in body.get("indices", {}).get("led", {}).get("shards", {}).values():
             for copy in shards:
                 for lease in copy["retention_leases"]["leases"]:
                     assert lease.pop("source") == "peer recovery"
                     lease["source"] = "ccr"
-        return web.json_response(body, headers={"X-Elastic-Product": "Elasticsearch"})
 
-    relay.when("GET", "^/[^/]*led[^/]*/_stats", led, None)
+    async def answered(request: Seen) -> web.Response:
+        return await relay.forward_changed(request, led)
+
+    relay.when("GET", "^/[^/]*led[^/]*/_stats", answered, None)
 
 
 @pytest.fixture

@@ -34,14 +34,14 @@ class Policies:
         relay.when("PUT", "/_settings", self._set, None)
 
     async def _show(self, request: Seen) -> web.Response:
-        answer = await self._relay.forward(request)
-        body: dict[str, Any] = json.loads(bytes(answer.body or b""))  # type: ignore[arg-type]
+        return await self._relay.forward_changed(request, self._add)
+
+    def _add(self, body: dict[str, Any]) -> None:
         for name, entry in body.get("metadata", {}).get("indices", {}).items():
             if policy := self.of.get(name):
                 entry["settings"][POLICY] = policy
             if name == "plain":
                 entry["rollover_info"] = {"logs": {"met_conditions": {}, "time": ROLLED_OVER}}
-        return web.json_response(body, headers=JSON)
 
     async def _make(self, request: Seen) -> web.Response:
         body = json.loads(request.body)

@@ -43,7 +43,7 @@ async def store(open_store: OpenStore) -> Store:
 
 
 @pytest.fixture
-async def transactions(store: Store, database_url: str) -> AsyncGenerator[Transactions]:  # noqa: ARG001
+async def transactions(store: Store, database_url: str) -> AsyncGenerator[Transactions]:  # noqa: ARG001 - made by it
     """For transactions with work of the test's own in them, on a migrated database."""
     writer, reader = open_engines(parse_url(database_url))
     made = Transactions(writer, CLUSTER)

@@ -57,7 +57,7 @@ class Options(Body):
             mode=wanted.mode,
             keep_old_index=self.keep_old_index if keep is None else keep,
             proof=wanted.proof or self.proof,
-            force=bool(self.force if wanted.force is None else wanted.force),
+            leaves_followers=bool(self.force if wanted.force is None else wanted.force),
         )
 
 
@@ -108,7 +108,7 @@ class WantedPlan(Options):
             "",
             keep_old_index=self.keep_old_index,
             proof=self.proof,
-            force=bool(self.force),
+            leaves_followers=bool(self.force),
         )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from app.domain.errors import AnswerTooLarge
 from app.domain.operation import Work
-from app.domain.weights import HEAVIEST_BYTES, Budget, OnDisk, Weights, next_look, together
+from app.domain.weights import HEAVIEST_BYTES, Budget, Weights, next_look, together
 from app.elastic.answers import ShardStats
 from app.elastic.cluster import Cluster
 from app.elastic.documents import EVERYTHING
@@ -41,7 +41,7 @@ async def _weights(work: Work, stats: Mapping[int, ShardStats], cluster: Cluster
     of those that are seen."""
     source = work.operation.source
     assert source is not None
-    shards = [OnDisk(shard.documents, shard.size) for shard in stats.values() if shard.documents]
+    shards = [shard.on_disk for shard in stats.values()]
     if all(shard.negligible for shard in shards):
         return None
     whole = together(shards)

@@ -9,7 +9,7 @@ from app.domain.errors import DocumentsRefused, ReindexQueueError
 from app.domain.failure import counted
 from app.domain.mappings import has_type
 from app.domain.operation import Operation
-from app.domain.weights import OnDisk, next_look, together
+from app.domain.weights import next_look, together
 from app.elastic.answers import Document, IndexState
 from app.elastic.cluster import Cluster
 from app.elastic.documents import EVERYTHING
@@ -67,10 +67,9 @@ async def _is_asked(source: IndexState, target: IndexState, cluster: Cluster) ->
 
 async def _sample(source: IndexState, cluster: Cluster) -> list[Document]:
     stats = (await cluster.shard_stats(source.index_name)).values()
-    documents = sum(shard.documents for shard in stats)
-    if documents <= MORE_THAN:
+    on_disk = together(shard.on_disk for shard in stats)
+    if on_disk.documents <= MORE_THAN:
         return []
-    on_disk = together([OnDisk(shard.documents, shard.size) for shard in stats])
     size = min(MOST_DOCUMENTS, next_look(on_disk, seen=[]))
     pages = await asyncio.gather(
         cluster.documents(source.index_name, EVERYTHING, size),
