@@ -19,13 +19,14 @@ from app.api.service import Service
 from app.api.stopping import Stopping
 from app.api.v1.routes import ROUTERS
 from app.domain.hours import HoursEnd
-from app.domain.operation import Limits
 from app.domain.pace import AfterHours, Pace
 from app.domain.request import Defaults
 from app.elastic.cluster import Cluster
 from app.elastic.connection import Connection, Credentials
 from app.elastic.tls import Tls
 from app.elastic.view import ClusterView
+from app.jobs.machine import Machine
+from app.jobs.phases import Limits
 from app.reindex.admission import Admission
 from app.reindex.announcements import Bell
 from app.reindex.batch_progress import BatchWatch
@@ -35,7 +36,6 @@ from app.reindex.control import Control
 from app.reindex.doctor import Doctor
 from app.reindex.errands import ErrandDesk
 from app.reindex.home import Home
-from app.reindex.machine import Machine
 from app.reindex.measuring import measured
 from app.reindex.outdated import Inventory
 from app.reindex.overview import Overview
@@ -45,6 +45,7 @@ from app.reindex.pacing.pacing import Pacing
 from app.reindex.planning import Planner
 from app.reindex.queue import Queue
 from app.reindex.reading import Reading
+from app.reindex.rewrite import KIND, Rewrite
 from app.reindex.rollback import Rollback
 from app.reindex.surroundings import Surroundings
 from app.reindex.worker import Worker
@@ -153,15 +154,16 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Servi
     view = ClusterView(connection)
     home = Home(store.homes, view, settings.reindex_cluster_uuid)
     machine = Machine(
-        store.operations,
-        lambda: Cluster(connection),
-        bell,
-        limits,
-        governor,
-        home,
-        f"worker:{who}",
-        partial(measured, store.listing),
-        settings.reindex_hold_skip_seconds if skips else None,
+        operations=store.operations,
+        kinds={KIND: Rewrite()},
+        cluster=lambda: Cluster(connection),
+        bell=bell,
+        limits=limits,
+        governor=governor,
+        home=home,
+        who=f"worker:{who}",
+        history=partial(measured, store.listing),
+        park_after=settings.reindex_hold_skip_seconds if skips else None,
     )
     surroundings = Surroundings(view)
     defaults = Defaults(settings.reindex_keep_old_index, settings.reindex_proof)

@@ -35,6 +35,8 @@ class HoldCause(StrEnum):
     NOT_ELASTICSEARCH = "not_elasticsearch"
     """Something before Elasticsearch answers in its place."""
     OTHER_CLUSTER = "other_cluster"
+    UNKNOWN_POSITION = "unknown_position"
+    """Another release has worked on it, and this one does not know how it goes on."""
     MIXED_VERSIONS = "mixed_versions"
     DISK_SPACE = "disk_space"
     """The new index does not fit on the disks, or a disk is so full that writes are blocked."""

@@ -1,24 +1,18 @@
-"""An operation: one index on its way through the machine, and what a step can answer."""
+"""An operation: one index on its way through the machine."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum, StrEnum
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from pydantic import BaseModel, ConfigDict
 
-from app.domain.estimates import Measured
 from app.domain.failure import FailureDetails
-from app.domain.holds import HoldCause
 from app.domain.kept import Kept
 from app.domain.names import IndexName
-from app.domain.pace import UNLIMITED, Allowance, Limit
-from app.domain.proof import FULL_UP_TO, FullUpTo, ProofLevel, Proving
-from app.domain.tasks import TaskRef, Watch
-from app.domain.windows import Window
+from app.domain.proof import ProofLevel, Proving
+from app.domain.tasks import TaskRef
 
 
 class Status(IntEnum):
@@ -145,11 +139,14 @@ class Operation(Record):
     Times are UTC; `queued_at` is in milliseconds, strictly increasing, and the only order.
     `keeps_source`: only the aliases move in the end, the source stays under its name;
     `delete_old_index` is what was asked for (None: nothing). `mode`: the target's `index.mode`.
-    `single`: started by name, so not in the batch queue on the wire. `undone` counts the finished
-    entries of the way back, `crashes` the tries in a row that nothing outside is sure to have
-    spoilt (`HoldCause.patience`). `leftover_uuid` is the target that an earlier operation left for
-    a person to look at, `leftover_source` the UUID of the index it was copied from. `aside`: it was
-    begun, but is not in hand (it was paused or parked), so the one that is goes first. `unblocked`:
+    `single`: started by name, so not in the batch queue on the wire. `position` is the phase that
+    was finished last on the route to the end, `position_back` the one of the route in `goal` where
+    that is another; each by its name, empty before the first. `past_return`: a phase is finished
+    from which nothing rolls back by itself. `crashes` counts the tries in a row that nothing
+    outside is sure to have spoilt (`HoldCause.patience`). `leftover_uuid` is the target that an
+    earlier operation left for a person to look at, `leftover_source` the UUID of the index it was
+    copied from. `aside`: it was begun, but is not in hand (it was paused or parked), so the one
+    that is goes first. `unblocked`:
     the source is in use, since no block of ours was put on it yet or the operation was parked; it
     has to be recorded and compared anew.
     `concrete_name`: the index behind `index_name` where that is the alias of a kept copy, since an
@@ -165,6 +162,7 @@ class Operation(Record):
 
     id: str
     cluster_id: str
+    kind: str = "rewrite"
     batch_id: str | None = None
     caller: str
     index_name: IndexName
@@ -176,13 +174,15 @@ class Operation(Record):
     proof_level: ProofLevel = ProofLevel.SAMPLE
     leaves_followers: bool = False
     status: Status = Status.IN_PROGRESS
+    position: str = ""
+    position_back: str = ""
+    past_return: bool = False
     last_completed_step: Step = Step.CREATED
     single: bool = False
     queued_at: int
     started_at: int | None = None
     goal: Goal = Goal.FINISH
     requested: Wish = Wish.NONE
-    undone: int = 0
     keep_target: bool = False
     reindex_task_id: str | None = None
     reindex_task_perc_complete: float | None = None
@@ -236,6 +236,14 @@ class Operation(Record):
         return self.live and self.writes_blocked_since is not None
 
     @property
+    def past_cancel(self) -> bool:
+        """True where a cancel comes too late: after the swap, and in a rollback that has begun to
+        take the new index out of use."""
+        if self.goal is Goal.ROLL_BACK:
+            return self.position_back != ""
+        return self.past_return
+
+    @property
     def runs(self) -> bool:
         """True where the machine has something to do on it, also a cancel of a paused one."""
         cancelled = self.status is Status.PAUSED and self.requested is Wish.CANCEL
@@ -256,9 +264,11 @@ class Changes(TypedDict, total=False):
     """The fields a step may change; the machine saves them."""
 
     status: Status
+    position: str
+    position_back: str
+    past_return: bool
     last_completed_step: Step
     goal: Goal
-    undone: int
     keep_target: bool
     proof_level: ProofLevel
     reindex_task_id: str | None
@@ -288,109 +298,3 @@ class Changes(TypedDict, total=False):
     next_attempt_at: datetime | None
     started_at: int | None
     ended_at: datetime
-
-
-class Note(Record):
-    """Something worth an event. `before` and `after` show a change to the cluster."""
-
-    what: str
-    index: str | None = None
-    text: str = ""
-    before: Any = None
-    after: Any = None
-
-
-@dataclass(frozen=True)
-class Done:
-    """The step's effect is in place. `anew`: the windows there were are forgotten."""
-
-    changes: Changes = field(default_factory=Changes)
-    windows: Sequence[Window] = ()
-    notes: Sequence[Note] = ()
-    anew: bool = False
-
-
-@dataclass(frozen=True)
-class Again:
-    """The step got on, but is not done; call it again after `after` seconds.
-
-    `anew`: the windows there were are forgotten, the copy begins anew. `doubt`: an answer was lost
-    (`Work.doubt`).
-    """
-
-    changes: Changes = field(default_factory=Changes)
-    windows: Sequence[Window] = ()
-    notes: Sequence[Note] = ()
-    after: float = 0.0
-    anew: bool = False
-    doubt: bool = False
-
-
-@dataclass(frozen=True)
-class Hold:
-    """The step waits for something outside and says for what; seconds until the next look.
-
-    `cause`: the kind of thing that is waited for. `patient`: it is waited for whatever the policy
-    says; making room for others would not help.
-    """
-
-    cause: HoldCause
-    reason: str
-    retry_after: float = 1.0
-    changes: Changes = field(default_factory=Changes)
-    windows: Sequence[Window] = ()
-    notes: Sequence[Note] = ()
-    patient: bool = False
-
-
-Outcome = Done | Again | Hold
-
-
-async def _no_history() -> Sequence[Measured]:
-    return ()
-
-
-@dataclass(frozen=True)
-class Work:
-    """What a step is given: the operation, its windows in order, and the copy's limits.
-
-    `doubt`: an answer may have been lost before this call (a crash, a cut), so what a step would
-    start may be running already. `limit` is the pace in force, `allowance` what it leaves now.
-    `history` answers what the newest completed operations say of how long one takes. `watch`:
-    which tasks cannot be seen but may still write.
-    """
-
-    operation: Operation
-    windows: tuple[Window, ...]
-    limits: Limits
-    doubt: bool
-    limit: Limit = UNLIMITED
-    allowance: Allowance = field(default_factory=Allowance)
-    history: Callable[[], Awaitable[Sequence[Measured]]] = _no_history
-    watch: Watch = field(default_factory=Watch)
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How the copy is cut and how much of it runs at once.
-
-    `window_documents` documents a window, at most `batch_documents` a batch (`source.size`); how
-    many windows there are at once is a matter of the pace. A window that would take more than
-    `window_seconds` is cut again before it starts; one of at most `synchronous_documents` that fits
-    into one batch is copied by one request that waits for its end, without a task. A kept copy
-    stays for `keep_days`. A target whose primary is lost is waited for for `lost_seconds`. A hold
-    that has kept writes blocked for `block_seconds` (0: never) is told, and ends if `gives_back`.
-    No index is blocked that is in no snapshot of the last `snapshot_seconds` (0: whether or not).
-    Up to `full_up_to` every document is compared, where nobody has said how.
-    """
-
-    window_documents: int = 500_000
-    batch_documents: int = 2_000
-    window_seconds: float = 60.0
-    synchronous_documents: int = 1_000
-    keep_days: float = 7.0
-    lost_seconds: float = 600.0
-    block_seconds: float = 14_400.0
-    gives_back: bool = False
-    snapshot_seconds: float = 0.0
-    full_up_to: FullUpTo = FULL_UP_TO

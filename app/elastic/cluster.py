@@ -8,8 +8,8 @@ from typing import Any
 from urllib.parse import quote
 
 from app.domain.errors import ReindexQueueError
+from app.domain.events import Note
 from app.domain.names import IndexName
-from app.domain.operation import Note
 from app.elastic.answers import Shards, TaskState
 from app.elastic.connection import MASTER_TIMEOUT, Connection, is_missing
 from app.elastic.paths import in_path

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from app.domain import index_settings
 from app.domain.disk import Demand, overfull, shortage
 from app.domain.errors import AnswerMisread, ClusterRefused
-from app.domain.operation import Work
 from app.domain.windows import Window
 from app.elastic.answers import IndexState, ShardStats
 from app.elastic.cluster import Cluster
 from app.elastic.memory import REMEMBERED_SECONDS
+from app.jobs.phases import Work
 
 NOT_TOLD = (ClusterRefused, AnswerMisread)
 """Our user may not ask, or the cluster words it otherwise: it looks after its disks itself."""

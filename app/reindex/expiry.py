@@ -6,8 +6,9 @@ from datetime import timedelta
 
 from app.domain import clock
 from app.domain.errors import ClusterBusy, ClusterRefused, ClusterTrouble, Failure, StoreTrouble
+from app.domain.events import EventKind, Note
 from app.domain.names import IndexName
-from app.domain.operation import Changes, Note, Operation
+from app.domain.operation import Changes, Operation
 from app.domain.texts import capped
 from app.elastic.answers import Looked
 from app.elastic.cluster import Cluster
@@ -82,18 +83,18 @@ async def _over(
 ) -> tuple[Changes, list[Note]]:
     """It is gone, by us or by somebody else; our marker goes, too."""
     target = looked.get(operation.new_index_name)
-    notes = [Note(what="kept copy gone", index=_name(operation))]
+    notes = [Note(what=EventKind.KEPT_COPY_GONE, index=_name(operation))]
     if target and target.uuid == operation.target_uuid and operation.marker in target.aliases:
         try:
             await cluster.take_aliases(target.index_name, [operation.marker])
         except ClusterRefused as error:  # somebody blocked it: no reason to try for ever
-            notes.append(Note(what="marker left", index=target.name, text=error.message))
+            notes.append(Note(what=EventKind.MARKER_LEFT, index=target.name, text=error.message))
     return {"kept_until": None}, notes
 
 
 def _stays(operation: Operation, reason: str) -> tuple[Changes, list[Note]]:
     note = Note(
-        what="kept copy stays",
+        what=EventKind.KEPT_COPY_STAYS,
         index=_name(operation),
         text=f"{reason} It can be removed by hand; otherwise it is looked at again in a day.",
     )

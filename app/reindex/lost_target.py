@@ -10,8 +10,9 @@ from dataclasses import replace
 from app.domain import clock
 from app.domain.durations import spoken
 from app.domain.holds import HoldCause
-from app.domain.operation import Goal, Hold, Operation, Outcome, Step, Work
+from app.domain.operation import Goal, Operation, Step
 from app.elastic.cluster import Cluster
+from app.jobs.phases import Hold, Outcome, Work
 from app.reindex.steps.anew import begin_anew
 from app.reindex.steps.identity import look
 

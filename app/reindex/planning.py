@@ -17,7 +17,6 @@ from app.domain.errors import (
     StoreTrouble,
 )
 from app.domain.estimates import Estimate, Measured, Span, estimate, full_proof, total
-from app.domain.operation import Limits
 from app.domain.proof import FullUpTo, ProofLevel
 from app.domain.request import ReindexRequest
 from app.domain.trial import Attempt, Outcome, Trial
@@ -25,6 +24,7 @@ from app.domain.warnings import LAST_WITH_TYPES, UNTYPED, type_lost
 from app.domain.windows import cuts_needed, window_for
 from app.elastic.answers import IndexSize, IndexState
 from app.elastic.view import ClusterView
+from app.jobs.phases import Limits
 from app.reindex.admission import Admission, Examined, Study
 from app.reindex.alias_filters import Filters
 from app.reindex.before_block.snapshots import not_saved

@@ -12,7 +12,6 @@ from app.domain.pace import NO_LIMIT, Pace
 from app.domain.request import ReindexRequest
 from app.reindex.admission import Admission, RefusedName
 from app.reindex.announcements import Bell
-from app.reindex.goals import too_late
 from app.store.enqueueing import BatchKey, Enqueued, refusal_entry
 from app.store.operations import Operations
 from app.store.wishes import Wishes
@@ -88,7 +87,7 @@ class Queue:
             raise OperationNotFound(name)
         if not operation.live:
             raise CannotCancel("Reindex operation is not in progress")
-        if operation.status is Status.IN_PROGRESS and too_late(operation):
+        if operation.status is Status.IN_PROGRESS and operation.past_cancel:
             raise CannotCancel(
                 "Reindex operation is not currently waiting for reindex task to complete"
             )

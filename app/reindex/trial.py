@@ -6,10 +6,11 @@ import asyncio
 
 from app.domain.errand import Errand
 from app.domain.errors import ClusterBusy, Failure, IndexNotFound
-from app.domain.operation import Hold, Operation
+from app.domain.operation import Operation
 from app.domain.trial import Attempt, Outcome, Trial
 from app.elastic.answers import IndexState, Looked
 from app.elastic.cluster import Cluster
+from app.jobs.phases import Hold
 from app.reindex.alias_filters import refuse_filters
 from app.reindex.privileges import refuse_restriction
 from app.reindex.steps.foresee import refuse_documents

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from app.domain.operation import BACK, Goal, Operation, Status, Wish
 from app.domain.wishes import Action, Verdict
-from app.reindex.goals import too_late
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ def _to_cancel(operation: Operation) -> Objection | None:
         return _late(f"It is too late to cancel: {told(operation)}")
     if not operation.live:
         return _idle(f"The operation has ended: it is {word(operation)}.")
-    if too_late(operation):
+    if operation.past_cancel:
         return _late("It is too late to cancel: the other index has the name already.")
     if operation.goal is Goal.FAIL:
         return _so("It goes back already, because it failed.")
@@ -44,7 +43,7 @@ def _to_pause(operation: Operation) -> Objection | None:
         return _late(f"It is too late to pause: {told(operation)}")
     if not operation.live or operation.goal in (*BACK, Goal.ROLL_BACK):
         return _idle(f"Only an operation that is going on can be paused; {told(operation)}")
-    if too_late(operation):
+    if operation.past_cancel:
         return _late("It is too late to pause: the new index has the name already.")
     if operation.requested is Wish.CANCEL:
         return _idle(f"Only an operation that is going on can be paused; {told(operation)}")

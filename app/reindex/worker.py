@@ -20,14 +20,14 @@ from app.domain.errors import (
 )
 from app.domain.operation import Operation, Wish
 from app.elastic.cluster import Cluster
+from app.jobs.machine import Machine
+from app.jobs.transitions import backoff
 from app.reindex.announcements import Bell, Ear
 from app.reindex.copying.tasks import HEADER_DROPPED, HEADER_REMEDY
 from app.reindex.ending import Ending, EndKind
 from app.reindex.errands import is_to_be_repeated, perform
 from app.reindex.expiry import counts, expire
 from app.reindex.home import Home
-from app.reindex.machine import Machine
-from app.reindex.outcomes import backoff
 from app.reindex.pacing.governor import Governor
 from app.reindex.term import Term
 from app.store.role import Lease

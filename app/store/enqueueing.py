@@ -11,9 +11,10 @@ from sqlalchemy import bindparam, case, func, insert
 from sqlmodel import col, select, update
 
 from app.domain.errors import AlreadyInProgress, Refused, TargetTaken
+from app.domain.events import EventKind, Note
 from app.domain.kept import Kept, kept_name
 from app.domain.names import IndexName
-from app.domain.operation import Note, Operation, Status, Wish
+from app.domain.operation import Operation, Status, Wish
 from app.domain.pace import NO_LIMIT, Pace
 from app.domain.proof import ProofLevel
 from app.store.rows import operation_of
@@ -130,7 +131,7 @@ async def enqueue(
     queued = {str(row["id"]): Operation.model_validate(row) for row in rows}
     queued |= await _resume(transaction, resumed, batch_id)
     for operation in (queued[operation_id] for operation_id in order):
-        what = "resumed" if operation.id in resumed else "queued"
+        what = EventKind.RESUMED if operation.id in resumed else EventKind.QUEUED
         note = Note(what=what, index=operation.index_name, after=operation.new_index_name)
         transaction.announce(caller, [note], operation.id, operation.batch_id)
     return Enqueued([queued[operation_id] for operation_id in order], conflicts, batch_id)

@@ -12,11 +12,17 @@ from sqlmodel import col, select, update
 
 from app.domain.errand import Errand, ErrandKind
 from app.domain.errors import AlreadyInProgress, ReindexQueueError
+from app.domain.events import EventKind, Note
 from app.domain.names import IndexName
-from app.domain.operation import LIVE, Note
+from app.domain.operation import LIVE
 from app.store.rows import read_rows
 from app.store.tables import ErrandRow, OperationRow
 from app.store.transactions import Transaction, Transactions
+
+_REQUESTED = {
+    ErrandKind.BLOCK_WRITE: EventKind.BLOCK_WRITE_REQUESTED,
+    ErrandKind.TRIAL: EventKind.TRIAL_REQUESTED,
+}
 
 
 class Errands:
@@ -54,7 +60,7 @@ class Errands:
                 request=dict(request) if request else None,
             )
             await transaction.bulk(insert(ErrandRow), [row.model_dump()])
-            transaction.announce(caller, [Note(what=f"{kind} requested", index=index)])
+            transaction.announce(caller, [Note(what=_REQUESTED[kind], index=index)])
             return row.id
 
         return await self._transactions.run(work)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, or_, select, update
 
-from app.domain.operation import Note
+from app.domain.events import EventKind, Note
 from app.store.rows import read_tuples
 from app.store.tables import KEPT_ROWS, LIVE_ROWS, ClusterStateRow, OperationRow
 from app.store.transactions import Transaction, Transactions
@@ -41,7 +41,7 @@ class Homes:
             values = {"cluster_uuid": found}
             await transaction.execute(update(ClusterStateRow).where(this).values(**values))
             if known is not None:
-                note = Note(what="cluster changed", before=known, after=found)
+                note = Note(what=EventKind.CLUSTER_CHANGED, before=known, after=found)
                 transaction.announce("service", [note])
                 log.warning("cluster_changed", before=known, after=found)
             return found

@@ -11,9 +11,10 @@ from sqlmodel import col, or_, select, update
 
 from app.domain import clock
 from app.domain.errors import AlreadyInProgress, CannotRollBack
+from app.domain.events import EventKind, Note
 from app.domain.kept import Kept
 from app.domain.names import IndexName
-from app.domain.operation import Goal, Note, Operation, Status, Wish
+from app.domain.operation import Goal, Operation, Status, Wish
 from app.store.rows import operation_of, read_rows, read_tuples
 from app.store.tables import ENDED_ROWS, KEPT_ROWS, LIVE_ROWS, OperationRow
 from app.store.transactions import Transaction, Transactions
@@ -87,7 +88,7 @@ class KeptCopies:
                     status=int(Status.IN_PROGRESS),
                     goal=Goal.ROLL_BACK.value,
                     requested=Wish.NONE.value,
-                    undone=0,
+                    position_back="",
                     single=True,
                     forced=forced,
                     ended_at=None,
@@ -102,7 +103,7 @@ class KeptCopies:
                     "changed", "The operation has changed in this moment. Please try again."
                 )
             note = Note(
-                what="rollback requested",
+                what=EventKind.ROLLBACK_REQUESTED,
                 index=operation.index_name,
                 text="forced" if forced else "",
             )

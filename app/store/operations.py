@@ -27,6 +27,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from app.domain import clock
 from app.domain.errors import Outdated
+from app.domain.events import EventKind, Note
 from app.domain.names import IndexName
 from app.domain.operation import (
     LONG_HELD,
@@ -34,7 +35,6 @@ from app.domain.operation import (
     WAYS_BACK,
     Changes,
     Goal,
-    Note,
     Operation,
     Status,
     Wish,
@@ -278,7 +278,7 @@ class Operations:
             if row is None:
                 return None
             operation = operation_of(row)
-            note = Note(what="started", index=operation.index_name)
+            note = Note(what=EventKind.STARTED, index=operation.index_name)
             transaction.announce(who, [note], operation.id)
             return operation
 

@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select, update
 
 from app.domain.errors import UnknownBatch, UnknownOperation, WrongState
-from app.domain.operation import LIVE, Goal, Note, Step
+from app.domain.events import EventKind, Note
+from app.domain.operation import LIVE, Goal, Step
 from app.domain.pace import NO_LIMIT, Health, Pace, Stop
 from app.store.rows import read_rows
 from app.store.tables import IN_HAND_ROWS, LIVE_ROWS, BatchRow, ClusterStateRow, OperationRow
@@ -170,7 +171,7 @@ class Paces:
                 return
             stop = Stop(by=by, at=transaction.now, reason=reason).model_dump(mode="json")
             await self._put(transaction, ClusterStateRow, self._state, stop_all=True, stop=stop)
-            transaction.announce(by, [Note(what="everything stopped", text=reason)])
+            transaction.announce(by, [Note(what=EventKind.EVERYTHING_STOPPED, text=reason)])
 
         await self._run(work)
 
@@ -179,7 +180,7 @@ class Paces:
             if not await self._locked(transaction, ClusterStateRow.stop_all, self._state):
                 return
             await self._put(transaction, ClusterStateRow, self._state, stop_all=False, stop=None)
-            transaction.announce(by, [Note(what="everything goes on")])
+            transaction.announce(by, [Note(what=EventKind.EVERYTHING_GOES_ON)])
 
         await self._run(work)
 
@@ -224,7 +225,7 @@ def _dump(pace: Pace | None) -> dict[str, Any] | None:
 
 def _note(before: Pace, after: Pace, whose: str) -> Note:
     return Note(
-        what="pace changed",
+        what=EventKind.PACE_CHANGED,
         text=whose,
         before=before.model_dump(mode="json"),
         after=after.model_dump(mode="json"),

@@ -151,6 +151,7 @@ class OperationRow(Table, table=True):
 
     id: str = Field(primary_key=True, max_length=32)
     cluster_id: str = Field(max_length=64)
+    kind: str = Field(default="rewrite", max_length=32)
     batch_id: str | None = Field(default=None, max_length=32, foreign_key="batch.id")
     caller: str = Field(max_length=255)
     index_name: str = Field(max_length=255)
@@ -163,13 +164,15 @@ class OperationRow(Table, table=True):
         default="sample", max_length=16, sa_column_kwargs={"server_default": "sample"}
     )
     status: int = Field(default=0, sa_type=Integer)
+    position: str = Field(default="", max_length=32)
+    position_back: str = Field(default="", max_length=32)
+    past_return: bool = False
     last_completed_step: int = Field(default=0, sa_type=Integer)
     single: bool
     queued_at: int = Field(sa_type=BigInteger)
     started_at: int | None = Field(default=None, sa_type=BigInteger)
     goal: str = Field(default="finish", max_length=16)
     requested: str = Field(default="", max_length=16)
-    undone: int = Field(default=0)
     keep_target: bool = False
     reindex_task_id: str | None = Field(default=None, max_length=255)
     reindex_task_perc_complete: float | None = None

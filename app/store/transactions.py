@@ -14,7 +14,7 @@ from sqlmodel import col, update
 
 from app.domain import clock
 from app.domain.errors import LeaseLost
-from app.domain.operation import Note
+from app.domain.events import Note
 from app.store.engine import limits_idle
 from app.store.tables import ClusterStateRow, EventRow
 from app.store.trouble import translating

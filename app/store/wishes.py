@@ -12,7 +12,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, TextClause
 from sqlmodel import col, update
 
-from app.domain.operation import Goal, Note, Status, Wish
+from app.domain.events import EventKind, Note
+from app.domain.operation import Goal, Status, Wish
 from app.store.tables import LIVE_ROWS, OperationRow
 from app.store.transactions import Transaction, Transactions
 
@@ -20,6 +21,11 @@ Conditions = list[ColumnElement[bool] | TextClause]
 
 _NOT_STARTED = col(OperationRow.started_at).is_(None)
 _NO_MORE_THAN_RETRY = (Wish.NONE.value, Wish.RETRY.value)
+_REQUESTED = {
+    Wish.CANCEL: EventKind.CANCEL_REQUESTED,
+    Wish.PAUSE: EventKind.PAUSE_REQUESTED,
+    Wish.RETRY: EventKind.RETRY_REQUESTED,
+}
 _IN_PROGRESS = col(OperationRow.status) == int(Status.IN_PROGRESS)
 
 
@@ -38,7 +44,7 @@ class Wishes:
                 "ended_at": transaction.now,
                 "version": OperationRow.version + 1,
             }
-            note = Note(what="cancelled", text="before it was started")
+            note = Note(what=EventKind.CANCELLED, text="before it was started")
             return await _change(transaction, ids, [_NOT_STARTED, LIVE_ROWS], values, caller, note)
 
         return await self._transactions.run(work)
@@ -52,7 +58,7 @@ class Wishes:
                 "updated_at": transaction.now,
                 "version": OperationRow.version + 1,
             }
-            note = Note(what="paused", text="before it was started; writes go on")
+            note = Note(what=EventKind.PAUSED, text="before it was started; writes go on")
             where: Conditions = [_NOT_STARTED, _IN_PROGRESS]
             return await _change(transaction, ids, where, values, caller, note)
 
@@ -71,14 +77,14 @@ class Wishes:
                 "version": OperationRow.version + 1,
             }
             paused: Conditions = [col(OperationRow.status) == int(Status.PAUSED)]
-            resumed = Note(what="resumed")
+            resumed = Note(what=EventKind.RESUMED)
             changed = await _change(transaction, ids, paused, values, caller, resumed)
             pausing: Conditions = [
                 _IN_PROGRESS,
                 col(OperationRow.requested) == Wish.PAUSE.value,
                 col(OperationRow.goal) == Goal.FINISH.value,
             ]
-            back = Note(what="pause taken back")
+            back = Note(what=EventKind.PAUSE_TAKEN_BACK)
             wish = {"requested": Wish.NONE.value, "updated_at": transaction.now}
             return changed | await _change(transaction, ids, pausing, wish, caller, back)
 
@@ -93,7 +99,7 @@ class Wishes:
 
         async def work(transaction: Transaction) -> set[str]:
             values = {"requested": wish.value, "status": int(Status.IN_PROGRESS)}
-            note = Note(what=f"{wish} requested")
+            note = Note(what=_REQUESTED[wish])
             where: Conditions = [LIVE_ROWS]
             if wish is not Wish.CANCEL:
                 where.append(col(OperationRow.requested) != Wish.CANCEL.value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.reindex.goals import same_hold
+from app.jobs.transitions import same_hold
 from testbed.relay import Relay
 from tests.elasticsearch import Elastic
 from tests.reindex.midway import filled

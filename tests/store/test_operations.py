@@ -9,20 +9,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app.domain.errors import Outdated
+from app.domain.events import Note
 from app.domain.failure import FailedDocument, FailureClass, FailureDetails
 from app.domain.kept import Kept
 from app.domain.names import IndexName
-from app.domain.operation import (
-    Changes,
-    Goal,
-    Note,
-    Operation,
-    Proof,
-    Source,
-    Status,
-    Step,
-    Wish,
-)
+from app.domain.operation import Changes, Goal, Operation, Proof, Source, Status, Step, Wish
 from app.domain.proof import ProofLevel, Proving, Side
 from app.domain.tasks import TaskRef
 from app.domain.windows import Window, WindowState

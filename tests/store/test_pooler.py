@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select, text
 
 from app.domain.errors import StoreUnavailable
-from app.domain.operation import Note
+from app.domain.events import Note
 from app.store.engine import open_engines, parse_url
 from app.store.migrations import ADVISORY_LOCK
 from app.store.store import Store

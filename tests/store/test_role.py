@@ -10,7 +10,8 @@ import pytest
 from sqlmodel import col, update
 
 from app.domain.errors import LeaseLost
-from app.domain.operation import Note, Operation
+from app.domain.events import Note
+from app.domain.operation import Operation
 from app.domain.windows import Window
 from app.store.role import Lease, owner_name
 from app.store.store import Store

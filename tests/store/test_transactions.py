@@ -7,7 +7,8 @@ import random
 
 import pytest
 
-from app.domain.operation import Note, Wish
+from app.domain.events import Note
+from app.domain.operation import Wish
 from app.domain.windows import Window
 from app.store.engine import open_engines, parse_url
 from app.store.operations import Operations

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from app.domain.errors import StoreUnavailable
-from app.domain.operation import Note, Operation
+from app.domain.events import Note
+from app.domain.operation import Operation
 from app.store.engine import open_engines, parse_url, sqlite_path
 from app.store.store import Store
 from app.store.transactions import Transaction, Transactions

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from app.domain.estimates import estimate
-from app.domain.operation import Work
 from app.elastic.answers import IndexState
 from app.elastic.cluster import Cluster
+from app.jobs.phases import Work
 from app.reindex.budget import shards_that_tell
 
 SLOW_DOCUMENTS, SLOW_BYTES, AROUND_SECONDS = 500, 1024 * 1024, 60.0

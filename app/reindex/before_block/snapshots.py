@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from app.domain import clock
 from app.domain.durations import spoken
 from app.domain.errors import ClusterRefused
+from app.domain.events import EventKind, Note
 from app.domain.holds import HoldCause
-from app.domain.operation import Hold, Note, Operation
+from app.domain.operation import Operation
 from app.elastic.snapshots import RunningSnapshot, SnapshotPolicy
 from app.elastic.view import ClusterView
+from app.jobs.phases import Hold
 from app.reindex.before_block.case import Case
 from app.reindex.budget import NOT_TOLD
 
@@ -121,4 +123,4 @@ def _goes_on(case: Case, why: str, waited: float) -> Note:
         f"it has waited for snapshots for {spoken(waited)} and {why}: it goes on, and the swap "
         "may have to wait with writes blocked"
     )
-    return Note(what="warning", index=case.source.name, text=text)
+    return Note(what=EventKind.WARNING, index=case.source.name, text=text)

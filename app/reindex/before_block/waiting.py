@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from app.domain import clock
 from app.domain.durations import spoken
+from app.domain.events import EventKind, Note
 from app.domain.holds import HoldCause
-from app.domain.operation import Hold, Note
+from app.domain.operation import PARKED_SECONDS, Operation
+from app.jobs.phases import Hold
 from app.reindex.before_block import snapshots
 from app.reindex.before_block.case import Case
-from app.reindex.goals import rest_of
 
 START_SECONDS = 600.0
 """So soon after they open, or in their first tenth, begins what is longer than the hours."""
 LONGEST_LOOK = 30.0
+LONGEST_REST = 6 * 3600.0
+"""Seconds until one that was given back is blocked again: a minute, doubled each time, at most."""
 
 
 async def before_block(case: Case) -> Hold | list[Note]:
@@ -41,6 +44,13 @@ async def _rest(case: Case) -> Hold | list[Note]:
     return Hold(HoldCause.RESTING, reason, min(left, LONGEST_LOOK))
 
 
+def rest_of(operation: Operation) -> float:
+    """Seconds for which one that was given back is not blocked again."""
+    since = operation.given_back_at
+    seconds = min(LONGEST_REST, PARKED_SECONDS * 2.0 ** min(operation.given_back - 1, 10))
+    return clock.left(since, seconds) if since else 0.0
+
+
 async def _fits_into_hours(case: Case) -> Hold | list[Note]:
     """An index is not blocked that would still be when the hours end.
 
@@ -56,7 +66,7 @@ async def _fits_into_hours(case: Case) -> Hold | list[Note]:
         return []
     if needed > whole and gone <= max(START_SECONDS, whole / 10):
         text = f"it may take {spoken(needed)} and the hours last {spoken(whole)}: it will overrun"
-        return [Note(what="warning", index=case.source.name, text=text)]
+        return [Note(what=EventKind.WARNING, index=case.source.name, text=text)]
     reason = (
         f"it may take {spoken(needed)}, and the hours for copies end in {spoken(left)}: "
         f"{case.source.name} takes writes until the next ones"

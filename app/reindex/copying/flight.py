@@ -9,14 +9,16 @@ from datetime import UTC, datetime, timedelta
 
 from app.domain import clock
 from app.domain.errors import ClusterRefused, ClusterTrouble, Failure, ReindexQueueError
+from app.domain.events import EventKind, Note
 from app.domain.holds import HoldCause
-from app.domain.operation import Note, Operation, Outcome, Work
+from app.domain.operation import Operation
 from app.domain.pace import Limit
 from app.domain.tasks import TaskRef, Watch
 from app.domain.windows import LIGHTER, Window, WindowState, in_turn, opaque_id
 from app.elastic.answers import RunningTask, TaskState
 from app.elastic.cluster import Cluster
 from app.elastic.translation import OF_SHARDS
+from app.jobs.phases import Outcome, Work
 from app.reindex.copying import tasks
 from app.reindex.copying.request import body
 from app.reindex.copying.result import Rerun, judge
@@ -402,7 +404,7 @@ def _run_again(flight: Flight, window: Window, verdict: Rerun) -> None:
     flight.put(again)
     flight.notes.append(
         Note(
-            what="window runs again",
+            what=EventKind.WINDOW_RUNS_AGAIN,
             index=flight.operation.index_name,
             text=f"window {window.number}, attempt {again.attempt}: {verdict.reason}",
         )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 
-from app.domain.operation import Operation, Work
+from app.domain.operation import Operation
 from app.domain.weights import OnDisk, batch_for
 from app.domain.windows import Window, cut, cuts_needed, window_for
 from app.elastic.answers import ShardStats
 from app.elastic.cluster import Cluster
+from app.jobs.phases import Work
 from app.reindex.copying.weighing import weigh
 
 MOST_WINDOWS = 2_000

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from app.domain import clock
-from app.domain.operation import Note
+from app.domain.events import EventKind, Note
 from app.domain.windows import Window, WindowState
 from app.reindex.copying.flight import Flight
 
@@ -91,4 +91,4 @@ def _speed(windows: Sequence[Window]) -> float | None:
 
 def _note(flight: Flight, window: Window, parts: int, speed: float) -> Note:
     text = f"window {window.number} in {parts} parts, at {speed:,.0f} documents a second"
-    return Note(what="window cut", index=flight.operation.index_name, text=text)
+    return Note(what=EventKind.WINDOW_CUT, index=flight.operation.index_name, text=text)

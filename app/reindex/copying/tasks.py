@@ -11,12 +11,13 @@ from dataclasses import dataclass
 
 from app.domain.durations import spoken
 from app.domain.errors import ClusterRefused, ClusterTrouble, ReindexQueueError
-from app.domain.operation import Changes, Operation, Work
+from app.domain.operation import Changes, Operation
 from app.domain.tasks import TaskRef, Watch
 from app.domain.windows import Window, WindowState, opaque_id, opaque_prefix
 from app.elastic.answers import RunningTask, TaskState
 from app.elastic.cluster import Cluster
 from app.elastic.view import ClusterView
+from app.jobs.phases import Work
 
 AWAY_SECONDS = 60.0
 """So long is a task waited for whose node has left the cluster: Elasticsearch itself waits as long

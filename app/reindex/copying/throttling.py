@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from app.domain.operation import Note, Work
+from app.domain.events import EventKind, Note
 from app.domain.windows import Window
+from app.jobs.phases import Work
 
 BATCH_SECONDS = 2.0
 """A task waits so long between two batches: what it reads at a time is made to fit."""
@@ -77,6 +78,6 @@ def same(one: float | None, other: float | None) -> bool:
 
 def anew_note(window: Window) -> Note:
     return Note(
-        what="window runs again",
+        what=EventKind.WINDOW_RUNS_AGAIN,
         text=f"window {window.number}: its batches of {window.size} do not suit the new pace",
     )

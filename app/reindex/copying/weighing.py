@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.domain.errors import AnswerTooLarge
-from app.domain.operation import Work
 from app.domain.weights import HEAVIEST_BYTES, Budget, Weights, next_look, together
 from app.elastic.answers import ShardStats
 from app.elastic.cluster import Cluster
 from app.elastic.documents import EVERYTHING
 from app.elastic.memory import REMEMBERED_SECONDS
+from app.jobs.phases import Work
 
 HEAP_SECONDS = 60.0
 """So old may be what is known of the nodes' heaps."""

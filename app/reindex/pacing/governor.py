@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 
 from app.domain import clock
 from app.domain.errors import ReindexQueueError
-from app.domain.operation import Goal, Note, Operation, Step
+from app.domain.events import EventKind, Note
+from app.domain.operation import Goal, Operation, Step
 from app.domain.pace import NO_LIMIT, Allowance, Limit, Pace, Said, Scope, in_force
 from app.elastic.view import ClusterView
 from app.reindex.pacing.gate import Gate, Probe, said
@@ -115,7 +116,7 @@ class Governor:
             self._gate = gate
             return False
         note = Note(
-            what="health gate",
+            what=EventKind.HEALTH_GATE,
             text=text,
             before=before.model_dump(mode="json"),
             after=gate.health.model_dump(mode="json"),

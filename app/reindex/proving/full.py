@@ -13,8 +13,8 @@ from collections import deque
 from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any, TypeVar
 
-from app.domain.operation import Work
 from app.domain.proof import Proving, Side
+from app.jobs.phases import Work
 from app.reindex.proving.comparing import differences, refuse
 from app.reindex.proving.digest import added
 from app.reindex.proving.pages import Pages, Place

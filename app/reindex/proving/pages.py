@@ -14,11 +14,12 @@ from app.domain.errors import AnswerTooLarge
 from app.domain.index_settings import hides_seq_nos
 from app.domain.mappings import has_type
 from app.domain.names import IndexName
-from app.domain.operation import Operation, Work
+from app.domain.operation import Operation
 from app.elastic.answers import Document, IndexState
 from app.elastic.cluster import Cluster
 from app.elastic.documents import EVERYTHING
 from app.elastic.memory import REMEMBERED_SECONDS
+from app.jobs.phases import Work
 from app.reindex.proving.comparing import Measure
 
 PAGE_DOCUMENTS, PAGE_BYTES, BATCHES = 5_000, 2_000_000, 2

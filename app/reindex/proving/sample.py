@@ -7,8 +7,8 @@ import random
 import time
 
 from app.domain.names import IndexName
-from app.domain.operation import Work
 from app.elastic.answers import Document, ShardStats
+from app.jobs.phases import Work
 from app.reindex.proving.comparing import differences, refuse
 from app.reindex.proving.pages import Pages, Place
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from app.domain.events import EventKind, Note
 from app.domain.holds import HoldCause
-from app.domain.operation import Again, Hold, Note, Outcome, Step, Work
 from app.elastic.cluster import Cluster
+from app.jobs.phases import Again, Hold, Outcome, Work
 from app.reindex.copying.tasks import forget, look_for, may_write
 from app.reindex.steps.guard import remove_target
+from app.reindex.steps.positions import TO_THE_BEGINNING
 
 
 async def begin_anew(work: Work, reason: str, cluster: Cluster) -> Outcome:
@@ -22,7 +24,7 @@ async def begin_anew(work: Work, reason: str, cluster: Cluster) -> Outcome:
         return hold
     return Again(
         {
-            "last_completed_step": Step.CREATED,
+            **TO_THE_BEGINNING,
             "target_uuid": None,
             "lost_since": None,
             "source_seq_nos": None,
@@ -30,6 +32,6 @@ async def begin_anew(work: Work, reason: str, cluster: Cluster) -> Outcome:
             "proof": None,
             **forget(operation, found.away),
         },
-        notes=[Note(what="copy begins anew", index=operation.source_name, text=reason)],
+        notes=[Note(what=EventKind.COPY_BEGINS_ANEW, index=operation.source_name, text=reason)],
         anew=True,
     )

@@ -1,4 +1,4 @@
-"""Steps 40 and 50: the copy, several windows at once, each its own `_reindex`."""
+"""The copy: cut into windows, several of them at once, each its own `_reindex`."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from datetime import datetime
 
 from app.domain import clock
 from app.domain.errors import Failure, TaskCancelled
+from app.domain.events import EventKind, Note
 from app.domain.holds import HoldCause
-from app.domain.operation import Again, Changes, Done, Hold, Note, Operation, Outcome, Step, Work
+from app.domain.operation import Changes, Operation
 from app.domain.proof import ProofLevel
 from app.domain.windows import Window, fraction_done
 from app.elastic.cluster import Cluster
+from app.jobs.phases import Again, Done, Hold, Outcome, Work
 from app.reindex.budget import no_room_to_go_on
 from app.reindex.copying import flight as flights
 from app.reindex.copying.flight import Flight
-from app.reindex.copying.halting import halt, halts
+from app.reindex.copying.halting import LAST_POLL, halt, halts, strained
 from app.reindex.copying.plan import windows_of
 from app.reindex.copying.splitting import split_long
-from app.reindex.copying.tasks import forget
 from app.reindex.copying.throttling import paced
 from app.reindex.proving.choosing import chosen_proof
 from app.reindex.steps.identity import blocked_source_in, look, target_in
-from app.reindex.steps.prove import prove
 
-FIRST_POLL, LAST_POLL, GROWTH, MARGIN = 0.025, 2.0, 0.4, 0.02
+FIRST_POLL, GROWTH, MARGIN = 0.025, 0.4, 0.02
 """Seconds between two looks at the tasks, and shares of a task's age: each pause is 1.4 times the
 last, but where the end is near it is looked for more closely, within a fiftieth of the age."""
 SAVE_SECONDS = 1.0
@@ -37,14 +37,13 @@ async def plan_copy(work: Work, cluster: Cluster) -> Outcome:
     operation = work.operation
     assert operation.source is not None
     if work.windows:  # of before it was parked; the source has not been written to since
-        return Done({"last_completed_step": Step.REINDEX_STARTED})
+        return Done()
     stats = await cluster.shard_stats(operation.source_name, measured=True)
     if len(stats) < operation.source.shards:
         text = f"not all primaries of {operation.source_name} are active"
         return Hold(HoldCause.SHARDS_AWAY, text)
     size = sum(shard.size for shard in stats.values())  # one that was closed did not tell before
     changes: Changes = {
-        "last_completed_step": Step.REINDEX_STARTED,
         "reindex_task_perc_complete": operation.reindex_task_perc_complete or 0.0,
         "source": operation.source.model_copy(update={"primary_bytes": size}),
     }
@@ -53,12 +52,12 @@ async def plan_copy(work: Work, cluster: Cluster) -> Outcome:
         documents = sum(shard.documents for shard in stats.values())
         level, text = chosen_proof(operation.source, documents, size, work.limits.full_up_to)
         changes["proof_level"] = level
-        notes.append(Note(what="proof chosen", index=operation.source_name, text=text))
+        notes.append(Note(what=EventKind.PROOF_CHOSEN, index=operation.source_name, text=text))
     return Done(changes, await windows_of(work, stats, cluster), notes)
 
 
 async def copy(work: Work, cluster: Cluster) -> Outcome:
-    """Looks at the windows in flight and starts the next ones; when all are done, proves the copy.
+    """Looks at the windows in flight and starts the next ones, until all are done.
 
     A window that is lost, failed or rejected runs again by itself; the others go on. Nothing is
     done outside of the hours for copies, or while everything is stopped.
@@ -79,8 +78,9 @@ async def copy(work: Work, cluster: Cluster) -> Outcome:
         raise
     if first:
         return flight.saved_with(first)
-    if flight.landed and work.limit.ill is None:
-        return await _prove(work, flight, cluster)
+    if flight.landed:
+        copied: Changes = {"reindex_task_perc_complete": 1.0}
+        return flight.saved_with(Done(copied, list(flight.changed.values()), flight.notes))
     return flight.saved_with(_onwards(work, flight))
 
 
@@ -151,20 +151,6 @@ def _is_due(work: Work) -> bool:
     return work.limit.requests_per_second is not None and work.allowance.due() > 0
 
 
-async def _prove(work: Work, flight: Flight, cluster: Cluster) -> Outcome:
-    """The windows that have just ended are saved together with what the proof says."""
-    whole = tuple(flight.windows[number] for number in sorted(flight.windows))
-    operation = work.operation.model_copy(update={"loose_tasks": flight.loose})
-    outcome = await prove(replace(work, operation=operation, windows=whole), cluster)
-    copied: Changes = {"reindex_task_perc_complete": 1.0, **forget(work.operation, flight.loose)}
-    return replace(
-        outcome,
-        changes={**copied, **outcome.changes},
-        windows=list(flight.changed.values()),
-        notes=[*flight.notes, *outcome.notes],
-    )
-
-
 def _onwards(work: Work, flight: Flight) -> Outcome:
     """What is worth saving, and when to look again."""
     running, now = flight.running, clock.now()
@@ -172,17 +158,8 @@ def _onwards(work: Work, flight: Flight) -> Outcome:
     if running:
         changes["reindex_task_id"] = max(running, key=_started).task_id
     changed = list(flight.changed.values())
-    if work.limit.ill is not None:
-        reason = f"the health gate lets nothing start: {work.limit.ill}"
-        return Hold(
-            HoldCause.CLUSTER_STRAINED,
-            reason,
-            LAST_POLL,
-            changes,
-            changed,
-            flight.notes,
-            patient=True,
-        )
+    if hold := strained(work.limit):
+        return replace(hold, changes=changes, windows=changed, notes=flight.notes)
     if flight.trouble and not running:
         return Hold(*flight.trouble, 1, changes, changed, flight.notes)
     if not running and (rest := flight.rested):

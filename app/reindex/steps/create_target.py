@@ -1,11 +1,11 @@
-"""Step 30: the target is there, ours, and as the source that now stands still."""
+"""The target is there, ours, and as the source that now stands still."""
 
 from __future__ import annotations
 
 from app.domain.holds import HoldCause
-from app.domain.operation import Again, Done, Hold, Outcome, Step, Work
 from app.elastic.answers import Looked
 from app.elastic.cluster import Cluster
+from app.jobs.phases import Again, Done, Hold, Outcome, Work
 from app.reindex.alias_filters import refuse_filters
 from app.reindex.steps.guard import remove_target
 from app.reindex.steps.identity import blocked_source_in, look
@@ -32,4 +32,4 @@ async def create_target(work: Work, cluster: Cluster) -> Outcome:
         await refuse_filters(source, target, cluster)  # nobody could look before
     if len(await cluster.shard_stats(target.index_name)) < target.shards:
         return Hold(HoldCause.SHARDS_AWAY, f"the primaries of {target.name} are not active", 0.1)
-    return Done({"last_completed_step": Step.NEW_INDEX_CREATED, "target_uuid": target.uuid})
+    return Done({"target_uuid": target.uuid})

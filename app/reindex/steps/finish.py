@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from app.domain import lifecycle
-from app.domain.operation import Again, Done, Outcome, Source, Status, Work
+from app.domain.operation import Source
 from app.elastic.answers import IndexState
 from app.elastic.cluster import Cluster
+from app.jobs.phases import Again, Done, Outcome, Work
 from app.reindex.copying.tasks import end_returned
 from app.reindex.steps.identity import target_in
 from app.reindex.steps.source import restore_source
@@ -43,7 +44,7 @@ async def finish(work: Work, cluster: Cluster) -> Outcome:
     tasks = [window.task_id for window in work.windows if window.task_id]
     if tasks:
         await cluster.forget_tasks(tasks)
-    return Done({"status": Status.COMPLETED})
+    return Done()
 
 
 def _as_it_was(target: IndexState, source: Source) -> bool:

@@ -9,11 +9,13 @@ gone, nothing happens.
 from __future__ import annotations
 
 from app.domain.errors import ClusterRefused
+from app.domain.events import EventKind, Note
 from app.domain.holds import HoldCause
 from app.domain.names import IndexName
-from app.domain.operation import Hold, Note, Operation, Outcome
+from app.domain.operation import Operation
 from app.elastic.answers import Looked
 from app.elastic.cluster import Cluster
+from app.jobs.phases import Hold, Outcome
 from app.reindex.steps.identity import is_whole, look
 from app.reindex.steps.source import block_source
 
@@ -59,7 +61,8 @@ async def remove_own(
 
 def kept_note(operation: Operation, name: IndexName) -> Note:
     """That `name` was not removed."""
-    what = "target kept" if name == operation.new_index_name else "copy kept"
+    is_target = name == operation.new_index_name
+    what = EventKind.TARGET_KEPT if is_target else EventKind.COPY_KEPT
     return Note(
         what=what,
         index=name,

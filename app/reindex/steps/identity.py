@@ -93,6 +93,13 @@ def target_in(looked: Looked, operation: Operation) -> IndexState:
     return state
 
 
+def both_in(looked: Looked, operation: Operation) -> None:
+    """Raises `Failure` unless source and target are the two indices we mean, the source blocked."""
+    name_in_place(looked, operation)
+    blocked_source_in(looked, operation)
+    target_in(looked, operation)
+
+
 def is_swapped(looked: Looked, operation: Operation) -> bool:
     """True where the names are on our target already, seen by UUID.
 

@@ -7,39 +7,54 @@ from datetime import timedelta
 
 from app.domain import clock, index_settings, lifecycle
 from app.domain.errors import Failure
+from app.domain.events import EventKind, Note
 from app.domain.holds import HoldCause
 from app.domain.kept import Kept
-from app.domain.operation import Again, Changes, Done, Hold, Note, Operation, Outcome, Step, Work
+from app.domain.operation import Changes, Operation
 from app.elastic.answers import IndexState, Looked
 from app.elastic.cluster import Cluster
+from app.jobs.phases import Again, Done, Hold, Outcome, Work
 from app.reindex.steps.guard import kept_note, remove_own
-from app.reindex.steps.identity import look
+from app.reindex.steps.identity import both_in, is_swapped, look
 
 
 def swapped(work: Work) -> Changes:
     """What is saved once the swap is seen to be done: the time of the kept copy begins."""
-    changes: Changes = {"last_completed_step": Step.ALIAS_CREATED, "writes_blocked_since": None}
+    changes: Changes = {"writes_blocked_since": None}
     if work.operation.kept:
         changes["kept_until"] = clock.now() + timedelta(days=work.limits.keep_days)
     return changes
 
 
-async def keep(operation: Operation, looked: Looked, cluster: Cluster) -> Outcome | None:
-    """Clones the source and proves the clone; None when it is in hand, recorded by its UUID.
+async def keep(work: Work, cluster: Cluster) -> Outcome:
+    """Clones the source and proves the clone, which is recorded by its UUID.
 
     Raises `Failure` where the clone's name is taken or the clone is not whole.
     """
-    kept = operation.kept
+    operation, kept = work.operation, work.operation.kept
     assert kept is not None
+    looked = await look(operation, cluster)
+    if is_swapped(looked, operation):
+        return Done()
+    both_in(looked, operation)
     state = looked.get(kept.name)
     if state is None:
         await _clone(kept, looked, operation, cluster)
         return Again({"kept": Kept(name=kept.name)})
-    if kept.uuid == state.uuid and state.write_blocked:
-        return None
+    if is_kept(looked, operation):
+        return Done()
     if state.stamp != operation.id:
         raise _taken(kept)
     return await _prove(kept, state, operation, cluster)
+
+
+def is_kept(looked: Looked, operation: Operation) -> bool:
+    """True where the clone that was proven is there, seen by its UUID, and takes no writes."""
+    kept = operation.kept
+    state = looked.get(kept.name) if kept else None
+    return (
+        state is not None and kept is not None and kept.uuid == state.uuid and state.write_blocked
+    )
 
 
 async def _clone(kept: Kept, looked: Looked, operation: Operation, cluster: Cluster) -> None:
@@ -83,8 +98,8 @@ async def _prove(kept: Kept, state: IndexState, operation: Operation, cluster: C
         )
     seq_nos = [stats[n].max_seq_no for n in range(state.shards)]
     made = Kept(name=kept.name, uuid=state.uuid, seq_nos=seq_nos)
-    note = Note(what="old index kept", index=kept.name, after={"documents": documents})
-    return Again({"kept": made}, notes=[note])
+    note = Note(what=EventKind.OLD_INDEX_KEPT, index=kept.name, after={"documents": documents})
+    return Done({"kept": made}, notes=[note])
 
 
 async def drop_kept(work: Work, cluster: Cluster) -> Outcome:

@@ -7,12 +7,14 @@ from dataclasses import replace
 
 from app.domain import clock, index_settings, lifecycle
 from app.domain.errors import Failure
+from app.domain.events import EventKind, Note
 from app.domain.holds import HoldCause
-from app.domain.operation import Again, Changes, Hold, Note, Operation, Outcome, Source, Work
+from app.domain.operation import Changes, Operation, Source
 from app.domain.warnings import type_lost
 from app.elastic.answers import MOST_SLICES, USUAL_SLICES, IndexState, Looked
 from app.elastic.cluster import Cluster
 from app.elastic.memory import REMEMBERED_SECONDS
+from app.jobs.phases import Again, Done, Hold, Outcome, Work
 from app.reindex.alias_filters import refuse_filters
 from app.reindex.before_block.case import Case
 from app.reindex.before_block.waiting import before_block, has_nodes
@@ -50,12 +52,13 @@ async def prepare(work: Work, cluster: Cluster) -> Outcome:
     await refuse_filters(source, target, cluster)
     if operation.source and is_worth_it(operation.source.primary_bytes):
         await refuse_documents(operation, source, target, cluster)
+    made: Changes = {"target_uuid": target.uuid}
     if not operation.unblocked:  # the copy begins anew
-        return Again({"target_uuid": target.uuid})
+        return Done(made)
     waits = await before_block(case)
-    if isinstance(waits, Hold):
-        return replace(waits, changes={**waits.changes, "target_uuid": target.uuid})
-    return Again({"target_uuid": target.uuid, **_to_be_blocked(source, operation)}, notes=waits)
+    if isinstance(waits, Hold):  # for `wait_to_block`
+        return Done(made)
+    return Done({**made, **_to_be_blocked(source, operation)}, notes=waits)
 
 
 def _to_be_blocked(source: IndexState, operation: Operation) -> Changes:
@@ -142,7 +145,7 @@ async def _refuse_rights(
 async def _warnings(source: IndexState, major: int, cluster: Cluster) -> list[Note]:
     """What a person should know of it, though nothing stands in the way."""
     texts = type_lost(source.name, source.mapping_type, major), await _written(source, cluster)
-    return [Note(what="warning", index=source.name, text=text) for text in texts if text]
+    return [Note(what=EventKind.WARNING, index=source.name, text=text) for text in texts if text]
 
 
 async def _written(source: IndexState, cluster: Cluster) -> str | None:

@@ -1,4 +1,4 @@
-"""Step 50: positive proof that the target holds every document, before anything is removed."""
+"""Positive proof that the target holds every document, before anything is removed."""
 
 from __future__ import annotations
 
@@ -6,24 +6,15 @@ import asyncio
 from dataclasses import replace
 
 from app.domain.errors import AnswerTooLarge, DocumentsDiffer, Failure
+from app.domain.events import EventKind, Note
 from app.domain.holds import HoldCause
-from app.domain.operation import (
-    Again,
-    Changes,
-    Done,
-    Hold,
-    Note,
-    Operation,
-    Outcome,
-    Proof,
-    Step,
-    Work,
-)
+from app.domain.operation import Changes, Operation, Proof
 from app.domain.proof import ProofLevel, Proving
 from app.domain.weights import BATCH_BYTES
 from app.elastic.answers import IndexState, Looked
 from app.elastic.cluster import Cluster
 from app.elastic.memory import REMEMBERED_SECONDS
+from app.jobs.phases import Again, Done, Hold, Outcome, Work
 from app.reindex.copying.tasks import forget, look_for, may_write
 from app.reindex.privileges import refuse_restriction
 from app.reindex.proving.comparing import differences as differing_documents
@@ -114,14 +105,16 @@ async def _go_on(
         proving = proving.model_copy(update={"page_documents": pages.most})
     if proving.one_by_one and not before.one_by_one:
         text = "the sums of both sides differ, so each document is looked for"
-        note = Note(what="proof goes on one by one", index=operation.new_index_name, text=text)
+        note = Note(
+            what=EventKind.PROOF_GOES_ON_ONE_BY_ONE, index=operation.new_index_name, text=text
+        )
         return Again({"proving": proving}, notes=[note])
     if not comparison.is_over(proving):
         return Again({"proving": proving})
     proof = (await _measure(work, looked, cluster)).proof
     if proof.target_seq_nos != proving.target_seq_nos:
         text = f"{operation.new_index_name} was written to while it was compared"
-        note = Note(what="proof begins anew", index=operation.new_index_name, text=text)
+        note = Note(what=EventKind.PROOF_BEGINS_ANEW, index=operation.new_index_name, text=text)
         return Again({"proving": None}, notes=[note])
     if proving.compared != proof.documents:
         raise DocumentsDiffer(
@@ -160,12 +153,12 @@ def _all_at_once(work: Work) -> int:
 def _proven(operation: Operation, counted: Proof, level: ProofLevel, compared: int) -> Done:
     proof = counted.model_copy(update={"level": level, "compared": compared})
     changes: Changes = {
-        "last_completed_step": Step.REINDEX_COMPLETED,
-        "reindex_task_perc_complete": 1.0,
         "proving": None,
         "proof": proof,
     }
-    note = Note(what="proven", index=operation.new_index_name, after=proof.model_dump(mode="json"))
+    note = Note(
+        what=EventKind.PROVEN, index=operation.new_index_name, after=proof.model_dump(mode="json")
+    )
     return Done(changes, notes=[note])
 
 

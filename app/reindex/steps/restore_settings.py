@@ -1,4 +1,4 @@
-"""Step 55: the target gets the source's own settings and `dynamic` back and as many copies as it
+"""The target gets the source's own settings and `dynamic` back and as many copies as it
 had."""
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from typing import Any
 from app.domain import filling, index_settings
 from app.domain.errors import Failure
 from app.domain.holds import HoldCause
-from app.domain.operation import Again, Done, Hold, Operation, Outcome, Step, Work
+from app.domain.operation import Operation
 from app.elastic.answers import IndexState, Looked
 from app.elastic.cluster import Cluster
+from app.jobs.phases import Again, Done, Hold, Outcome, Work
 from app.reindex.steps.identity import look, target_in
 from app.reindex.steps.target import differences
 
@@ -59,7 +60,7 @@ async def restore_settings(work: Work, cluster: Cluster) -> Outcome:
         before = {key: target.settings.get(key) for key in changes}
         await cluster.put_settings(operation.new_index_name, changes, before)
         return Again()
-    return Done({"last_completed_step": Step.INDEX_SETTINGS_RESTORED})
+    return Done()
 
 
 def _source(looked: Looked, operation: Operation) -> IndexState | None:

@@ -10,10 +10,12 @@ import asyncio
 
 from app.domain import index_settings
 from app.domain.errors import CannotRollBack, ClusterBusy, ClusterRefused, Failure
+from app.domain.events import EventKind, Note
 from app.domain.holds import HoldCause
-from app.domain.operation import Again, Done, Hold, Note, Operation, Outcome, Work
+from app.domain.operation import Operation
 from app.elastic.answers import IndexState, Looked
 from app.elastic.cluster import Cluster
+from app.jobs.phases import Again, Done, Hold, Outcome, Work
 from app.reindex import objections
 from app.reindex.steps.finish import HIDDEN
 from app.reindex.steps.identity import look, named
@@ -150,7 +152,7 @@ async def _send(
 def _back(operation: Operation) -> Done:
     assert operation.kept is not None
     note = Note(
-        what="name given back",
+        what=EventKind.NAME_GIVEN_BACK,
         index=operation.index_name,
         before=operation.new_index_name,
         after=operation.kept.name,
@@ -185,7 +187,7 @@ async def restore_kept(work: Work, cluster: Cluster) -> Outcome:
     assert operation.source is not None
     copy = (await look(operation, cluster)).get(operation.kept.name)
     if copy is None or copy.uuid != operation.kept.uuid:
-        return Done(notes=[Note(what="warning", text=f"{operation.kept.name} was removed")])
+        return Done(notes=[Note(what=EventKind.WARNING, text=f"{operation.kept.name} was removed")])
     wanted: dict[str, str | None] = {
         HIDDEN: operation.source.settings.get(HIDDEN),
         index_settings.STAMP: None,

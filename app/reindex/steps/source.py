@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from app.domain.errors import ClusterRefused
-from app.domain.operation import Again, Done, Note, Outcome, Work
+from app.domain.events import EventKind, Note
 from app.elastic.answers import IndexState
 from app.elastic.cluster import Cluster
+from app.jobs.phases import Again, Done, Outcome, Work
 
 
 async def block_source(state: IndexState, cluster: Cluster) -> None:
@@ -65,6 +66,6 @@ async def give_back(
         await cluster.put_settings(state.index_name, wanted, state.set_blocks)
     except ClusterRefused as error:
         if "read-only compatible index" in error.reason:
-            return Done(notes=[Note(what="write block kept", text=error.reason)])
+            return Done(notes=[Note(what=EventKind.WRITE_BLOCK_KEPT, text=error.reason)])
         raise
     return Again()

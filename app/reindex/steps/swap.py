@@ -1,4 +1,4 @@
-"""Step 60: one guarded call moves the old name and every alias to the target."""
+"""One guarded call moves the old name and every alias to the target."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import Any
 
 from app.domain.errors import ClusterRefused, Failure
 from app.domain.holds import HoldCause
-from app.domain.operation import Again, Done, Hold, Operation, Outcome, Step, Work
+from app.domain.operation import Operation
 from app.elastic.answers import Looked
 from app.elastic.cluster import Cluster
+from app.jobs.phases import Again, Done, Hold, Outcome, Work
 from app.reindex.copying.tasks import end_returned
 from app.reindex.steps.identity import (
-    blocked_source_in,
+    both_in,
     is_swapped,
     look,
-    name_in_place,
     named,
-    target_in,
 )
-from app.reindex.steps.keep import keep, swapped
+from app.reindex.steps.keep import is_kept, swapped
+from app.reindex.steps.positions import TO_THE_CLONE, TO_THE_PROOF
 
 
 async def swap(work: Work, cluster: Cluster) -> Outcome:
@@ -32,17 +32,17 @@ async def swap(work: Work, cluster: Cluster) -> Outcome:
     looked = await look(operation, cluster)
     if is_swapped(looked, operation):
         return Done(swapped(work))
-    _both(looked, operation)
+    both_in(looked, operation)
     if await end_returned(work, cluster):
-        return Again({"last_completed_step": Step.REINDEX_STARTED}, after=0.3)
+        return Again(TO_THE_PROOF, after=0.3)
     if operation.keeps_source:
         return await _move(work, looked, cluster)
-    if operation.kept and (waits := await keep(operation, looked, cluster)):
-        return waits
+    if operation.kept and not is_kept(looked, operation):
+        return Again(TO_THE_CLONE)
     if operation.marker not in looked[operation.new_index_name].aliases:  # somebody took it off
         await cluster.put_marker(operation.new_index_name, operation.marker)
         looked = await look(operation, cluster)
-        _both(looked, operation)
+        both_in(looked, operation)
     if operation.marker not in looked[operation.new_index_name].aliases:
         return Hold(
             HoldCause.NOT_SEEN,
@@ -52,7 +52,7 @@ async def swap(work: Work, cluster: Cluster) -> Outcome:
         _as_proven(operation, cluster), _aliases(operation, looked, cluster)
     )
     if not proven:
-        return Again({"last_completed_step": Step.REINDEX_STARTED})
+        return Again(TO_THE_PROOF)
     return await _swap(work, aliases, cluster)
 
 
@@ -80,7 +80,7 @@ async def _move(work: Work, looked: Looked, cluster: Cluster) -> Outcome:
     """The source stays under its name: only its aliases go to the target, in one guarded call."""
     operation = work.operation
     if not await _as_proven(operation, cluster):
-        return Again({"last_completed_step": Step.REINDEX_STARTED})
+        return Again(TO_THE_PROOF)
     present = await cluster.alias_properties(operation.source_name)
     moved = {name: present[name] for name in named(present)}
     if not moved:
@@ -92,13 +92,6 @@ async def _move(work: Work, looked: Looked, cluster: Cluster) -> Outcome:
         operation.source_name, operation.new_index_name, operation.marker, moved
     )
     return Again()
-
-
-def _both(looked: Looked, operation: Operation) -> None:
-    """Raises `Failure` unless source and target are the two indices we mean."""
-    name_in_place(looked, operation)
-    blocked_source_in(looked, operation)
-    target_in(looked, operation)
 
 
 async def _as_proven(operation: Operation, cluster: Cluster) -> bool:

@@ -9,12 +9,13 @@ from typing import Any
 from app.domain import filling, index_settings, lifecycle
 from app.domain.errors import ClusterRefused, ClusterUnreachable, Failure
 from app.domain.holds import HoldCause
-from app.domain.operation import Again, Hold, Operation, Outcome
+from app.domain.operation import Operation
 from app.domain.retired import FIELD_NAMES, retired, says_field_names, without_defaults
 from app.domain.warnings import UNTYPED
 from app.elastic.answers import IndexState, Looked
 from app.elastic.cluster import Cluster
 from app.elastic.memory import REMEMBERED_SECONDS
+from app.jobs.phases import Again, Hold, Outcome
 from app.reindex.steps.guard import remove_target
 from app.reindex.steps.identity import look, named, source_in
 

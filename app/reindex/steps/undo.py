@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 from app.domain.errors import ClusterRefused
+from app.domain.events import EventKind, Note
 from app.domain.holds import HoldCause
-from app.domain.operation import (
-    Again,
-    Changes,
-    Done,
-    Goal,
-    Hold,
-    Note,
-    Operation,
-    Outcome,
-    Work,
-)
+from app.domain.operation import Changes, Goal, Operation
 from app.domain.windows import WindowState
 from app.elastic.answers import Looked
 from app.elastic.cluster import Cluster
+from app.jobs.phases import Again, Done, Hold, Outcome, Work
 from app.reindex.copying import tasks
 from app.reindex.steps.guard import kept_note, remove_target
 from app.reindex.steps.identity import is_swapped, look, named
 from app.reindex.steps.keep import swapped
+from app.reindex.steps.positions import AFTER_THE_SWAP
 
 
 async def end_tasks(work: Work, cluster: Cluster) -> Outcome:
@@ -49,13 +42,16 @@ async def end_tasks(work: Work, cluster: Cluster) -> Outcome:
 def _forward(work: Work) -> Again:
     changes: Changes = {
         "goal": Goal.FINISH,
-        "undone": 0,
+        "position_back": "",
         "error_code": None,
         "error_message": None,
         "failure": None,
+        **AFTER_THE_SWAP,
         **swapped(work),
     }
-    return Again(changes, notes=[Note(what="swap found done", index=work.operation.source_name)])
+    return Again(
+        changes, notes=[Note(what=EventKind.SWAP_FOUND_DONE, index=work.operation.source_name)]
+    )
 
 
 async def drop_target(work: Work, cluster: Cluster) -> Outcome:
@@ -75,7 +71,7 @@ async def drop_target(work: Work, cluster: Cluster) -> Outcome:
         left = await _leave(operation, cluster)
         return Done(notes=[*left.notes, served]) if isinstance(left, Done) else left
     if (await tasks.look_for(operation, work.windows, cluster)).running:  # come back with its node
-        return Again({"undone": 0})
+        return Again({"position_back": ""})
     if hold := await remove_target(operation, operation.target_uuid, cluster):
         return hold
     looked = await look(operation, cluster)
@@ -106,7 +102,7 @@ async def _served(operation: Operation, looked: Looked, cluster: Cluster) -> Not
         if [stats[n].max_seq_no for n in sorted(stats)] == proven:
             return None
     text = "it is in use, or was written to, so it stays; remove it by hand if nobody needs it"
-    return Note(what="target kept", index=target.name, text=text)
+    return Note(what=EventKind.TARGET_KEPT, index=target.name, text=text)
 
 
 async def take_marker(work: Work, cluster: Cluster) -> Outcome:
@@ -123,5 +119,5 @@ async def _leave(operation: Operation, cluster: Cluster) -> Outcome:
     try:
         await cluster.take_aliases(operation.new_index_name, [operation.marker])
     except ClusterRefused as error:  # somebody blocked it: no reason to wait
-        return Done(notes=[Note(what="marker left", index=target.name, text=error.message)])
+        return Done(notes=[Note(what=EventKind.MARKER_LEFT, index=target.name, text=error.message)])
     return Again()

@@ -1,46 +1,31 @@
-"""Step 20: once everything is prepared, the source stands still."""
+"""The source stands still once everything is prepared: first waited for, then blocked."""
 
 from __future__ import annotations
 
 from app.domain import clock
 from app.domain.holds import HoldCause
-from app.domain.operation import Again, Changes, Done, Hold, Outcome, Step, Work
-from app.elastic.answers import IndexState, Looked
+from app.domain.operation import Changes
+from app.elastic.answers import IndexState
 from app.elastic.cluster import Cluster
+from app.jobs.phases import Again, Done, Hold, Outcome, Work
 from app.reindex.before_block.case import Case
 from app.reindex.before_block.waiting import before_block, has_nodes
 from app.reindex.steps.anew import begin_anew
 from app.reindex.steps.identity import look, source_in
-from app.reindex.steps.prepare import flooded, prepare, record
+from app.reindex.steps.prepare import flooded, record
 from app.reindex.steps.source import block_source
 
 
-async def write_block(work: Work, cluster: Cluster) -> Outcome:
-    """Blocks writes without a writable gap, opens a closed source, and reads how far it goes."""
+async def wait_to_block(work: Work, cluster: Cluster) -> Outcome:
+    """Waits with writes open until the source may be blocked, and records it anew: it was in use
+    since it was recorded, or was parked."""
     operation = work.operation
-    if operation.source is None or operation.target_uuid is None:
-        return await prepare(work, cluster)
+    assert operation.source is not None
     looked = await look(operation, cluster)
     state = source_in(looked, operation)
     if hold := flooded(state):
         return hold
-    if operation.unblocked:
-        return await _block_later(work, looked, cluster)
-    await block_source(state, cluster)
-    state = source_in(await cluster.look(operation.source_name), operation)
-    if state.closed:
-        await cluster.open_index(operation.source_name)
-        return Again(after=0.05)
-    if not state.write_blocked or set(state.blocks) - {"index.blocks.write"}:
-        return Hold(HoldCause.NOT_SEEN, f"the write block of {state.name} is not in force yet")
-    return await _stand_still(work, state, cluster)
-
-
-async def _block_later(work: Work, looked: Looked, cluster: Cluster) -> Outcome:
-    """One that waited before its block, or was parked: it was in use since it was recorded."""
-    operation = work.operation
-    assert operation.source is not None
-    state, target = looked[operation.source_name], looked.get(operation.new_index_name)
+    target = looked.get(operation.new_index_name)
     if target is None or target.uuid != operation.target_uuid:
         return await begin_anew(work, "its new index was removed while it waited", cluster)
     case = Case(work, state, target, cluster)
@@ -52,7 +37,23 @@ async def _block_later(work: Work, looked: Looked, cluster: Cluster) -> Outcome:
         "unblocked": False,
         "writes_blocked_since": clock.now(),
     }
-    return Again(changes, notes=waits)
+    return Done(changes, notes=waits)
+
+
+async def write_block(work: Work, cluster: Cluster) -> Outcome:
+    """Blocks writes without a writable gap, opens a closed source, and reads how far it goes."""
+    operation = work.operation
+    state = source_in(await look(operation, cluster), operation)
+    if hold := flooded(state):
+        return hold
+    await block_source(state, cluster)
+    state = source_in(await cluster.look(operation.source_name), operation)
+    if state.closed:
+        await cluster.open_index(operation.source_name)
+        return Again(after=0.05)
+    if not state.write_blocked or set(state.blocks) - {"index.blocks.write"}:
+        return Hold(HoldCause.NOT_SEEN, f"the write block of {state.name} is not in force yet")
+    return await _stand_still(work, state, cluster)
 
 
 async def _stand_still(work: Work, state: IndexState, cluster: Cluster) -> Outcome:
@@ -67,4 +68,4 @@ async def _stand_still(work: Work, state: IndexState, cluster: Cluster) -> Outco
     ends = [primaries[n].max_seq_no for n in range(state.shards)]
     if operation.source_seq_nos not in (None, ends):
         return await begin_anew(work, f"{state.name} was written to while parked", cluster)
-    return Done({"last_completed_step": Step.READONLY, "source_seq_nos": ends})
+    return Done({"source_seq_nos": ends})

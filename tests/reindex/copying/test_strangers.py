@@ -8,18 +8,19 @@ from typing import Any
 import pytest
 
 from app.domain.names import IndexName
-from app.domain.operation import Limits, Operation, Work
+from app.domain.operation import Operation
 from app.domain.tasks import TaskRef, Watch
 from app.domain.windows import Window, WindowState
 from app.elastic.cluster import Cluster
 from app.elastic.connection import Connection, Credentials
+from app.jobs.phases import Limits, Work
 from app.reindex.copying import flight as flights
 from app.reindex.copying import tasks
 from app.reindex.copying.flight import Flight
 from tests.conditions import eventually
 from tests.elasticsearch import Elastic
 from tests.reindex.midway import all_copied, filled
-from tests.reindex.test_outcomes import operation
+from tests.jobs.test_transitions import operation
 
 LIMITS = Limits()
 LONG_AGO = 1_600_000_000_000

@@ -6,15 +6,15 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from app.domain.operation import Again, Hold, Limits, Work
 from app.domain.pace import UNLIMITED, Allowance, Limit, Scope
 from app.domain.windows import Window, WindowState
+from app.jobs.phases import Again, Hold, Limits, Work
 from app.reindex.copying.flight import Flight
 from app.reindex.steps.copy import (
     LAST_POLL,
     _onwards,  # pyright: ignore[reportPrivateUsage]
 )
-from tests.reindex.test_outcomes import operation
+from tests.jobs.test_transitions import operation
 
 NOW = datetime.now(UTC)
 SOURCE: dict[str, Any] = {

@@ -1,15 +1,14 @@
-"""The machine: how an operation is walked through the tables of its ways.
+"""The machine: how a job is walked through the phases of its routes.
 
-Every turn takes the next entry, calls it, saves its outcome and announces it. The entries look
-before they act and never save; a process killed anywhere goes on at the same entry.
+Every iteration takes the next phase, calls it, saves its outcome and announces it. The phases look
+before they act and never save; a process killed anywhere goes on at the same phase.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 from app.domain import clock
 from app.domain.errors import (
@@ -21,52 +20,46 @@ from app.domain.errors import (
     TaskCancelled,
 )
 from app.domain.estimates import Measured
+from app.domain.events import EventKind, Note
 from app.domain.holds import HoldCause
-from app.domain.operation import (
-    Again,
-    Changes,
-    Done,
-    Goal,
-    Hold,
-    Limits,
-    Note,
-    Operation,
-    Outcome,
-    Step,
-    Wish,
-    Work,
-)
+from app.domain.operation import Changes, Goal, Operation, Wish
 from app.domain.pace import UNLIMITED, Limit
 from app.domain.tasks import Watch
 from app.domain.texts import capped
 from app.domain.windows import Window, WindowState
 from app.elastic.cluster import Cluster
-from app.reindex import lost_target
-from app.reindex.announcements import Bell, Ear
-from app.reindex.copying.halting import give_back, halt_before
-from app.reindex.goals import (
+from app.jobs.phases import (
+    Again,
+    Done,
+    Hold,
+    Kind,
+    Limits,
+    Outcome,
+    Phase,
+    PhaseFunction,
+    UnknownPosition,
+    Work,
+    phase_of,
+)
+from app.jobs.transitions import (
+    blocks_for_long,
     cleared,
     comes_later,
-    granted,
-    same_hold,
-)
-from app.reindex.home import Home
-from app.reindex.outcomes import (
-    blocks_for_long,
     crashed,
     ended,
     failed,
+    granted,
     growing,
     held,
     hold_notes,
     patient,
+    same_hold,
     troubled,
     turn_back,
 )
+from app.reindex.announcements import Bell, Ear
+from app.reindex.home import Home
 from app.reindex.pacing.governor import Governor
-from app.reindex.steps.copy import copy
-from app.reindex.steps.undo import end_tasks
-from app.reindex.ways import JOINED, StepFunction, entry
 from app.store.operations import Operations
 from app.store.role import Lease
 from app.telemetry import logger
@@ -74,7 +67,7 @@ from app.telemetry import logger
 log = logger(__name__)
 
 MOST_LOOKS = 20
-"""So often in a row an entry may ask to be called again with nothing new to be saved."""
+"""So often in a row a phase may ask to be called again with nothing new to be saved."""
 LOOK_SECONDS = 2.0
 """How often a waiting machine looks for wishes that another service has written."""
 LASTING_SECONDS = 300.0
@@ -87,8 +80,9 @@ _ASIDE = (Goal.PARK, Goal.GIVE_BACK)
 
 @dataclass
 class _Turn:
-    """What the machine has in hand between two turns."""
+    """What the machine has in hand between two iterations."""
 
+    kind: Kind
     operation: Operation
     windows: tuple[Window, ...]
     cluster: Cluster
@@ -100,33 +94,25 @@ class _Turn:
     looks: int = 0
 
 
+@dataclass(kw_only=True)
 class Machine:
     """Runs operations for the holder of the lease, each with a view of the cluster of its own.
 
-    `park_after`: seconds of a hold after which an operation makes room for others, None: never.
+    `kinds`: by the name that an operation has. `history` answers what the newest completed ones say
+    of how long one takes. `park_after`: seconds of a hold after which an operation makes room for
+    others, None: never.
     """
 
-    def __init__(
-        self,
-        operations: Operations,
-        cluster: Callable[[], Cluster],
-        bell: Bell,
-        limits: Limits,
-        governor: Governor,
-        home: Home,
-        who: str,
-        history: Callable[[], Awaitable[Sequence[Measured]]],
-        park_after: float | None = None,
-    ) -> None:
-        self._operations = operations
-        self._cluster = cluster
-        self._bell = bell
-        self._limits = limits
-        self._governor = governor
-        self._home = home
-        self._who = who
-        self._history = history
-        self._park_after = park_after
+    operations: Operations
+    kinds: Mapping[str, Kind]
+    cluster: Callable[[], Cluster]
+    bell: Bell
+    limits: Limits
+    governor: Governor
+    home: Home
+    who: str
+    history: Callable[[], Awaitable[Sequence[Measured]]]
+    park_after: float | None = None
 
     async def run(
         self,
@@ -141,11 +127,12 @@ class Machine:
         `claimed`: nobody had it in hand before, so that nothing it had sent is on its way.
         Raises `StoreTrouble`: the caller takes the operation up again from the store.
         """
-        windows = await self._operations.windows(operation.id)
+        windows = await self.operations.windows(operation.id)
         cluster = self.new_cluster(lease)
-        with self._bell.listening() as ear:
+        with self.bell.listening() as ear:
             begun = any(window.state is not WindowState.DONE for window in windows)
-            turn = _Turn(operation, windows, cluster, ear, Watch(unsure=begun and not claimed))
+            kind, watch = self.kinds[operation.kind], Watch(unsure=begun and not claimed)
+            turn = _Turn(kind, operation, windows, cluster, ear, watch)
             try:
                 while _is_in_hand(turn.operation) and not stopping():
                     await self._grant(turn, lease())
@@ -158,11 +145,11 @@ class Machine:
                     if turn.wait and turn.operation.runs:
                         await self._pause(turn, stopping)
             finally:
-                self._governor.leave(operation)
+                self.governor.leave(operation)
 
     def new_cluster(self, lease: Callable[[], Lease]) -> Cluster:
         """A view of the cluster that changes it only while the lease is held."""
-        cluster = self._cluster()
+        cluster = self.cluster()
         cluster.permit = lambda: _check(lease())
         return cluster
 
@@ -175,86 +162,102 @@ class Machine:
         try:
             turn.operation = await self._save(lease, operation, changes, (), notes, granted=wish)
         except Outdated:  # it was taken back in this moment
-            turn.operation = await self._operations.load(operation.id)
+            turn.operation = await self.operations.load(operation.id)
             if turn.operation.requested is wish:
                 raise
 
     async def _next(self, turn: _Turn, lease: Lease) -> Outcome:
-        """Calls the next entry; whatever goes wrong becomes an outcome here, one arm each."""
+        """Calls the next phase; whatever goes wrong becomes an outcome here, one arm each."""
         operation = turn.operation
         doubt, turn.doubt = turn.doubt, True
         if not lease.held:
             return Hold(HoldCause.ROLE_RENEWED, "the worker role is being renewed", 0.2)
-        turn.limit = await self._governor.limit(operation)
         try:
-            if instead := give_back(operation, turn.windows, turn.limit):
-                return instead
-        except Failure as error:
-            return failed(operation, error)
-        if hold := halt_before(operation, turn.limit):
-            return hold
-        if turn.limit.closed is None and await self._governor.look_after(
+            phase = phase_of(turn.kind, operation)
+        except UnknownPosition as error:
+            return Hold(HoldCause.UNKNOWN_POSITION, str(error), 30.0)
+        work = await self._work(turn, doubt=doubt)
+        if (instead := self._held_back(turn.kind, work, phase)) is not None:
+            return instead
+        if turn.limit.closed is None and await self.governor.look_after(
             operation, turn.cluster, lease.token
         ):
-            turn.limit = await self._governor.limit(operation)
-        allowance = self._governor.allowance(operation, turn.limit)
-        work = Work(
-            operation,
-            turn.windows,
-            self._limits,
-            doubt,
-            turn.limit,
-            allowance,
-            self._history,
-            turn.watch,
-        )
-        outcome = await self._call(entry(operation), work, turn.cluster)
-        if isinstance(outcome, Hold) and lost_target.may_be(operation):
-            instead = partial(lost_target.instead_of, outcome)
-            outcome = await self._call(instead, work, turn.cluster)
-        if isinstance(outcome, Done) and outcome.changes.get("last_completed_step") in JOINED:
-            outcome = await self._join(work, outcome, turn.cluster)
-        outcome = _seen_in_vain(turn, outcome)
+            work = await self._work(turn, doubt=doubt)
+        outcome = await self._call(turn, phase, phase.run, work)
+        if isinstance(outcome, Hold) and (remedy := turn.kind.remedy(outcome, operation)):
+            outcome = await self._call(turn, phase, remedy, work)
+        if isinstance(outcome, Done) and phase.joined:
+            outcome = await self._join(turn, work, outcome)
+        outcome = _seen_in_vain(turn, phase, outcome)
         turn.doubt = isinstance(outcome, Hold) or (isinstance(outcome, Again) and outcome.doubt)
         return outcome
 
-    async def _join(self, work: Work, done: Done, cluster: Cluster) -> Outcome:
-        """The next entry's outcome with `done` in it, as if both were one."""
+    async def _work(self, turn: _Turn, *, doubt: bool) -> Work:
+        """What the next phase is given, with the pace in force now."""
+        turn.limit = await self.governor.limit(turn.operation)
+        return Work(
+            turn.operation,
+            turn.windows,
+            self.limits,
+            doubt,
+            turn.limit,
+            self.governor.allowance(turn.operation, turn.limit),
+            self.history,
+            turn.watch,
+        )
+
+    def _held_back(self, kind: Kind, work: Work, phase: Phase) -> Outcome | None:
+        try:
+            return kind.held_back(work, phase)
+        except Failure as error:
+            return failed(kind, work.operation, phase, error)
+
+    async def _join(self, turn: _Turn, work: Work, done: Done) -> Outcome:
+        """The next phase's outcome with `done` in it, as if both were one."""
         operation = work.operation.model_copy(update=dict(done.changes))
         windows = _with(work.windows, done.windows)
         next_work = replace(work, operation=operation, windows=windows, doubt=False)
-        outcome = await self._call(entry(operation), next_work, cluster)
+        phase = phase_of(turn.kind, operation)
+        outcome = self._held_back(turn.kind, next_work, phase)
+        if outcome is None:
+            outcome = await self._call(turn, phase, phase.run, next_work)
         joined = replace(
             outcome,
             changes={**done.changes, **outcome.changes},
             windows=[*done.windows, *outcome.windows],
             notes=[*done.notes, *outcome.notes],
         )
-        if isinstance(joined, Done) and outcome.changes.get("last_completed_step") in JOINED:
-            return await self._join(work, joined, cluster)
+        if isinstance(joined, Done) and phase.joined:
+            return await self._join(turn, work, joined)
         return joined
 
-    async def _call(self, entry: StepFunction, work: Work, cluster: Cluster) -> Outcome:
-        operation, answers = work.operation, False
+    async def _call(
+        self,
+        turn: _Turn,
+        phase: Phase,
+        run: PhaseFunction,
+        work: Work,
+    ) -> Outcome:
+        kind, operation, answers = turn.kind, work.operation, False
         try:
-            await self._home.check()
+            await self.home.check()
             answers = True
-            outcome = await entry(work, cluster)
+            outcome = await run(work, turn.cluster)
         except ClusterTrouble as error:
-            self._home.doubt()
-            return troubled(operation, error, answers=answers)
+            self.home.doubt()
+            return troubled(kind, operation, phase, error, answers=answers)
         except TaskCancelled as error:
-            return turn_back(operation, error, Goal.CANCEL)
+            return turn_back(kind, operation, phase, error, Goal.CANCEL)
         except Failure as error:
-            return failed(operation, error)
+            return failed(kind, operation, phase, error)
         except StoreTrouble:
             raise
         except Exception as error:
             log.exception("step_crashed", operation=operation.id, index=operation.index_name)
-            return crashed(operation, error)
+            return crashed(kind, operation, phase, error)
         if isinstance(outcome, Hold):
-            return patient(operation, outcome)
-        return ended(operation, outcome) if isinstance(outcome, Done) else outcome
+            return patient(kind, operation, phase, outcome)
+        return ended(kind, operation, phase, outcome) if isinstance(outcome, Done) else outcome
 
     async def _keep(self, turn: _Turn, outcome: Outcome, lease: Lease) -> None:
         """Saves the outcome where it says something new."""
@@ -274,7 +277,7 @@ class Machine:
                 turn.wait = outcome.after
             if operation.hold_reason is not None and operation.goal not in _ASIDE:
                 changes = cleared(changes)
-                notes.append(Note(what="goes on", index=operation.index_name))
+                notes.append(Note(what=EventKind.GOES_ON, index=operation.index_name))
         if changes or notes or outcome.windows:
             anew = not isinstance(outcome, Hold) and outcome.anew
             turn.operation = await self._save(
@@ -288,26 +291,26 @@ class Machine:
 
     async def _end_long_block(self, turn: _Turn, before: Operation, lease: Lease) -> None:
         """A hold that keeps writes blocked for long is told, and ends where that is wanted."""
-        operation, most = turn.operation, self._limits.block_seconds
+        operation, most = turn.operation, self.limits.block_seconds
         if note := blocks_for_long(before, most):
             turn.operation = operation = await self._save(lease, operation, {}, (), [note])
         since, held_since = operation.writes_blocked_since, operation.hold_since
         if not most or since is None or held_since is None or operation.goal is not Goal.FINISH:
             return
         left = most - clock.elapsed(since)
-        if self._limits.gives_back:
+        if self.limits.gives_back:
             left = max(left, min(most, LASTING_SECONDS) - clock.elapsed(held_since))
         if left > 0:
             turn.wait = min(turn.wait, left)
             return
-        if not self._limits.gives_back:
+        if not self.limits.gives_back:
             return
         note = Note(
-            what="giving back", index=operation.index_name, text=operation.hold_reason or ""
+            what=EventKind.GIVING_BACK, index=operation.index_name, text=operation.hold_reason or ""
         )
         changes: Changes = {
             "goal": Goal.GIVE_BACK,
-            "undone": 0,
+            "position_back": "",
             "given_back_at": clock.now(),
         }
         turn.operation = await self._save(lease, operation, changes, (), [note])
@@ -316,16 +319,18 @@ class Machine:
     async def _put_aside(self, turn: _Turn, lease: Lease) -> None:
         """Where the policy says so, one that holds for long makes room for those behind it."""
         operation, since = turn.operation, turn.operation.hold_since
-        if self._park_after is None or operation.single or operation.goal is not Goal.FINISH:
+        if self.park_after is None or operation.single or operation.goal is not Goal.FINISH:
             return
-        if operation.last_completed_step >= Step.ALIAS_CREATED or since is None:
+        if operation.past_return or since is None:
             return
-        if clock.left(since, self._park_after):
+        if clock.left(since, self.park_after):
             return
-        if not await self._operations.others_wait(operation):
+        if not await self.operations.others_wait(operation):
             return
-        note = Note(what="parking", index=operation.index_name, text=operation.hold_reason or "")
-        turn.operation = await self._save(lease, operation, {"goal": Goal.PARK}, (), [note])
+        reason = operation.hold_reason or ""
+        note = Note(what=EventKind.PARKING, index=operation.index_name, text=reason)
+        changes: Changes = {"goal": Goal.PARK, "position_back": ""}
+        turn.operation = await self._save(lease, operation, changes, (), [note])
         turn.wait = 0.0
 
     async def _save(
@@ -339,13 +344,13 @@ class Machine:
         granted: Wish = Wish.NONE,
         anew: bool = False,
     ) -> Operation:
-        saved = await self._operations.save(
+        saved = await self.operations.save(
             lease.token,
             operation,
             changes,
             windows,
             notes,
-            self._who,
+            self.who,
             granted=granted,
             anew=anew,
         )
@@ -376,26 +381,25 @@ class Machine:
                 return
             rung = await turn.ear.wait(min(left, LOOK_SECONDS))
             if rung or left > LOOK_SECONDS:
-                fresh = await self._operations.load(turn.operation.id)
+                fresh = await self.operations.load(turn.operation.id)
                 if fresh.requested is not turn.operation.requested:
                     turn.operation = fresh
                     return
-                if await self._governor.limit(turn.operation) != turn.limit:
+                if await self.governor.limit(turn.operation) != turn.limit:
                     return
 
 
-def _seen_in_vain(turn: _Turn, outcome: Outcome) -> Outcome:
-    """`outcome`, or a hold where an entry looks for what it did again and again."""
-    step = entry(turn.operation)
-    if not isinstance(outcome, Again) or outcome.changes or step in (copy, end_tasks):
+def _seen_in_vain(turn: _Turn, phase: Phase, outcome: Outcome) -> Outcome:
+    """`outcome`, or a hold where a phase looks for what it did again and again."""
+    if not isinstance(outcome, Again) or outcome.changes or phase.watches:
         turn.looks = 0
         return outcome
     turn.looks += 1
     if turn.looks <= MOST_LOOKS:
         return outcome
-    what = step.__name__.replace("_", " ")
+    what = phase.name.replace("_", " ")
     reason = f"what was changed ({what}) was accepted, but is not in the cluster state"
-    return patient(turn.operation, Hold(HoldCause.NOT_SEEN, reason))
+    return patient(turn.kind, turn.operation, phase, Hold(HoldCause.NOT_SEEN, reason))
 
 
 def _is_in_hand(operation: Operation) -> bool:
