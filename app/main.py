@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib.metadata import version
+from typing import Any
 
 from fastapi import FastAPI
 
@@ -26,7 +27,7 @@ from app.elastic.connection import Connection, Credentials
 from app.elastic.tls import Tls
 from app.elastic.view import ClusterView
 from app.jobs.machine import Machine
-from app.jobs.phases import Limits
+from app.jobs.phases import Kind, Limits
 from app.reindex.admission import Admission
 from app.reindex.announcements import Bell
 from app.reindex.batch_progress import BatchWatch
@@ -34,7 +35,6 @@ from app.reindex.batches import BatchDesk
 from app.reindex.checkup import Checkup
 from app.reindex.control import Control
 from app.reindex.doctor import Doctor
-from app.reindex.errands import ErrandDesk
 from app.reindex.home import Home
 from app.reindex.measuring import measured
 from app.reindex.outdated import Inventory
@@ -45,8 +45,9 @@ from app.reindex.pacing.pacing import Pacing
 from app.reindex.planning import Planner
 from app.reindex.queue import Queue
 from app.reindex.reading import Reading
-from app.reindex.rewrite import KIND, Rewrite
+from app.reindex.rewrite import Rewrite
 from app.reindex.rollback import Rollback
+from app.reindex.small import BlockWrite, Expiry, SmallJobDesk, TryOut
 from app.reindex.surroundings import Surroundings
 from app.reindex.worker import Worker
 from app.sendable import custom_headers
@@ -153,9 +154,16 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Servi
     skips = settings.reindex_hold_policy == "skip"
     view = ClusterView(connection)
     home = Home(store.homes, view, settings.reindex_cluster_uuid)
+    kinds: list[Kind[Any]] = [
+        Rewrite(),
+        BlockWrite(store.operations.live_names),
+        TryOut(store.operations.live_names),
+        Expiry(store.operations.find),
+    ]
     machine = Machine(
-        operations=store.operations,
-        kinds={KIND: Rewrite()},
+        jobs=store.jobs,
+        lanes=store.lanes,
+        kinds={kind.name: kind for kind in kinds},
         cluster=lambda: Cluster(connection),
         bell=bell,
         limits=limits,
@@ -170,15 +178,19 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Servi
     admission = Admission(store, view, surroundings, home, settings.reindex_prefix_major, defaults)
     queue = Queue(store.operations, store.wishes, admission, bell)
     worker = Worker(
-        store,
-        machine,
-        bell,
-        governor,
-        home,
-        f"worker:{who}",
-        settings.reindex_max_singles,
+        role=store.role,
+        jobs=store.jobs,
+        lanes=store.lanes,
+        small_jobs=store.small_jobs,
+        kept_copies=store.kept_copies,
+        machine=machine,
+        bell=bell,
+        governor=governor,
+        home=home,
+        who=f"worker:{who}",
+        most_beside=settings.reindex_max_singles,
     )
-    errands = ErrandDesk(store.errands, bell)
+    small_jobs = SmallJobDesk(store.small_jobs, bell)
     inventory = Inventory(view, surroundings, admission)
     overview = Overview(store, pacing)
     rollback = Rollback(store, view, surroundings, bell)
@@ -194,8 +206,8 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Servi
         pacing=pacing,
         rollback=rollback,
         inventory=inventory,
-        planner=Planner(view, admission, inventory, errands, store.listing, pacing, limits),
-        errands=errands,
+        planner=Planner(view, admission, inventory, small_jobs, store.listing, pacing, limits),
+        small_jobs=small_jobs,
         reading=Reading(store.operations, store.listing, view, surroundings, queue),
         overview=overview,
         checkup=checkup,

@@ -21,7 +21,8 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError, to_json
 
 from app.api.patterns import NOT_BLANK
-from app.domain.operation import Operation, Status, Step
+from app.domain.job import Status
+from app.domain.operation import Operation, Step
 from app.domain.queue_entry import QueueEntry
 from app.domain.request import ReindexRequest
 

@@ -17,7 +17,6 @@ from app.reindex.batches import BatchDesk
 from app.reindex.checkup import Checkup
 from app.reindex.control import Control
 from app.reindex.doctor import Doctor
-from app.reindex.errands import ErrandDesk
 from app.reindex.outdated import Inventory
 from app.reindex.overview import Overview
 from app.reindex.pacing.pacing import Pacing
@@ -25,6 +24,7 @@ from app.reindex.planning import Planner
 from app.reindex.queue import Queue
 from app.reindex.reading import Reading
 from app.reindex.rollback import Rollback
+from app.reindex.small import SmallJobDesk
 from app.reindex.surroundings import Surroundings
 from app.reindex.worker import Worker
 from app.store.store import Store
@@ -43,7 +43,7 @@ class Service:
     rollback: Rollback
     inventory: Inventory
     planner: Planner
-    errands: ErrandDesk
+    small_jobs: SmallJobDesk
     reading: Reading
     overview: Overview
     checkup: Checkup

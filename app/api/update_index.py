@@ -47,5 +47,5 @@ async def update_index(
     """
     if "unfreeze" in body.operations:
         raise no_unfreeze()
-    await service.errands.block_writes(indexName, caller)
+    await service.small_jobs.block_writes(indexName, caller)
     return Response(status_code=200)

@@ -41,7 +41,9 @@
         │   └── StoreFault         it answers, and refuses what it is asked for: a right, a table
         ├── LeaseLost              another service is the worker now
         ├── Outdated               the row was changed since it was read
-        └── SchemaTooNew           a newer release has migrated this database
+        ├── InUse                  another job uses an index that this one needs for itself
+        ├── SchemaTooNew           a newer release has migrated this database
+        └── SchemaTooOld           it was made before 1.0
 """
 
 from __future__ import annotations
@@ -351,5 +353,19 @@ class Outdated(StoreTrouble):
         super().__init__(f"Operation {operation_id} was changed since it was read.")
 
 
+class InUse(StoreTrouble):
+    """Another job uses an index that this one needs for itself."""
+
+    code = "index_in_use"
+
+    def __init__(self, index: str, job_id: str, about: str) -> None:
+        super().__init__(f"{index} is in use by the operation {job_id} on {about}")
+        self.about = about
+
+
 class SchemaTooNew(StoreTrouble):
     code = "schema_too_new"
+
+
+class SchemaTooOld(StoreTrouble):
+    code = "schema_too_old"

@@ -35,6 +35,8 @@ class HoldCause(StrEnum):
     NOT_ELASTICSEARCH = "not_elasticsearch"
     """Something before Elasticsearch answers in its place."""
     OTHER_CLUSTER = "other_cluster"
+    INDEX_IN_USE = "index_in_use"
+    """Another job uses an index that this one needs for itself; it makes room for others."""
     UNKNOWN_POSITION = "unknown_position"
     """Another release has worked on it, and this one does not know how it goes on."""
     MIXED_VERSIONS = "mixed_versions"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from app.domain.operation import BACK, Goal, Status
+from app.domain.job import BACK, Goal, Status
 
 
 class State(StrEnum):
@@ -49,9 +49,9 @@ BY_STATUS = {
 """The states that the wire's status tells, but for `ROLLED_BACK`, which is `CANCELLED` there."""
 
 
-def state_of(status: Status, goal: Goal, *, started: bool, held: bool, aside: bool) -> State:
-    """An operation that goes back is `UNDOING` also while it waits for something; one that was put
-    `aside` and resumed waits for its turn."""
+def state_of(status: Status, goal: Goal, *, started: bool, held: bool, suspended: bool) -> State:
+    """An operation that goes back is `UNDOING` also while it waits for something; one that was
+    suspended and resumed waits for its turn."""
     if status is Status.CANCELLED and goal is Goal.ROLL_BACK:
         return State.ROLLED_BACK
     if status in BY_STATUS:
@@ -62,4 +62,4 @@ def state_of(status: Status, goal: Goal, *, started: bool, held: bool, aside: bo
         return State.WAITING
     if held:
         return State.HOLDING
-    return State.WAITING if aside else State.RUNNING
+    return State.WAITING if suspended else State.RUNNING

@@ -9,11 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from app.domain import clock
 from app.domain.errors import (
     ClusterTrouble,
     Failure,
+    InUse,
     LeaseLost,
     Outdated,
     StoreTrouble,
@@ -22,7 +24,9 @@ from app.domain.errors import (
 from app.domain.estimates import Measured
 from app.domain.events import EventKind, Note
 from app.domain.holds import HoldCause
-from app.domain.operation import Changes, Goal, Operation, Wish
+from app.domain.job import Goal, Job, Lane, Requested
+from app.domain.names import IndexName
+from app.domain.operation import Changes
 from app.domain.pace import UNLIMITED, Limit
 from app.domain.tasks import Watch
 from app.domain.texts import capped
@@ -60,7 +64,8 @@ from app.jobs.transitions import (
 from app.reindex.announcements import Bell, Ear
 from app.reindex.home import Home
 from app.reindex.pacing.governor import Governor
-from app.store.operations import Operations
+from app.store.jobs import Jobs
+from app.store.lanes import Lanes
 from app.store.role import Lease
 from app.telemetry import logger
 
@@ -74,6 +79,9 @@ LASTING_SECONDS = 300.0
 """A shorter hold is not worth a copy: nothing is given back because of it."""
 
 
+IN_USE_SECONDS = 10.0
+"""So soon is an index asked for again that another job uses."""
+
 _ASIDE = (Goal.PARK, Goal.GIVE_BACK)
 """On the way there a hold stays shown: it is why."""
 
@@ -82,8 +90,8 @@ _ASIDE = (Goal.PARK, Goal.GIVE_BACK)
 class _Turn:
     """What the machine has in hand between two iterations."""
 
-    kind: Kind
-    operation: Operation
+    kind: Kind[Any]
+    job: Job
     windows: tuple[Window, ...]
     cluster: Cluster
     ear: Ear
@@ -98,13 +106,14 @@ class _Turn:
 class Machine:
     """Runs operations for the holder of the lease, each with a view of the cluster of its own.
 
-    `kinds`: by the name that an operation has. `history` answers what the newest completed ones say
-    of how long one takes. `park_after`: seconds of a hold after which an operation makes room for
+    `kinds`: by the name that an job has. `history` answers what the newest completed ones say
+    of how long one takes. `park_after`: seconds of a hold after which an job makes room for
     others, None: never.
     """
 
-    operations: Operations
-    kinds: Mapping[str, Kind]
+    jobs: Jobs
+    lanes: Lanes
+    kinds: Mapping[str, Kind[Any]]
     cluster: Callable[[], Cluster]
     bell: Bell
     limits: Limits
@@ -116,36 +125,36 @@ class Machine:
 
     async def run(
         self,
-        operation: Operation,
+        job: Job,
         lease: Callable[[], Lease],
         stopping: Callable[[], bool],
         *,
         claimed: bool = False,
     ) -> None:
-        """Walks `operation` to its end, or until `stopping`.
+        """Walks `job` to its end, or until `stopping`.
 
         `claimed`: nobody had it in hand before, so that nothing it had sent is on its way.
-        Raises `StoreTrouble`: the caller takes the operation up again from the store.
+        Raises `StoreTrouble`: the caller takes the job up again from the store.
         """
-        windows = await self.operations.windows(operation.id)
+        windows = await self.jobs.windows(job.id)
         cluster = self.new_cluster(lease)
         with self.bell.listening() as ear:
             begun = any(window.state is not WindowState.DONE for window in windows)
-            kind, watch = self.kinds[operation.kind], Watch(unsure=begun and not claimed)
-            turn = _Turn(kind, operation, windows, cluster, ear, watch)
+            kind, watch = self.kinds[job.kind], Watch(unsure=begun and not claimed)
+            turn = _Turn(kind, job, windows, cluster, ear, watch)
             try:
-                while _is_in_hand(turn.operation) and not stopping():
+                while _is_in_hand(turn.job) and not stopping():
                     await self._grant(turn, lease())
-                    if not turn.operation.runs:  # a rollback that was taken back
+                    if not turn.job.runs:  # a rollback that was taken back
                         return
                     outcome = await self._next(turn, lease())
                     await self._keep(turn, outcome, lease())
-                    if turn.operation.gives_way and not operation.gives_way:
+                    if turn.job.gives_way and not job.gives_way:
                         return  # it is taken up again beside the queue
-                    if turn.wait and turn.operation.runs:
+                    if turn.wait and turn.job.runs:
                         await self._pause(turn, stopping)
             finally:
-                self.governor.leave(operation)
+                self.governor.leave(job)
 
     def new_cluster(self, lease: Callable[[], Lease]) -> Cluster:
         """A view of the cluster that changes it only while the lease is held."""
@@ -155,36 +164,36 @@ class Machine:
 
     async def _grant(self, turn: _Turn, lease: Lease) -> None:
         """Turns a wish into a goal; one that comes too late changes nothing."""
-        operation, wish = turn.operation, turn.operation.requested
-        if wish is Wish.NONE or comes_later(operation):
+        job, wish = turn.job, turn.job.requested
+        if wish is Requested.NONE or comes_later(job):
             return
-        changes, notes = granted(operation)
+        changes, notes = granted(job)
         try:
-            turn.operation = await self._save(lease, operation, changes, (), notes, granted=wish)
+            turn.job = await self._save(lease, job, changes, (), notes, granted=wish)
         except Outdated:  # it was taken back in this moment
-            turn.operation = await self.operations.load(operation.id)
-            if turn.operation.requested is wish:
+            turn.job = await self.jobs.load(job.id)
+            if turn.job.requested is wish:
                 raise
 
     async def _next(self, turn: _Turn, lease: Lease) -> Outcome:
         """Calls the next phase; whatever goes wrong becomes an outcome here, one arm each."""
-        operation = turn.operation
+        job = turn.job
         doubt, turn.doubt = turn.doubt, True
         if not lease.held:
             return Hold(HoldCause.ROLE_RENEWED, "the worker role is being renewed", 0.2)
         try:
-            phase = phase_of(turn.kind, operation)
+            phase = phase_of(turn.kind, job)
         except UnknownPosition as error:
             return Hold(HoldCause.UNKNOWN_POSITION, str(error), 30.0)
         work = await self._work(turn, doubt=doubt)
         if (instead := self._held_back(turn.kind, work, phase)) is not None:
             return instead
         if turn.limit.closed is None and await self.governor.look_after(
-            operation, turn.cluster, lease.token
+            job, turn.cluster, lease.token
         ):
             work = await self._work(turn, doubt=doubt)
         outcome = await self._call(turn, phase, phase.run, work)
-        if isinstance(outcome, Hold) and (remedy := turn.kind.remedy(outcome, operation)):
+        if isinstance(outcome, Hold) and (remedy := turn.kind.remedy(outcome, job)):
             outcome = await self._call(turn, phase, remedy, work)
         if isinstance(outcome, Done) and phase.joined:
             outcome = await self._join(turn, work, outcome)
@@ -192,32 +201,32 @@ class Machine:
         turn.doubt = isinstance(outcome, Hold) or (isinstance(outcome, Again) and outcome.doubt)
         return outcome
 
-    async def _work(self, turn: _Turn, *, doubt: bool) -> Work:
+    async def _work(self, turn: _Turn, *, doubt: bool) -> Work[Any]:
         """What the next phase is given, with the pace in force now."""
-        turn.limit = await self.governor.limit(turn.operation)
+        turn.limit = await self.governor.limit(turn.job)
         return Work(
-            turn.operation,
+            turn.job,
             turn.windows,
             self.limits,
             doubt,
             turn.limit,
-            self.governor.allowance(turn.operation, turn.limit),
+            self.governor.allowance(turn.job, turn.limit),
             self.history,
             turn.watch,
         )
 
-    def _held_back(self, kind: Kind, work: Work, phase: Phase) -> Outcome | None:
+    def _held_back(self, kind: Kind[Any], work: Work[Any], phase: Phase[Any]) -> Outcome | None:
         try:
             return kind.held_back(work, phase)
         except Failure as error:
-            return failed(kind, work.operation, phase, error)
+            return failed(kind, work.job, phase, error)
 
-    async def _join(self, turn: _Turn, work: Work, done: Done) -> Outcome:
+    async def _join(self, turn: _Turn, work: Work[Any], done: Done) -> Outcome:
         """The next phase's outcome with `done` in it, as if both were one."""
-        operation = work.operation.model_copy(update=dict(done.changes))
+        job = work.job.model_copy(update=dict(done.changes))
         windows = _with(work.windows, done.windows)
-        next_work = replace(work, operation=operation, windows=windows, doubt=False)
-        phase = phase_of(turn.kind, operation)
+        next_work = replace(work, job=job, windows=windows, doubt=False)
+        phase = phase_of(turn.kind, job)
         outcome = self._held_back(turn.kind, next_work, phase)
         if outcome is None:
             outcome = await self._call(turn, phase, phase.run, next_work)
@@ -234,68 +243,97 @@ class Machine:
     async def _call(
         self,
         turn: _Turn,
-        phase: Phase,
-        run: PhaseFunction,
-        work: Work,
+        phase: Phase[Any],
+        run: PhaseFunction[Any],
+        work: Work[Any],
     ) -> Outcome:
-        kind, operation, answers = turn.kind, work.operation, False
+        kind, job, answers = turn.kind, work.job, False
         try:
             await self.home.check()
             answers = True
             outcome = await run(work, turn.cluster)
         except ClusterTrouble as error:
             self.home.doubt()
-            return troubled(kind, operation, phase, error, answers=answers)
+            return troubled(kind, job, phase, error, answers=answers)
         except TaskCancelled as error:
-            return turn_back(kind, operation, phase, error, Goal.CANCEL)
+            return turn_back(kind, job, phase, error, Goal.CANCEL)
         except Failure as error:
-            return failed(kind, operation, phase, error)
+            return failed(kind, job, phase, error)
         except StoreTrouble:
             raise
         except Exception as error:
-            log.exception("step_crashed", operation=operation.id, index=operation.index_name)
-            return crashed(kind, operation, phase, error)
+            log.exception("step_crashed", operation=job.id, index=job.index_name)
+            return crashed(kind, job, phase, error)
         if isinstance(outcome, Hold):
-            return patient(kind, operation, phase, outcome)
-        return ended(kind, operation, phase, outcome) if isinstance(outcome, Done) else outcome
+            return patient(kind, job, phase, outcome)
+        return ended(kind, job, phase, outcome) if isinstance(outcome, Done) else outcome
 
     async def _keep(self, turn: _Turn, outcome: Outcome, lease: Lease) -> None:
         """Saves the outcome where it says something new."""
-        operation, notes = turn.operation, turn.cluster.take_notes()
-        changes = outcome.changes
+        notes = turn.cluster.take_notes()
         turn.wait = 0.0
         if isinstance(outcome, Hold):
-            pause = growing(outcome.retry_after, operation.attempts)
-            outcome = replace(outcome, reason=capped(outcome.reason), retry_after=pause)
-            turn.wait = outcome.retry_after
-            repeated = same_hold(outcome.reason, operation.hold_reason)
-            notes = [*([] if repeated else notes), *hold_notes(operation, outcome)]
-            changes = held(operation, outcome)
-        else:
-            notes = [*notes, *outcome.notes]
-            if isinstance(outcome, Again):
-                turn.wait = outcome.after
-            if operation.hold_reason is not None and operation.goal not in _ASIDE:
-                changes = cleared(changes)
-                notes.append(Note(what=EventKind.GOES_ON, index=operation.index_name))
-        if changes or notes or outcome.windows:
-            anew = not isinstance(outcome, Hold) and outcome.anew
-            turn.operation = await self._save(
-                lease, operation, changes, outcome.windows, notes, anew=anew
-            )
-            turn.windows = _with(() if anew else turn.windows, outcome.windows)
-        if isinstance(outcome, Hold):
-            await self._end_long_block(turn, operation, lease)
-        if isinstance(outcome, Hold) and not outcome.patient:
-            await self._put_aside(turn, lease)
+            await self._keep_hold(turn, outcome, notes, lease)
+            return
+        try:
+            await self._keep_progress(turn, outcome, notes, lease)
+        except (
+            InUse
+        ) as error:  # nothing of it is saved: the phase looks again, and finds its effect
+            hold = Hold(HoldCause.INDEX_IN_USE, error.message, IN_USE_SECONDS)
+            await self._keep_hold(turn, hold, notes, lease)
 
-    async def _end_long_block(self, turn: _Turn, before: Operation, lease: Lease) -> None:
+    async def _keep_progress(
+        self, turn: _Turn, outcome: Done | Again, notes: Sequence[Note], lease: Lease
+    ) -> None:
+        """Raises `InUse` where another job uses an index that it needs for itself."""
+        job, changes = turn.job, outcome.changes
+        notes = [*notes, *outcome.notes]
+        if isinstance(outcome, Again):
+            turn.wait = outcome.after
+        if job.hold_reason is not None and job.goal not in _ASIDE:
+            changes = cleared(changes)
+            notes.append(Note(what=EventKind.GOES_ON, index=job.index_name))
+        if not (changes or notes or outcome.windows):
+            return
+        uses, of_another = (), None
+        if isinstance(outcome, Done):
+            uses, of_another = outcome.uses, outcome.of_another
+        turn.job = await self._save(
+            lease,
+            job,
+            changes,
+            outcome.windows,
+            notes,
+            anew=outcome.anew,
+            uses=uses,
+            of_another=of_another,
+        )
+        turn.windows = _with(() if outcome.anew else turn.windows, outcome.windows)
+
+    async def _keep_hold(
+        self, turn: _Turn, hold: Hold, notes: Sequence[Note], lease: Lease
+    ) -> None:
+        """A hold that says nothing new is saved all the same: it is shown when the next look is."""
+        job, pause = turn.job, growing(hold.retry_after, turn.job.attempts)
+        hold = replace(hold, reason=capped(hold.reason), retry_after=pause)
+        turn.wait = pause
+        repeated = same_hold(hold.reason, job.hold_reason)
+        notes = [*([] if repeated else notes), *hold_notes(job, hold)]
+        turn.job = await self._save(lease, job, held(job, hold), hold.windows, notes)
+        turn.windows = _with(turn.windows, hold.windows)
+        await self._end_long_block(turn, job, lease)
+        if not hold.patient:
+            at_once = hold.cause is HoldCause.INDEX_IN_USE
+            await self._put_aside(turn, 0.0 if at_once else self.park_after, lease)
+
+    async def _end_long_block(self, turn: _Turn, before: Job, lease: Lease) -> None:
         """A hold that keeps writes blocked for long is told, and ends where that is wanted."""
-        operation, most = turn.operation, self.limits.block_seconds
+        job, most = turn.job, self.limits.block_seconds
         if note := blocks_for_long(before, most):
-            turn.operation = operation = await self._save(lease, operation, {}, (), [note])
-        since, held_since = operation.writes_blocked_since, operation.hold_since
-        if not most or since is None or held_since is None or operation.goal is not Goal.FINISH:
+            turn.job = job = await self._save(lease, job, {}, (), [note])
+        since, held_since = job.writes_blocked_since, job.hold_since
+        if not most or since is None or held_since is None or job.goal is not Goal.FINISH:
             return
         left = most - clock.elapsed(since)
         if self.limits.gives_back:
@@ -305,63 +343,62 @@ class Machine:
             return
         if not self.limits.gives_back:
             return
-        note = Note(
-            what=EventKind.GIVING_BACK, index=operation.index_name, text=operation.hold_reason or ""
-        )
+        note = Note(what=EventKind.GIVING_BACK, index=job.index_name, text=job.hold_reason or "")
         changes: Changes = {
             "goal": Goal.GIVE_BACK,
             "position_back": "",
             "given_back_at": clock.now(),
         }
-        turn.operation = await self._save(lease, operation, changes, (), [note])
+        turn.job = await self._save(lease, job, changes, (), [note])
         turn.wait = 0.0
 
-    async def _put_aside(self, turn: _Turn, lease: Lease) -> None:
-        """Where the policy says so, one that holds for long makes room for those behind it."""
-        operation, since = turn.operation, turn.operation.hold_since
-        if self.park_after is None or operation.single or operation.goal is not Goal.FINISH:
+    async def _put_aside(self, turn: _Turn, after: float | None, lease: Lease) -> None:
+        """One of the queue that has held for so many seconds makes room for those behind it; None:
+        it does not, however long."""
+        job, since = turn.job, turn.job.hold_since
+        if after is None or job.lane is not Lane.QUEUE or job.goal is not Goal.FINISH:
             return
-        if operation.past_return or since is None:
+        if job.past_return or since is None or clock.left(since, after):
             return
-        if clock.left(since, self.park_after):
+        if not await self.lanes.others_wait(job):
             return
-        if not await self.operations.others_wait(operation):
-            return
-        reason = operation.hold_reason or ""
-        note = Note(what=EventKind.PARKING, index=operation.index_name, text=reason)
+        reason = job.hold_reason or ""
+        note = Note(what=EventKind.PARKING, index=job.index_name, text=reason)
         changes: Changes = {"goal": Goal.PARK, "position_back": ""}
-        turn.operation = await self._save(lease, operation, changes, (), [note])
+        turn.job = await self._save(lease, job, changes, (), [note])
         turn.wait = 0.0
 
     async def _save(
         self,
         lease: Lease,
-        operation: Operation,
+        job: Job,
         changes: Changes,
         windows: Sequence[Window],
         notes: Sequence[Note],
         *,
-        granted: Wish = Wish.NONE,
+        granted: Requested = Requested.NONE,
         anew: bool = False,
-    ) -> Operation:
-        saved = await self.operations.save(
+        uses: Sequence[IndexName] = (),
+        of_another: tuple[Job, Changes] | None = None,
+    ) -> Job:
+        saved = await self.jobs.save(
             lease.token,
-            operation,
+            job,
             changes,
             windows,
             notes,
             self.who,
             granted=granted,
             anew=anew,
+            uses=uses,
+            of_another=of_another,
         )
-        if saved.status is not operation.status or (
-            saved.last_completed_step is not operation.last_completed_step
-        ):
+        if (saved.status, saved.position) != (job.status, job.position):
             log.info(
                 "operation_moved",
                 operation=saved.id,
                 index=saved.index_name,
-                step=saved.last_completed_step.name.lower(),
+                phase=saved.position,
                 status=saved.status.name.lower(),
                 error=saved.error_message,
             )
@@ -372,7 +409,7 @@ class Machine:
 
         A wish that came with the last save is not waited with.
         """
-        if turn.operation.requested is not Wish.NONE and not comes_later(turn.operation):
+        if turn.job.requested is not Requested.NONE and not comes_later(turn.job):
             return
         until = time.monotonic() + turn.wait
         while not stopping():
@@ -381,15 +418,15 @@ class Machine:
                 return
             rung = await turn.ear.wait(min(left, LOOK_SECONDS))
             if rung or left > LOOK_SECONDS:
-                fresh = await self.operations.load(turn.operation.id)
-                if fresh.requested is not turn.operation.requested:
-                    turn.operation = fresh
+                fresh = await self.jobs.load(turn.job.id)
+                if fresh.requested is not turn.job.requested:
+                    turn.job = fresh
                     return
-                if await self.governor.limit(turn.operation) != turn.limit:
+                if await self.governor.limit(turn.job) != turn.limit:
                     return
 
 
-def _seen_in_vain(turn: _Turn, phase: Phase, outcome: Outcome) -> Outcome:
+def _seen_in_vain(turn: _Turn, phase: Phase[Any], outcome: Outcome) -> Outcome:
     """`outcome`, or a hold where a phase looks for what it did again and again."""
     if not isinstance(outcome, Again) or outcome.changes or phase.watches:
         turn.looks = 0
@@ -399,12 +436,12 @@ def _seen_in_vain(turn: _Turn, phase: Phase, outcome: Outcome) -> Outcome:
         return outcome
     what = phase.name.replace("_", " ")
     reason = f"what was changed ({what}) was accepted, but is not in the cluster state"
-    return patient(turn.kind, turn.operation, phase, Hold(HoldCause.NOT_SEEN, reason))
+    return patient(turn.kind, turn.job, phase, Hold(HoldCause.NOT_SEEN, reason))
 
 
-def _is_in_hand(operation: Operation) -> bool:
+def _is_in_hand(job: Job) -> bool:
     """False once it has ended, was paused, parked or given back."""
-    return operation.runs and not operation.aside and operation.started_at is not None
+    return job.runs and not job.suspended and job.started_at is not None
 
 
 def _check(lease: Lease) -> None:

@@ -8,29 +8,40 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from app.domain.errors import Failure
 from app.domain.estimates import Measured
 from app.domain.events import Note
 from app.domain.failure import FailureDetails
 from app.domain.holds import HoldCause
-from app.domain.operation import Changes, Goal, Operation, Step
+from app.domain.job import Goal, Job
+from app.domain.names import IndexName
+from app.domain.operation import Changes, Step
 from app.domain.pace import UNLIMITED, Allowance, Limit
 from app.domain.proof import FULL_UP_TO, FullUpTo
 from app.domain.tasks import Watch
 from app.domain.windows import Window
 from app.elastic.cluster import Cluster
 
+J = TypeVar("J", bound=Job)
+"""The kind's own class of jobs."""
+
 
 @dataclass(frozen=True)
 class Done:
-    """The phase's effect is in place. `anew`: the windows there were are forgotten."""
+    """The phase's effect is in place. `anew`: the windows there were are forgotten.
+
+    `uses`: indices that no other job may use from now on. `of_another`: what is saved of another
+    job with it, unless that one has changed since.
+    """
 
     changes: Changes = field(default_factory=Changes)
     windows: Sequence[Window] = ()
     notes: Sequence[Note] = ()
     anew: bool = False
+    uses: Sequence[IndexName] = ()
+    of_another: tuple[Job, Changes] | None = None
 
 
 @dataclass(frozen=True)
@@ -100,8 +111,8 @@ async def _no_history() -> Sequence[Measured]:
 
 
 @dataclass(frozen=True)
-class Work:
-    """What a phase is given: the operation, its windows in order, and the copy's limits.
+class Work(Generic[J]):
+    """What a phase is given: the job, its windows in order, and the copy's limits.
 
     `doubt`: an answer may have been lost before this call (a crash, a cut), so what a phase would
     start may be running already. `limit` is the pace in force, `allowance` what it leaves now.
@@ -109,7 +120,7 @@ class Work:
     which tasks cannot be seen but may still write.
     """
 
-    operation: Operation
+    job: J
     windows: tuple[Window, ...]
     limits: Limits
     doubt: bool
@@ -119,24 +130,24 @@ class Work:
     watch: Watch = field(default_factory=Watch)
 
 
-PhaseFunction = Callable[[Work, Cluster], Awaitable[Outcome]]
+PhaseFunction = Callable[[Work[J], Cluster], Awaitable[Outcome]]
 
 
-def always(_: Operation) -> bool:
+def always(_: Any) -> bool:
     return True
 
 
-def _nothing_left(_: Operation) -> tuple[str, Changes]:
+def _nothing_left(_: Any) -> tuple[str, Changes]:
     return "something of it may be left", {}
 
 
 @dataclass(frozen=True)
-class Phase:
+class Phase(Generic[J]):
     """One entry of a route.
 
     `name` is stored as the position once the phase is finished, and so never changes. `run` looks
     first whether its effect is there, acts only where it is not, and looks again; it never saves.
-    `applies`: for which operations there is something to do.
+    `applies`: for which jobs there is something to do.
 
     `kibana_step`: the number that Kibana's answers show from then on. `joined`: what it did may be
     done again, so that it is saved together with the outcome of the next phase; never where the
@@ -148,14 +159,14 @@ class Phase:
     """
 
     name: str
-    run: PhaseFunction
+    run: PhaseFunction[J]
     kibana_step: Step | None = None
     joined: bool = False
     past_return: bool = False
     watches: bool = False
-    applies: Callable[[Operation], bool] = always
+    applies: Callable[[J], bool] = always
     refused: HoldCause = HoldCause.UNDO_REFUSED
-    left_out: Callable[[Operation], tuple[str, Changes]] = _nothing_left
+    left_out: Callable[[J], tuple[str, Changes]] = _nothing_left
 
     def finished(self) -> Changes:
         """What is saved of the position, on the route to the end."""
@@ -177,25 +188,25 @@ class UnknownPosition(Exception):
         )
 
 
-class Route:
+class Route(Generic[J]):
     """Phases in order. Raises `ValueError` where two have one name."""
 
-    def __init__(self, *phases: Phase) -> None:
+    def __init__(self, *phases: Phase[J]) -> None:
         self._phases = phases
         self._places = {phase.name: place for place, phase in enumerate(phases)}
         if len(self._places) != len(phases):
             raise ValueError("two phases of a route have one name")
 
-    def __iter__(self) -> Iterator[Phase]:
+    def __iter__(self) -> Iterator[Phase[J]]:
         return iter(self._phases)
 
-    def after(self, position: str, operation: Operation) -> Phase | None:
-        """The first phase behind `position` that applies to `operation`; None at the end.
+    def after(self, position: str, job: J) -> Phase[J] | None:
+        """The first phase behind `position` that applies to `job`; None at the end.
 
         Raises `UnknownPosition`.
         """
         following = self._phases[self._place(position) + 1 :]
-        return next((phase for phase in following if phase.applies(operation)), None)
+        return next((phase for phase in following if phase.applies(job)), None)
 
     def has_passed(self, position: str, phase: str) -> bool:
         """True where `phase` comes before `position`, or is it. Raises `UnknownPosition`."""
@@ -209,49 +220,46 @@ class Route:
         return self._places[position]
 
 
-class Kind(Protocol):
+class Kind(Protocol[J]):
     """A kind of job: `name` is stored, `routes` lead to each goal.
 
     The machine asks it for what only the kind can know.
     """
 
-    @property
-    def name(self) -> str: ...
+    name: str
+    routes: Mapping[Goal, Route[J]]
 
-    @property
-    def routes(self) -> Mapping[Goal, Route]: ...
-
-    def held_back(self, work: Work, phase: Phase) -> Outcome | None:
+    def held_back(self, work: Work[J], phase: Phase[J]) -> Outcome | None:
         """What is done instead of `phase` under the pace in force: a stop, the end of the hours.
 
         Raises `Failure`.
         """
         ...
 
-    def remedy(self, hold: Hold, operation: Operation) -> PhaseFunction | None:
+    def remedy(self, hold: Hold, job: J) -> PhaseFunction[J] | None:
         """What is done about the cause of `hold`, answered in its place; None: it is waited."""
         ...
 
-    def explained(self, operation: Operation, error: Failure, phase: str) -> FailureDetails: ...
+    def explained(self, job: J, error: Failure, phase: str) -> FailureDetails: ...
 
-    def keeps_result(self, operation: Operation, cause: HoldCause) -> bool:
+    def keeps_result(self, job: J, cause: HoldCause) -> bool:
         """True where what was made stays for a person to look at, after patience with `cause`."""
         ...
 
-    def parked_at(self, operation: Operation) -> Changes:
+    def parked_at(self, job: J) -> Changes:
         """Where it goes on after it was parked, with the source in use meanwhile."""
         ...
 
-    def as_not_begun(self, operation: Operation) -> Changes:
+    def as_not_begun(self, job: J) -> Changes:
         """What is forgotten of one that is given back, with nothing of it in the cluster."""
         ...
 
 
-def phase_of(kind: Kind, operation: Operation) -> Phase:
-    """The phase that is next on the route to the operation's goal. Raises `UnknownPosition`."""
-    forward = operation.goal is Goal.FINISH
-    position = operation.position if forward else operation.position_back
-    phase = kind.routes[operation.goal].after(position, operation)
+def phase_of(kind: Kind[J], job: J) -> Phase[J]:
+    """The phase that is next on the route to the job's goal. Raises `UnknownPosition`."""
+    forward = job.goal is Goal.FINISH
+    position = job.position if forward else job.position_back
+    phase = kind.routes[job.goal].after(position, job)
     if phase is None:
         raise UnknownPosition(position)
     return phase

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from app.domain import index_settings
 from app.domain.disk import Demand, overfull, shortage
 from app.domain.errors import AnswerMisread, ClusterRefused
+from app.domain.operation import Operation
 from app.domain.windows import Window
 from app.elastic.answers import IndexState, ShardStats
 from app.elastic.cluster import Cluster
@@ -39,7 +40,9 @@ async def no_room_for(
         return None
 
 
-async def no_room_to_go_on(work: Work, windows: Sequence[Window], cluster: Cluster) -> str | None:
+async def no_room_to_go_on(
+    work: Work[Operation], windows: Sequence[Window], cluster: Cluster
+) -> str | None:
     """Why no more of `windows` is copied now, or None."""
     wanted = _bytes_of(work, windows)
     if not wanted:
@@ -48,15 +51,15 @@ async def no_room_to_go_on(work: Work, windows: Sequence[Window], cluster: Clust
         capacity = await cluster.capacity()
         if not capacity.checked:
             return None
-        nodes = await cluster.primary_nodes(work.operation.new_index_name)
+        nodes = await cluster.primary_nodes(work.job.new_index_name)
     except NOT_TOLD:
         return None
     return overfull(nodes, wanted, capacity)
 
 
-def _bytes_of(work: Work, windows: Sequence[Window]) -> int:
+def _bytes_of(work: Work[Operation], windows: Sequence[Window]) -> int:
     """What these windows take on disk, judged by the whole source; at least one byte of it."""
-    source, total = work.operation.source, sum(window.documents for window in work.windows)
+    source, total = work.job.source, sum(window.documents for window in work.windows)
     if source is None or not source.primary_bytes or not total:
         return 0
     return math.ceil(source.primary_bytes * sum(w.documents for w in windows) / total)

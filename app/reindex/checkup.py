@@ -9,6 +9,7 @@ from typing import Literal
 
 from app.domain.brief import Brief
 from app.domain.errors import ReindexQueueError
+from app.domain.operation import Operation
 from app.domain.pace import Limit
 from app.domain.state import State
 from app.elastic.answers import Version
@@ -75,7 +76,7 @@ class Checkup:
         """Raises `StoreTrouble`; a cluster that is away is a part of the answer."""
         report = self._worker.report
         in_hand = await self._overview.page(Filter(IN_HAND), MOST_IN_HAND, counted=True)
-        head = await self._store.operations.head()
+        head = await self._store.lanes.head()
         assert in_hand.counts is not None
         return Situation(
             worker=report,
@@ -83,7 +84,9 @@ class Checkup:
             holder=owner_name() if report.at_work else await self._store.role.holder(),
             counts=in_hand.counts,
             in_hand=in_hand.operations,
-            head=(await self._overview.sights([Brief.of(head)]))[0] if head else None,
+            head=(await self._overview.sights([Brief.of(head)]))[0]
+            if isinstance(head, Operation)
+            else None,
             cluster=await self.cluster(),
             database=self._store.kind,
             limit=(await self._pacing.service()).limit,
@@ -124,4 +127,4 @@ def _of_pace(situation: Situation) -> str | None:
 
 
 def _of_head(head: Sight | None) -> str | None:
-    return head.brief.hold_reason if head else None
+    return head.brief.hold_reason if isinstance(head, Operation) else None

@@ -13,7 +13,8 @@ from app.domain.errors import (
     UnknownOperation,
     WrongState,
 )
-from app.domain.operation import Goal, Operation, Status, Wish
+from app.domain.job import Goal, Requested, Status
+from app.domain.operation import Operation
 from app.domain.pace import NO_LIMIT
 from app.domain.request import ReindexRequest
 from app.domain.wishes import Action, Verdict
@@ -143,11 +144,11 @@ class Control:
         if action is Action.RESUME:
             return await wishes.resume(ids, caller)
         if action is Action.RETRY:
-            return await wishes.leave(ids, Wish.RETRY, caller)
+            return await wishes.leave(ids, Requested.RETRY, caller)
         if action is Action.CANCEL:
-            wish, at_once = Wish.CANCEL, await wishes.end_waiting(ids, caller)
+            wish, at_once = Requested.CANCEL, await wishes.end_waiting(ids, caller)
         else:
-            wish, at_once = Wish.PAUSE, await wishes.pause_waiting(ids, caller)
+            wish, at_once = Requested.PAUSE, await wishes.pause_waiting(ids, caller)
         rest = [operation_id for operation_id in ids if operation_id not in at_once]
         return at_once | await wishes.leave(rest, wish, caller)
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from app.domain.errors import Failure
 from app.domain.events import EventKind, Note
-from app.domain.operation import Goal, Operation, Step
+from app.domain.job import Goal
+from app.domain.operation import Operation, Step
 from app.domain.pace import Limit
 from app.domain.windows import Window
 from app.jobs.phases import Again, Hold, Outcome, Work
@@ -17,7 +18,7 @@ MOST_GIVEN_BACK = 3
 """So often is a copy begun that the hours are too short for."""
 
 
-def held_back(work: Work, phase: str) -> Outcome | None:
+def held_back(work: Work[Operation], phase: str) -> Outcome | None:
     """What is done instead of `phase` under the pace in force; None: the phase is called.
 
     Outside of the hours nothing begins, but what has been copied is finished: its index gets its
@@ -26,7 +27,7 @@ def held_back(work: Work, phase: str) -> Outcome | None:
 
     Raises `Failure` where the hours have been too short several times.
     """
-    operation, limit = work.operation, work.limit
+    operation, limit = work.job, work.limit
     if instead := _given_back(operation, work.windows, limit):
         return instead
     if operation.goal is not Goal.FINISH or operation.past_return or phase == PhaseName.COPY:
@@ -39,9 +40,9 @@ def held_back(work: Work, phase: str) -> Outcome | None:
     return stopped(operation, limit)
 
 
-def _proof_held_back(work: Work) -> Hold | None:
+def _proof_held_back(work: Work[Operation]) -> Hold | None:
     """A proof that takes seconds is done outside of the hours, too; none on a strained cluster."""
-    operation, limit = work.operation, work.limit
+    operation, limit = work.job, work.limit
     if limit.closed is not None and (limit.stopped or not is_nearly_done(operation, work.windows)):
         return stopped(operation, limit)
     return strained(limit)

@@ -27,7 +27,6 @@ async def leftovers(store: Store, cluster: ClusterView) -> Leftovers:
     """Raises `ClusterTrouble`, `StoreTrouble`."""
     looked = await cluster.look_at_everything()
     used = await store.operations.in_use()
-    used |= {errand.id for errand in await store.errands.waiting()}
     states = sorted(looked.values(), key=lambda state: state.name)
     return Leftovers(
         indices=[state.index_name for state in states if state.stamp and state.stamp not in used],

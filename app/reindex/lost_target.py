@@ -10,7 +10,8 @@ from dataclasses import replace
 from app.domain import clock
 from app.domain.durations import spoken
 from app.domain.holds import HoldCause
-from app.domain.operation import Goal, Operation, Step
+from app.domain.job import Goal
+from app.domain.operation import Operation, Step
 from app.elastic.cluster import Cluster
 from app.jobs.phases import Hold, Outcome, Work
 from app.reindex.steps.anew import begin_anew
@@ -35,13 +36,13 @@ def may_be(operation: Operation) -> bool:
     )
 
 
-async def instead_of(hold: Hold, work: Work, cluster: Cluster) -> Outcome:
+async def instead_of(hold: Hold, work: Work[Operation], cluster: Cluster) -> Outcome:
     """`hold` itself, or what is to be done about a lost target.
 
     Elasticsearch says of a node that is only away, too, that the copy is gone: so it has to say
     so for a while.
     """
-    operation, limits = work.operation, work.limits
+    operation, limits = work.job, work.limits
     lost = await _lost(operation, cluster)
     if lost is None:
         known = operation.lost_since is not None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from app.domain import clock
 from app.domain.errors import CannotRollBack
-from app.domain.operation import Operation, Status
+from app.domain.job import Status
+from app.domain.operation import Operation
 from app.elastic.answers import Looked
 
 

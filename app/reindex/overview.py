@@ -96,7 +96,7 @@ class Overview:
             failure=operation.failure,
             proving=operation.proving,
             proof=operation.proof,
-            windows=await self._store.operations.windows(operation_id),
+            windows=await self._store.jobs.windows(operation_id),
             events=await self._store.events.of_operation(operation_id, MOST_EVENTS),
         )
 

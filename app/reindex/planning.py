@@ -30,11 +30,11 @@ from app.reindex.alias_filters import Filters
 from app.reindex.before_block.snapshots import not_saved
 from app.reindex.budget import NOT_TOLD, demand_of
 from app.reindex.classifier import kind_of
-from app.reindex.errands import ErrandDesk
 from app.reindex.measuring import measured
 from app.reindex.outdated import Inventory, fate_of, sizes_of
 from app.reindex.pacing.pacing import Pacing
 from app.reindex.references import Reference, References, references_of
+from app.reindex.small import SmallJobDesk
 from app.store.enqueueing import Wanted
 from app.store.listing import Listing
 
@@ -139,7 +139,7 @@ class Planner:
         cluster: ClusterView,
         admission: Admission,
         inventory: Inventory,
-        errands: ErrandDesk,
+        small_jobs: SmallJobDesk,
         listing: Listing,
         pacing: Pacing,
         limits: Limits,
@@ -147,7 +147,7 @@ class Planner:
         self._cluster = cluster
         self._admission = admission
         self._inventory = inventory
-        self._errands = errands
+        self._small_jobs = small_jobs
         self._listing = listing
         self._pacing = pacing
         self._limits = limits
@@ -191,7 +191,7 @@ class Planner:
             mode=wanted.mode,
         )
         try:
-            return await self._errands.try_out(attempt, caller)
+            return await self._small_jobs.try_out(attempt, caller)
         except (ClusterBusy, StoreTrouble):
             raise
         except ReindexQueueError as error:

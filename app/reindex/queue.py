@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.domain.errors import CannotCancel, OperationNotFound
+from app.domain.job import Requested, Status
 from app.domain.names import IndexName
-from app.domain.operation import Operation, Status, Wish
+from app.domain.operation import Operation
 from app.domain.pace import NO_LIMIT, Pace
 from app.domain.request import ReindexRequest
 from app.reindex.admission import Admission, RefusedName
@@ -93,7 +94,7 @@ class Queue:
             )
         ids = [operation.id]
         if not await self._wishes.end_waiting(ids, caller) and not (
-            await self._wishes.leave(ids, Wish.CANCEL, caller)
+            await self._wishes.leave(ids, Requested.CANCEL, caller)
         ):
             raise CannotCancel("Reindex operation is not in progress")
         self._bell.ring()

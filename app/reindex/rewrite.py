@@ -12,7 +12,8 @@ from functools import partial
 from app.domain.errors import Failure
 from app.domain.failure import FailureDetails
 from app.domain.holds import HoldCause
-from app.domain.operation import Changes, Goal, Operation, Step
+from app.domain.job import Goal
+from app.domain.operation import REWRITE, Changes, Operation, Step
 from app.jobs.phases import Hold, Outcome, Phase, PhaseFunction, Route, Work
 from app.reindex import failures, lost_target
 from app.reindex.held_back import held_back
@@ -29,8 +30,6 @@ from app.reindex.steps.source import restore_source
 from app.reindex.steps.swap import swap
 from app.reindex.steps.undo import drop_target, end_tasks, take_marker
 from app.reindex.steps.write_block import wait_to_block, write_block
-
-KIND = "rewrite"
 
 
 def _is_in_use(operation: Operation) -> bool:
@@ -83,8 +82,8 @@ BACK = Route(END_TASKS, DROP_TARGET, DROP_KEPT, RESTORE_SOURCE)
 
 
 class Rewrite:
-    name = KIND
-    routes: Mapping[Goal, Route] = {
+    name = REWRITE
+    routes: Mapping[Goal, Route[Operation]] = {
         Goal.FINISH: FORWARD,
         Goal.FAIL: BACK,
         Goal.CANCEL: BACK,
@@ -103,32 +102,32 @@ class Rewrite:
         ),
     }
 
-    def held_back(self, work: Work, phase: Phase) -> Outcome | None:
+    def held_back(self, work: Work[Operation], phase: Phase[Operation]) -> Outcome | None:
         return held_back(work, phase.name)
 
-    def remedy(self, hold: Hold, operation: Operation) -> PhaseFunction | None:
-        if not lost_target.may_be(operation):
+    def remedy(self, hold: Hold, job: Operation) -> PhaseFunction[Operation] | None:
+        if not lost_target.may_be(job):
             return None
         return partial(lost_target.instead_of, hold)
 
-    def explained(self, operation: Operation, error: Failure, phase: str) -> FailureDetails:
-        return failures.details(operation, error, phase)
+    def explained(self, job: Operation, error: Failure, phase: str) -> FailureDetails:
+        return failures.details(job, error, phase)
 
-    def keeps_result(self, operation: Operation, cause: HoldCause) -> bool:
+    def keeps_result(self, job: Operation, cause: HoldCause) -> bool:
         """Only after a crash: before the copy there is nothing to keep but the empty target."""
-        copied = operation.last_completed_step >= Step.REINDEX_STARTED
+        copied = job.last_completed_step >= Step.REINDEX_STARTED
         return copied and cause is HoldCause.CRASHED
 
-    def parked_at(self, operation: Operation) -> Changes:
-        made = operation.source is not None and operation.target_uuid is not None
+    def parked_at(self, job: Operation) -> Changes:
+        made = job.source is not None and job.target_uuid is not None
         return {
             "position": PhaseName.PREPARE if made else "",
             "last_completed_step": Step.CREATED,
-            "unblocked": operation.source is not None,
+            "unblocked": job.source is not None,
             "writes_blocked_since": None,
         }
 
-    def as_not_begun(self, operation: Operation) -> Changes:
+    def as_not_begun(self, job: Operation) -> Changes:
         return {
             **TO_THE_BEGINNING,
             "reindex_task_id": None,
@@ -140,5 +139,5 @@ class Rewrite:
             "writes_blocked_since": None,
             "proving": None,
             "proof": None,
-            "given_back": operation.given_back + 1,
+            "given_back": job.given_back + 1,
         }

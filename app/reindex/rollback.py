@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from app.domain.errors import CannotRollBack, UnknownOperation
-from app.domain.operation import Goal, Operation, Status
+from app.domain.job import Goal, Status
+from app.domain.operation import Operation
 from app.elastic.view import ClusterView
 from app.reindex import objections
 from app.reindex.announcements import Bell

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from app.domain.errand import Errand
 from app.domain.errors import ClusterBusy, Failure, IndexNotFound
+from app.domain.job import Job
 from app.domain.operation import Operation
 from app.domain.trial import Attempt, Outcome, Trial
 from app.elastic.answers import IndexState, Looked
@@ -23,22 +23,22 @@ MOST_TURNS = 20
 PAUSE_SECONDS = 0.1
 
 
-async def try_out(errand: Errand, cluster: Cluster) -> Trial:
+async def try_out(job: Job, cluster: Cluster) -> Trial:
     """What becomes of the new index. A trial that was cut is begun anew: it knows its index by the
     stamp. The source gets nothing but the marker that guards the removal, which goes with it.
 
     Raises `IndexNotFound`, `ClusterTrouble`.
     """
-    attempt = Attempt.model_validate(errand.request)
+    attempt = Attempt.model_validate(job.request)
     looked = await cluster.look(attempt.source, attempt.target, mappings=True)
     source = looked.get(attempt.source)
     if source is None:
         raise IndexNotFound(attempt.source)
     if blocks := sorted(source.blocks.keys() & NO_ALIASES):
         return _not_tried(f"{source.name} has {blocks[0]}, under which nothing guards a removal")
-    if attempt.target in looked and looked[attempt.target].stamp != errand.id:
+    if attempt.target in looked and looked[attempt.target].stamp != job.id:
         return _not_tried(f"{attempt.target} exists, and is left alone")
-    operation = await _as_operation(errand, attempt, source, cluster)
+    operation = await _as_operation(job, attempt, source, cluster)
     try:
         return await _judge(operation, looked, cluster)
     finally:
@@ -71,29 +71,29 @@ def _not_tried(text: str) -> Trial:
     return Trial(outcome=Outcome.NOT_TRIED, text=text)
 
 
-async def tidy_up(errand: Errand, cluster: Cluster) -> None:
+async def tidy_up(job: Job, cluster: Cluster) -> None:
     """Removes what a trial may have left that nobody waits for any more."""
-    attempt = Attempt.model_validate(errand.request)
+    attempt = Attempt.model_validate(job.request)
     source = (await cluster.look(attempt.source)).get(attempt.source)
     if source is None:
         return
-    await _remove(await _as_operation(errand, attempt, source, cluster), cluster)
+    await _remove(await _as_operation(job, attempt, source, cluster), cluster)
 
 
 async def _as_operation(
-    errand: Errand, attempt: Attempt, source: IndexState, cluster: Cluster
+    job: Job, attempt: Attempt, source: IndexState, cluster: Cluster
 ) -> Operation:
     """One that is never saved: what makes, knows and removes an index of ours works on these."""
     return Operation(
-        id=errand.id,
+        id=job.id,
         cluster_id="",
-        caller=errand.caller,
+        caller=job.caller,
         index_name=attempt.source,
         new_index_name=attempt.target,
         mode=attempt.mode,
         queued_at=0,
-        created_at=errand.created_at,
-        updated_at=errand.created_at,
+        created_at=job.created_at,
+        updated_at=job.created_at,
         source=await record(source, cluster),
     )
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.domain.operation import BACK, Goal, Operation, Status, Wish
+from app.domain.job import BACK, Goal, Requested, Status
+from app.domain.operation import Operation
 from app.domain.wishes import Action, Verdict
 
 
@@ -31,7 +32,7 @@ def _to_cancel(operation: Operation) -> Objection | None:
         return _late("It is too late to cancel: the other index has the name already.")
     if operation.goal is Goal.FAIL:
         return _so("It goes back already, because it failed.")
-    if operation.goal is Goal.CANCEL or operation.requested is Wish.CANCEL:
+    if operation.goal is Goal.CANCEL or operation.requested is Requested.CANCEL:
         return _so("It is being cancelled already.")
     return None
 
@@ -45,9 +46,9 @@ def _to_pause(operation: Operation) -> Objection | None:
         return _idle(f"Only an operation that is going on can be paused; {told(operation)}")
     if operation.past_cancel:
         return _late("It is too late to pause: the new index has the name already.")
-    if operation.requested is Wish.CANCEL:
+    if operation.requested is Requested.CANCEL:
         return _idle(f"Only an operation that is going on can be paused; {told(operation)}")
-    if operation.goal is Goal.PAUSE or operation.requested is Wish.PAUSE:
+    if operation.goal is Goal.PAUSE or operation.requested is Requested.PAUSE:
         return _so("It is being paused already.")
     return None
 
@@ -57,7 +58,7 @@ def _to_resume(operation: Operation) -> Objection | None:
         return None
     if operation.goal is Goal.PAUSE:
         return _idle(f"{operation.index_name} is being paused. Resume it once it is.")
-    if operation.live and operation.requested is Wish.PAUSE:
+    if operation.live and operation.requested is Requested.PAUSE:
         return None
     return _idle(f"Only a paused operation can be resumed; {told(operation)}")
 
@@ -66,7 +67,7 @@ def _to_retry(operation: Operation) -> Objection | None:
     ended = operation.status in (Status.FAILED, Status.CANCELLED)
     if ended and operation.goal is not Goal.ROLL_BACK:
         return None
-    if operation.requested in (Wish.CANCEL, Wish.PAUSE):
+    if operation.requested in (Requested.CANCEL, Requested.PAUSE):
         return _idle(f"Its {operation.requested} comes first; {told(operation)}")
     if operation.status is Status.IN_PROGRESS and operation.hold_reason is not None:
         return None
@@ -100,7 +101,7 @@ def word(operation: Operation) -> str:
     """Its status as people say it."""
     if operation.goal is Goal.ROLL_BACK:
         return "rolled back" if operation.status is Status.CANCELLED else "being rolled back"
-    if operation.live and (operation.goal in BACK or operation.requested is Wish.CANCEL):
+    if operation.live and (operation.goal in BACK or operation.requested is Requested.CANCEL):
         return "on its way back"
     return operation.status.name.lower().replace("_", " ")
 

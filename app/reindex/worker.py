@@ -3,45 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
-from app.domain.clock import boot_seconds
 from app.domain.errors import (
     ClusterRefused,
     ClusterTrouble,
-    Failure,
-    Outdated,
-    ReindexQueueError,
     StoreTrouble,
 )
-from app.domain.operation import Operation, Wish
-from app.elastic.cluster import Cluster
+from app.domain.job import Job, Lane, Requested
 from app.jobs.machine import Machine
 from app.jobs.transitions import backoff
 from app.reindex.announcements import Bell, Ear
 from app.reindex.copying.tasks import HEADER_DROPPED, HEADER_REMEDY
 from app.reindex.ending import Ending, EndKind
-from app.reindex.errands import is_to_be_repeated, perform
-from app.reindex.expiry import counts, expire
 from app.reindex.home import Home
 from app.reindex.pacing.governor import Governor
+from app.reindex.small import EXPIRY
 from app.reindex.term import Term
-from app.store.role import Lease
-from app.store.store import Store
+from app.store.jobs import Jobs
+from app.store.kept_copies import KeptCopies
+from app.store.lanes import Lanes
+from app.store.role import Lease, WorkerRole
+from app.store.small_jobs import SmallJobs
 from app.telemetry import logger, mark_as
 
 log = logger(__name__)
 
 IDLE_SECONDS = 5.0
 """How often an idle worker asks the store; a POST to this service rings the bell."""
-ERRAND_SECONDS = 1.0
-"""How soon an errand that was cut is gone on with."""
-EXPIRY_REST = 30.0
-"""So many seconds are kept copies left alone after trouble with the cluster."""
+MOST_SMALL = 10
+"""So many small jobs at once."""
 STANDBY_SECONDS = 1.0
 """How often a standby asks for the role."""
 
@@ -74,44 +67,40 @@ class WorkerReport:
         return self.state in (WorkerState.IDLE, WorkerState.WORKING)
 
 
+@dataclass(kw_only=True)
 class Worker:
-    """One task in the service's process. It stops by event between steps, never by cancellation."""
+    """One task in the service's process. It stops by event between phases, never by cancellation.
 
-    def __init__(
-        self,
-        store: Store,
-        machine: Machine,
-        bell: Bell,
-        governor: Governor,
-        home: Home,
-        who: str,
-        most_singles: int,
-    ) -> None:
-        self._role = store.role
-        self._operations = store.operations
-        self._errands = store.errands
-        self._kept_copies = store.kept_copies
-        self._expiry_rests_until = 0.0
-        self._expiry_tried: Counter[str] = Counter()
-        self._machine = machine
-        self._bell = bell
-        self._governor = governor
-        self._home = home
-        self._who = who
+    `most_beside`: so many operations that were started by name run beside the queue.
+    """
+
+    role: WorkerRole
+    jobs: Jobs
+    lanes: Lanes
+    small_jobs: SmallJobs
+    kept_copies: KeptCopies
+    machine: Machine
+    bell: Bell
+    governor: Governor
+    home: Home
+    who: str
+    most_beside: int
+    report: WorkerReport = field(
+        default_factory=lambda: WorkerReport(WorkerState.STARTING, (), None), init=False
+    )
+
+    def __post_init__(self) -> None:
         self._stop = asyncio.Event()
         self._contact = False
         self._bad_terms = 0
         self._last_end = EndKind.STOPPED
         self._error: str | None = None
-        self._most_singles = most_singles
-        self._on_errand: dict[str, Cluster] = {}
         self._head = ""
-        self.report = WorkerReport(WorkerState.STARTING, (), None)
 
     def stop(self) -> None:
         """Asks the worker to end after the step it is in."""
         self._stop.set()
-        self._bell.ring()
+        self.bell.ring()
 
     async def run(self) -> None:
         """Until `stop`. Whatever ends a term of work, the next one starts from the store."""
@@ -161,8 +150,8 @@ class Worker:
         lease = await self._take()
         if lease is None:
             return Ending(EndKind.STOPPED)
-        log.info("role_taken", owner=self._who)
-        term = Term(self._role, lease, self._bell, self._stop.is_set, self._show)
+        log.info("role_taken", owner=self.who)
+        term = Term(self.role, lease, self.bell, self._stop.is_set, self._show)
         try:
             return await term.run(self._work(term))
         finally:
@@ -170,7 +159,7 @@ class Worker:
 
     async def _take(self) -> Lease | None:
         while not self._stop.is_set():
-            lease = await self._role.take()
+            lease = await self.role.take()
             if lease:
                 return lease
             self._tell(WorkerState.STANDBY)
@@ -179,7 +168,7 @@ class Worker:
 
     async def _release(self, lease: Lease) -> None:
         try:
-            await self._role.release(lease)
+            await self.role.release(lease)
         except StoreTrouble as error:
             log.warning("role_not_released", reason=error.message)
 
@@ -187,7 +176,7 @@ class Worker:
         """Keeps the head of the queue and a few singles running, each in a task of its own."""
         running: dict[str, asyncio.Task[None]] = {}
         self._contact = False
-        with self._bell.listening() as ear:
+        with self.bell.listening() as ear:
             while not term.over:
                 for operation_id in [key for key, task in running.items() if task.done()]:
                     del running[operation_id]
@@ -197,101 +186,59 @@ class Worker:
                 await self._change(ear, running)
 
     async def _fill(self, term: Term, running: dict[str, asyncio.Task[None]]) -> None:
-        await self._run_errands(term)
-        if not running:
-            await self._expire(term)
-        head = None if self._head in running else await self._operations.head()
-        singles = await self._operations.singles(self._most_singles)
-        urgent = await self._operations.urgent()
-        found = {one.id: one for one in (*([head] if head else []), *singles, *urgent)}
-        wanted = [operation for key, operation in found.items() if key not in running]
+        """Begins whatever may be begun now, and goes on with what was begun."""
+        small = await self.lanes.small(MOST_SMALL)
+        if not running and not small:
+            await self._leave_expiry()
+        head = None if self._head in running else await self.lanes.head()
+        others = [*await self.lanes.beside(self.most_beside), *await self.lanes.urgent()]
+        found = {one.id: one for one in (*small, *([head] if head else []), *others)}
+        wanted = [job for key, job in found.items() if key not in running]
         if wanted and self.report.state is WorkerState.IDLE:
-            self._home.doubt()  # hours may have passed since the last question
+            self.home.doubt()  # hours may have passed since the last question
         if wanted:
             await self._first_contact(term)
-        closed = bool(wanted) and (await self._governor.service()).closed is not None
-        for operation in wanted:
-            if term.over or (closed and _is_new(operation)):
+        closed = bool(wanted) and (await self.governor.service()).closed is not None
+        for job in wanted:
+            if term.over or (closed and _waits_for_hours(job)):
                 continue
-            taken: Operation | None = operation
-            new = operation.started_at is None or operation.aside
+            taken: Job | None = job
+            new = job.started_at is None or job.suspended
             if new:
-                taken = await self._operations.claim(term.lease.token, operation.id, self._who)
+                taken = await self.jobs.begin(term.lease.token, job.id, self.who)
             if taken:
                 self._head = taken.id if head and taken.id == head.id else self._head
-                running[taken.id] = term.start(
-                    self._machine.run(taken, lambda: term.lease, lambda: term.over, claimed=new)
-                )
+                running[taken.id] = term.start(self._run(taken, term, new=new))
+
+    async def _run(self, job: Job, term: Term, *, new: bool) -> None:
+        await self.machine.run(job, lambda: term.lease, lambda: term.over, claimed=new)
+        if job.lane is Lane.SMALL:
+            self.bell.ring()  # its client waits
 
     async def _first_contact(self, term: Term) -> None:
         """Says, once a term, where copies cannot be found by their header."""
         if self._contact:
             return
         try:
-            back = await self._machine.new_cluster(lambda: term.lease).header_comes_back()
+            back = await self.machine.new_cluster(lambda: term.lease).header_comes_back()
         except (ClusterTrouble, ClusterRefused):
             return
         self._contact = True
         if not back:
             log.warning("header_dropped", finding=HEADER_DROPPED, remedy=HEADER_REMEDY)
 
-    async def _run_errands(self, term: Term) -> None:
-        """Small changes that clients wait for, before anything new is taken."""
-        waiting = await self._errands.waiting()
-        known = self._on_errand  # with the notes of a turn before
-        self._on_errand = {
-            errand.id: known.get(errand.id) or self._machine.new_cluster(lambda: term.lease)
-            for errand in waiting
-        }
-        for errand in waiting:
-            cluster = self._on_errand[errand.id]
-            error: ReindexQueueError | None = None
-            result: Mapping[str, Any] | None = None
-            try:
-                await self._home.check(anew=True)
-                result = await perform(errand, self._operations, cluster)
-            except StoreTrouble:
-                raise
-            except ReindexQueueError as met:
-                if is_to_be_repeated(errand, met):
-                    log.warning("errand_waits", errand=errand.id, reason=met.message)
-                    continue
-                error = met
-            except Exception as met:  # its client is told; the worker goes on
-                log.exception("errand_crashed", errand=errand.id)
-                error = Failure("unexpected", f"unexpected {type(met).__name__}: {met}")
-            del self._on_errand[errand.id]
-            notes = cluster.take_notes()
-            await self._errands.end(term.lease.token, errand, error, notes, self._who, result)
-            self._bell.ring()
-
-    async def _expire(self, term: Term) -> None:
-        """Removes a kept copy whose time is over, when nothing else is in hand."""
-        if boot_seconds() < self._expiry_rests_until:
+    async def _leave_expiry(self) -> None:
+        """A small job for a kept copy whose time is over, when nothing else is in hand."""
+        operation = await self.kept_copies.expired()
+        if operation is None or (await self.governor.service()).stopped:
             return
-        operation = await self._kept_copies.expired()
-        if operation is None or (await self._governor.service()).stopped:
-            return
-        cluster = self._machine.new_cluster(lambda: term.lease)
-        try:
-            await self._home.check(anew=True)
-            changes, notes = await expire(operation, cluster, self._expiry_tried[operation.id])
-        except (ClusterTrouble, Failure) as error:
-            self._expiry_tried[operation.id] += counts(error)
-            log.warning("expiry_waits", operation=operation.id, reason=error.message)
-            self._expiry_rests_until = boot_seconds() + EXPIRY_REST
-            return
-        del self._expiry_tried[operation.id]
-        notes = [*cluster.take_notes(), *notes]
-        try:
-            await self._operations.save(term.lease.token, operation, changes, (), notes, self._who)
-        except Outdated:  # it was asked back in this moment; what became of it is found there
-            return
+        request = {"operation": operation.id}
+        await self.small_jobs.leave_once(EXPIRY, operation.index_name, self.who, request)
+        self.bell.ring()
 
     async def _change(self, ear: Ear, running: Mapping[str, asyncio.Task[None]]) -> None:
         """Waits until something has ended, the bell rings, or it is time to look."""
-        seconds = ERRAND_SECONDS if self._on_errand else IDLE_SECONDS
-        listening = asyncio.ensure_future(ear.wait(seconds))
+        listening = asyncio.ensure_future(ear.wait(IDLE_SECONDS))
         try:
             await asyncio.wait({listening, *running.values()}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -308,6 +255,7 @@ class Worker:
             return
 
 
-def _is_new(operation: Operation) -> bool:
+def _waits_for_hours(job: Job) -> bool:
     """Nothing has been done for it yet, and nobody has asked it back."""
-    return operation.started_at is None and operation.requested is Wish.NONE
+    new = job.started_at is None and job.requested is Requested.NONE
+    return new and job.lane is not Lane.SMALL

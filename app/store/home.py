@@ -7,7 +7,7 @@ from sqlmodel import col, or_, select, update
 
 from app.domain.events import EventKind, Note
 from app.store.rows import read_tuples
-from app.store.tables import KEPT_ROWS, LIVE_ROWS, ClusterStateRow, OperationRow
+from app.store.tables import KEPT_ROWS, LIVE_ROWS, ClusterStateRow, JobRow
 from app.store.transactions import Transaction, Transactions
 from app.telemetry import logger
 
@@ -51,8 +51,8 @@ class Homes:
 
     async def _free(self, transaction: Transaction) -> bool:
         query = (
-            select(OperationRow.id)
-            .where(col(OperationRow.cluster_id) == self._cluster_id, or_(LIVE_ROWS, KEPT_ROWS))
+            select(JobRow.id)
+            .where(col(JobRow.cluster_id) == self._cluster_id, or_(LIVE_ROWS, KEPT_ROWS))
             .limit(1)
         )
         return (await transaction.execute(query)).first() is None

@@ -13,16 +13,19 @@ from app.domain.errors import StoreUnavailable
 from app.store import migrations, sqlite_file
 from app.store.batches import Batches
 from app.store.engine import limits_idle, open_engines, parse_url, sqlite_path
-from app.store.errands import Errands
 from app.store.events import Events
 from app.store.home import Homes
+from app.store.jobs import Jobs
 from app.store.kept_copies import KeptCopies
+from app.store.lanes import Lanes
 from app.store.listing import Listing
 from app.store.operations import Operations
 from app.store.paces import Paces
 from app.store.patience import ANSWER_SECONDS
 from app.store.probe import Probe
 from app.store.role import FileLockRole, LeaseRole, WorkerRole
+from app.store.rows import OPERATIONS_ONLY, Models
+from app.store.small_jobs import SmallJobs
 from app.store.tables import ClusterStateRow
 from app.store.transactions import Transaction, Transactions
 from app.store.trouble import translating
@@ -39,16 +42,19 @@ class Store:
         role: WorkerRole,
         cluster_id: str,
         file: Path | None,
+        models: Models = OPERATIONS_ONLY,
     ) -> None:
         self._file = file
         self._writer = writer
         self._reader = reader
         self._transactions = Transactions(writer, cluster_id)
+        self.jobs = Jobs(self._transactions, reader, cluster_id, models)
+        self.lanes = Lanes(reader, cluster_id, models)
         self.operations = Operations(self._transactions, reader, cluster_id)
         self.wishes = Wishes(self._transactions)
         self.kept_copies = KeptCopies(self._transactions, reader, cluster_id)
         self.batches = Batches(reader, cluster_id)
-        self.errands = Errands(self._transactions, reader, cluster_id)
+        self.small_jobs = SmallJobs(self._transactions, self.jobs, cluster_id)
         self.events = Events(reader, cluster_id)
         self.listing = Listing(reader, cluster_id)
         self.paces = Paces(self._transactions, reader, cluster_id)
@@ -63,8 +69,12 @@ class Store:
         cluster_id: str,
         lease_seconds: float,
         answer_seconds: float = ANSWER_SECONDS,
+        models: Models = OPERATIONS_ONLY,
     ) -> Store:
-        """Opens and migrates the database at `address`. Raises `StoreTrouble` with the remedy."""
+        """Opens and migrates the database at `address`; `models`: the classes of jobs by kind.
+
+        Raises `StoreTrouble` with the remedy.
+        """
         url = parse_url(address)
         file = sqlite_path(url)
         if file:
@@ -82,7 +92,7 @@ class Store:
             if file
             else LeaseRole(writer, reader, cluster_id, lease_seconds)
         )
-        return cls(writer, reader, role, cluster_id, file)
+        return cls(writer, reader, role, cluster_id, file, models)
 
     async def close(self) -> None:
         await self._transactions.drain()

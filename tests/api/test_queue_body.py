@@ -16,7 +16,8 @@ from app.api.schemas import (
     ReindexOptions,
 )
 from app.domain.index_settings import RESTORED
-from app.domain.operation import Source, Status, Step
+from app.domain.job import Status
+from app.domain.operation import Source, Step
 from app.domain.queue_entry import QueueEntry
 
 texts = st.text(max_size=30) | st.sampled_from(

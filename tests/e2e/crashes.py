@@ -212,7 +212,7 @@ def windows_done(database_url: str, index: str) -> set[int]:
     url = parse_url(database_url)
     engine = create_engine(url.set(drivername=url.drivername.replace("+aiosqlite", "")))
     query = text(
-        "SELECT number FROM copy_window JOIN operation ON operation.id = operation_id "
+        "SELECT number FROM copy_window JOIN operation ON job.id = operation_id "
         "WHERE index_name = :index AND state = 'done'"
     )
     with engine.connect() as connection:

@@ -104,7 +104,7 @@ async def test_a_batch_goes_on_after_the_only_node_was_killed_and_started_again(
 async def batches(service: Service, index: str) -> list[int]:
     """Of the windows of the newest operation, in their order."""
     operation = await service.parts.reading.operation(index)
-    windows = await service.parts.store.operations.windows(operation.id)
+    windows = await service.parts.store.jobs.windows(operation.id)
     return [window.batch for window in windows]
 
 

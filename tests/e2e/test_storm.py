@@ -29,7 +29,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from app.domain.operation import Status
+from app.domain.job import Status
 from app.domain.state import ENDED
 from testbed.relay import Relay
 from tests.conditions import until

@@ -117,7 +117,7 @@ async def test_worker_that_crashes_at_once_in_every_term_rests_longer_each_time(
     """The role can be had, the queue cannot be read."""
     environment = {"ELASTICSEARCH_HOSTS": elasticsearch_url, "DATABASE_URL": postgres_url}
     async with ServiceProcess(environment, launch=forked) as service:
-        execute(postgres_url, "ALTER TABLE operation RENAME TO gone")
+        execute(postgres_url, "ALTER TABLE job RENAME TO gone")
         await has_crashed(service, 4, "does not exist")
         log = service.log
         rests = [float(found) for found in re.findall(r"seconds=([0-9.]+)", log)]

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from app.domain.errors import ClusterRefused, DocumentsDiffer, Failure, NotAnswered
 from app.domain.holds import HoldCause
+from app.domain.job import ENDS_AS, LONG_HELD, Goal, Requested, Status
 from app.domain.kept import Kept
 from app.domain.names import IndexName
-from app.domain.operation import ENDS_AS, LONG_HELD, Goal, Operation, Status, Wish
+from app.domain.operation import Operation
 from app.jobs import transitions
 from app.jobs.phases import Again, Done, Hold, Outcome, Route, UnknownPosition, phase_of
 from app.reindex.rewrite import Rewrite
@@ -91,7 +92,7 @@ def test_a_route_is_gone_through_phase_by_phase_and_then_is_over(goal: Goal) -> 
         phase = phase_of(KIND, found)
         names.append(phase.name)
         changes = transitions.ended(KIND, found, phase, Done()).changes
-        if "ended_at" in changes or changes.get("aside") or "started_at" in changes:
+        if "ended_at" in changes or changes.get("suspended") or "started_at" in changes:
             break
         found = found.model_copy(update=dict(changes))
     assert names == [phase.name for phase in KIND.routes[goal]]
@@ -292,14 +293,14 @@ def test_an_operation_put_aside_has_not_ended(goal: Goal, status: Status | None)
     changes = ended(operation("plan_copy", goal=goal, position_back=before), Done()).changes
     assert changes.get("status") is status
     assert "ended_at" not in changes
-    assert (changes.get("goal"), changes.get("aside")) == (Goal.FINISH, True)
+    assert (changes.get("goal"), changes.get("suspended")) == (Goal.FINISH, True)
     assert changes.get("position_back") == ""
 
 
 @pytest.mark.parametrize("back", ["", "ready_kept", "swap_back"])
 def test_a_rollback_is_cancelled_only_before_it_takes_hold_of_the_new_index(back: str) -> None:
     rolling = operation(
-        AFTER_THE_SWAP, requested=Wish.CANCEL, goal=Goal.ROLL_BACK, position_back=back
+        AFTER_THE_SWAP, requested=Requested.CANCEL, goal=Goal.ROLL_BACK, position_back=back
     )
     changes, _ = transitions.granted(rolling)
     assert changes.get("status") is (Status.COMPLETED if back == "" else None)
@@ -309,15 +310,17 @@ def test_a_rollback_is_cancelled_only_before_it_takes_hold_of_the_new_index(back
 FORTH = [goal for goal in Goal if goal is not Goal.ROLL_BACK]
 
 
-@pytest.mark.parametrize(("wish", "goal", "position"), list(product(Wish, FORTH, POSITIONS)))
-def test_a_wish_never_turns_one_back_from_its_end(wish: Wish, goal: Goal, position: str) -> None:
+@pytest.mark.parametrize(("wish", "goal", "position"), list(product(Requested, FORTH, POSITIONS)))
+def test_a_wish_never_turns_one_back_from_its_end(
+    wish: Requested, goal: Goal, position: str
+) -> None:
     """None after the swap; on the way back none; on the way aside only a cancel."""
     changes, _ = transitions.granted(operation(position, requested=wish, goal=goal))
     turned = changes.get("goal")
     late = position == AFTER_THE_SWAP or goal in (Goal.FAIL, Goal.CANCEL)
-    if late or wish not in (Wish.CANCEL, Wish.PAUSE):
+    if late or wish not in (Requested.CANCEL, Requested.PAUSE):
         assert turned is None
-    elif wish is Wish.CANCEL:
+    elif wish is Requested.CANCEL:
         assert turned is Goal.CANCEL
     else:
         assert turned is (Goal.PAUSE if goal is Goal.FINISH else None)

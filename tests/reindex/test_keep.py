@@ -299,7 +299,7 @@ async def test_a_look_at_it_that_is_refused_does_not_keep_the_queue_from_working
     error = {"type": "security_exception", "reason": "action is unauthorized"}
     place = ("GET", f"^/_cluster/state/metadata/[^?]*{copy}")
     relay.answer(*place, 403, {"error": error, "status": 403}, times=None)
-    execute(sqlite_url, "UPDATE operation SET kept_until = '2020-01-01 00:00:00'")
+    execute(sqlite_url, "UPDATE job SET kept_until = '2020-01-01 00:00:00'")
     await relayed.post_batch("next")
     await relayed.completed("next")
     await relay.wait_for(*place)
@@ -324,7 +324,7 @@ async def test_it_stays_where_it_may_be_the_only_copy(
     operation = await kept(service, "old")
     copy = operation["keptCopy"]["index"]
     harm(es)
-    execute(sqlite_url, "UPDATE operation SET kept_until = '2020-01-01 00:00:00'")
+    execute(sqlite_url, "UPDATE job SET kept_until = '2020-01-01 00:00:00'")
     await service.post_batch("rings the bell")
     shown = await expired(service, operation["id"])
     (event,) = [event for event in shown["events"] if event["what"] == "kept copy stays"]

@@ -19,7 +19,7 @@ from tests.service import Service
 from tests.store.database import execute
 
 TARGET = "reindexed-v8-plain"
-OVER = "UPDATE operation SET kept_until = '2020-01-01 00:00:00'"
+OVER = "UPDATE job SET kept_until = '2020-01-01 00:00:00'"
 
 
 def after_the_marker(relay: Relay, survivor: str, act: Callable[[], Any]) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from app.domain.job import Status
 from app.domain.names import IndexName, target_name
-from app.domain.operation import Changes, Operation, Status
+from app.domain.operation import Changes, Operation
 from app.store.operations import Enqueued, Wanted
 from app.store.role import Lease
 from app.store.store import Store
@@ -32,15 +33,15 @@ async def lease_of(store: Store) -> Lease:
 
 async def started(store: Store, lease: Lease, name: str) -> Operation:
     operation = await enqueued(store, name)
-    claimed = await store.operations.claim(lease.token, operation.id, "worker")
-    assert claimed is not None
+    claimed = await store.jobs.begin(lease.token, operation.id, "worker")
+    assert isinstance(claimed, Operation)
     return claimed
 
 
 async def saved(
     store: Store, lease: Lease, operation: Operation, changes: Changes | None = None
 ) -> Operation:
-    return await store.operations.save(lease.token, operation, changes or {}, (), (), "worker")
+    return await store.jobs.save(lease.token, operation, changes or {}, (), (), "worker")
 
 
 async def ended(store: Store, lease: Lease, name: str, changes: Changes) -> Operation:

@@ -101,7 +101,7 @@ async def test_pooler_what_it_answers_by_itself_is_told_in_its_words(
         with pytest.raises(StoreUnavailable, match="authentication failed"):
             await Store.open(pooler.url_as("nobody-we-know"), CLUSTER, lease_seconds=60)
         await asyncio.to_thread(postgres_server.kill)
-        for call in (store.operations.head, store.role.take, store.ping):
+        for call in (store.lanes.head, store.role.take, store.ping):
             with pytest.raises(StoreUnavailable) as caught:
                 await call()
             assert "SELECT" not in caught.value.message

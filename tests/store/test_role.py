@@ -50,7 +50,7 @@ async def _taken(store: Store) -> Lease:
 
 
 async def _attempts_of(url: str, operation: Operation) -> int:
-    rows = execute(url, "SELECT attempts FROM operation WHERE id = :id", id=operation.id)
+    rows = execute(url, "SELECT attempts FROM job WHERE id = :id", id=operation.id)
     return int(rows[0][0])
 
 
@@ -121,14 +121,14 @@ async def test_an_owner_whose_role_was_taken_over_saves_nothing(
     if lease.deadline is not None:
         assert not lease.held, "the old owner must know before another is the owner"
     with pytest.raises(LeaseLost):
-        await old.operations.save(
+        await old.jobs.save(
             lease.token, operation, {"attempts": 9}, [WINDOW], [Note(what="late")], "worker"
         )
     with pytest.raises(LeaseLost):
-        await old.operations.claim(lease.token, waiting.id, "worker")
+        await old.jobs.begin(lease.token, waiting.id, "worker")
     assert await new.operations.load(operation.id) == operation
     assert await new.operations.load(waiting.id) == waiting
-    assert await new.operations.windows(operation.id) == ()
+    assert await new.jobs.windows(operation.id) == ()
     assert await new.events.after(0) == events
     await saved(new, taken, operation, {"attempts": 1})
     assert await _attempts_of(database_url, operation) == 1

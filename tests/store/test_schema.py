@@ -46,10 +46,10 @@ async def test_the_migrations_give_the_schema_of_the_tables(
 @pytest.mark.parametrize(
     "change",
     [
-        "DROP INDEX uq_operation_live_index;"
-        "CREATE UNIQUE INDEX uq_operation_live_index ON operation (cluster_id, index_name)",
-        "DROP INDEX ix_operation_history",
-        "ALTER TABLE operation ADD COLUMN odd integer CHECK (odd > 1)",
+        "DROP INDEX uq_job_live_index;"
+        "CREATE UNIQUE INDEX uq_job_live_index ON job (cluster_id, index_name)",
+        "DROP INDEX ix_job_history",
+        "ALTER TABLE job ADD COLUMN odd integer CHECK (odd > 1)",
     ],
     ids=["predicate", "missing index", "check"],
 )
@@ -101,12 +101,12 @@ async def test_operations_of_an_earlier_release_are_taken_up_by_this_one(
     with connected(database_url) as connection:
         command.downgrade(configuration(connection), "0003")
     again = await open_store()
-    operation = await again.operations.head()
+    operation = await again.lanes.head()
     assert operation is not None
     assert operation.index_name == "index"
-    assert operation.aside is operation.unblocked is operation.forced is False
+    assert operation.suspended is operation.unblocked is operation.forced is False
     assert (operation.proof_level, operation.kept) == (ProofLevel.SAMPLE, None)
-    assert await again.operations.others_wait(operation.model_copy(update={"id": "another"}))
+    assert await again.lanes.others_wait(operation.model_copy(update={"id": "another"}))
 
 
 async def test_first_starts_at_the_same_time_all_succeed(open_store: OpenStore) -> None:
@@ -150,4 +150,4 @@ async def test_a_schema_of_a_newer_release_is_refused_and_left_alone(
         assert schema(connection) == before
     assert execute(database_url, "SELECT version_num FROM alembic_version") == [("9999",)]
     assert execute(database_url, "SELECT cluster_id FROM cluster_state") == [("test",)]
-    assert execute(database_url, "SELECT index_name, version FROM operation") == [("index", 0)]
+    assert execute(database_url, "SELECT index_name, version FROM job") == [("index", 0)]

@@ -8,7 +8,7 @@ import random
 import pytest
 
 from app.domain.events import Note
-from app.domain.operation import Wish
+from app.domain.job import Requested
 from app.domain.windows import Window
 from app.store.engine import open_engines, parse_url
 from app.store.operations import Operations
@@ -55,7 +55,7 @@ async def test_a_save_is_whole_or_not_there_wherever_its_caller_is_cancelled(
         await transactions.drain()
         found = await store.operations.load(operation.id)
         news = (await store.events.of_operation(operation.id))[len(before) :]
-        seen = {window.seen for window in await store.operations.windows(operation.id)}
+        seen = {window.seen for window in await store.jobs.windows(operation.id)}
         if begun:
             assert found.attempts == mark
             assert found.version == operation.version + 1
@@ -77,7 +77,7 @@ async def test_a_save_goes_on_when_its_caller_is_cancelled_while_it_waits(
     operation = await started(worker, lease, "a")
     async with open_transaction(transactions):
         caller = asyncio.create_task(
-            worker.operations.save(lease.token, operation, {"attempts": 5}, (), (), "worker")
+            worker.jobs.save(lease.token, operation, {"attempts": 5}, (), (), "worker")
         )
         await turns(2)
         caller.cancel()
@@ -103,7 +103,7 @@ async def test_work_that_fails_leaves_nothing(store: Store, transactions: Transa
     with pytest.raises(ZeroDivisionError):
         await transactions.run(work)
     assert await store.events.after(0) == before
-    await store.wishes.leave([operation.id], Wish.CANCEL, "caller")
+    await store.wishes.leave([operation.id], Requested.CANCEL, "caller")
     assert [event.number for event in await store.events.after(0)] == [1, 2]
 
 
@@ -131,7 +131,7 @@ async def test_events_say_who_did_what_and_how_it_was_before(store: Store) -> No
     lease = await lease_of(store)
     operation = await started(store, lease, "a")
     note = Note(what="blocked", index="a", text="why", before=None, after={"write": ["true", 1]})
-    await store.operations.save(lease.token, operation, {}, (), [note], "worker:1")
+    await store.jobs.save(lease.token, operation, {}, (), [note], "worker:1")
     queued, begun, blocked = await store.events.of_operation(operation.id)
     assert (queued.who, queued.what, queued.index_name) == ("caller", "queued", "a")
     assert (queued.after, queued.batch_id) == ("reindexed-v8-a", operation.batch_id)

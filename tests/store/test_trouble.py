@@ -123,9 +123,9 @@ async def test_a_removed_folder_is_trouble_and_not_a_crash(tmp_path: Path) -> No
     shutil.rmtree(folder)
     calls = (
         store.ping,
-        store.operations.head,
+        store.lanes.head,
         store.listing.queue,
-        lambda: store.operations.windows("x"),
+        lambda: store.jobs.windows("x"),
         lambda: store.events.after(0),
         store.role.take,
     )
@@ -143,7 +143,7 @@ async def test_the_store_goes_on_after_a_restart_of_postgresql(
     await asyncio.to_thread(postgres_server.stop, keep=True)
     calls = (
         store.ping(),
-        store.operations.head(),
+        store.lanes.head(),
         store.events.after(0),
         store.role.take(),
         store.role.renew(lease),
@@ -212,5 +212,5 @@ async def test_two_stores_may_be_closed_while_others_go_on(open_store: OpenStore
     one, other = await open_store(), await open_store()
     first: Operation = await enqueued(one, "a")
     await one.close()
-    assert await other.operations.head() == first
+    assert await other.lanes.head() == first
     await enqueued(other, "b")

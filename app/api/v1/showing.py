@@ -23,7 +23,7 @@ from app.api.v1.schemas import (
 )
 from app.domain.brief import Brief
 from app.domain.clock import from_milliseconds
-from app.domain.operation import Goal, Wish
+from app.domain.job import Goal, Requested
 from app.domain.pace import Limit
 from app.domain.progress import Progress
 from app.reindex.overview import Sight, Whole
@@ -69,7 +69,7 @@ def _fields(sight: Sight) -> dict[str, Any]:
         "kept_copy": _kept_copy(brief),
         "proof_level": brief.proof_level,
         "mode": brief.mode,
-        "cancel_requested": brief.requested is Wish.CANCEL and not brief.state.ended,
+        "cancel_requested": brief.requested is Requested.CANCEL and not brief.state.ended,
         "pending": brief.pending,
         "writes_blocked": brief.writes_blocked,
         "writes_blocked_since": brief.writes_blocked_since if brief.writes_blocked else None,

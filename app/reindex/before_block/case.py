@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from app.domain.estimates import estimate
+from app.domain.operation import Operation
 from app.elastic.answers import IndexState
 from app.elastic.cluster import Cluster
 from app.jobs.phases import Work
@@ -21,7 +22,7 @@ UNTOLD_SECONDS = 600.0
 class Case:
     """An index that is to be blocked: how it is now, and its empty new one."""
 
-    work: Work
+    work: Work[Operation]
     source: IndexState
     target: IndexState
     cluster: Cluster

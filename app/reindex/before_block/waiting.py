@@ -6,7 +6,8 @@ from app.domain import clock
 from app.domain.durations import spoken
 from app.domain.events import EventKind, Note
 from app.domain.holds import HoldCause
-from app.domain.operation import PARKED_SECONDS, Operation
+from app.domain.job import PARKED_SECONDS
+from app.domain.operation import Operation
 from app.jobs.phases import Hold
 from app.reindex.before_block import snapshots
 from app.reindex.before_block.case import Case
@@ -34,7 +35,7 @@ async def before_block(case: Case) -> Hold | list[Note]:
 
 async def _rest(case: Case) -> Hold | list[Note]:
     """One that was given back because it held for long is not blocked again at once."""
-    left = rest_of(case.work.operation)
+    left = rest_of(case.work.job)
     if not left:
         return []
     reason = (

@@ -61,9 +61,9 @@ class Flight:
     waits: bool = False
 
     @classmethod
-    def of(cls, work: Work) -> Flight:
+    def of(cls, work: Work[Operation]) -> Flight:
         windows = {window.number: window for window in work.windows}
-        return cls(work.operation, windows, work.watch, [*(work.operation.loose_tasks or ())])
+        return cls(work.job, windows, work.watch, [*(work.job.loose_tasks or ())])
 
     def put(self, window: Window) -> None:
         self.windows[window.number] = self.changed[window.number] = window
@@ -178,7 +178,7 @@ async def look(flight: Flight, cluster: Cluster) -> None:
             _ended(flight, window, task)
 
 
-async def start(flight: Flight, work: Work, cluster: Cluster) -> None:
+async def start(flight: Flight, work: Work[Operation], cluster: Cluster) -> None:
     """Starts tasks until as many windows are in flight as the pace allows, or Elasticsearch will
     not take one now.
 
@@ -213,7 +213,7 @@ async def start(flight: Flight, work: Work, cluster: Cluster) -> None:
         flight.put(_running(sent, task_id))
 
 
-async def throttle(flight: Flight, work: Work, cluster: Cluster) -> bool:
+async def throttle(flight: Flight, work: Work[Operation], cluster: Cluster) -> bool:
     """Changes the speed of the running tasks where the pace asks for another than before.
 
     A task that somebody slowed down by hand is left so until then. True where the batches of one do
@@ -280,15 +280,15 @@ def _is_awaited(flight: Flight, task: RunningTask) -> bool:
 
 
 async def copy_at_once(
-    flight: Flight, windows: Sequence[Window], work: Work, cluster: Cluster
+    flight: Flight, windows: Sequence[Window], work: Work[Operation], cluster: Cluster
 ) -> None:
     """Copies small windows, each by a request that waits for its end.
 
     After trouble they take less at a time, since that request may have killed its node. Raises
     `ClusterTrouble` where an answer was lost: then its task may still run.
     """
-    if work.operation.attempts:
-        divisor = LIGHTER ** min(work.operation.attempts, MOST_LIGHTER)
+    if work.job.attempts:
+        divisor = LIGHTER ** min(work.job.attempts, MOST_LIGHTER)
         windows = [window.lighter(divisor) for window in windows]
     operation, rate = flight.operation, work.limit.requests_per_second
     if rate:

@@ -47,7 +47,7 @@ def is_nearly_done(operation: Operation, windows: Sequence[Window]) -> bool:
     return few or operation.proof_level is not ProofLevel.FULL
 
 
-async def halt(flight: Flight, work: Work, cluster: Cluster) -> Outcome:
+async def halt(flight: Flight, work: Work[Operation], cluster: Cluster) -> Outcome:
     """Ends the tasks in a way that can be taken up again: what is done stays done.
 
     That the running windows run again is saved before their tasks are cancelled: a cancelled task

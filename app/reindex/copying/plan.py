@@ -18,13 +18,15 @@ LEAST_DOCUMENTS = 2_000
 """Below which a window is not made smaller for the sake of a low limit."""
 
 
-async def windows_of(work: Work, stats: dict[int, ShardStats], cluster: Cluster) -> list[Window]:
+async def windows_of(
+    work: Work[Operation], stats: dict[int, ShardStats], cluster: Cluster
+) -> list[Window]:
     """Divides each shard's range of sequence numbers into windows of about the same size.
 
     The source stands still, so `_seq_no` is a stable coordinate. A shard without documents has no
     window.
     """
-    operation, limits = work.operation, work.limits
+    operation, limits = work.job, work.limits
     most = min(limits.batch_documents, _result_window(operation))
     weights, budget = await weigh(work, stats, cluster)
     there = sum(shard.documents for shard in stats.values())
@@ -58,7 +60,7 @@ def _result_window(operation: Operation) -> int:
     return operation.source.result_window
 
 
-def _documents(most: int, there: int, work: Work) -> int:
+def _documents(most: int, there: int, work: Work[Operation]) -> int:
     """Of a window. A limited one is as long as others: what is stopped then loses little."""
     share = work.limit.share(work.limit.windows_planned)
     if share is None:
@@ -68,10 +70,10 @@ def _documents(most: int, there: int, work: Work) -> int:
 
 
 async def _boundaries(
-    work: Work, shard: int, stats: ShardStats, json: int, cluster: Cluster
+    work: Work[Operation], shard: int, stats: ShardStats, json: int, cluster: Cluster
 ) -> list[int]:
     limits = work.limits
-    source = work.operation.source
+    source = work.job.source
     assert source is not None
     parts = source.shards if source.sliced else 1
     least = -(-work.limit.windows_planned // parts)
@@ -81,7 +83,7 @@ async def _boundaries(
     if not cuts or not source.searchable_seq_nos:
         return []
     percents = [100 * (n + 1) / (cuts + 1) for n in range(cuts)]
-    index = work.operation.source_name
+    index = work.job.source_name
     only = shard if source.sliced else None
     estimated = await cluster.percentiles_of_seq_no(index, only, percents)
     return [math.ceil(value) for value in estimated if math.isfinite(value)]

@@ -134,7 +134,7 @@ async def end(tasks: Sequence[RunningTask], cluster: Cluster) -> bool:
     return bool(tasks)
 
 
-async def still_to_come(work: Work, found: Found, cluster: ClusterView) -> str | None:
+async def still_to_come(work: Work[Operation], found: Found, cluster: ClusterView) -> str | None:
     """Why a task that does not run now may run yet, in a sentence; None where none may."""
     for ref in found.away:
         if left := work.watch.away(ref, AWAY_SECONDS):
@@ -160,21 +160,21 @@ async def late_start(watch: Watch, cluster: ClusterView) -> str | None:
     return None
 
 
-async def may_write(work: Work, found: Found, cluster: ClusterView) -> str | None:
+async def may_write(work: Work[Operation], found: Found, cluster: ClusterView) -> str | None:
     """Why a copy task of this operation may still write, in a sentence; None where none may."""
     if found.running:
         return f"a copy task of this operation is still running: {found.running[0].id}"
     return await still_to_come(work, found, cluster)
 
 
-async def end_returned(work: Work, cluster: Cluster) -> bool:
+async def end_returned(work: Work[Operation], cluster: Cluster) -> bool:
     """Cancels what has come back with its node after it was given up; False where nothing has.
 
     Asked again before what such a task must not overtake; no request where none was given up.
     """
-    if not work.operation.loose_tasks:
+    if not work.job.loose_tasks:
         return False
-    return await end((await look_for(work.operation, work.windows, cluster)).running, cluster)
+    return await end((await look_for(work.job, work.windows, cluster)).running, cluster)
 
 
 def forget(operation: Operation, loose: Iterable[TaskRef]) -> Changes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.domain.events import EventKind, Note
+from app.domain.operation import Operation
 from app.domain.windows import Window
 from app.jobs.phases import Work
 
@@ -42,7 +43,7 @@ def scroll_for(share: float | None, longest: float | None) -> str | None:
 
 
 def wanted_rate(
-    work: Work, window: Window, running: int, longest: float | None = None
+    work: Work[Operation], window: Window, running: int, longest: float | None = None
 ) -> float | None:
     """Documents a second for the task of a running window."""
     share = work.limit.share(running)
@@ -52,7 +53,9 @@ def wanted_rate(
     return crawl if share is None else min(share, crawl)
 
 
-def ill_sized(work: Work, window: Window, rate: float | None, longest: float | None = None) -> bool:
+def ill_sized(
+    work: Work[Operation], window: Window, rate: float | None, longest: float | None = None
+) -> bool:
     """True where a running task had better begin anew with batches of another size: it would wait
     too long between two of them, or takes far fewer documents at a time than it may."""
     if work.limit.ill is not None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.domain.errors import AnswerTooLarge
+from app.domain.operation import Operation
 from app.domain.weights import HEAVIEST_BYTES, Budget, Weights, next_look, together
 from app.elastic.answers import ShardStats
 from app.elastic.cluster import Cluster
@@ -27,7 +28,7 @@ _SHOWS_VECTORS = (9, 2)
 
 
 async def weigh(
-    work: Work, stats: Mapping[int, ShardStats], cluster: Cluster
+    work: Work[Operation], stats: Mapping[int, ShardStats], cluster: Cluster
 ) -> tuple[Weights | None, Budget]:
     """What the documents weigh (None: that does not matter, or nothing can be seen), and how much a
     task may take at a time."""
@@ -36,10 +37,12 @@ async def weigh(
     return weights, Budget.of(heap, work.limit.windows_planned * work.limit.copying)
 
 
-async def _weights(work: Work, stats: Mapping[int, ShardStats], cluster: Cluster) -> Weights | None:
+async def _weights(
+    work: Work[Operation], stats: Mapping[int, ShardStats], cluster: Cluster
+) -> Weights | None:
     """All shards are looked at together: where the documents of one are heavier, it has its share
     of those that are seen."""
-    source = work.operation.source
+    source = work.job.source
     assert source is not None
     shards = [shard.on_disk for shard in stats.values()]
     if all(shard.negligible for shard in shards):
@@ -53,9 +56,7 @@ async def _weights(work: Work, stats: Mapping[int, ShardStats], cluster: Cluster
     most = source.result_window
     while size := min(next_look(whole, seen), most):
         try:
-            found = await cluster.documents(
-                work.operation.source_name, query, size, with_vectors=vectors
-            )
+            found = await cluster.documents(work.job.source_name, query, size, with_vectors=vectors)
         except AnswerTooLarge:
             if size == 1:
                 seen.append(HEAVIEST_BYTES)

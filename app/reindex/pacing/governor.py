@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from app.domain import clock
 from app.domain.errors import ReindexQueueError
 from app.domain.events import EventKind, Note
-from app.domain.operation import Goal, Operation, Step
+from app.domain.job import Job
 from app.domain.pace import NO_LIMIT, Allowance, Limit, Pace, Said, Scope, in_force
 from app.elastic.view import ClusterView
 from app.reindex.pacing.gate import Gate, Probe, said
@@ -37,7 +37,7 @@ class _Read:
 
 @dataclass
 class Governor:
-    """The pace in force for each operation, and the health gate. One for all operations in hand.
+    """The pace in force for each job, and the health gate. One for all operations in hand.
 
     `watch_seconds`: how often the cluster is asked how it does, while something is copied; None:
     the health gate is off. `probe`: a search that is measured as well.
@@ -58,49 +58,49 @@ class Governor:
         """That of an operation for which nothing of its own is said."""
         return in_force(self.pacing.said(await self.paces.of_service()), clock.now())
 
-    async def limit(self, operation: Operation) -> Limit:
+    async def limit(self, job: Job) -> Limit:
         """What is in force for it now. Raises `StoreTrouble`."""
-        said, now = await self._said(operation), clock.now()
-        blocked = operation.writes_blocked
-        if _copies(operation) and in_force(said, now, blocked=blocked).closed is None:
-            self._copying.add(operation.id)
+        said, now = await self._said(job), clock.now()
+        blocked = job.writes_blocked
+        if job.copies and in_force(said, now, blocked=blocked).closed is None:
+            self._copying.add(job.id)
         else:
-            self._copying.discard(operation.id)
+            self._copying.discard(job.id)
         return in_force(said, now, len(self._copying), blocked=blocked)
 
-    def allowance(self, operation: Operation, limit: Limit) -> Allowance:
+    def allowance(self, job: Job, limit: Limit) -> Allowance:
         """What the rate in force leaves, counted together for all that share it."""
-        owners = {Scope.BATCH: operation.batch_id, Scope.OPERATION: operation.id}
+        owners = {Scope.BATCH: job.batch_id, Scope.OPERATION: job.id}
         owner = owners.get(limit.rate_of or Scope.SERVICE) or "service"
         return self._allowances.setdefault(owner, Allowance())
 
-    def leave(self, operation: Operation) -> None:
+    def leave(self, job: Job) -> None:
         """It is not in hand any more."""
-        self._copying.discard(operation.id)
-        self._read.pop(operation.id, None)
-        self._allowances.pop(operation.id, None)
+        self._copying.discard(job.id)
+        self._read.pop(job.id, None)
+        self._allowances.pop(job.id, None)
 
-    async def _said(self, operation: Operation) -> Said:
-        known = self._read.get(operation.id)
+    async def _said(self, job: Job) -> Said:
+        known = self._read.get(job.id)
         generation, now = self.paces.generation, time.monotonic()
         fresh = known and known.generation == generation and now - known.at < REMEMBERED_SECONDS
         if known and fresh:
             return known.said
         found = await self.paces.of_service()
-        batch = await self.paces.of_batch(operation.batch_id)
-        own = (await self.paces.of_operations([operation.id])).get(operation.id, NO_LIMIT)
-        self._read[operation.id] = _Read(self.pacing.said(found, batch, own), now, generation)
-        return self._read[operation.id].said
+        batch = await self.paces.of_batch(job.batch_id)
+        own = (await self.paces.of_operations([job.id])).get(job.id, NO_LIMIT)
+        self._read[job.id] = _Read(self.pacing.said(found, batch, own), now, generation)
+        return self._read[job.id].said
 
     # --- the health gate
 
-    async def look_after(self, operation: Operation, cluster: ClusterView, token: str) -> bool:
+    async def look_after(self, job: Job, cluster: ClusterView, token: str) -> bool:
         """Asks the cluster how it does, if it is time, and saves what that changes; True then.
 
         Whatever goes wrong with the question, the copy goes on with what is known. Raises
         `StoreTrouble`.
         """
-        if not _copies(operation) or time.monotonic() < self._next_look:
+        if not job.copies or time.monotonic() < self._next_look:
             return False
         pause = self.watch_seconds if self.watch_seconds is not None else math.inf
         now, due = time.monotonic(), self._next_look
@@ -110,7 +110,7 @@ class Governor:
             gate = gate.after_a_pause()
         before = gate.health
         on = self.watch_seconds is not None
-        gate = await self._ask(gate, operation, cluster) if on else Gate()
+        gate = await self._ask(gate, job, cluster) if on else Gate()
         text = "; ".join(said(before, gate.health)) if on else "it is switched off"
         if before == gate.health or not text:
             self._gate = gate
@@ -122,12 +122,12 @@ class Governor:
             after=gate.health.model_dump(mode="json"),
         )
         log.info("health_gate", change=text)
-        await self.paces.save_health(token, gate.health, note, operation.id, self.who)
+        await self.paces.save_health(token, gate.health, note, job.id, self.who)
         self._gate = gate  # not before: a save that failed would never be made up for
         return True
 
-    async def _ask(self, gate: Gate, operation: Operation, cluster: ClusterView) -> Gate:
-        most = _asked(await self._said(operation))
+    async def _ask(self, gate: Gate, job: Job, cluster: ClusterView) -> Gate:
+        most = _asked(await self._said(job))
         try:
             vitals = await asyncio.wait_for(cluster.vitals(), PATIENCE_SECONDS)
         except TimeoutError:
@@ -150,11 +150,6 @@ async def _search(probe: Probe, cluster: ClusterView) -> float:
         return await asyncio.wait_for(cluster.search_seconds(probe.index), PATIENCE_SECONDS)
     except TimeoutError:
         return PATIENCE_SECONDS
-
-
-def _copies(operation: Operation) -> bool:
-    goal = operation.goal is Goal.FINISH
-    return goal and operation.last_completed_step is Step.REINDEX_STARTED
 
 
 def _asked(said: Said) -> int:

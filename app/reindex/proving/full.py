@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any, TypeVar
 
+from app.domain.operation import Operation
 from app.domain.proof import Proving, Side
 from app.jobs.phases import Work
 from app.reindex.proving.comparing import differences, refuse
@@ -33,10 +34,10 @@ class Comparison:
     A `Proving` that is `one_by_one` looks for each document; it has to be where vectors count.
     """
 
-    def __init__(self, work: Work, pages: Pages) -> None:
-        assert work.operation.source_seq_nos is not None
-        self._operation = work.operation
-        self._source_ends = work.operation.source_seq_nos
+    def __init__(self, work: Work[Operation], pages: Pages) -> None:
+        assert work.job.source_seq_nos is not None
+        self._operation = work.job
+        self._source_ends = work.job.source_seq_nos
         self._pages = pages
 
     async def go_on(self, proving: Proving) -> Proving:

@@ -42,16 +42,16 @@ class Pages:
     into a page; that has become fewer where an answer was too large.
     """
 
-    def __init__(self, work: Work, cluster: Cluster, *, vectors: bool) -> None:
-        self._operation = work.operation
+    def __init__(self, work: Work[Operation], cluster: Cluster, *, vectors: bool) -> None:
+        self._operation = work.job
         self._cluster = cluster
         self._vectors = vectors
         self._sizes = _sizes(work)
-        assert work.operation.source is not None
-        self._shards = work.operation.source.shards
-        proving = work.operation.proving
+        assert work.job.source is not None
+        self._shards = work.job.source.shards
+        proving = work.job.proving
         known = proving.page_documents if proving else None
-        self.most = min(known or PAGE_DOCUMENTS, work.operation.source.result_window)
+        self.most = min(known or PAGE_DOCUMENTS, work.job.source.result_window)
 
     @property
     def measure(self) -> Measure:
@@ -126,8 +126,8 @@ class Pages:
         return found.page, found.total
 
 
-def _sizes(work: Work) -> dict[int, int]:
-    source = work.operation.source
+def _sizes(work: Work[Operation]) -> dict[int, int]:
+    source = work.job.source
     assert source is not None
     documents = sum(window.documents for window in work.windows)
     fitting = PAGE_BYTES * documents // max(1, source.primary_bytes)
@@ -135,7 +135,7 @@ def _sizes(work: Work) -> dict[int, int]:
     batches: dict[int, int] = {}
     for window in work.windows:  # the largest: one may have been halved where a node was busy
         batches[window.shard] = max(batches.get(window.shard, 1), window.batch)
-    halved = min(work.operation.attempts, 10)
+    halved = min(work.job.attempts, 10)
     whole = work.limits.batch_documents
     usual = max(batches.values(), default=1)  # of a shard without windows of its own
     found = {n: batches.get(n, usual) for n in range(source.shards)}

@@ -7,6 +7,7 @@ import random
 import time
 
 from app.domain.names import IndexName
+from app.domain.operation import Operation
 from app.elastic.answers import Document, ShardStats
 from app.jobs.phases import Work
 from app.reindex.proving.comparing import differences, refuse
@@ -20,9 +21,9 @@ AT_ONCE = 2
 _chance = random.SystemRandom()
 
 
-async def compare_sample(work: Work, shards: dict[int, ShardStats], pages: Pages) -> int:
+async def compare_sample(work: Work[Operation], shards: dict[int, ShardStats], pages: Pages) -> int:
     """How many documents were compared. Raises `DocumentsDiffer`."""
-    source = work.operation.source
+    source = work.job.source
     assert source is not None
     most = min(MOST_DOCUMENTS, sum(stats.documents for stats in shards.values()))
     until, compared = time.monotonic() + MOST_SECONDS, 0
@@ -31,10 +32,10 @@ async def compare_sample(work: Work, shards: dict[int, ShardStats], pages: Pages
             places = [_somewhere(shards) for _ in range(AT_ONCE)]
         else:
             places = [None] * AT_ONCE
-        name = work.operation.source_name
+        name = work.job.source_name
         found = await asyncio.gather(*(_page(name, place, shards, pages) for place in places))
         for page, other in found:
-            refuse(work.operation, differences(page, other, pages.measure))
+            refuse(work.job, differences(page, other, pages.measure))
             compared += len(page)
     return compared
 

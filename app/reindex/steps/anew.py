@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from app.domain.events import EventKind, Note
 from app.domain.holds import HoldCause
+from app.domain.operation import Operation
 from app.elastic.cluster import Cluster
 from app.jobs.phases import Again, Hold, Outcome, Work
 from app.reindex.copying.tasks import forget, look_for, may_write
@@ -11,12 +12,12 @@ from app.reindex.steps.guard import remove_target
 from app.reindex.steps.positions import TO_THE_BEGINNING
 
 
-async def begin_anew(work: Work, reason: str, cluster: Cluster) -> Outcome:
+async def begin_anew(work: Work[Operation], reason: str, cluster: Cluster) -> Outcome:
     """Removes the target, guarded by the source, and starts over with another one.
 
     For a target that no longer is, or never again can be, the copy of what the source is now.
     """
-    operation = work.operation
+    operation = work.job
     found = await look_for(operation, work.windows, cluster)
     if waits := await may_write(work, found, cluster):
         return Hold(HoldCause.TASK_RUNNING, waits, retry_after=0.5)

@@ -32,9 +32,9 @@ SAVE_SECONDS = 1.0
 """Progress of running windows is saved no more often than that."""
 
 
-async def plan_copy(work: Work, cluster: Cluster) -> Outcome:
+async def plan_copy(work: Work[Operation], cluster: Cluster) -> Outcome:
     """Cuts the source into windows, which are saved before the first one is sent."""
-    operation = work.operation
+    operation = work.job
     assert operation.source is not None
     if work.windows:  # of before it was parked; the source has not been written to since
         return Done()
@@ -56,25 +56,25 @@ async def plan_copy(work: Work, cluster: Cluster) -> Outcome:
     return Done(changes, await windows_of(work, stats, cluster), notes)
 
 
-async def copy(work: Work, cluster: Cluster) -> Outcome:
+async def copy(work: Work[Operation], cluster: Cluster) -> Outcome:
     """Looks at the windows in flight and starts the next ones, until all are done.
 
     A window that is lost, failed or rejected runs again by itself; the others go on. Nothing is
     done outside of the hours for copies, or while everything is stopped.
     """
     if work.doubt:  # a database that was restored may know less than was done
-        looked = await look(work.operation, cluster)
-        blocked_source_in(looked, work.operation)
-        target_in(looked, work.operation)
+        looked = await look(work.job, cluster)
+        blocked_source_in(looked, work.job)
+        target_in(looked, work.job)
     flight = Flight.of(work)
     try:
         first = await _fly(flight, work, cluster)
     except TaskCancelled:
         raise
     except Failure:  # it may be no wonder: then that is what is told
-        looked = await look(work.operation, cluster)
-        blocked_source_in(looked, work.operation)
-        target_in(looked, work.operation)
+        looked = await look(work.job, cluster)
+        blocked_source_in(looked, work.job)
+        target_in(looked, work.job)
         raise
     if first:
         return flight.saved_with(first)
@@ -84,18 +84,18 @@ async def copy(work: Work, cluster: Cluster) -> Outcome:
     return flight.saved_with(_onwards(work, flight))
 
 
-async def _fly(flight: Flight, work: Work, cluster: Cluster) -> Outcome | None:
+async def _fly(flight: Flight, work: Work[Operation], cluster: Cluster) -> Outcome | None:
     """A turn of the windows; an outcome where that has to be saved before anything else."""
     if work.doubt or work.watch.unsure:
         await flights.take_up(flight, cluster)
     await flights.look(flight, cluster)
-    if halts(work.operation, flight, work.limit):
+    if halts(work.job, flight, work.limit):
         return await halt(flight, work, cluster)
     if flight.waits:
         await flights.throttle(flight, work, cluster)
         return None
     if any(window.attempt > 1 for window in flight.next_ones(work.limit)) and (
-        missing := await _missing(work.operation, cluster)
+        missing := await _missing(work.job, cluster)
     ):
         flight.trouble = (
             HoldCause.SHARDS_AWAY,
@@ -125,7 +125,7 @@ async def _missing(operation: Operation, cluster: Cluster) -> str | None:
     return None
 
 
-async def _start(flight: Flight, work: Work, cluster: Cluster) -> None:
+async def _start(flight: Flight, work: Work[Operation], cluster: Cluster) -> None:
     """As many windows as may be in flight, while there is room on the disks."""
     if _is_due(work):
         return
@@ -136,7 +136,7 @@ async def _start(flight: Flight, work: Work, cluster: Cluster) -> None:
         await flights.start(flight, work, cluster)
 
 
-def _small(flight: Flight, work: Work) -> list[Window]:
+def _small(flight: Flight, work: Work[Operation]) -> list[Window]:
     """The next windows that are not worth a task, as many as may be in flight."""
     if _is_due(work):
         return []
@@ -146,12 +146,12 @@ def _small(flight: Flight, work: Work) -> list[Window]:
     return [w for w in waiting if w.documents <= min(most, paced(w, share).size)]
 
 
-def _is_due(work: Work) -> bool:
+def _is_due(work: Work[Operation]) -> bool:
     """True while what was copied in advance of the limit is not made up for yet."""
     return work.limit.requests_per_second is not None and work.allowance.due() > 0
 
 
-def _onwards(work: Work, flight: Flight) -> Outcome:
+def _onwards(work: Work[Operation], flight: Flight) -> Outcome:
     """What is worth saving, and when to look again."""
     running, now = flight.running, clock.now()
     changes: Changes = {"reindex_task_perc_complete": _fraction(work, flight)}
@@ -163,13 +163,13 @@ def _onwards(work: Work, flight: Flight) -> Outcome:
     if flight.trouble and not running:
         return Hold(*flight.trouble, 1, changes, changed, flight.notes)
     if not running and (rest := flight.rested):
-        reason = work.operation.hold_reason or "a part of the copy rests before it runs again"
+        reason = work.job.hold_reason or "a part of the copy rests before it runs again"
         return Hold(HoldCause.COPY_RUNS_AGAIN, reason, rest, changes, changed, flight.notes)
     looks = [_next_look(window, now) for window in running]
     if work.limit.requests_per_second and flight.next_ones(work.limit):
         looks.append(max(work.allowance.due(), FIRST_POLL))
     after = min(looks, default=FIRST_POLL)
-    recent = clock.elapsed(work.operation.updated_at) < SAVE_SECONDS
+    recent = clock.elapsed(work.job.updated_at) < SAVE_SECONDS
     if not flight.changed and recent:
         return Again(after=after, doubt=flight.unsure)
     shown = flight.changed | {window.number: window for window in running}
@@ -188,7 +188,7 @@ def _next_look(window: Window, now: datetime) -> float:
     return min(max(pause, age * MARGIN, FIRST_POLL), LAST_POLL)
 
 
-def _has_room(work: Work, flight: Flight) -> bool:
+def _has_room(work: Work[Operation], flight: Flight) -> bool:
     """True where the next window can be sent at once (small ones come in several turns)."""
     return bool(_small(flight, work)) and not flight.trouble
 
@@ -197,7 +197,7 @@ def _started(window: Window) -> datetime:
     return clock.as_of_now(window.started_at) if window.started_at else clock.now()
 
 
-def _fraction(work: Work, flight: Flight) -> float:
+def _fraction(work: Work[Operation], flight: Flight) -> float:
     """0 to 1 and never less than shown before (a window that runs again starts anew)."""
     now = fraction_done(list(flight.windows.values()))
-    return max(now, work.operation.reindex_task_perc_complete or 0.0)
+    return max(now, work.job.reindex_task_perc_complete or 0.0)

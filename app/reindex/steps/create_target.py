@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.domain.holds import HoldCause
+from app.domain.operation import Operation
 from app.elastic.answers import Looked
 from app.elastic.cluster import Cluster
 from app.jobs.phases import Again, Done, Hold, Outcome, Work
@@ -12,13 +13,13 @@ from app.reindex.steps.identity import blocked_source_in, look
 from app.reindex.steps.target import differences, ensure_target, refuse
 
 
-async def create_target(work: Work, cluster: Cluster) -> Outcome:
+async def create_target(work: Work[Operation], cluster: Cluster) -> Outcome:
     """Takes the target of the trial before the write block, if nothing has changed since.
 
     A document that was written between the trial and the block may have added a field: then the
     empty target is removed, guarded, and made once more.
     """
-    operation = work.operation
+    operation = work.job
     looked = await ensure_target(operation, await look(operation, cluster, mappings=True), cluster)
     if not isinstance(looked, Looked):
         return looked

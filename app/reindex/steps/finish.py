@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.domain import lifecycle
-from app.domain.operation import Source
+from app.domain.operation import Operation, Source
 from app.elastic.answers import IndexState
 from app.elastic.cluster import Cluster
 from app.jobs.phases import Again, Done, Outcome, Work
@@ -14,9 +14,9 @@ from app.reindex.steps.source import restore_source
 HIDDEN = "index.hidden"
 
 
-async def finish(work: Work, cluster: Cluster) -> Outcome:
+async def finish(work: Work[Operation], cluster: Cluster) -> Outcome:
     """Visible again if it was, closed if it was, blocked if it was."""
-    operation = work.operation
+    operation = work.job
     assert operation.source is not None
     if await end_returned(work, cluster):
         return Again(after=0.3)

@@ -18,20 +18,20 @@ from app.reindex.steps.guard import kept_note, remove_own
 from app.reindex.steps.identity import both_in, is_swapped, look
 
 
-def swapped(work: Work) -> Changes:
+def swapped(work: Work[Operation]) -> Changes:
     """What is saved once the swap is seen to be done: the time of the kept copy begins."""
     changes: Changes = {"writes_blocked_since": None}
-    if work.operation.kept:
+    if work.job.kept:
         changes["kept_until"] = clock.now() + timedelta(days=work.limits.keep_days)
     return changes
 
 
-async def keep(work: Work, cluster: Cluster) -> Outcome:
+async def keep(work: Work[Operation], cluster: Cluster) -> Outcome:
     """Clones the source and proves the clone, which is recorded by its UUID.
 
     Raises `Failure` where the clone's name is taken or the clone is not whole.
     """
-    operation, kept = work.operation, work.operation.kept
+    operation, kept = work.job, work.job.kept
     assert kept is not None
     looked = await look(operation, cluster)
     if is_swapped(looked, operation):
@@ -102,9 +102,9 @@ async def _prove(kept: Kept, state: IndexState, operation: Operation, cluster: C
     return Done({"kept": made}, notes=[note])
 
 
-async def drop_kept(work: Work, cluster: Cluster) -> Outcome:
+async def drop_kept(work: Work[Operation], cluster: Cluster) -> Outcome:
     """Removes the kept copy on the way back, guarded by the intact source."""
-    operation = work.operation
+    operation = work.job
     kept = operation.kept
     if kept is None or operation.source is None:
         return Done()

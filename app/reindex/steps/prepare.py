@@ -9,6 +9,7 @@ from app.domain import clock, index_settings, lifecycle
 from app.domain.errors import Failure
 from app.domain.events import EventKind, Note
 from app.domain.holds import HoldCause
+from app.domain.names import IndexName
 from app.domain.operation import Changes, Operation, Source
 from app.domain.warnings import type_lost
 from app.elastic.answers import MOST_SLICES, USUAL_SLICES, IndexState, Looked
@@ -26,13 +27,13 @@ from app.reindex.steps.identity import look, name_in_place, source_in
 from app.reindex.steps.target import differences, ensure_target, refuse
 
 
-async def prepare(work: Work, cluster: Cluster) -> Outcome:
+async def prepare(work: Work[Operation], cluster: Cluster) -> Outcome:
     """Checks the surroundings, records the source, and makes the empty target as a trial.
 
     A mapping or setting that the cluster refuses for a new index fails here by name, with the
     source untouched (Kibana fails after it has blocked writes).
     """
-    operation = work.operation
+    operation = work.job
     looked = await look(operation, cluster, mappings=True)
     if operation.source is None:
         return await _take(operation, looked, cluster)
@@ -52,13 +53,21 @@ async def prepare(work: Work, cluster: Cluster) -> Outcome:
     await refuse_filters(source, target, cluster)
     if operation.source and is_worth_it(operation.source.primary_bytes):
         await refuse_documents(operation, source, target, cluster)
-    made: Changes = {"target_uuid": target.uuid}
+    return await _ready(case)
+
+
+async def _ready(case: Case) -> Done:
+    """The end of the preparation, with the block to come next where nothing is waited for."""
+    operation = case.work.job
+    made: Changes = {"target_uuid": case.target.uuid}
     if not operation.unblocked:  # the copy begins anew
         return Done(made)
     waits = await before_block(case)
     if isinstance(waits, Hold):  # for `wait_to_block`
         return Done(made)
-    return Done({**made, **_to_be_blocked(source, operation)}, notes=waits)
+    if not (blocked := _to_be_blocked(case.source, operation)):  # the same
+        return Done(made, notes=waits)
+    return Done({**made, **blocked}, notes=waits, uses=used_indices(operation))
 
 
 def _to_be_blocked(source: IndexState, operation: Operation) -> Changes:
@@ -68,6 +77,12 @@ def _to_be_blocked(source: IndexState, operation: Operation) -> Changes:
     if (source.set_blocks, source.closed) != (recorded.blocks, recorded.closed):
         return {}
     return {"unblocked": False, "writes_blocked_since": clock.now()}
+
+
+def used_indices(operation: Operation) -> list[IndexName]:
+    """Those that nobody else may use from the write block on."""
+    names = [operation.source_name, operation.index_name, operation.new_index_name]
+    return [*names, *([operation.kept.name] if operation.kept else [])]
 
 
 def flooded(state: IndexState) -> Hold | None:

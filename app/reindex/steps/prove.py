@@ -30,13 +30,13 @@ MOST_AT_ONCE = 1_000
 """Up to so many documents are compared all, by the search that counts them."""
 
 
-async def prove(work: Work, cluster: Cluster) -> Outcome:
+async def prove(work: Work[Operation], cluster: Cluster) -> Outcome:
     """Compares both indices whole. Anything in doubt is a hold, anything different a failure.
 
     A target deleted in mid-copy is made again by the running `_reindex` with dynamic mappings, and
     all counts agree (7.17, 8.19, 9.4): so identity, settings and mappings are compared as well.
     """
-    operation = work.operation
+    operation = work.job
     found, looked = await asyncio.gather(
         look_for(operation, work.windows, cluster), look(operation, cluster, mappings=True)
     )
@@ -46,8 +46,8 @@ async def prove(work: Work, cluster: Cluster) -> Outcome:
     return replace(outcome, changes={**forget(operation, found.away), **outcome.changes})
 
 
-async def _compare(work: Work, looked: Looked, cluster: Cluster) -> Outcome:
-    operation = work.operation
+async def _compare(work: Work[Operation], looked: Looked, cluster: Cluster) -> Outcome:
+    operation = work.job
     # fields hidden since the start would be missed by no count
     if await cluster.security_on(REMEMBERED_SECONDS):
         await refuse_restriction(operation.source_name, cluster)
@@ -70,7 +70,7 @@ async def _compare(work: Work, looked: Looked, cluster: Cluster) -> Outcome:
 
 
 async def _at_once(
-    work: Work,
+    work: Work[Operation],
     looked: Looked,
     pages: Pages,
     cluster: Cluster,
@@ -84,15 +84,15 @@ async def _at_once(
     except AnswerTooLarge:
         return None
     both = measured.source.page, measured.target.page
-    refuse(work.operation, differing_documents(*both, pages.measure))
-    return _proven(work.operation, measured.proof, level, measured.proof.documents)
+    refuse(work.job, differing_documents(*both, pages.measure))
+    return _proven(work.job, measured.proof, level, measured.proof.documents)
 
 
 async def _go_on(
-    work: Work, looked: Looked, pages: Pages, cluster: Cluster, one_by_one: bool
+    work: Work[Operation], looked: Looked, pages: Pages, cluster: Cluster, one_by_one: bool
 ) -> Outcome:
     """A turn of a full comparison: counted before the first, and again after the last."""
-    operation, before = work.operation, work.operation.proving
+    operation, before = work.job, work.job.proving
     if before is None:
         proof = (await _measure(work, looked, cluster)).proof
         before = Proving(documents=proof.documents, target_seq_nos=proof.target_seq_nos)
@@ -125,10 +125,10 @@ async def _go_on(
 
 
 async def _measure(
-    work: Work, looked: Looked, cluster: Cluster, most: int = 0, vectors: bool = False
+    work: Work[Operation], looked: Looked, cluster: Cluster, most: int = 0, vectors: bool = False
 ) -> Measured:
     """Both sides counted, and the source against what the windows have handled."""
-    operation = work.operation
+    operation = work.job
     measured = await measure(operation, looked, cluster, most=most, vectors=vectors)
     copied = sum(window.seen for window in work.windows)
     if copied != measured.proof.documents:
@@ -140,9 +140,9 @@ async def _measure(
     return measured
 
 
-def _all_at_once(work: Work) -> int:
+def _all_at_once(work: Work[Operation]) -> int:
     """How many documents one search of each side brings, 0 where that would be too much."""
-    source = work.operation.source
+    source = work.job.source
     assert source is not None
     documents = sum(window.seen for window in work.windows)
     size = sum(window.documents * BATCH_BYTES // window.batch for window in work.windows)

@@ -20,13 +20,13 @@ from app.reindex.steps.target import differences
 SHOWN_AFTER = 0.1
 
 
-async def restore_settings(work: Work, cluster: Cluster) -> Outcome:
+async def restore_settings(work: Work[Operation], cluster: Cluster) -> Outcome:
     """Restores, flushes and waits for the copies; never goes on to the swap without them.
 
     A source that was yellow when it was taken had fewer copies, and no more are waited for: with
     one node and one replica green would never come (`_cluster/health` 408).
     """
-    operation = work.operation
+    operation = work.job
     assert operation.source is not None
     looked = await look(operation, cluster, mappings=True)
     target, source = target_in(looked, operation), _source(looked, operation)

@@ -25,9 +25,9 @@ from app.reindex.steps.source import block_source, give_back
 SHOWN_AFTER = 0.1
 
 
-async def ready_kept(work: Work, cluster: Cluster) -> Outcome:
+async def ready_kept(work: Work[Operation], cluster: Cluster) -> Outcome:
     """The kept copy gets the source's replicas; how the target is found is recorded."""
-    operation = work.operation
+    operation = work.job
     assert operation.kept is not None
     assert operation.source is not None
     looked = await look(operation, cluster)
@@ -68,13 +68,13 @@ async def _as_safe(
     return Done()
 
 
-async def swap_back(work: Work, cluster: Cluster) -> Outcome:
+async def swap_back(work: Work[Operation], cluster: Cluster) -> Outcome:
     """One guarded call: every alias to the kept copy, the target removed.
 
     The target takes no writes from before the last look at its sequence numbers, so none gets lost
     unseen. Whatever comes in between, it is given back as it was found.
     """
-    operation = work.operation
+    operation = work.job
     if is_rolled_back(await look(operation, cluster), operation):
         return _back(operation)
     try:
@@ -180,9 +180,9 @@ async def _give_back_target(operation: Operation, cluster: Cluster) -> None:
             return
 
 
-async def restore_kept(work: Work, cluster: Cluster) -> Outcome:
+async def restore_kept(work: Work[Operation], cluster: Cluster) -> Outcome:
     """The kept copy is now the index, in the state the source was found in."""
-    operation = work.operation
+    operation = work.job
     assert operation.kept is not None
     assert operation.source is not None
     copy = (await look(operation, cluster)).get(operation.kept.name)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from app.domain.errors import ClusterRefused
 from app.domain.events import EventKind, Note
+from app.domain.operation import Operation
 from app.elastic.answers import IndexState
 from app.elastic.cluster import Cluster
 from app.jobs.phases import Again, Done, Outcome, Work
@@ -29,14 +30,14 @@ async def block_source(state: IndexState, cluster: Cluster) -> None:
         await cluster.block_writes(state.index_name)
 
 
-async def restore_source(work: Work, cluster: Cluster) -> Outcome:
+async def restore_source(work: Work[Operation], cluster: Cluster) -> Outcome:
     """Marker, closed state and blocks as they were found, if it is still the same index.
 
     One that was not blocked by us, or is in use again, has none but the blocks of people.
 
     The blocks come last: `read_only` would refuse to close it.
     """
-    operation = work.operation
+    operation = work.job
     if operation.source is None or operation.unblocked:
         return Done()
     source = (await cluster.look(operation.source_name)).get(operation.source_name)

@@ -22,13 +22,13 @@ from app.reindex.steps.keep import is_kept, swapped
 from app.reindex.steps.positions import TO_THE_CLONE, TO_THE_PROOF
 
 
-async def swap(work: Work, cluster: Cluster) -> Outcome:
+async def swap(work: Work[Operation], cluster: Cluster) -> Outcome:
     """Looks where the old name is now, and swaps only if it still is the source we proved.
 
     A hold of hours may lie between proof and swap: UUIDs, block, sequence numbers and aliases are
     read again, with the marker on the target already, and whatever changed is proven again first.
     """
-    operation = work.operation
+    operation = work.job
     looked = await look(operation, cluster)
     if is_swapped(looked, operation):
         return Done(swapped(work))
@@ -56,9 +56,11 @@ async def swap(work: Work, cluster: Cluster) -> Outcome:
     return await _swap(work, aliases, cluster)
 
 
-async def _swap(work: Work, aliases: dict[str, dict[str, Any]], cluster: Cluster) -> Outcome:
+async def _swap(
+    work: Work[Operation], aliases: dict[str, dict[str, Any]], cluster: Cluster
+) -> Outcome:
     """The call itself. Refused or not, the cluster is asked what became of it."""
-    operation = work.operation
+    operation = work.job
     try:
         await cluster.remove_guarded(
             operation.source_name, operation.new_index_name, operation.marker, aliases
@@ -76,9 +78,9 @@ async def _swap(work: Work, aliases: dict[str, dict[str, Any]], cluster: Cluster
     return Done(swapped(work))
 
 
-async def _move(work: Work, looked: Looked, cluster: Cluster) -> Outcome:
+async def _move(work: Work[Operation], looked: Looked, cluster: Cluster) -> Outcome:
     """The source stays under its name: only its aliases go to the target, in one guarded call."""
-    operation = work.operation
+    operation = work.job
     if not await _as_proven(operation, cluster):
         return Again(TO_THE_PROOF)
     present = await cluster.alias_properties(operation.source_name)

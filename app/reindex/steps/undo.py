@@ -5,7 +5,8 @@ from __future__ import annotations
 from app.domain.errors import ClusterRefused
 from app.domain.events import EventKind, Note
 from app.domain.holds import HoldCause
-from app.domain.operation import Changes, Goal, Operation
+from app.domain.job import Goal
+from app.domain.operation import Changes, Operation
 from app.domain.windows import WindowState
 from app.elastic.answers import Looked
 from app.elastic.cluster import Cluster
@@ -17,13 +18,13 @@ from app.reindex.steps.keep import swapped
 from app.reindex.steps.positions import AFTER_THE_SWAP
 
 
-async def end_tasks(work: Work, cluster: Cluster) -> Outcome:
+async def end_tasks(work: Work[Operation], cluster: Cluster) -> Outcome:
     """Cancels our copy tasks and waits until they are seen to have ended.
 
     A running `_reindex` would make a deleted target again. Where the swap turns out to be done
     there is nothing to undo: the operation goes on to its end.
     """
-    operation = work.operation
+    operation = work.job
     if operation.source is None:  # nothing was sent; also for a user who may not even look
         return Done()
     if is_swapped(await look(operation, cluster), operation):
@@ -39,7 +40,7 @@ async def end_tasks(work: Work, cluster: Cluster) -> Outcome:
     )
 
 
-def _forward(work: Work) -> Again:
+def _forward(work: Work[Operation]) -> Again:
     changes: Changes = {
         "goal": Goal.FINISH,
         "position_back": "",
@@ -49,17 +50,15 @@ def _forward(work: Work) -> Again:
         **AFTER_THE_SWAP,
         **swapped(work),
     }
-    return Again(
-        changes, notes=[Note(what=EventKind.SWAP_FOUND_DONE, index=work.operation.source_name)]
-    )
+    return Again(changes, notes=[Note(what=EventKind.SWAP_FOUND_DONE, index=work.job.source_name)])
 
 
-async def drop_target(work: Work, cluster: Cluster) -> Outcome:
+async def drop_target(work: Work[Operation], cluster: Cluster) -> Outcome:
     """Removes the target, guarded by the intact source; kept where a person is to look at it.
 
     A swap that was on its way when the tasks were ended may have been done since.
     """
-    operation = work.operation
+    operation = work.job
     if operation.source is None:
         return Done()
     if operation.keep_target:
@@ -105,9 +104,9 @@ async def _served(operation: Operation, looked: Looked, cluster: Cluster) -> Not
     return Note(what=EventKind.TARGET_KEPT, index=target.name, text=text)
 
 
-async def take_marker(work: Work, cluster: Cluster) -> Outcome:
+async def take_marker(work: Work[Operation], cluster: Cluster) -> Outcome:
     """Before the source takes writes again: a swap that is still on its way comes to nothing."""
-    return await _leave(work.operation, cluster)
+    return await _leave(work.job, cluster)
 
 
 async def _leave(operation: Operation, cluster: Cluster) -> Outcome:

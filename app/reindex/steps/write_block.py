@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.domain import clock
 from app.domain.holds import HoldCause
-from app.domain.operation import Changes
+from app.domain.operation import Changes, Operation
 from app.elastic.answers import IndexState
 from app.elastic.cluster import Cluster
 from app.jobs.phases import Again, Done, Hold, Outcome, Work
@@ -12,14 +12,14 @@ from app.reindex.before_block.case import Case
 from app.reindex.before_block.waiting import before_block, has_nodes
 from app.reindex.steps.anew import begin_anew
 from app.reindex.steps.identity import look, source_in
-from app.reindex.steps.prepare import flooded, record
+from app.reindex.steps.prepare import flooded, record, used_indices
 from app.reindex.steps.source import block_source
 
 
-async def wait_to_block(work: Work, cluster: Cluster) -> Outcome:
+async def wait_to_block(work: Work[Operation], cluster: Cluster) -> Outcome:
     """Waits with writes open until the source may be blocked, and records it anew: it was in use
     since it was recorded, or was parked."""
-    operation = work.operation
+    operation = work.job
     assert operation.source is not None
     looked = await look(operation, cluster)
     state = source_in(looked, operation)
@@ -37,12 +37,12 @@ async def wait_to_block(work: Work, cluster: Cluster) -> Outcome:
         "unblocked": False,
         "writes_blocked_since": clock.now(),
     }
-    return Done(changes, notes=waits)
+    return Done(changes, notes=waits, uses=used_indices(operation))
 
 
-async def write_block(work: Work, cluster: Cluster) -> Outcome:
+async def write_block(work: Work[Operation], cluster: Cluster) -> Outcome:
     """Blocks writes without a writable gap, opens a closed source, and reads how far it goes."""
-    operation = work.operation
+    operation = work.job
     state = source_in(await look(operation, cluster), operation)
     if hold := flooded(state):
         return hold
@@ -56,9 +56,9 @@ async def write_block(work: Work, cluster: Cluster) -> Outcome:
     return await _stand_still(work, state, cluster)
 
 
-async def _stand_still(work: Work, state: IndexState, cluster: Cluster) -> Outcome:
+async def _stand_still(work: Work[Operation], state: IndexState, cluster: Cluster) -> Outcome:
     """Refreshes, for a source with refresh -1 would copy nothing, and notes where it ends."""
-    operation = work.operation
+    operation = work.job
     refreshed = await cluster.refresh(state.index_name)
     primaries = await cluster.shard_stats(state.index_name)
     missing = [n for n in range(state.shards) if n not in primaries]

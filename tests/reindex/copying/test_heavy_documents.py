@@ -35,7 +35,7 @@ async def rewritten(
 
 async def windows(service: Service) -> Any:
     operation = await service.parts.reading.operation("heavy")
-    return await service.parts.store.operations.windows(operation.id)
+    return await service.parts.store.jobs.windows(operation.id)
 
 
 async def test_heavy_documents_of_a_small_index_do_not_kill_a_small_node(

@@ -19,8 +19,8 @@ from app.reindex.copying import tasks
 from app.reindex.copying.flight import Flight
 from tests.conditions import eventually
 from tests.elasticsearch import Elastic
-from tests.reindex.midway import all_copied, filled
 from tests.jobs.test_transitions import operation
+from tests.reindex.midway import all_copied, filled
 
 LIMITS = Limits()
 LONG_AGO = 1_600_000_000_000

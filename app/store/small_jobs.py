@@ -1,0 +1,113 @@
+"""Small jobs: left for the worker, which does them at once; nothing else waits for them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import insert
+from sqlmodel import col, select, update
+
+from app.domain.errors import AlreadyInProgress
+from app.domain.events import EventKind, Note
+from app.domain.job import Goal, Job, Lane, Status
+from app.domain.names import IndexName
+from app.store.jobs import Jobs
+from app.store.tables import LIVE_ROWS, WAITING_ROWS, JobRow
+from app.store.transactions import Transaction, Transactions
+
+
+class SmallJobs:
+    def __init__(self, transactions: Transactions, jobs: Jobs, cluster_id: str) -> None:
+        self._transactions = transactions
+        self._jobs = jobs
+        self._cluster_id = cluster_id
+
+    async def leave(
+        self,
+        kind: str,
+        index: IndexName,
+        caller: str,
+        request: Mapping[str, Any] | None = None,
+        *,
+        event: EventKind | None = None,
+    ) -> str:
+        """The id of a new one. Raises `AlreadyInProgress` where an operation on the index lives."""
+
+        async def work(transaction: Transaction) -> str:
+            live = select(JobRow.id).where(
+                col(JobRow.cluster_id) == self._cluster_id,
+                col(JobRow.index_name) == index,
+                LIVE_ROWS,
+            )
+            if (await transaction.execute(live)).first() is not None:
+                raise AlreadyInProgress(index)
+            return await _insert(transaction, kind, index, caller, request, event)
+
+        return await self._transactions.run(work)
+
+    async def leave_once(
+        self, kind: str, index: IndexName, caller: str, request: Mapping[str, Any]
+    ) -> None:
+        """Leaves one where none of that kind waits or runs for the index."""
+
+        async def work(transaction: Transaction) -> None:
+            there = select(JobRow.id).where(
+                col(JobRow.cluster_id) == self._cluster_id,
+                col(JobRow.lane) == Lane.SMALL.value,
+                col(JobRow.kind) == kind,
+                col(JobRow.index_name) == index,
+                WAITING_ROWS,
+            )
+            if (await transaction.execute(there)).first() is None:
+                await _insert(transaction, kind, index, caller, request, None)
+
+        await self._transactions.run(work)
+
+    async def find(self, job_id: str) -> Job:
+        """As it is now."""
+        return await self._jobs.load(job_id)
+
+    async def withdraw(self, job_id: str) -> None:
+        """Takes back one that no worker has begun."""
+
+        async def work(transaction: Transaction) -> None:
+            await transaction.execute(
+                update(JobRow)
+                .where(col(JobRow.id) == job_id, col(JobRow.started_at).is_(None), WAITING_ROWS)
+                .values(
+                    status=int(Status.CANCELLED),
+                    goal=Goal.CANCEL.value,
+                    ended_at=transaction.now,
+                    version=JobRow.version + 1,
+                )
+            )
+
+        await self._transactions.run(work)
+
+
+async def _insert(
+    transaction: Transaction,
+    kind: str,
+    index: IndexName,
+    caller: str,
+    request: Mapping[str, Any] | None,
+    event: EventKind | None,
+) -> str:
+    row = JobRow(
+        id=uuid.uuid4().hex,
+        cluster_id=transaction.cluster_id,
+        kind=kind,
+        lane=Lane.SMALL.value,
+        index_name=index,
+        caller=caller,
+        queued_at=transaction.next_queued_at(),
+        created_at=transaction.now,
+        updated_at=transaction.now,
+        request=dict(request) if request else None,
+    )
+    await transaction.bulk(insert(JobRow), [row.model_dump()])
+    if event:
+        transaction.announce(caller, [Note(what=event, index=index)], row.id)
+    return row.id
