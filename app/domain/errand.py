@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from app.domain.errors import ClusterForbids, ClusterRefused, Failure, ReindexQueueError
 from app.domain.names import IndexName
 
 
@@ -19,7 +20,8 @@ class ErrandKind(StrEnum):
 class Errand(BaseModel):
     """`ended_at` None: not done yet. The error is what its client is answered, or the `result`.
 
-    `request`: what a kind must know beside the index.
+    `error_status`: Elasticsearch's, where it refused. `request`: what a kind must know beside the
+    index.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -35,3 +37,34 @@ class Errand(BaseModel):
     error_message: str | None
     request: dict[str, Any] | None = None
     result: dict[str, Any] | None = None
+
+    @property
+    def error(self) -> ErrandFailed | None:
+        """What the worker met, if anything."""
+        if self.error_message is None:
+            return None
+        return ErrandFailed(self.error_code or "error", self.error_message, self.error_status)
+
+
+class ErrandFailed(ReindexQueueError):
+    """An error that the worker has met and saved, for the client that waits for the errand.
+
+    `kind`: the class it had there, as far as its code and Elasticsearch's `status` tell.
+    """
+
+    def __init__(self, code: str, message: str, status: int | None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.kind: type[ReindexQueueError] = _kind_of(code)
+        if status is not None:
+            self.kind = ClusterForbids if status == 403 else ClusterRefused
+
+
+def _kind_of(code: str) -> type[ReindexQueueError]:
+    """The class with that `code`; a failure has one of its own."""
+    known = [ReindexQueueError]
+    for kind in known:
+        if kind.code == code:
+            return kind
+        known += kind.__subclasses__()
+    return Failure

@@ -15,9 +15,11 @@ from app.domain.errors import (
     Failure,
     IndexNotFound,
     NotAnIndex,
+    NotBlocked,
     ReindexQueueError,
 )
 from app.domain.names import IndexName
+from app.domain.remedies import Route
 from app.domain.trial import Attempt, Trial
 from app.elastic.cluster import Cluster
 from app.reindex.announcements import Bell
@@ -68,23 +70,15 @@ class ErrandDesk:
             while time.monotonic() < deadline:
                 errand = await self._errands.find(errand_id)
                 if errand.ended_at is not None:
-                    _raise_error(errand)
+                    if error := errand.error:
+                        raise error
                     return errand
                 await ear.wait(LOOK_SECONDS)
         return None
 
 
 def _too_late(then: str) -> ClusterBusy:
-    return ClusterBusy(f"No worker did it within {WAIT_SECONDS:g} s, {then}; see /readyz.")
-
-
-def _raise_error(errand: Errand) -> None:
-    if errand.error_message is None:
-        return
-    error = ReindexQueueError(errand.error_message)
-    error.code = errand.error_code or error.code
-    error.status = errand.error_status or error.status
-    raise error
+    return ClusterBusy(f"No worker did it within {WAIT_SECONDS:g} s, {then}; see {Route.READY}.")
 
 
 async def perform(
@@ -137,4 +131,4 @@ async def _block_writes(errand: Errand, cluster: Cluster) -> None:
     if not (state.write_blocked and state.verified_read_only):
         await cluster.block_writes(name)
     if not (await cluster.look(name))[name].write_blocked:
-        raise Failure("not_blocked", f"Could not set apply {errand.kind} to {name}.")
+        raise NotBlocked(errand.kind, name)

@@ -6,7 +6,6 @@ from datetime import timedelta
 
 from app.domain import clock
 from app.domain.operation import (
-    BACK,
     ENDS_AS,
     PARKED_SECONDS,
     Changes,
@@ -18,6 +17,7 @@ from app.domain.operation import (
     Wish,
 )
 from app.domain.texts import same_but_figures
+from app.reindex.verdicts import against_cancel, too_late
 
 SWAPPED_BACK = 2
 """So many entries of a rollback are finished once the kept copy has the name."""
@@ -31,13 +31,12 @@ def granted(operation: Operation) -> tuple[Changes, list[Note]]:
     A rollback can be cancelled until it takes hold of the new index.
     """
     wish, name = operation.requested, operation.index_name
-    if wish is Wish.CANCEL and operation.goal is Goal.ROLL_BACK and not too_late(operation):
-        return stay_completed(), [Note(what="rollback cancelled", index=name)]
-    late = operation.last_completed_step >= Step.ALIAS_CREATED or operation.goal in BACK
-    if wish is Wish.CANCEL and not late:
+    if wish is Wish.CANCEL and against_cancel(operation) is None:
+        if operation.goal is Goal.ROLL_BACK:
+            return stay_completed(), [Note(what="rollback cancelled", index=name)]
         changes: Changes = {"goal": Goal.CANCEL, "undone": 0, "status": Status.IN_PROGRESS}
         return cleared(changes), [Note(what="cancelling", index=name)]
-    if wish is Wish.PAUSE and not late and operation.goal is Goal.FINISH:
+    if wish is Wish.PAUSE and operation.goal is Goal.FINISH and not too_late(operation):
         return cleared({"goal": Goal.PAUSE}), [Note(what="pausing", index=name)]
     if wish is Wish.RETRY and operation.hold_reason is not None:
         now: Changes = {"next_attempt_at": None, "attempts": 0, "given_back_at": None}
@@ -49,14 +48,6 @@ def comes_later(operation: Operation) -> bool:
     """True for the wish that one be paused that is parked or given back: granted once it is."""
     aside = operation.goal in (Goal.PARK, Goal.GIVE_BACK)
     return aside and operation.requested is Wish.PAUSE
-
-
-def too_late(operation: Operation) -> bool:
-    """True where a cancel comes too late: after the swap, and in a rollback that has begun to take
-    the new index out of use."""
-    if operation.goal is Goal.ROLL_BACK:
-        return operation.undone > 0
-    return operation.last_completed_step >= Step.ALIAS_CREATED
 
 
 def not_back_yet(operation: Operation) -> bool:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.domain.errors import CannotCancel, OperationNotFound
+from app.domain.errors import NotInProgress, OperationNotFound
 from app.domain.names import IndexName
-from app.domain.operation import Operation, Status, Wish
+from app.domain.operation import Operation, Wish
 from app.domain.pace import NO_LIMIT, Pace
 from app.domain.request import ReindexRequest
 from app.reindex.admission import Admission, RefusedName
 from app.reindex.announcements import Bell
-from app.reindex.goals import too_late
+from app.reindex.verdicts import cancel_refusal
 from app.store.enqueueing import BatchKey, Enqueued, refusal_entry
 from app.store.operations import Operations
 from app.store.wishes import Wishes
@@ -86,17 +86,13 @@ class Queue:
         operation = await self._operations.latest(IndexName(name))
         if operation is None:
             raise OperationNotFound(name)
-        if not operation.live:
-            raise CannotCancel("Reindex operation is not in progress")
-        if operation.status is Status.IN_PROGRESS and too_late(operation):
-            raise CannotCancel(
-                "Reindex operation is not currently waiting for reindex task to complete"
-            )
+        if error := cancel_refusal(operation):
+            raise error
         ids = [operation.id]
         if not await self._wishes.end_waiting(ids, caller) and not (
             await self._wishes.leave(ids, Wish.CANCEL, caller)
         ):
-            raise CannotCancel("Reindex operation is not in progress")
+            raise NotInProgress
         self._bell.ring()
         log.info("cancel_requested", index=name, operation=operation.id)
 

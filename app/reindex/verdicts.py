@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum, auto
 
-from app.domain.operation import BACK, Goal, Operation, Status, Wish
+from app.domain.errors import CannotCancel, NotCopying, NotInProgress
+from app.domain.operation import BACK, Goal, Operation, Status, Step, Wish
 from app.domain.wishes import Action, Verdict
-from app.reindex.goals import too_late
 
 
 @dataclass(frozen=True)
@@ -18,23 +19,75 @@ class Objection:
     so_already: bool = False
 
 
+class Against(Enum):
+    """What stands against cancelling an operation.
+
+    `SWAPPED`: the new index has the name, or a rollback has begun to take the new index out of use.
+    """
+
+    COMPLETED = auto()
+    ENDED = auto()
+    SWAPPED = auto()
+    FAILING = auto()
+    CANCELLING = auto()
+
+
+def against_cancel(operation: Operation) -> Against | None:
+    """None where it can be cancelled: the one rule, for both APIs and for the worker, which grants
+    the wish later. That the wish was left already does not stand against it.
+    """
+    if operation.status is Status.COMPLETED:
+        return Against.COMPLETED
+    if not operation.live:
+        return Against.ENDED
+    if too_late(operation):
+        return Against.SWAPPED
+    return _GOES_BACK.get(operation.goal)
+
+
+_GOES_BACK = {Goal.FAIL: Against.FAILING, Goal.CANCEL: Against.CANCELLING}
+
+
+def too_late(operation: Operation) -> bool:
+    """True after the swap, and in a rollback that has begun to take the new index out of use."""
+    if operation.goal is Goal.ROLL_BACK:
+        return operation.undone > 0
+    return operation.last_completed_step >= Step.ALIAS_CREATED
+
+
 def objection(action: Action, operation: Operation) -> Objection | None:
     """What stands against it, None where nothing does. Not for a rollback: `objections` knows."""
     return _RULES[action](operation)
 
 
+def cancel_refusal(operation: Operation) -> CannotCancel | None:
+    """The same rule as Kibana words it. One that goes back already may be cancelled once more."""
+    match against_cancel(operation):
+        case Against.COMPLETED | Against.ENDED:
+            return NotInProgress()
+        case Against.SWAPPED:
+            return NotCopying()
+        case _:
+            return None
+
+
 def _to_cancel(operation: Operation) -> Objection | None:
-    if operation.status is Status.COMPLETED:
-        return _late(f"It is too late to cancel: {told(operation)}")
-    if not operation.live:
-        return _idle(f"The operation has ended: it is {word(operation)}.")
-    if too_late(operation):
-        return _late("It is too late to cancel: the other index has the name already.")
-    if operation.goal is Goal.FAIL:
-        return _so("It goes back already, because it failed.")
-    if operation.goal is Goal.CANCEL or operation.requested is Wish.CANCEL:
-        return _so("It is being cancelled already.")
-    return None
+    match against_cancel(operation):
+        case Against.COMPLETED:
+            return _late(f"It is too late to cancel: {told(operation)}")
+        case Against.ENDED:
+            return _idle(f"The operation has ended: it is {word(operation)}.")
+        case Against.SWAPPED:
+            return _late("It is too late to cancel: the other index has the name already.")
+        case Against.FAILING:
+            return _so("It goes back already, because it failed.")
+        case Against.CANCELLING:
+            return _so(_CANCELLING)
+        case None:
+            return _so(_CANCELLING) if operation.requested is Wish.CANCEL else None
+
+
+_CANCELLING = "It is being cancelled already."
 
 
 def _to_pause(operation: Operation) -> Objection | None:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select, update
 
 from app.domain.errand import Errand, ErrandKind
-from app.domain.errors import AlreadyInProgress, ReindexQueueError
+from app.domain.errors import AlreadyInProgress, ClusterRefused, ReindexQueueError
 from app.domain.names import IndexName
 from app.domain.operation import LIVE, Note
 from app.store.rows import read_rows
@@ -103,7 +103,7 @@ class Errands:
                 .values(
                     ended_at=transaction.now,
                     error_code=error.code if error else None,
-                    error_status=error.status if error else None,
+                    error_status=error.http_status if isinstance(error, ClusterRefused) else None,
                     error_message=error.message if error else None,
                     result=dict(result) if result else None,
                 )

@@ -12,6 +12,7 @@ from app.domain.durations import spoken
 from app.domain.errors import ClusterRefused
 from app.domain.holds import HoldCause
 from app.domain.operation import Hold, Note, Operation
+from app.domain.remedies import Setting
 from app.elastic.snapshots import RunningSnapshot, SnapshotPolicy
 from app.elastic.view import ClusterView
 from app.reindex.before_block.case import Case
@@ -51,7 +52,7 @@ async def not_saved(
                 return None
     except ClusterRefused as error:
         return f"whether {index} is in a snapshot cannot be seen: {error.message}"
-    wanted = f"of the last {spoken(seconds)}, as REINDEX_REQUIRE_SNAPSHOT asks for"
+    wanted = f"of the last {spoken(seconds)}, as {Setting.REQUIRE_SNAPSHOT} asks for"
     return f"{index} is in no successful snapshot {wanted}"
 
 
