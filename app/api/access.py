@@ -89,7 +89,7 @@ class Access:
         await self._app({**scope, LOGIN: caller}, receive, send)
 
 
-def principal_of(request: Request) -> Principal:
+async def principal_of(request: Request) -> Principal:
     """Who asks. Nothing else makes a principal of a request."""
     login, host = request.scope.get(LOGIN), _address(request)
     name = f"api:{login}@{host}"[:255] if login else f"api:{host}"
@@ -110,7 +110,7 @@ class Needs:
 
     role: Role
 
-    def __call__(self, caller: Caller) -> None:
+    async def __call__(self, caller: Caller) -> None:
         caller.require(self.role)
 
 

@@ -19,7 +19,7 @@ from starlette.routing import compile_path
 
 from app.api.access import OPEN, REFUSED, Logins
 from app.api.browsers import REFUSED as ANOTHER_SITE
-from app.api.documenting import ANSWERS, Answers, Shown, error_answers
+from app.api.documenting import ANSWERS, BODIES, Answers, Shown, error_answers
 from app.api.errors import NO_XSRF
 
 Json = dict[str, Any]
@@ -105,6 +105,7 @@ def _finished(made: Json, base_path: str, xsrf: bool, logins: Logins) -> Json:
         components["securitySchemes"] = schemes
         document["security"] = [{name: []} for name in schemes]
     for path, method, operation in _operations(document):
+        _restore_nulls(operation)
         changes = method not in _SAFE
         if changes:
             header = {"$ref": "#/components/parameters/kbn-xsrf"}
@@ -143,6 +144,15 @@ def _drop_422(document: Json) -> None:
     schemas = document.get("components", {}).get("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
+
+
+def _restore_nulls(operation: Json) -> None:
+    """FastAPI takes them out of the examples of a body (0.165), where they say something."""
+    body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+    shown = {name: one["summary"] for name, one in body.get("examples", {}).items()}
+    for kept in BODIES.values():
+        if shown == {name: one.get("summary") for name, one in kept.items()}:
+            body["examples"] = copy.deepcopy(kept)
 
 
 def _schemes(logins: Logins) -> Json:

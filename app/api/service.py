@@ -49,7 +49,7 @@ class Service:
     worker: Worker
 
 
-def of_request(request: Request) -> Service:
+async def of_request(request: Request) -> Service:
     service = request.app.state.service
     assert isinstance(service, Service)
     return service

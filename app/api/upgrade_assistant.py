@@ -44,7 +44,7 @@ FAMILIES = (
 )
 
 
-def _keeps_by_default(request: Request) -> bool:
+async def _keeps_by_default(request: Request) -> bool:
     """As the family of the route has it."""
     path = request.url.path
     return next(one.keeps_by_default for one in FAMILIES if path.startswith(one.base))

@@ -67,7 +67,7 @@ OF_OPERATION_SET = answers("Its pace, in force now", "v1_pace_of_operation") | e
 )
 
 CANCELLED = answers("The operation, on its way back", "v1_cancelling") | error_answers(
-    CannotCancel("The operation has ended: it is completed."), _UNKNOWN, 503
+    CannotCancel("It is too late to cancel: logs-2019 is completed."), _UNKNOWN, 503
 )
 PAUSED = answers("The operation, put aside or soon", "v1_pausing", "v1_paused") | error_answers(
     WrongState("Only an operation that is going on can be paused; logs-2019 is completed."),
