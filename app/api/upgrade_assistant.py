@@ -21,8 +21,10 @@ from app.api.schemas import (
     ReindexOperation,
     StatusAnswer,
 )
-from app.api.service import Current, IndexPath
+from app.api.service import Current, IndexPath, Service
 from app.api.showing import status_of
+from app.domain.errors import AlreadyInProgress
+from app.domain.principal import Principal
 from app.domain.request import ReindexRequest
 
 
@@ -94,7 +96,7 @@ async def start_with(
     """
     enqueue = bool(body.reindex_options.enqueue)
     request = body.request(keeps_by_default=keeps)
-    return ReindexOperation.of(await service.queue.start(request, caller.name, enqueue=enqueue))
+    return await _started(service, request, caller, enqueue=enqueue)
 
 
 async def start(
@@ -106,7 +108,18 @@ async def start(
     (`REINDEX_MAX_SINGLES`); the others wait.
     """
     request = ReindexRequest(indexName, keeps_source=keeps)
-    return ReindexOperation.of(await service.queue.start(request, caller.name))
+    return await _started(service, request, caller)
+
+
+async def _started(
+    service: Service, request: ReindexRequest, caller: Principal, *, enqueue: bool = False
+) -> ReindexOperation:
+    try:
+        operation = await service.queue.start(request, caller.name, enqueue=enqueue)
+    except AlreadyInProgress as error:
+        # It may name the index whose operation fills this one; Kibana names the one asked for.
+        raise AlreadyInProgress(request.index_name) from error
+    return ReindexOperation.of(operation)
 
 
 async def status(indexName: IndexPath, service: Current) -> StatusAnswer:

@@ -107,18 +107,23 @@ async def test_a_viewer_plans_without_a_trial(sqlite_url: str) -> None:
 
 async def test_whoever_is_let_in_is_an_admin_and_noted_by_name(sqlite_url: str) -> None:
     stop, go_on = "/api/v1/pace/stop", "/api/v1/pace/go-on"
-    place: dict[str, Any] = {"elasticsearch_hosts": [NOWHERE], "database_url": sqlite_url}
-    async with running(create_app(Settings(**place))) as client:
+    async with running(create_app(before_nothing(sqlite_url))) as client:
         assert (await client.post(stop)).json()["stopped"]["by"] == "api:127.0.0.1"
         assert (await client.post(go_on)).status_code == 200
     login = {"server_username": "ops", "server_password": "s3cret", "server_apikey": "k-123"}
-    async with running(create_app(Settings(**place, **login))) as client:
+    async with running(create_app(before_nothing(sqlite_url, **login))) as client:
         answer = await client.post(stop, auth=("ops", "s3cret"))
         assert answer.json()["stopped"]["by"] == "api:ops@127.0.0.1"
         key = {"authorization": "ApiKey k-123"}
         assert (await client.post(go_on, headers=key)).status_code == 200
         answer = await client.post(stop, headers=key)
         assert answer.json()["stopped"]["by"] == "api:key@127.0.0.1"
+
+
+def before_nothing(database_url: str, **login: Any) -> Settings:
+    """Settings of a service whose Elasticsearch is away."""
+    made: dict[str, Any] = {"elasticsearch_hosts": [NOWHERE], "database_url": database_url}
+    return Settings(**made, **login)
 
 
 def as_somebody(app: FastAPI, role: Role) -> FastAPI:
@@ -129,8 +134,8 @@ def as_somebody(app: FastAPI, role: Role) -> FastAPI:
 @asynccontextmanager
 async def asked_by(role: Role, database_url: str) -> AsyncGenerator[httpx.AsyncClient]:
     """The service without Elasticsearch, asked by somebody with `role`."""
-    settings = Settings(elasticsearch_hosts=[NOWHERE], database_url=database_url)
-    async with running(as_somebody(create_app(settings), role)) as client:
+    app = as_somebody(create_app(before_nothing(database_url)), role)
+    async with running(app) as client:
         yield client
 
 
