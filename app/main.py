@@ -80,18 +80,33 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
+    logins = _logins(settings)
+    _add_routes(app)
+    _add_middleware(app, settings, logins)
+    handlers.install(app)
+    docs_page.install(app)
+    base_path, xsrf = settings.server_basepath, not settings.server_xsrf_disableprotection
+    openapi.install(app, base_path, xsrf=xsrf, logins=logins())
+    return app
+
+
+def _add_routes(app: FastAPI) -> None:
     for family in upgrade_assistant.FAMILIES:
         app.include_router(upgrade_assistant.make_router(family))
-    app.include_router(update_index.router)
-    for router in ROUTERS:
+    for router in (update_index.router, *ROUTERS, health.router):
         app.include_router(router)
-    app.include_router(health.router)
-    base_path, xsrf = settings.server_basepath, not settings.server_xsrf_disableprotection
+
+
+def _add_middleware(app: FastAPI, settings: Settings, logins: Callable[[], Logins]) -> None:
+    """From the inside out: what is added last sees a request first."""
     app.add_middleware(BodyLimit)
-    logins = _logins(settings)
     if settings.guarded:
         app.add_middleware(Access, logins=logins)
-    app.add_middleware(KibanaHost, base_path=base_path, xsrf=xsrf)
+    app.add_middleware(
+        KibanaHost,
+        base_path=settings.server_basepath,
+        xsrf=not settings.server_xsrf_disableprotection,
+    )
     app.add_middleware(
         OwnPages,
         names=frozenset({settings.server_host.lower()}),
@@ -99,10 +114,6 @@ def create_app(settings: Settings) -> FastAPI:
         guarded=settings.guarded,
     )
     app.add_middleware(Stopping)
-    handlers.install(app)
-    docs_page.install(app)
-    openapi.install(app, base_path, xsrf=xsrf, logins=logins())
-    return app
 
 
 @asynccontextmanager
@@ -134,62 +145,15 @@ async def _running(settings: Settings) -> AsyncGenerator[Service]:
 
 
 def _assemble(settings: Settings, store: Store, connection: Connection) -> Service:
-    bell, who = Bell(), owner_name()
-    limits = Limits(
-        window_documents=settings.reindex_window_documents,
-        batch_documents=settings.reindex_batch_documents,
-        window_seconds=settings.reindex_window_seconds,
-        synchronous_documents=settings.reindex_synchronous_documents,
-        keep_days=settings.reindex_keep_days,
-        lost_seconds=settings.reindex_lost_target_seconds,
-        block_seconds=settings.reindex_max_block,
-        gives_back=settings.reindex_hours_end is HoursEnd.GIVE_BACK,
-        snapshot_seconds=settings.reindex_require_snapshot,
-        full_up_to=settings.reindex_proof_full_up_to,
-    )
+    bell, view = Bell(), ClusterView(connection)
+    surroundings = Surroundings(view)
+    home = Home(store.homes, view, settings.reindex_cluster_uuid)
     after_hours = AfterHours(settings.reindex_hours_end, settings.reindex_hours_grace)
     pacing = Pacing(store, _pace(settings), bell, after_hours)
-    watch = settings.reindex_health_seconds if settings.reindex_health_gate else None
-    governor = Governor(pacing, store.paces, f"worker:{who}", watch, _probe(settings))
-    skips = settings.reindex_hold_policy == "skip"
-    view = ClusterView(connection)
-    home = Home(store.homes, view, settings.reindex_cluster_uuid)
-    kinds: list[Kind[Any]] = [
-        Rewrite(),
-        BlockWrite(store.operations.live_names),
-        TryOut(store.operations.live_names),
-        Expiry(store.operations.find),
-    ]
-    machine = Machine(
-        jobs=store.jobs,
-        lanes=store.lanes,
-        kinds={kind.name: kind for kind in kinds},
-        cluster=lambda: Cluster(connection),
-        bell=bell,
-        limits=limits,
-        governor=governor,
-        home=home,
-        who=f"worker:{who}",
-        history=partial(measured, store.listing),
-        park_after=settings.reindex_hold_skip_seconds if skips else None,
-    )
-    surroundings = Surroundings(view)
+    worker = _worker(settings, store, connection, bell, pacing, home)
     defaults = Defaults(settings.reindex_keep_old_index, settings.reindex_proof)
     admission = Admission(store, view, surroundings, home, settings.reindex_prefix_major, defaults)
     queue = Queue(store.operations, store.wishes, admission, bell)
-    worker = Worker(
-        role=store.role,
-        jobs=store.jobs,
-        lanes=store.lanes,
-        small_jobs=store.small_jobs,
-        kept_copies=store.kept_copies,
-        machine=machine,
-        bell=bell,
-        governor=governor,
-        home=home,
-        who=f"worker:{who}",
-        most_beside=settings.reindex_max_singles,
-    )
     small_jobs = SmallJobDesk(store.small_jobs, bell)
     inventory = Inventory(view, surroundings, admission)
     overview = Overview(store, pacing)
@@ -206,13 +170,77 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Servi
         pacing=pacing,
         rollback=rollback,
         inventory=inventory,
-        planner=Planner(view, admission, inventory, small_jobs, store.listing, pacing, limits),
+        planner=Planner(
+            view, admission, inventory, small_jobs, store.listing, pacing, _limits(settings)
+        ),
         small_jobs=small_jobs,
         reading=Reading(store.operations, store.listing, view, surroundings, queue),
         overview=overview,
         checkup=checkup,
         doctor=Doctor(store, view, checkup, worker, pacing, home),
         worker=worker,
+    )
+
+
+def _worker(
+    settings: Settings,
+    store: Store,
+    connection: Connection,
+    bell: Bell,
+    pacing: Pacing,
+    home: Home,
+) -> Worker:
+    """The worker with its machine and the governor of its copies."""
+    who = f"worker:{owner_name()}"
+    watch = settings.reindex_health_seconds if settings.reindex_health_gate else None
+    governor = Governor(pacing, store.paces, who, watch, _probe(settings))
+    skips = settings.reindex_hold_policy == "skip"
+    kinds: list[Kind[Any]] = [
+        Rewrite(),
+        BlockWrite(store.operations.live_names),
+        TryOut(store.operations.live_names),
+        Expiry(store.operations.find),
+    ]
+    machine = Machine(
+        jobs=store.jobs,
+        lanes=store.lanes,
+        kinds={kind.name: kind for kind in kinds},
+        cluster=lambda: Cluster(connection),
+        bell=bell,
+        limits=_limits(settings),
+        governor=governor,
+        home=home,
+        who=who,
+        history=partial(measured, store.listing),
+        park_after=settings.reindex_hold_skip_seconds if skips else None,
+    )
+    return Worker(
+        role=store.role,
+        jobs=store.jobs,
+        lanes=store.lanes,
+        small_jobs=store.small_jobs,
+        kept_copies=store.kept_copies,
+        machine=machine,
+        bell=bell,
+        governor=governor,
+        home=home,
+        who=who,
+        most_beside=settings.reindex_max_singles,
+    )
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        window_documents=settings.reindex_window_documents,
+        batch_documents=settings.reindex_batch_documents,
+        window_seconds=settings.reindex_window_seconds,
+        synchronous_documents=settings.reindex_synchronous_documents,
+        keep_days=settings.reindex_keep_days,
+        lost_seconds=settings.reindex_lost_target_seconds,
+        block_seconds=settings.reindex_max_block,
+        gives_back=settings.reindex_hours_end is HoursEnd.GIVE_BACK,
+        snapshot_seconds=settings.reindex_require_snapshot,
+        full_up_to=settings.reindex_proof_full_up_to,
     )
 
 

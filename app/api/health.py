@@ -7,8 +7,8 @@ import asyncio
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict
 
-from app.api.access import CALLER
-from app.api.examples import answers
+from app.api.access import is_anonymous
+from app.api.documenting import answers
 from app.api.service import Current, Service
 from app.domain.errors import ReindexQueueError, StoreTrouble
 from app.reindex.worker import WorkerState
@@ -77,7 +77,7 @@ async def readyz(service: Current, request: Request, response: Response) -> Read
     report = service.worker.report
     ready = report.alive and database == "ok"
     response.status_code = 200 if ready else 503
-    if request.scope.get(CALLER, "") is None:
+    if is_anonymous(request):
         worker = WorkerHealth(state=report.state, operations=[], error=None)
         return Readiness(
             ready=ready,

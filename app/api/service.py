@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Path, Request
 from pydantic import AfterValidator
 
-from app.api.access import CALLER
 from app.api.schemas import without_nul
 from app.elastic.view import ClusterView
 from app.reindex.batch_progress import BatchWatch
@@ -51,29 +49,13 @@ class Service:
     worker: Worker
 
 
-def of_request(request: Request) -> Service:
+async def of_request(request: Request) -> Service:
     service = request.app.state.service
     assert isinstance(service, Service)
     return service
 
 
-def caller_of(request: Request) -> str:
-    """Who asks, for the event log."""
-    name, host = request.scope.get(CALLER), _address(request)
-    return f"api:{name}@{host}"[:255] if name else f"api:{host}"
-
-
-def _address(request: Request) -> str:
-    """Where the request came from; a proxy on this machine says it, and may say anything."""
-    host = request.client.host if request.client else ""
-    try:
-        return str(ipaddress.ip_address(host))
-    except ValueError:
-        return "unknown"
-
-
 Current = Annotated[Service, Depends(of_request)]
-Caller = Annotated[str, Depends(caller_of)]
 IndexPath = Annotated[
     str,
     Path(

@@ -20,6 +20,7 @@ from app.domain.errors import (
     AnswerMisread,
     AnswerTooLarge,
     ClusterBusy,
+    ClusterForbids,
     ClusterRefused,
     ClusterTrouble,
     ClusterUnreachable,
@@ -220,7 +221,8 @@ def _of_answer(error: ApiError) -> ReindexQueueError:
         return _of_bare_answer(status)
     if kind is None:
         return not_elasticsearch(error.meta, error.body)
-    return ClusterRefused(kind, reason, status, [one for one in kinds if one])
+    refused = ClusterForbids if status == 403 else ClusterRefused
+    return refused(kind, reason, status, [one for one in kinds if one])
 
 
 def _of_bare_answer(status: int) -> ReindexQueueError:

@@ -16,6 +16,7 @@ from app.domain.job import BACK, ENDS_AS, LIVE, PARKED_SECONDS, Goal, Job, Reque
 from app.domain.operation import Changes
 from app.domain.texts import capped, same_but_figures
 from app.jobs.phases import Again, Done, Hold, J, Kind, Outcome, Phase
+from app.jobs.verdicts import against_cancel
 from app.telemetry import logger
 
 log = logger(__name__)
@@ -300,13 +301,12 @@ def granted(job: Job) -> tuple[Changes, list[Note]]:
     A rollback can be cancelled until it takes hold of the new index.
     """
     wish, name = job.requested, job.index_name
-    if wish is Requested.CANCEL and job.goal is Goal.ROLL_BACK and not job.past_cancel:
-        return _stay_completed(), [Note(what=EventKind.ROLLBACK_CANCELLED, index=name)]
-    late = job.past_return or job.goal in BACK
-    if wish is Requested.CANCEL and not late:
+    if wish is Requested.CANCEL and against_cancel(job) is None:
+        if job.goal is Goal.ROLL_BACK:
+            return _stay_completed(), [Note(what=EventKind.ROLLBACK_CANCELLED, index=name)]
         changes: Changes = {"goal": Goal.CANCEL, "position_back": "", "status": Status.IN_PROGRESS}
         return cleared(changes), [Note(what=EventKind.CANCELLING, index=name)]
-    if wish is Requested.PAUSE and not late and job.goal is Goal.FINISH:
+    if wish is Requested.PAUSE and job.goal is Goal.FINISH and not job.past_cancel:
         return cleared({"goal": Goal.PAUSE, "position_back": ""}), [
             Note(what=EventKind.PAUSING, index=name)
         ]

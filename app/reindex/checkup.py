@@ -1,4 +1,4 @@
-"""The read model of `/api/v1/worker`: who works, at what, and what it waits for."""
+"""The read model of the worker: who works, at what, and what it waits for."""
 
 from __future__ import annotations
 

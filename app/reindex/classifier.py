@@ -16,11 +16,13 @@ from app.domain.errors import (
     InvalidIndexName,
     NotAnIndex,
     Refused,
+    TargetExists,
     TargetTaken,
     WrongKind,
 )
 from app.domain.names import IndexName
 from app.domain.proof import ProofLevel
+from app.domain.remedies import Route, Setting
 from app.elastic.answers import IndexState, Looked
 
 KINDS = frozenset(
@@ -236,7 +238,7 @@ def leader_refusal(asked: Asked) -> Refused | None:
         f"An index of another cluster follows {name} (a retention lease of ccr), and would be left "
         "behind. There, reindex the follower first where it is too old itself; then POST "
         "follower/_ccr/pause_follow, close it, POST follower/_ccr/unfollow, open it. Post this "
-        f'index to /api/v1/batches with "force": true, and have a new index follow '
+        f'index to {Route.BATCHES} with "force": true, and have a new index follow '
         f"{asked.new_index_name}. Auto-follow patterns that match only {name} need that name, too.",
     )
 
@@ -247,7 +249,7 @@ def target_refusal(name: IndexName, target: IndexName, facts: Facts) -> Refused 
         return TargetTaken(f"The new index {target} must have another name than its source.")
     state = facts.looked.get(target)
     if state is not None and state.uuid not in facts.leftovers:
-        return TargetTaken(f"The index {target} already exists. Please try again.")
+        return TargetExists(target)
     if state is None and (holders := facts.looked.holders(target)):
         return TargetTaken(
             f"The target's name {target} is an alias of {', '.join(holders)}. "
@@ -267,7 +269,8 @@ def keep_refusal(state: IndexState, major: int) -> Refused | None:
         "cannot_keep",
         f"{state.name} was made by Elasticsearch {state.created_major}, which this cluster of "
         f"{major} can read but not clone, so it cannot be kept for a rollback. Post it with "
-        "keepOldIndex false (without it, where REINDEX_KEEP_OLD_INDEX is set), after a snapshot.",
+        f"keepOldIndex false (without it, where {Setting.KEEP_OLD_INDEX} is set), after a "
+        "snapshot.",
     )
 
 

@@ -18,10 +18,10 @@ from app.domain.operation import Operation
 from app.domain.pace import NO_LIMIT
 from app.domain.request import ReindexRequest
 from app.domain.wishes import Action, Verdict
+from app.jobs.verdicts import Objection, objection
 from app.reindex.announcements import Bell
 from app.reindex.queue import Queue
 from app.reindex.rollback import Rollback
-from app.reindex.verdicts import Objection, objection
 from app.store.store import Store
 from app.telemetry import logger
 

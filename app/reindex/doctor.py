@@ -11,6 +11,7 @@ from app.domain.brief import Brief
 from app.domain.durations import spoken
 from app.domain.errors import OtherCluster, ReindexQueueError, StoreTrouble
 from app.domain.names import IndexName
+from app.domain.remedies import Command, Setting
 from app.domain.state import LIVE
 from app.elastic.answers import Version
 from app.elastic.view import ClusterView
@@ -84,8 +85,8 @@ class Doctor:
             await self._store.check(PING_SECONDS)
         except StoreTrouble as error:
             remedy = (
-                "Start the database and give the service its rights there, or correct DATABASE_URL "
-                "and start the service again."
+                "Start the database and give the service its rights there, or correct "
+                f"{Setting.DATABASE} and start the service again."
             )
             return Check("database", Verdict.WRONG, error.message, remedy)
         return Check("database", Verdict.OK, f"{self._store.kind} answers")
@@ -155,7 +156,7 @@ class Doctor:
             "privileges",
             Verdict.WRONG,
             f"the service's user lacks {_some(faults, '; ')}",
-            "Grant these to the user of ELASTICSEARCH_USERNAME or ELASTICSEARCH_APIKEY.",
+            f"Grant these to the user of {Setting.USERNAME} or {Setting.API_KEY}.",
         )
 
     async def _role(self) -> Check:
@@ -186,7 +187,7 @@ class Doctor:
         except StoreTrouble as error:
             return [Check("queue", Verdict.UNKNOWN, error.message)]
         if pace.stop:
-            remedy = "To let everything go on: reindex-queue pace go-on"
+            remedy = f"To let everything go on: {Command.GO_ON}"
             return [Check("queue", Verdict.WARNING, pace.limit.reason, remedy)]
         held = [_of_hold(b) for b in in_hand if b.hold_reason and not limits[b.id].closed]
         finding = pace.limit.closed or "nothing is held up"
@@ -249,5 +250,5 @@ def _of_hold(brief: Brief) -> Check:
         Verdict.WRONG if seconds >= LONG_SECONDS else Verdict.WARNING,
         f"{brief.index_name} has waited for {spoken(seconds)} ({tried}): {brief.hold_reason}",
         "It goes on by itself once that is over. To take it out of the queue: "
-        f"reindex-queue cancel {brief.index_name}",
+        f"{Command.CANCEL} {brief.index_name}",
     )

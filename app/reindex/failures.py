@@ -5,6 +5,7 @@ from __future__ import annotations
 from app.domain.errors import ClusterRefused, DocumentsRefused, Failure
 from app.domain.failure import FailureClass, FailureDetails
 from app.domain.operation import Operation
+from app.domain.remedies import Setting
 
 _CHANGED_MEANWHILE = (
     "Somebody changed {source} or {target} while it was reindexed. Find out who, then retry."
@@ -120,8 +121,8 @@ _KNOWN: dict[str, tuple[FailureClass, str]] = {
     ),
     "hours_too_short": (
         FailureClass.PACE,
-        "Widen the hours, raise the pace, or set REINDEX_HOURS_END to finish or hold, then retry. "
-        "{source} is as it was.",
+        f"Widen the hours, raise the pace, or set {Setting.HOURS_END} to finish or hold, then "
+        "retry. {source} is as it was.",
     ),
     "task_cancelled": (FailureClass.CANCELLED, "Retry when it suits."),
     "unexpected": (

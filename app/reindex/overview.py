@@ -1,4 +1,4 @@
-"""The read model of `/api/v1`: operations by the page, and one of them whole."""
+"""The read model of our own API: operations by the page, and one of them whole."""
 
 from __future__ import annotations
 

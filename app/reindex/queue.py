@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.domain.errors import CannotCancel, OperationNotFound
-from app.domain.job import Requested, Status
+from app.domain.errors import NotInProgress, OperationNotFound
+from app.domain.job import Requested
 from app.domain.names import IndexName
 from app.domain.operation import Operation
 from app.domain.pace import NO_LIMIT, Pace
 from app.domain.request import ReindexRequest
+from app.jobs.verdicts import cancel_refusal
 from app.reindex.admission import Admission, RefusedName
 from app.reindex.announcements import Bell
 from app.store.enqueueing import BatchKey, Enqueued, refusal_entry
@@ -86,17 +87,13 @@ class Queue:
         operation = await self._operations.latest(IndexName(name))
         if operation is None:
             raise OperationNotFound(name)
-        if not operation.live:
-            raise CannotCancel("Reindex operation is not in progress")
-        if operation.status is Status.IN_PROGRESS and operation.past_cancel:
-            raise CannotCancel(
-                "Reindex operation is not currently waiting for reindex task to complete"
-            )
+        if error := cancel_refusal(operation):
+            raise error
         ids = [operation.id]
         if not await self._wishes.end_waiting(ids, caller) and not (
             await self._wishes.leave(ids, Requested.CANCEL, caller)
         ):
-            raise CannotCancel("Reindex operation is not in progress")
+            raise NotInProgress
         self._bell.ring()
         log.info("cancel_requested", index=name, operation=operation.id)
 

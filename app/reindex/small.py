@@ -4,8 +4,7 @@ them. For the first two a client waits, which is told what became of them."""
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 from app.domain import clock
 from app.domain.errors import (
@@ -16,13 +15,16 @@ from app.domain.errors import (
     Failure,
     IndexNotFound,
     NotAnIndex,
+    NotBlocked,
     ReindexQueueError,
+    SmallJobFailed,
     StoreTrouble,
 )
 from app.domain.events import EventKind
 from app.domain.job import Job
 from app.domain.names import IndexName
 from app.domain.operation import Operation
+from app.domain.remedies import Route
 from app.domain.trial import Attempt, Trial
 from app.elastic.cluster import Cluster
 from app.jobs.phases import Done, Outcome, Work
@@ -55,7 +57,7 @@ class BlockWrite(SmallKind):
         except StoreTrouble:
             raise
         except ReindexQueueError as error:
-            return answered(error)
+            return _answered(error)
         return Done()
 
     async def _do(self, job: Job, cluster: Cluster) -> None:
@@ -72,7 +74,7 @@ class BlockWrite(SmallKind):
         if not (state.write_blocked and state.verified_read_only):
             await cluster.block_writes(name)
         if not (await cluster.look(name))[name].write_blocked:
-            raise Failure("not_blocked", f"Could not set apply {BLOCK_WRITE} to {name}.")
+            raise NotBlocked(BLOCK_WRITE, name)
 
 
 class TryOut(SmallKind):
@@ -93,7 +95,7 @@ class TryOut(SmallKind):
         except ReindexQueueError as error:
             if _is_to_be_repeated(work.job, error):
                 raise
-            return answered(error)
+            return _answered(error)
         return Done({"result": trial.model_dump(mode="json")})
 
     async def _do(self, job: Job, cluster: Cluster) -> Trial:
@@ -170,14 +172,14 @@ class SmallJobDesk:
                 job = await self._small_jobs.find(job_id)
                 if job.ended_at is not None:
                     if job.error_message is not None:
-                        raise as_it_was(job)
+                        raise _told(job)
                     return job
                 await ear.wait(LOOK_SECONDS)
         return None
 
 
 def _too_late(then: str) -> ClusterBusy:
-    return ClusterBusy(f"No worker did it within {WAIT_SECONDS:g} s, {then}; see /readyz.")
+    return ClusterBusy(f"No worker did it within {WAIT_SECONDS:g} s, {then}; see {Route.READY}.")
 
 
 _FORGOTTEN = Failure("too_late", "Nobody waits for it any more.")
@@ -193,37 +195,19 @@ def _is_to_be_repeated(job: Job, error: ReindexQueueError) -> bool:
     return error.cause.patience is None or not _is_forgotten(job)
 
 
-def answered(error: ReindexQueueError) -> Done:
+def _answered(error: ReindexQueueError) -> Done:
     """The end of a small job whose client is told `error`."""
-    refused: Mapping[str, Any] | None = None
-    if isinstance(error, ClusterRefused):
-        refused = {
-            "kind": error.kind,
-            "reason": error.reason,
-            "http_status": error.http_status,
-            "kinds": list(error.kinds),
-        }
+    status = error.http_status if isinstance(error, ClusterRefused) else None
     return Done(
         {
             "error_code": error.code,
             "error_message": error.message,
-            "result": {"refused": refused} if refused else None,
+            "result": {"status": status} if status else None,
         }
     )
 
 
-def as_it_was(job: Job) -> ReindexQueueError:
+def _told(job: Job) -> SmallJobFailed:
     """The error that the worker met, for the client's side, which may be another process."""
-    if job.result and (refused := job.result.get("refused")):
-        return ClusterRefused(**refused)
-    code, message = job.error_code or "", job.error_message or ""
-    known = {kind.code: kind for kind in _kinds_of(ReindexQueueError)}
-    kind = known.get(code, Failure)
-    error = kind.__new__(kind)
-    ReindexQueueError.__init__(error, message)
-    error.code = code
-    return error
-
-
-def _kinds_of(kind: type[ReindexQueueError]) -> list[type[ReindexQueueError]]:
-    return [one for child in kind.__subclasses__() for one in (child, *_kinds_of(child))]
+    status = (job.result or {}).get("status")
+    return SmallJobFailed(job.error_code or "error", job.error_message or "", status)

@@ -50,8 +50,8 @@ class WorkerState(StrEnum):
 
 @dataclass(frozen=True)
 class WorkerReport:
-    """For `/readyz`: ids of the `operations` being worked on. `error`: what ended the last term;
-    after a crash until the worker has gone on well for a while."""
+    """How the worker is: ids of the `operations` being worked on. `error`: what ended the last
+    term; after a crash until the worker has gone on well for a while."""
 
     state: WorkerState
     operations: tuple[str, ...]

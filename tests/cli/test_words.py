@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from app.api.v1.examples import ANSWERS
+from app.api.documenting import ANSWERS
 from app.api.v1.schemas import OperationDetails, OperationSummary
 from app.cli.tables import Row, Table, plain
 from app.cli.views import details

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from app.api.errors import status_of
 from app.domain.errors import (
     ClusterBusy,
     ClusterRefused,
@@ -341,7 +342,7 @@ async def test_a_cluster_that_is_down_cannot_be_reached(cluster: Cluster, relay:
     relay.refuse()
     for error in (await trouble(cluster.version()), await trouble(cluster.block_writes(A))):
         assert isinstance(error, ClusterUnreachable)
-        assert error.status == 503
+        assert status_of(error) == 503
     relay.accept()
     assert (await cluster.version()).major == 8
 

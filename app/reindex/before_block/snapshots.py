@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from app.domain import clock
 from app.domain.durations import spoken
 from app.domain.errors import ClusterRefused
-from app.domain.events import EventKind, Note
+from app.domain.events import Note
 from app.domain.holds import HoldCause
 from app.domain.operation import Operation
+from app.domain.remedies import Setting
 from app.elastic.snapshots import RunningSnapshot, SnapshotPolicy
 from app.elastic.view import ClusterView
 from app.jobs.phases import Hold
@@ -53,7 +54,7 @@ async def not_saved(
                 return None
     except ClusterRefused as error:
         return f"whether {index} is in a snapshot cannot be seen: {error.message}"
-    wanted = f"of the last {spoken(seconds)}, as REINDEX_REQUIRE_SNAPSHOT asks for"
+    wanted = f"of the last {spoken(seconds)}, as {Setting.REQUIRE_SNAPSHOT} asks for"
     return f"{index} is in no successful snapshot {wanted}"
 
 
@@ -77,7 +78,7 @@ async def is_free(case: Case) -> Hold | list[Note]:
 
 def _let_through(running: Sequence[RunningSnapshot], now: int, case: Case) -> Hold | list[Note]:
     """Each of those that began in time ends some time, or somebody ends it."""
-    waited = _waited(case.work.job)
+    waited = _waited(case.work.operation)
     for one in running:
         if (now - one.started) / 1000 >= waited - PATIENCE_RUNNING:
             return _hold(case, f"{case.source.name} runs ({one})")
@@ -88,7 +89,7 @@ def _let_begin(
     policies: Sequence[SnapshotPolicy], now: int, expected: float, case: Case
 ) -> Hold | list[Note]:
     """One that is due much later will be over by the swap, or is met there."""
-    waited, near = _waited(case.work.job), min(expected, PATIENCE_DUE)
+    waited, near = _waited(case.work.operation), min(expected, PATIENCE_DUE)
     for policy in sorted(policies, key=lambda one: one.due):
         left = (policy.due - now) / 1000
         if -LATE_SECONDS <= left < near:
@@ -113,7 +114,7 @@ def _is_about_snapshots(operation: Operation) -> bool:
 def _hold(case: Case, what: str) -> Hold:
     """What it waited for before does not count."""
     hold = Hold(HoldCause.SNAPSHOT, f"{WAITS_FOR}{what}; it takes writes meanwhile", LOOK_SECONDS)
-    if not _is_about_snapshots(case.work.job):
+    if not _is_about_snapshots(case.work.operation):
         hold.changes["hold_since"] = clock.now()
     return hold
 
@@ -123,4 +124,4 @@ def _goes_on(case: Case, why: str, waited: float) -> Note:
         f"it has waited for snapshots for {spoken(waited)} and {why}: it goes on, and the swap "
         "may have to wait with writes blocked"
     )
-    return Note(what=EventKind.WARNING, index=case.source.name, text=text)
+    return Note(what="warning", index=case.source.name, text=text)
