@@ -22,10 +22,9 @@ from app.domain.hours import HoursEnd
 from app.domain.operation import Limits
 from app.domain.pace import AfterHours, Pace
 from app.domain.request import Defaults
-from app.elastic.cluster import Cluster
-from app.elastic.connection import Connection, Credentials
-from app.elastic.tls import Tls
-from app.elastic.view import ClusterView
+from app.elastic.cluster import Cluster, ClusterView
+from app.elastic.connection import Connection
+from app.elastic.credentials import Credentials, Tls
 from app.reindex.admission import Admission
 from app.reindex.announcements import Bell
 from app.reindex.batch_progress import BatchWatch
@@ -150,11 +149,11 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Servi
     watch = settings.reindex_health_seconds if settings.reindex_health_gate else None
     governor = Governor(pacing, store.paces, f"worker:{who}", watch, _probe(settings))
     skips = settings.reindex_hold_policy == "skip"
-    view = ClusterView(connection)
+    view = ClusterView.of(connection)
     home = Home(store.homes, view, settings.reindex_cluster_uuid)
     machine = Machine(
         store.operations,
-        lambda: Cluster(connection),
+        partial(Cluster.for_worker, connection),
         bell,
         limits,
         governor,

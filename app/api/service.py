@@ -11,7 +11,7 @@ from pydantic import AfterValidator
 
 from app.api.access import CALLER
 from app.api.schemas import without_nul
-from app.elastic.view import ClusterView
+from app.elastic.cluster import ClusterView
 from app.reindex.batch_progress import BatchWatch
 from app.reindex.batches import BatchDesk
 from app.reindex.checkup import Checkup

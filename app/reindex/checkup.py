@@ -12,7 +12,7 @@ from app.domain.errors import ReindexQueueError
 from app.domain.pace import Limit
 from app.domain.state import State
 from app.elastic.answers import Version
-from app.elastic.memory import REMEMBERED_SECONDS
+from app.elastic.connection import REMEMBERED_SECONDS
 from app.reindex.overview import Overview, Sight
 from app.reindex.pacing.pacing import Pacing
 from app.reindex.surroundings import Surroundings

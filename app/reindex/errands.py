@@ -129,12 +129,12 @@ def is_to_be_repeated(errand: Errand, error: ReindexQueueError) -> bool:
 
 async def _block_writes(errand: Errand, cluster: Cluster) -> None:
     name = errand.index_name
-    looked = await cluster.look(name)
+    looked = await cluster.indices.look(name)
     state = looked.get(name)
     if state is None:
         holders = looked.holders(name)
         raise NotAnIndex(name, holders) if holders else IndexNotFound(name)
     if not (state.write_blocked and state.verified_read_only):
-        await cluster.block_writes(name)
-    if not (await cluster.look(name))[name].write_blocked:
+        await cluster.indices.block_writes(name)
+    if not (await cluster.indices.look(name))[name].write_blocked:
         raise Failure("not_blocked", f"Could not set apply {errand.kind} to {name}.")

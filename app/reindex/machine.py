@@ -109,7 +109,7 @@ class Machine:
     def __init__(
         self,
         operations: Operations,
-        cluster: Callable[[], Cluster],
+        cluster: Callable[[Callable[[], None]], Cluster],
         bell: Bell,
         limits: Limits,
         governor: Governor,
@@ -162,9 +162,7 @@ class Machine:
 
     def new_cluster(self, lease: Callable[[], Lease]) -> Cluster:
         """A view of the cluster that changes it only while the lease is held."""
-        cluster = self._cluster()
-        cluster.permit = lambda: _check(lease())
-        return cluster
+        return self._cluster(lambda: _check(lease()))
 
     async def _grant(self, turn: _Turn, lease: Lease) -> None:
         """Turns a wish into a goal; one that comes too late changes nothing."""

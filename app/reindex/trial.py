@@ -29,7 +29,7 @@ async def try_out(errand: Errand, cluster: Cluster) -> Trial:
     Raises `IndexNotFound`, `ClusterTrouble`.
     """
     attempt = Attempt.model_validate(errand.request)
-    looked = await cluster.look(attempt.source, attempt.target, mappings=True)
+    looked = await cluster.indices.look(attempt.source, attempt.target, mappings=True)
     source = looked.get(attempt.source)
     if source is None:
         raise IndexNotFound(attempt.source)
@@ -46,7 +46,7 @@ async def try_out(errand: Errand, cluster: Cluster) -> Trial:
 
 async def _judge(operation: Operation, looked: Looked, cluster: Cluster) -> Trial:
     try:
-        if await cluster.security_on():
+        if await cluster.security.is_on():
             await refuse_restriction(operation.source_name, cluster)
         for _ in range(MOST_TURNS):
             ensured = await ensure_target(operation, looked, cluster, sealed=True)
@@ -73,7 +73,7 @@ def _not_tried(text: str) -> Trial:
 async def tidy_up(errand: Errand, cluster: Cluster) -> None:
     """Removes what a trial may have left that nobody waits for any more."""
     attempt = Attempt.model_validate(errand.request)
-    source = (await cluster.look(attempt.source)).get(attempt.source)
+    source = (await cluster.indices.look(attempt.source)).get(attempt.source)
     if source is None:
         return
     await _remove(await _as_operation(errand, attempt, source, cluster), cluster)
@@ -110,7 +110,7 @@ async def _remove(operation: Operation, cluster: Cluster) -> None:
     looked = await look(operation, cluster)
     source, target = looked.get(operation.source_name), looked.get(operation.new_index_name)
     if source is not None and operation.marker in source.aliases:
-        await cluster.take_aliases(operation.source_name, [operation.marker])
+        await cluster.aliases.take(operation.source_name, [operation.marker])
     if target is not None and target.stamp == operation.id:
         raise Failure(
             "trial_left",

@@ -12,8 +12,8 @@ from aiohttp import web
 
 from app.domain.errors import ClusterUnreachable, CredentialsRefused
 from app.elastic.cluster import Cluster
-from app.elastic.connection import Connection, Credentials
-from app.elastic.tls import Tls
+from app.elastic.connection import Connection
+from app.elastic.credentials import Credentials, Tls
 from testbed.relay import Relay, Seen
 from testbed.tls import TlsFront
 from tests.elastic.test_connection import CHANGES, LOGIN_WANTED, A, trouble
@@ -28,8 +28,8 @@ async def test_a_password_is_sent_as_utf_8_and_headers_of_ones_own_with_every_re
     es.put("/a")
     credentials = Credentials("jürgen", "pässwört€", headers={"x-tenant": "one"})
     connection = Connection([relay.url], credentials)
-    await Cluster(connection).look(A)
-    await Cluster(connection).block_writes(A)
+    await Cluster.for_worker(connection, lambda: None).indices.look(A)
+    await Cluster.for_worker(connection, lambda: None).indices.block_writes(A)
     await connection.close()
     assert len(relay.seen) == 2
     for seen in relay.seen:
@@ -52,7 +52,7 @@ async def test_a_login_that_has_changed_meanwhile_is_tried_before_a_401_is_troub
 
     relay.when("*", "", refuse)
     connection = Connection([relay.url], lambda: Credentials(api_key=keys[-1]))
-    await CHANGES[call](Cluster(connection))
+    await CHANGES[call](Cluster.for_worker(connection, lambda: None))
     await connection.close()
     assert [seen.headers["authorization"] for seen in relay.seen] == ["ApiKey old", "ApiKey new"]
 
@@ -60,7 +60,10 @@ async def test_a_login_that_has_changed_meanwhile_is_tried_before_a_401_is_troub
 async def test_a_login_that_is_the_same_is_not_tried_again(relay: Relay) -> None:
     relay.answer("*", "", 401, LOGIN_WANTED, times=None)
     connection = Connection([relay.url], lambda: Credentials(api_key="old"))
-    assert isinstance(await trouble(Cluster(connection).version()), CredentialsRefused)
+    assert isinstance(
+        await trouble(Cluster.for_worker(connection, lambda: None).nodes.version()),
+        CredentialsRefused,
+    )
     await connection.close()
     assert len(relay.seen) == 1
 
@@ -74,14 +77,14 @@ async def test_authorities_are_read_again_when_their_file_changes(
     new.issue_cert("127.0.0.1").configure_cert(context)  # pyright: ignore[reportUnknownMemberType]
     async with TlsFront(elasticsearch_url, context) as front:
         connection = Connection([front.url], Credentials(), Tls(authorities=trusted))
-        cluster = Cluster(connection)
-        assert isinstance(await trouble(cluster.version()), ClusterUnreachable)
+        cluster = Cluster.for_worker(connection, lambda: None)
+        assert isinstance(await trouble(cluster.nodes.version()), ClusterUnreachable)
         trusted.write_text("half of it")
-        assert isinstance(await trouble(cluster.version()), ClusterUnreachable)
+        assert isinstance(await trouble(cluster.nodes.version()), ClusterUnreachable)
         new.cert_pem.write_to_path(str(trusted))
-        assert (await cluster.version()).major == 8
+        assert (await cluster.nodes.version()).major == 8
         old.cert_pem.write_to_path(str(trusted))
-        assert isinstance(await trouble(cluster.version()), ClusterUnreachable)
+        assert isinstance(await trouble(cluster.nodes.version()), ClusterUnreachable)
         await connection.close()
 
 

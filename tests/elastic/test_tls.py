@@ -11,9 +11,9 @@ import pytest
 import trustme
 
 from app.domain.errors import ClusterUnreachable
-from app.elastic.connection import Connection, Credentials
-from app.elastic.tls import Tls
-from app.elastic.view import ClusterView
+from app.elastic.cluster import ClusterView
+from app.elastic.connection import Connection
+from app.elastic.credentials import Credentials, Tls
 from testbed.tls import TlsFront
 
 
@@ -48,7 +48,7 @@ async def number(url: str, tls: Tls) -> str:
     """The cluster's version, asked for over TLS."""
     connection = Connection([url], Credentials(), tls)
     try:
-        return (await ClusterView(connection).version()).number
+        return (await ClusterView.of(connection).nodes.version()).number
     finally:
         await connection.close()
 

@@ -18,8 +18,7 @@ from app.domain.errors import (
 )
 from app.domain.names import IndexName
 from app.elastic.cluster import Cluster
-from app.elastic.connection import Connection
-from app.elastic.paths import MAX_PATH, chunks, in_path
+from app.elastic.connection import MAX_PATH, Connection, chunks, in_path
 from testbed.relay import Relay
 from tests.elasticsearch import Elastic
 
@@ -63,7 +62,7 @@ async def test_ten_thousand_names_are_asked_for_in_urls_that_the_server_takes(
 ) -> None:
     es.put("/" + quote("é" * 100))
     names = [IndexName(f"unknown-{'日' * 20}-{n}") for n in range(1_000)]
-    looked = await cluster.look_at_all([*names, IndexName("é" * 100)])
+    looked = await cluster.indices.look_at_all([*names, IndexName("é" * 100)])
     assert list(looked) == ["é" * 100]
     assert max(len(request.path) for request in relay.seen) < 4_000
 
@@ -74,7 +73,7 @@ async def test_a_metadata_block_somewhere_hides_the_sizes_of_few(
     es.put("/open")
     es.put("/elsewhere", {"settings": {"index.blocks.metadata": True}})
     many = [IndexName(f"unknown-{'日' * 20}-{n}") for n in range(200)]
-    sizes = await cluster.sizes([*many, IndexName("open")])
+    sizes = await cluster.indices.sizes([*many, IndexName("open")])
     assert sizes.keys() == {"open"}
 
 
@@ -82,7 +81,7 @@ async def test_the_longest_names_are_found(cluster: Cluster, es: Elastic) -> Non
     longest = [IndexName(letter * 85) for letter in "日月火水"]
     for name in longest:
         es.put(f"/{quote(name)}")
-    assert set(await cluster.look_at_all(longest)) == set(longest)
+    assert set(await cluster.indices.look_at_all(longest)) == set(longest)
 
 
 @pytest.mark.parametrize("name", ODD_NAMES)
@@ -91,26 +90,26 @@ async def test_a_name_that_needs_quoting_means_that_index_only(
 ) -> None:
     es.put(f"/{quote(name, safe='')}", {"settings": {"number_of_replicas": 0}})
     es.put("/other")
-    looked = await cluster.look(IndexName(name))
+    looked = await cluster.indices.look(IndexName(name))
     assert list(looked) == [name]
-    await cluster.block_writes(IndexName(name))
-    assert (await cluster.look(IndexName(name)))[name].write_blocked
-    assert not (await cluster.look(IndexName("other")))["other"].write_blocked
+    await cluster.indices.block_writes(IndexName(name))
+    assert (await cluster.indices.look(IndexName(name)))[name].write_blocked
+    assert not (await cluster.indices.look(IndexName("other")))["other"].write_blocked
 
 
 async def test_unknown_names_beside_known_ones_are_simply_not_there(
     cluster: Cluster, es: Elastic
 ) -> None:
     es.put("/here")
-    looked = await cluster.look(IndexName("nowhere"), IndexName("here"), IndexName("gone"))
+    looked = await cluster.indices.look(IndexName("nowhere"), IndexName("here"), IndexName("gone"))
     assert list(looked) == ["here"]
-    assert await cluster.look(IndexName("nowhere")) == {}
+    assert await cluster.indices.look(IndexName("nowhere")) == {}
 
 
 async def test_an_alias_brings_in_its_indices_and_is_no_key(cluster: Cluster, es: Elastic) -> None:
     es.put("/one", {"aliases": {"both": {}}})
     es.put("/two", {"aliases": {"both": {}}})
-    looked = await cluster.look(IndexName("both"))
+    looked = await cluster.indices.look(IndexName("both"))
     assert set(looked) == {"one", "two"}
     assert looked.holders("both") == ["one", "two"]
     assert looked.holders("one") == []
@@ -126,7 +125,7 @@ async def test_closed_hidden_and_metadata_blocked_indices_are_seen_beside_others
     es.put("/sealed")
     es.put("/sealed/_settings", {"index.blocks.metadata": True, "index.blocks.read": True})
     names = [IndexName(n) for n in ("plain", "closed", ".hidden", "sealed", "unknown")]
-    looked = await cluster.look(*names)
+    looked = await cluster.indices.look(*names)
     assert set(looked) == {"plain", "closed", ".hidden", "sealed"}
     assert [name for name, state in looked.items() if state.closed] == ["closed"]
     assert looked["sealed"].blocks == {
@@ -146,22 +145,22 @@ async def test_what_is_seen_of_an_index(cluster: Cluster, es: Elastic) -> None:
         },
     )
     name = IndexName("a")
-    state = (await cluster.look(name))["a"]
+    state = (await cluster.indices.look(name))["a"]
     assert (state.shards, state.routing_shards, state.closed) == (3, 30, False)
     assert state.uuid == es.settings("a")["index.uuid"]
     assert state.aliases == ("x",)
     assert state.mappings == {}
-    mapped = (await cluster.look(name, mappings=True))["a"]
+    mapped = (await cluster.indices.look(name, mappings=True))["a"]
     assert mapped.mappings == {"properties": {"n": {"type": "long"}}}
-    assert await cluster.alias_properties(name) == {"x": {"filter": {"term": {"n": 1}}}}
+    assert await cluster.aliases.properties(name) == {"x": {"filter": {"term": {"n": 1}}}}
 
 
 async def test_the_verified_write_block_is_seen(cluster: Cluster, es: Elastic) -> None:
     es.put("/a")
     name = IndexName("a")
-    assert not (await cluster.look(name))["a"].verified_read_only
-    await cluster.block_writes(name)
-    state = (await cluster.look(name))["a"]
+    assert not (await cluster.indices.look(name))["a"].verified_read_only
+    await cluster.indices.block_writes(name)
+    state = (await cluster.indices.look(name))["a"]
     assert state.write_blocked
     assert state.verified_read_only
 
@@ -170,19 +169,19 @@ async def test_counts_and_sequence_numbers_of_each_shard(cluster: Cluster, es: E
     es.put("/a", {"settings": {"number_of_shards": 2, "number_of_replicas": 0}})
     es.bulk("a", [{"n": n} for n in range(20)])
     name = IndexName("a")
-    documents, shards = await cluster.count(name)
+    documents, shards = await cluster.documents.count(name)
     assert (documents, shards.total, shards.failed) == (20, 2, 0)
-    stats = await cluster.shard_stats(name)
+    stats = await cluster.shards.stats(name)
     assert sorted(stats) == [0, 1]
     assert sum(shard.documents for shard in stats.values()) == 20
     assert sum(shard.max_seq_no + 1 for shard in stats.values()) == 20
-    assert await cluster.active_copies(name) == 2
+    assert await cluster.shards.active_copies(name) == 2
 
 
 async def test_a_task_that_nobody_knows_is_none(cluster: Cluster, es: Elastic) -> None:
     (node,) = es.get("/_nodes")["nodes"]
-    assert await cluster.task(f"{node}:999999999") is None
-    assert await cluster.task("oTUltX4IQMOUUVeiohTt8A:1") is None
+    assert await cluster.tasks.get(f"{node}:999999999") is None
+    assert await cluster.tasks.get("oTUltX4IQMOUUVeiohTt8A:1") is None
 
 
 async def test_a_copy_is_found_by_its_opaque_id_and_its_result_is_read(
@@ -194,21 +193,21 @@ async def test_a_copy_is_found_by_its_opaque_id_and_its_result_is_read(
         "source": {"index": "a", "size": 1},
         "dest": {"index": "b"},
     }
-    task_id = await cluster.start_copy(body, "rq:one:0:1", 0.5)
-    assert [task.id for task in await cluster.copies_running("rq:one:")] == [task_id]
-    assert await cluster.copies_running("rq:two:") == []
-    (listed,) = await cluster.copies_running()
-    running = await cluster.task(task_id)
+    task_id = await cluster.tasks.start_copy(body, "rq:one:0:1", 0.5)
+    assert [task.id for task in await cluster.tasks.copies_running("rq:one:")] == [task_id]
+    assert await cluster.tasks.copies_running("rq:two:") == []
+    (listed,) = await cluster.tasks.copies_running()
+    running = await cluster.tasks.get(task_id)
     assert running is not None
     assert not running.completed
     assert running.is_copy
     assert running.description == listed.description == "reindex from [a] to [b]"
     assert running.started == listed.started
     assert (running.opaque_id, listed.parent) == ("rq:one:0:1", None)
-    assert task_id.partition(":")[0] in await cluster.node_ids()
+    assert task_id.partition(":")[0] in await cluster.nodes.ids()
     es.post(f"/_reindex/{task_id}/_rethrottle?requests_per_second=-1")
     es.get(f"/_tasks/{task_id}?wait_for_completion=true&timeout=30s")
-    ended = await cluster.task(task_id)
+    ended = await cluster.tasks.get(task_id)
     assert ended is not None
     assert ended.completed
     assert (ended.response["total"], ended.handled, ended.error) == (50, 50, None)
@@ -220,7 +219,7 @@ async def test_our_header_comes_back_unless_something_drops_or_overwrites_it(
 ) -> None:
     if not back:
         relay.overwrite("X-Opaque-Id", value)
-    assert await cluster.header_comes_back() is back
+    assert await cluster.tasks.header_comes_back() is back
 
 
 async def test_a_node_that_does_not_tell_its_tasks_may_be_running_a_copy(
@@ -229,7 +228,7 @@ async def test_a_node_that_does_not_tell_its_tasks_may_be_running_a_copy(
     failed = {"type": "failed_node_exception", "reason": "Failed node [x]"}
     relay.answer("GET", "/_tasks", 200, {"node_failures": [failed], "tasks": []})
     with pytest.raises(ClusterBusy):
-        await cluster.copies_running("rq:")
+        await cluster.tasks.copies_running("rq:")
 
 
 NOT_SWITCHED_ON = (
@@ -253,7 +252,7 @@ async def test_security_is_seen_from_what_every_user_may_ask(
 ) -> None:
     body: dict[str, Any] = {"username": "u"} if error is None else {"error": error}
     relay.answer("GET", "^/_security/_authenticate", status, body)
-    assert await cluster.security_on() is on
+    assert await cluster.security.is_on() is on
 
 
 @pytest.mark.parametrize(
@@ -265,36 +264,36 @@ async def test_a_question_about_security_that_is_refused_does_not_mean_that_ther
     body = {"error": {"type": kind, "reason": "no"}}
     relay.answer("GET", "^/_security/_authenticate", status, body)
     with pytest.raises(ClusterRefused):
-        await cluster.security_on()
+        await cluster.security.is_on()
 
 
 async def test_what_hardly_changes_is_remembered_for_those_who_say_for_how_long(
     cluster: Cluster, connection: Connection, relay: Relay
 ) -> None:
-    another = Cluster(connection)
+    another = Cluster.for_worker(connection, lambda: None)
     relay.answer("GET", "^/_security/_authenticate", 403, {"error": {"type": "x", "reason": "no"}})
     with pytest.raises(ClusterRefused):
-        await cluster.security_on(remembered=600)
+        await cluster.security.is_on(remembered=600)
     relay.answer("GET", "^/_security/_authenticate", 200, {"username": "u"})
-    assert await cluster.security_on() is True
-    assert await another.security_on(remembered=600) is True
-    assert await another.security_on() is False
-    assert await cluster.security_on(remembered=600) is False
+    assert await cluster.security.is_on() is True
+    assert await another.security.is_on(remembered=600) is True
+    assert await another.security.is_on() is False
+    assert await cluster.security.is_on(remembered=600) is False
 
 
 async def test_a_cluster_has_a_node_at_least(cluster: Cluster, relay: Relay) -> None:
     relay.answer("GET", "^/_nodes/os", 200, {"nodes": {}})
     with pytest.raises(AnswerMisread):
-        await cluster.node_versions()
-    assert await cluster.node_versions(remembered=600)
+        await cluster.nodes.versions()
+    assert await cluster.nodes.versions(remembered=600)
 
 
 async def test_the_real_cluster_without_security_says_so(cluster: Cluster) -> None:
-    assert await cluster.security_on() is False
+    assert await cluster.security.is_on() is False
 
 
 async def test_every_node_tells_how_it_does(cluster: Cluster) -> None:
-    vitals = await cluster.vitals()
+    vitals = await cluster.nodes.vitals()
     assert vitals.status in ("green", "yellow", "red")
     assert (vitals.pending, vitals.waited) != (None, None)
     (node,) = vitals.nodes.values()

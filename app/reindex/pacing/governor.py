@@ -11,7 +11,7 @@ from app.domain import clock
 from app.domain.errors import ReindexQueueError
 from app.domain.operation import Goal, Note, Operation, Step
 from app.domain.pace import NO_LIMIT, Allowance, Limit, Pace, Said, Scope, in_force
-from app.elastic.view import ClusterView
+from app.elastic.cluster import ClusterView
 from app.reindex.pacing.gate import Gate, Probe, said
 from app.reindex.pacing.pacing import Pacing
 from app.store.paces import Paces
@@ -128,7 +128,7 @@ class Governor:
     async def _ask(self, gate: Gate, operation: Operation, cluster: ClusterView) -> Gate:
         most = _asked(await self._said(operation))
         try:
-            vitals = await asyncio.wait_for(cluster.vitals(), PATIENCE_SECONDS)
+            vitals = await asyncio.wait_for(cluster.nodes.vitals(), PATIENCE_SECONDS)
         except TimeoutError:
             return gate.blinded(f"no answer within {PATIENCE_SECONDS:g} s")
         except ReindexQueueError as error:
@@ -146,7 +146,9 @@ class Governor:
 async def _search(probe: Probe, cluster: ClusterView) -> float:
     """Seconds of a search; as many as were waited where there is no answer."""
     try:
-        return await asyncio.wait_for(cluster.search_seconds(probe.index), PATIENCE_SECONDS)
+        return await asyncio.wait_for(
+            cluster.documents.search_seconds(probe.index), PATIENCE_SECONDS
+        )
     except TimeoutError:
         return PATIENCE_SECONDS
 

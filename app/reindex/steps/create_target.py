@@ -30,6 +30,6 @@ async def create_target(work: Work, cluster: Cluster) -> Outcome:
         return hold or Again({"target_uuid": None})
     if operation.source and "index.blocks.metadata" in operation.source.blocks:
         await refuse_filters(source, target, cluster)  # nobody could look before
-    if len(await cluster.shard_stats(target.index_name)) < target.shards:
+    if len(await cluster.shards.stats(target.index_name)) < target.shards:
         return Hold(HoldCause.SHARDS_AWAY, f"the primaries of {target.name} are not active", 0.1)
     return Done({"last_completed_step": Step.NEW_INDEX_CREATED, "target_uuid": target.uuid})
