@@ -38,7 +38,6 @@ PATIENT = "60s"
 WITH_VECTORS = {"exclude_vectors": False}
 """9.2 and newer leave vectors out of `_source` unless asked; older ones do not know the option."""
 
-
 _FIRST_HIT, _SOURCE = b'"hits":[', b',"_source":'
 
 _CLASS = re.compile(r"\b(?:[a-z_0-9]+\.)+[A-Z]\w*: ")

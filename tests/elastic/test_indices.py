@@ -1,9 +1,8 @@
-"""Looking at the real cluster: whatever state an index is in, and whatever its name is."""
+"""Looking at the indices of the real cluster, whatever state one is in and whatever its name is."""
 
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -11,14 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.errors import (
-    AnswerMisread,
-    ClusterBusy,
-    ClusterRefused,
     InvalidIndexName,
 )
 from app.domain.names import IndexName
 from app.elastic.cluster import Cluster
-from app.elastic.connection import MAX_PATH, Connection, chunks, in_path
+from app.elastic.connection import MAX_PATH, chunks, in_path
 from testbed.relay import Relay
 from tests.elasticsearch import Elastic
 
@@ -176,127 +172,3 @@ async def test_counts_and_sequence_numbers_of_each_shard(cluster: Cluster, es: E
     assert sum(shard.documents for shard in stats.values()) == 20
     assert sum(shard.max_seq_no + 1 for shard in stats.values()) == 20
     assert await cluster.shards.active_copies(name) == 2
-
-
-async def test_a_task_that_nobody_knows_is_none(cluster: Cluster, es: Elastic) -> None:
-    (node,) = es.get("/_nodes")["nodes"]
-    assert await cluster.tasks.get(f"{node}:999999999") is None
-    assert await cluster.tasks.get("oTUltX4IQMOUUVeiohTt8A:1") is None
-
-
-async def test_a_copy_is_found_by_its_opaque_id_and_its_result_is_read(
-    cluster: Cluster, es: Elastic
-) -> None:
-    es.put("/a", {"settings": {"number_of_replicas": 0}})
-    es.bulk("a", [{"n": n} for n in range(50)])
-    body = {
-        "source": {"index": "a", "size": 1},
-        "dest": {"index": "b"},
-    }
-    task_id = await cluster.tasks.start_copy(body, "rq:one:0:1", 0.5)
-    assert [task.id for task in await cluster.tasks.copies_running("rq:one:")] == [task_id]
-    assert await cluster.tasks.copies_running("rq:two:") == []
-    (listed,) = await cluster.tasks.copies_running()
-    running = await cluster.tasks.get(task_id)
-    assert running is not None
-    assert not running.completed
-    assert running.is_copy
-    assert running.description == listed.description == "reindex from [a] to [b]"
-    assert running.started == listed.started
-    assert (running.opaque_id, listed.parent) == ("rq:one:0:1", None)
-    assert task_id.partition(":")[0] in await cluster.nodes.ids()
-    es.post(f"/_reindex/{task_id}/_rethrottle?requests_per_second=-1")
-    es.get(f"/_tasks/{task_id}?wait_for_completion=true&timeout=30s")
-    ended = await cluster.tasks.get(task_id)
-    assert ended is not None
-    assert ended.completed
-    assert (ended.response["total"], ended.handled, ended.error) == (50, 50, None)
-
-
-@pytest.mark.parametrize(("value", "back"), [("as it is", True), (None, False), ("a", False)])
-async def test_our_header_comes_back_unless_something_drops_or_overwrites_it(
-    cluster: Cluster, relay: Relay, value: str | None, *, back: bool
-) -> None:
-    if not back:
-        relay.overwrite("X-Opaque-Id", value)
-    assert await cluster.tasks.header_comes_back() is back
-
-
-async def test_a_node_that_does_not_tell_its_tasks_may_be_running_a_copy(
-    cluster: Cluster, relay: Relay
-) -> None:
-    failed = {"type": "failed_node_exception", "reason": "Failed node [x]"}
-    relay.answer("GET", "/_tasks", 200, {"node_failures": [failed], "tasks": []})
-    with pytest.raises(ClusterBusy):
-        await cluster.tasks.copies_running("rq:")
-
-
-NOT_SWITCHED_ON = (
-    "Security must be explicitly enabled when using a [basic] license. Enable security by setting "
-    "[xpack.security.enabled] to [true] in the elasticsearch.yml file and restart the node."
-)
-"""As 7.x in its default configuration answers every request about security."""
-
-
-@pytest.mark.parametrize(
-    ("status", "error", "on"),
-    [
-        (200, None, True),
-        (405, "Incorrect HTTP method for uri [/_security/_authenticate]", False),
-        (400, "no handler found for uri [/_security/_authenticate] and method [GET]", False),
-        (500, {"type": "exception", "reason": NOT_SWITCHED_ON}, False),
-    ],
-)
-async def test_security_is_seen_from_what_every_user_may_ask(
-    cluster: Cluster, relay: Relay, status: int, error: str | dict[str, str] | None, *, on: bool
-) -> None:
-    body: dict[str, Any] = {"username": "u"} if error is None else {"error": error}
-    relay.answer("GET", "^/_security/_authenticate", status, body)
-    assert await cluster.security.is_on() is on
-
-
-@pytest.mark.parametrize(
-    ("status", "kind"), [(403, "security_exception"), (500, "illegal_state_exception")]
-)
-async def test_a_question_about_security_that_is_refused_does_not_mean_that_there_is_none(
-    cluster: Cluster, relay: Relay, status: int, kind: str
-) -> None:
-    body = {"error": {"type": kind, "reason": "no"}}
-    relay.answer("GET", "^/_security/_authenticate", status, body)
-    with pytest.raises(ClusterRefused):
-        await cluster.security.is_on()
-
-
-async def test_what_hardly_changes_is_remembered_for_those_who_say_for_how_long(
-    cluster: Cluster, connection: Connection, relay: Relay
-) -> None:
-    another = Cluster.for_worker(connection, lambda: None)
-    relay.answer("GET", "^/_security/_authenticate", 403, {"error": {"type": "x", "reason": "no"}})
-    with pytest.raises(ClusterRefused):
-        await cluster.security.is_on(remembered=600)
-    relay.answer("GET", "^/_security/_authenticate", 200, {"username": "u"})
-    assert await cluster.security.is_on() is True
-    assert await another.security.is_on(remembered=600) is True
-    assert await another.security.is_on() is False
-    assert await cluster.security.is_on(remembered=600) is False
-
-
-async def test_a_cluster_has_a_node_at_least(cluster: Cluster, relay: Relay) -> None:
-    relay.answer("GET", "^/_nodes/os", 200, {"nodes": {}})
-    with pytest.raises(AnswerMisread):
-        await cluster.nodes.versions()
-    assert await cluster.nodes.versions(remembered=600)
-
-
-async def test_the_real_cluster_without_security_says_so(cluster: Cluster) -> None:
-    assert await cluster.security.is_on() is False
-
-
-async def test_every_node_tells_how_it_does(cluster: Cluster) -> None:
-    vitals = await cluster.nodes.vitals()
-    assert vitals.status in ("green", "yellow", "red")
-    assert (vitals.pending, vitals.waited) != (None, None)
-    (node,) = vitals.nodes.values()
-    missing = [name for name, value in vars(node).items() if value is None]
-    assert missing == []
-    assert 0 < (node.heap or 0) < 1
