@@ -17,9 +17,12 @@ from app.domain.errors import (
     ReindexQueueError,
 )
 from app.domain.names import IndexName
-from app.elastic.cluster import Cluster
-from app.elastic.connection import Connection
+from app.elastic.aliases import Aliases
+from app.elastic.cluster import Cluster, ClusterView
+from app.elastic.connection import Changes, Connection
 from app.elastic.credentials import Credentials
+from app.elastic.indices import Indices
+from app.elastic.tasks import Tasks
 from testbed.relay import Relay
 from tests.elasticsearch import Elastic
 
@@ -124,6 +127,26 @@ async def test_without_the_permit_nothing_is_sent(connection: Connection, relay:
     for name in ("PUT /a/_block/write", "POST /_aliases", "POST /_reindex"):
         await trouble(CHANGES[name](cluster))
     assert relay.seen == []
+
+
+def changing(cluster: ClusterView) -> set[str]:
+    """The subjects that are given something to change the cluster with."""
+
+    def changes(subject: object) -> bool:
+        return any(isinstance(part, Changes) for part in vars(subject).values())
+
+    return {name for name, subject in vars(cluster).items() if changes(subject)}
+
+
+async def test_what_may_only_look_is_given_nothing_that_changes() -> None:
+    connection = Connection(["http://127.0.0.1:1"], Credentials())
+    view, cluster = ClusterView.of(connection), Cluster.for_worker(connection, lambda: None)
+    assert changing(view) == set()
+    assert changing(cluster) == {"indices", "aliases", "tasks"}
+    assert not isinstance(view.indices, Indices)
+    assert not isinstance(view.aliases, Aliases)
+    assert not isinstance(view.tasks, Tasks)
+    await connection.close()
 
 
 # --- reads are repeated at most once
