@@ -22,10 +22,9 @@ from app.api.v1.routes import ROUTERS
 from app.domain.hours import HoursEnd
 from app.domain.pace import AfterHours, Pace
 from app.domain.request import Defaults
-from app.elastic.cluster import Cluster
-from app.elastic.connection import Connection, Credentials
-from app.elastic.tls import Tls
-from app.elastic.view import ClusterView
+from app.elastic.cluster import Cluster, ClusterView
+from app.elastic.connection import Connection
+from app.elastic.credentials import Credentials, Tls
 from app.jobs.machine import Machine
 from app.jobs.phases import Kind, Limits
 from app.reindex.admission import Admission
@@ -145,7 +144,7 @@ async def _running(settings: Settings) -> AsyncGenerator[Service]:
 
 
 def _assemble(settings: Settings, store: Store, connection: Connection) -> Service:
-    bell, view = Bell(), ClusterView(connection)
+    bell, view = Bell(), ClusterView.of(connection)
     surroundings = Surroundings(view)
     home = Home(store.homes, view, settings.reindex_cluster_uuid)
     after_hours = AfterHours(settings.reindex_hours_end, settings.reindex_hours_grace)
@@ -205,7 +204,7 @@ def _worker(
         jobs=store.jobs,
         lanes=store.lanes,
         kinds={kind.name: kind for kind in kinds},
-        cluster=lambda: Cluster(connection),
+        cluster=partial(Cluster.for_worker, connection),
         bell=bell,
         limits=_limits(settings),
         governor=governor,

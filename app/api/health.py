@@ -109,7 +109,7 @@ async def _database(service: Service) -> str:
 
 async def _elasticsearch(service: Service) -> str:
     try:
-        await asyncio.wait_for(service.cluster.version(), PING_SECONDS)
+        await asyncio.wait_for(service.cluster.nodes.version(), PING_SECONDS)
     except ReindexQueueError as error:
         return error.message
     except TimeoutError:

@@ -9,7 +9,7 @@ from fastapi import Depends, Path, Request
 from pydantic import AfterValidator
 
 from app.api.schemas import without_nul
-from app.elastic.view import ClusterView
+from app.elastic.cluster import ClusterView
 from app.reindex.batch_progress import BatchWatch
 from app.reindex.batches import BatchDesk
 from app.reindex.checkup import Checkup

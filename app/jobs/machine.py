@@ -114,7 +114,7 @@ class Machine:
     jobs: Jobs
     lanes: Lanes
     kinds: Mapping[str, Kind[Any]]
-    cluster: Callable[[], Cluster]
+    cluster: Callable[[Callable[[], None]], Cluster]
     bell: Bell
     limits: Limits
     governor: Governor
@@ -158,9 +158,7 @@ class Machine:
 
     def new_cluster(self, lease: Callable[[], Lease]) -> Cluster:
         """A view of the cluster that changes it only while the lease is held."""
-        cluster = self.cluster()
-        cluster.permit = lambda: _check(lease())
-        return cluster
+        return self.cluster(lambda: _check(lease()))
 
     async def _grant(self, turn: _Turn, lease: Lease) -> None:
         """Turns a wish into a goal; one that comes too late changes nothing."""

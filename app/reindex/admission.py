@@ -10,7 +10,7 @@ from app.domain.kept import kept_name
 from app.domain.names import IndexName, target_name
 from app.domain.request import Defaults, ReindexRequest
 from app.elastic.answers import Looked
-from app.elastic.view import ClusterView
+from app.elastic.cluster import ClusterView
 from app.reindex.classifier import Facts, faults, unnamed_refusal
 from app.reindex.home import Home
 from app.reindex.privileges import Need
@@ -140,12 +140,12 @@ class Admission:
     async def _facts(self, new: Sequence[Wanted], known: Looked | None, running: int) -> Facts:
         looked = known
         if looked is None:
-            looked = await self._cluster.look_at_all(
+            looked = await self._cluster.indices.look_at_all(
                 [name for wish in new for name in (wish.index_name, wish.new_index_name)]
             )
         return Facts(
             looked,
-            await self._cluster.data_streams(),
+            await self._cluster.indices.data_streams(),
             running,
             await self._operations.completed_targets([wish.index_name for wish in new]),
             await self._operations.leftover_targets(),
@@ -156,7 +156,7 @@ class Admission:
     async def _leaders(self, new: Sequence[Wanted], looked: Looked) -> Collection[str]:
         """Of many names it is seen when their turns come, before they are blocked."""
         names = [wish.source_name for wish in new if wish.source_name in looked]
-        return await self._cluster.leaders(names) if len(names) <= MOST_LEADERS else ()
+        return await self._cluster.shards.leaders(names) if len(names) <= MOST_LEADERS else ()
 
     async def _behind(self, new: Sequence[Wanted], looked: Looked) -> Sequence[Wanted]:
         """A name that a rollback has made the alias of a kept copy stands for that."""

@@ -12,8 +12,8 @@ from app.domain.names import IndexName
 from app.domain.texts import capped
 from app.domain.warnings import LAST_WITH_TYPES, UNTYPED
 from app.elastic.answers import IndexState
-from app.elastic.memory import REMEMBERED_SECONDS
-from app.elastic.view import ClusterView
+from app.elastic.cluster import ClusterView
+from app.elastic.connection import REMEMBERED_SECONDS
 from app.reindex.steps.identity import named
 
 CODE = "alias_filter"
@@ -30,8 +30,8 @@ async def refuse_filters(source: IndexState, target: IndexState, cluster: Cluste
     """
     if not named(source.aliases) or "index.blocks.metadata" in source.blocks:
         return
-    aliases = await cluster.alias_properties(source.index_name)
-    major = (await cluster.node_versions(REMEMBERED_SECONDS))[0].major
+    aliases = await cluster.aliases.properties(source.index_name)
+    major = (await cluster.nodes.versions(REMEMBERED_SECONDS))[0].major
     filters = Filters(cluster, major)
     if fault := await filters.fault(aliases, source.name, source.mapping_type, target.index_name):
         raise Failure(fault.code, fault.message)
@@ -70,7 +70,7 @@ class Filters:
 
     async def _parsed(self, query: Any, index: IndexName) -> str | None:
         try:
-            return await self._cluster.query_fault(index, query)
+            return await self._cluster.documents.query_fault(index, query)
         except ClusterRefused:  # it is closed, or our user may not ask
             return None
 

@@ -21,7 +21,7 @@ from app.domain.progress import (
 )
 from app.domain.state import State
 from app.elastic.answers import IndexSize
-from app.elastic.view import ClusterView
+from app.elastic.cluster import ClusterView
 from app.store.listing import Filter, Listing
 
 MOST_IN_HAND = 20
@@ -77,7 +77,7 @@ class BatchWatch:
         now = time.monotonic()
         if names and (asked_at is None or now - asked_at > REMEMBERED_SECONDS):
             with contextlib.suppress(ClusterTrouble, ClusterRefused):
-                sizes = await self._cluster.sizes([IndexName(name) for name in names])
+                sizes = await self._cluster.indices.sizes([IndexName(name) for name in names])
             if len(self._known) >= MOST_REMEMBERED:
                 self._known.clear()
             self._known[batch_id] = (now, sizes)

@@ -12,7 +12,7 @@ from app.domain.operation import Operation
 from app.domain.windows import Window
 from app.elastic.answers import IndexState, ShardStats
 from app.elastic.cluster import Cluster
-from app.elastic.memory import REMEMBERED_SECONDS
+from app.elastic.connection import REMEMBERED_SECONDS
 from app.jobs.phases import Work
 
 NOT_TOLD = (ClusterRefused, AnswerMisread)
@@ -33,9 +33,9 @@ async def no_room_for(
     if not demand.primary_bytes:
         return None
     try:
-        if shortage(demand, await cluster.capacity(REMEMBERED_SECONDS)) is None:
+        if shortage(demand, await cluster.nodes.capacity(REMEMBERED_SECONDS)) is None:
             return None
-        return shortage(demand, await cluster.capacity())  # there may be room again
+        return shortage(demand, await cluster.nodes.capacity())  # there may be room again
     except NOT_TOLD:
         return None
 
@@ -48,10 +48,10 @@ async def no_room_to_go_on(
     if not wanted:
         return None
     try:
-        capacity = await cluster.capacity()
+        capacity = await cluster.nodes.capacity()
         if not capacity.checked:
             return None
-        nodes = await cluster.primary_nodes(work.job.new_index_name)
+        nodes = await cluster.shards.primary_nodes(work.job.new_index_name)
     except NOT_TOLD:
         return None
     return overfull(nodes, wanted, capacity)
@@ -70,6 +70,6 @@ async def shards_that_tell(state: IndexState | None, cluster: Cluster) -> dict[i
     if state is None or state.closed or "index.blocks.metadata" in state.blocks:
         return {}
     try:
-        return await cluster.shard_stats(state.index_name)
+        return await cluster.shards.stats(state.index_name)
     except ClusterRefused:  # it was closed, blocked or removed in this moment
         return {}

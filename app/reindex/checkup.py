@@ -13,7 +13,7 @@ from app.domain.operation import Operation
 from app.domain.pace import Limit
 from app.domain.state import State
 from app.elastic.answers import Version
-from app.elastic.memory import REMEMBERED_SECONDS
+from app.elastic.connection import REMEMBERED_SECONDS
 from app.reindex.overview import Overview, Sight
 from app.reindex.pacing.pacing import Pacing
 from app.reindex.surroundings import Surroundings

@@ -14,7 +14,7 @@ from app.domain.names import IndexName
 from app.domain.remedies import Command, Setting
 from app.domain.state import LIVE
 from app.elastic.answers import Version
-from app.elastic.view import ClusterView
+from app.elastic.cluster import ClusterView
 from app.reindex.checkup import IN_HAND, PING_SECONDS, Checkup
 from app.reindex.copying.tasks import HEADER_DROPPED, HEADER_REMEDY
 from app.reindex.home import Home
@@ -109,7 +109,7 @@ class Doctor:
 
     async def _header(self) -> Check:
         try:
-            back = await self._cluster.header_comes_back()
+            back = await self._cluster.tasks.header_comes_back()
         except ReindexQueueError as error:
             return Check("headers", Verdict.UNKNOWN, error.message)
         if back:
@@ -134,7 +134,7 @@ class Doctor:
 
     async def _privileges(self) -> Check:
         try:
-            if not await self._cluster.security_on():
+            if not await self._cluster.security.is_on():
                 return Check("privileges", Verdict.OK, "the cluster has no security to ask")
             return await self._lacking()
         except ReindexQueueError as error:
@@ -144,11 +144,11 @@ class Doctor:
         """For the first live operations; without any, what every operation needs."""
         live = await self._store.listing.page(Filter(LIVE), NAMES_A_QUESTION // 2)
         needs = [Need(IndexName(b.index_name), IndexName(b.new_index_name)) for b in live]
-        versions = await self._cluster.node_versions()
+        versions = await self._cluster.nodes.versions()
         lacking = await missing(self._cluster, needs or [ANY], versions[0].major)
         faults = list(dict.fromkeys(word for words in lacking.values() for word in words))
         for need in needs[:MOST_HELD]:
-            if await self._cluster.restriction_on(need.index):
+            if await self._cluster.security.restriction_on(need.index):
                 faults.append(f"all documents and fields of {need.index}")
         if not faults:
             return Check("privileges", Verdict.OK, "the service's user has all it needs")

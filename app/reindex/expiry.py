@@ -72,10 +72,12 @@ async def _expire(operation: Operation, cluster: Cluster) -> tuple[Changes, list
 
 async def _remove(operation: Operation, looked: Looked, cluster: Cluster) -> None:
     if operation.marker not in looked[operation.new_index_name].aliases:
-        await cluster.put_marker(operation.new_index_name, operation.marker)
+        await cluster.aliases.put_marker(operation.new_index_name, operation.marker)
     looked = await look(operation, cluster)
     if _there(looked, operation) and not await _needed(looked, operation, cluster):
-        await cluster.remove_guarded(_name(operation), operation.new_index_name, operation.marker)
+        await cluster.aliases.remove_guarded(
+            _name(operation), operation.new_index_name, operation.marker
+        )
 
 
 async def _over(
@@ -86,7 +88,7 @@ async def _over(
     notes = [Note(what=EventKind.KEPT_COPY_GONE, index=_name(operation))]
     if target and target.uuid == operation.target_uuid and operation.marker in target.aliases:
         try:
-            await cluster.take_aliases(target.index_name, [operation.marker])
+            await cluster.aliases.take(target.index_name, [operation.marker])
         except ClusterRefused as error:  # somebody blocked it: no reason to try for ever
             notes.append(Note(what=EventKind.MARKER_LEFT, index=target.name, text=error.message))
     return {"kept_until": None}, notes

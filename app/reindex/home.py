@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.domain.errors import OtherCluster
-from app.elastic.view import ClusterView
+from app.elastic.cluster import ClusterView
 from app.store.home import Homes
 
 
@@ -26,7 +26,7 @@ class Home:
         if self._seen and not anew:
             return
         self._seen = False
-        found = await self._cluster.cluster_uuid()
+        found = await self._cluster.nodes.cluster_uuid()
         kept = await self._homes.settle(found, self._accepted)
         if kept != found:
             raise OtherCluster(found, kept)

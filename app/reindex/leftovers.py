@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.domain.names import IndexName
-from app.elastic.view import ClusterView
+from app.elastic.cluster import ClusterView
 from app.reindex.steps.identity import marked_by
 from app.store.store import Store
 
@@ -25,7 +25,7 @@ class Leftovers:
 
 async def leftovers(store: Store, cluster: ClusterView) -> Leftovers:
     """Raises `ClusterTrouble`, `StoreTrouble`."""
-    looked = await cluster.look_at_everything()
+    looked = await cluster.indices.look_at_everything()
     used = await store.operations.in_use()
     states = sorted(looked.values(), key=lambda state: state.name)
     return Leftovers(

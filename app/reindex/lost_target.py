@@ -68,9 +68,11 @@ async def _lost(operation: Operation, cluster: Cluster) -> str | None:
     target = (await look(operation, cluster)).get(operation.new_index_name)
     if target is None or target.uuid != operation.target_uuid or target.closed:
         return None
-    active = await cluster.shard_stats(target.index_name)
+    active = await cluster.shards.stats(target.index_name)
     for shard in range(target.shards):
-        if shard not in active and (said := await cluster.lost_for_good(target.index_name, shard)):
+        if shard not in active and (
+            said := await cluster.shards.lost_for_good(target.index_name, shard)
+        ):
             return f"Primary {shard} of {target.name} is lost ({said.rstrip('.')})."
     return None
 
@@ -81,6 +83,6 @@ async def _intact(operation: Operation, cluster: Cluster) -> bool:
     source = (await look(operation, cluster)).get(operation.source_name)
     if source is None or source.uuid != operation.source.uuid or source.closed:
         return False
-    stats = await cluster.shard_stats(source.index_name)
+    stats = await cluster.shards.stats(source.index_name)
     ends = [stats[n].max_seq_no for n in sorted(stats)]
     return len(ends) == source.shards and operation.source_seq_nos in (None, ends)

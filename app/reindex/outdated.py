@@ -10,7 +10,7 @@ from app.domain.errors import ClusterRefused, InvalidIndexName, Refused
 from app.domain.names import IndexName
 from app.domain.request import ReindexRequest
 from app.elastic.answers import IndexSize, IndexState, Looked
-from app.elastic.view import ClusterView
+from app.elastic.cluster import ClusterView
 from app.reindex.admission import Admission, Examined, Study
 from app.reindex.surroundings import Surroundings
 
@@ -72,7 +72,7 @@ class Inventory:
         Raises `MixedVersions`, `ClusterTrouble`, `StoreTrouble`.
         """
         major = await self._surroundings.one_major()
-        looked = await self._cluster.look_at_everything()
+        looked = await self._cluster.indices.look_at_everything()
         fates = {name: fate_of(state, major) for name, state in looked.items()}
         old = sorted(name for name, found in fates.items() if found is Fate.REFUSES)
         study = await self._admission.study(
@@ -104,7 +104,7 @@ class Inventory:
     async def outdated(self) -> tuple[list[str], Looked]:
         """The indices that the next major refuses, by name, and the whole cluster's."""
         major = await self._surroundings.one_major()
-        looked = await self._cluster.look_at_everything()
+        looked = await self._cluster.indices.look_at_everything()
         return [n for n, s in sorted(looked.items()) if fate_of(s, major) is Fate.REFUSES], looked
 
 
@@ -122,7 +122,7 @@ async def sizes_of(states: Sequence[IndexState], cluster: ClusterView) -> Mappin
     """Documents and bytes of those that tell. A metadata block refuses the whole question."""
     names = [name for state in states if (name := _open_to_look(state))]
     try:
-        return await cluster.sizes(names)
+        return await cluster.indices.sizes(names)
     except ClusterRefused:  # one was blocked, or removed, in this moment
         return {}
 

@@ -23,7 +23,7 @@ from app.domain.trial import Attempt, Outcome, Trial
 from app.domain.warnings import LAST_WITH_TYPES, UNTYPED, type_lost
 from app.domain.windows import cuts_needed, window_for
 from app.elastic.answers import IndexSize, IndexState
-from app.elastic.view import ClusterView
+from app.elastic.cluster import ClusterView
 from app.jobs.phases import Limits
 from app.reindex.admission import Admission, Examined, Study
 from app.reindex.alias_filters import Filters
@@ -233,7 +233,9 @@ class Planner:
         """The mapping types that indices have, on a cluster where they can be named."""
         if major > LAST_WITH_TYPES or not there:
             return {}
-        return await self._cluster.mapping_types([state.index_name for state in there.values()])
+        return await self._cluster.indices.mapping_types(
+            [state.index_name for state in there.values()]
+        )
 
     async def _with_filters(
         self, study: Study, references: References, types: Mapping[str, str]
@@ -258,7 +260,7 @@ class Planner:
 
     async def _capacity(self) -> Capacity | None:
         try:
-            return await self._cluster.capacity()
+            return await self._cluster.nodes.capacity()
         except NOT_TOLD:
             return None
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from app.domain.errors import Failure
 from app.domain.names import IndexName, source_name
-from app.elastic.view import ClusterView
+from app.elastic.cluster import ClusterView
 from app.reindex.steps.identity import MARKERS
 
 TASKS = ".tasks"
@@ -48,7 +48,7 @@ async def missing(
     lacking: dict[IndexName, list[str]] = {}
     for start in range(0, len(needs), _NEEDS_A_QUESTION):
         part = needs[start : start + _NEEDS_A_QUESTION]
-        general, by_name = await cluster.missing_privileges(
+        general, by_name = await cluster.security.missing_privileges(
             everything=_once(name for need in part for name in need.everything(major)),
             readable=[TASKS],
             managed=_once(name for need in part for name in need.managed()),
@@ -65,7 +65,7 @@ async def missing(
 async def refuse_restriction(index: IndexName, cluster: ClusterView) -> None:
     """Raises `Failure` where our own user does not see the whole of `index`: the copy would not
     have the rest, and the counts of such a user agree."""
-    if said := await cluster.restriction_on(index):
+    if said := await cluster.security.restriction_on(index):
         raise Failure(
             "restricted_reading",
             f"The service's user sees only a part of {index}: document- or field-level security "

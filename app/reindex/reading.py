@@ -18,7 +18,7 @@ from app.domain.operation import Operation
 from app.domain.queue_entry import QueueEntry
 from app.domain.warnings import warnings_of
 from app.elastic.answers import IndexState
-from app.elastic.view import ClusterView
+from app.elastic.cluster import ClusterView
 from app.reindex.privileges import Need
 from app.reindex.queue import Queue
 from app.reindex.steps.identity import named
@@ -98,10 +98,10 @@ class Reading:
     async def _report(self, name: IndexName, operation: Operation | None) -> IndexReport:
         major = await self._surroundings.one_major()
         target = operation.new_index_name if operation else await self._queue.target_of(name)
-        state = (await self._cluster.look(name)).get(name)
+        state = (await self._cluster.indices.look(name)).get(name)
         need = Need(name, target, state.aliases if state else ())
         privileged = not await self._surroundings.missing_privileges([need])
-        streams = await self._cluster.data_streams()
+        streams = await self._cluster.indices.data_streams()
         warnings = warnings_of(state.settings, major) if state else None
         return IndexReport(
             index=state,

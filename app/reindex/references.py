@@ -10,7 +10,7 @@ from typing import Any, cast
 from app.domain import lifecycle
 from app.domain.errors import AnswerMisread, ClusterRefused
 from app.elastic.answers import IndexState
-from app.elastic.view import ClusterView
+from app.elastic.cluster import ClusterView
 from app.reindex.steps.identity import named
 
 ROLLOVER_ALIAS = "index.lifecycle.rollover_alias"
@@ -53,15 +53,23 @@ async def references_of(
         if policy := state.settings.get(lifecycle.POLICY):
             found.add(name, Reference("lifecycle", str(policy), _of_lifecycle(state)))
     for kind, effect, ask in (
-        ("pipeline", "names it; an alias serves it as well", cluster.ingest_pipelines),
-        ("enrichPolicy", "reads it; an alias serves it as well", cluster.enrich_policies),
-        ("transform", "reads or writes it; writes fail during the copy", cluster.transforms),
+        ("pipeline", "names it; an alias serves it as well", cluster.references.ingest_pipelines),
+        (
+            "enrichPolicy",
+            "reads it; an alias serves it as well",
+            cluster.references.enrich_policies,
+        ),
+        (
+            "transform",
+            "reads or writes it; writes fail during the copy",
+            cluster.references.transforms,
+        ),
     ):
         documents = await _ask(kind, ask, found)
         for name, document in (documents or {}).items():
             for index in targets.keys() & set(_words(document)):
                 found.add(index, Reference(kind, name, effect))
-    templates = await _ask("template", cluster.index_templates, found)
+    templates = await _ask("template", cluster.references.index_templates, found)
     for name, patterns in (templates or {}).items():
         matching = _matching(patterns)
         for index, target in targets.items():
@@ -82,7 +90,7 @@ async def _ask(
 
 async def _aliases(states: Iterable[IndexState], cluster: ClusterView) -> Mapping[str, Any]:
     shown = [s.index_name for s in states if s.aliases and "index.blocks.metadata" not in s.blocks]
-    return await cluster.aliases_of(shown)
+    return await cluster.aliases.of(shown)
 
 
 def _of_alias(properties: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.domain.errors import CannotRollBack, UnknownOperation
 from app.domain.job import Goal, Status
 from app.domain.operation import Operation
-from app.elastic.view import ClusterView
+from app.elastic.cluster import ClusterView
 from app.reindex import objections
 from app.reindex.announcements import Bell
 from app.reindex.steps.identity import look
@@ -57,5 +57,5 @@ class Rollback:
         target = looked[operation.new_index_name]
         if target.closed:  # 7.17 tells nothing of a closed one; the worker opens it to look
             return None
-        stats = await self._cluster.shard_stats(target.index_name)
+        stats = await self._cluster.shards.stats(target.index_name)
         return objections.of_writes(operation, [stats[n].max_seq_no for n in sorted(stats)])

@@ -66,14 +66,14 @@ class BlockWrite(SmallKind):
         if job.index_name in await self._live_names():
             raise AlreadyInProgress(job.index_name)
         name = job.index_name
-        looked = await cluster.look(name)
+        looked = await cluster.indices.look(name)
         state = looked.get(name)
         if state is None:
             holders = looked.holders(name)
             raise NotAnIndex(name, holders) if holders else IndexNotFound(name)
         if not (state.write_blocked and state.verified_read_only):
-            await cluster.block_writes(name)
-        if not (await cluster.look(name))[name].write_blocked:
+            await cluster.indices.block_writes(name)
+        if not (await cluster.indices.look(name))[name].write_blocked:
             raise NotBlocked(BLOCK_WRITE, name)
 
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from app.domain.errors import MixedVersions
 from app.domain.names import IndexName
 from app.elastic.answers import Version
-from app.elastic.memory import REMEMBERED_SECONDS
-from app.elastic.view import ClusterView
+from app.elastic.cluster import ClusterView
+from app.elastic.connection import REMEMBERED_SECONDS
 from app.reindex.privileges import Need, missing
 
 
@@ -20,7 +20,7 @@ class Surroundings:
 
     async def versions(self) -> list[Version]:
         """The nodes' versions, oldest first. Raises `ClusterTrouble`."""
-        return await self._cluster.node_versions(REMEMBERED_SECONDS)
+        return await self._cluster.nodes.versions(REMEMBERED_SECONDS)
 
     async def one_major(self) -> int:
         """The cluster's major. Raises `MixedVersions` (426) where its nodes have several."""
@@ -31,6 +31,6 @@ class Surroundings:
 
     async def missing_privileges(self, needs: Sequence[Need]) -> dict[IndexName, list[str]]:
         """What our own user lacks for each index, in words; empty without security."""
-        if not needs or not await self._cluster.security_on(REMEMBERED_SECONDS):
+        if not needs or not await self._cluster.security.is_on(REMEMBERED_SECONDS):
             return {}
         return await missing(self._cluster, needs, await self.one_major())

@@ -30,7 +30,7 @@ async def try_out(job: Job, cluster: Cluster) -> Trial:
     Raises `IndexNotFound`, `ClusterTrouble`.
     """
     attempt = Attempt.model_validate(job.request)
-    looked = await cluster.look(attempt.source, attempt.target, mappings=True)
+    looked = await cluster.indices.look(attempt.source, attempt.target, mappings=True)
     source = looked.get(attempt.source)
     if source is None:
         raise IndexNotFound(attempt.source)
@@ -47,7 +47,7 @@ async def try_out(job: Job, cluster: Cluster) -> Trial:
 
 async def _judge(operation: Operation, looked: Looked, cluster: Cluster) -> Trial:
     try:
-        if await cluster.security_on():
+        if await cluster.security.is_on():
             await refuse_restriction(operation.source_name, cluster)
         for _ in range(MOST_TURNS):
             ensured = await ensure_target(operation, looked, cluster, sealed=True)
@@ -74,7 +74,7 @@ def _not_tried(text: str) -> Trial:
 async def tidy_up(job: Job, cluster: Cluster) -> None:
     """Removes what a trial may have left that nobody waits for any more."""
     attempt = Attempt.model_validate(job.request)
-    source = (await cluster.look(attempt.source)).get(attempt.source)
+    source = (await cluster.indices.look(attempt.source)).get(attempt.source)
     if source is None:
         return
     await _remove(await _as_operation(job, attempt, source, cluster), cluster)
@@ -111,7 +111,7 @@ async def _remove(operation: Operation, cluster: Cluster) -> None:
     looked = await look(operation, cluster)
     source, target = looked.get(operation.source_name), looked.get(operation.new_index_name)
     if source is not None and operation.marker in source.aliases:
-        await cluster.take_aliases(operation.source_name, [operation.marker])
+        await cluster.aliases.take(operation.source_name, [operation.marker])
     if target is not None and target.stamp == operation.id:
         raise Failure(
             "trial_left",

@@ -220,7 +220,7 @@ class Worker:
         if self._contact:
             return
         try:
-            back = await self.machine.new_cluster(lambda: term.lease).header_comes_back()
+            back = await self.machine.new_cluster(lambda: term.lease).tasks.header_comes_back()
         except (ClusterTrouble, ClusterRefused):
             return
         self._contact = True

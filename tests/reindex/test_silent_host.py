@@ -10,7 +10,7 @@ import pytest
 from testbed.relay import Relay
 from testbed.silent import SilentHost
 from tests.conditions import eventually
-from tests.elastic.test_silent_hosts import both_places, both_sorts, in_time
+from tests.elastic.test_hosts import both_places, both_sorts, in_time
 from tests.elasticsearch import Elastic
 from tests.reindex.midway import filled
 from tests.reindex.portrait import contents

@@ -14,8 +14,8 @@ from app.domain.events import Note
 from app.domain.holds import HoldCause
 from app.domain.operation import Operation
 from app.domain.remedies import Setting
+from app.elastic.cluster import ClusterView
 from app.elastic.snapshots import RunningSnapshot, SnapshotPolicy
-from app.elastic.view import ClusterView
 from app.jobs.phases import Hold
 from app.reindex.before_block.case import Case
 from app.reindex.budget import NOT_TOLD
@@ -50,7 +50,7 @@ async def not_saved(
     """
     try:
         for remembered in (TAKEN_SECONDS, 0.0) if anew else (TAKEN_SECONDS,):
-            if index in await cluster.snapshots_within(seconds, remembered):
+            if index in await cluster.snapshots.taken_within(seconds, remembered):
                 return None
     except ClusterRefused as error:
         return f"whether {index} is in a snapshot cannot be seen: {error.message}"
@@ -62,13 +62,13 @@ async def is_free(case: Case) -> Hold | list[Note]:
     """No snapshot takes the index now, or will before the swap; who may not see them goes on."""
     names = [case.source.name, *case.source.aliases]
     try:
-        found = await case.cluster.snapshots_running(REMEMBERED_SECONDS)
+        found = await case.cluster.snapshots.running(REMEMBERED_SECONDS)
         running = [one for one in found if case.source.name in one.indices]
-        known = await case.cluster.snapshot_policies(POLICIES_SECONDS)
+        known = await case.cluster.snapshots.policies(POLICIES_SECONDS)
         policies = [policy for policy in known if policy.covers(names)]
         if not running and not policies:
             return []
-        now = await case.cluster.master_clock()
+        now = await case.cluster.snapshots.master_clock()
     except NOT_TOLD:
         return []
     if running:
@@ -124,4 +124,4 @@ def _goes_on(case: Case, why: str, waited: float) -> Note:
         f"it has waited for snapshots for {spoken(waited)} and {why}: it goes on, and the swap "
         "may have to wait with writes blocked"
     )
-    return Note(what="warning", index=case.source.name, text=text)
+    return Note(what=EventKind.WARNING, index=case.source.name, text=text)

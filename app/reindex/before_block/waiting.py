@@ -78,11 +78,11 @@ async def _fits_into_hours(case: Case) -> Hold | list[Note]:
 async def has_nodes(case: Case) -> Hold | None:
     """What is waited for while the new index cannot be written to: allocation may keep it from
     every node. Asked before it is searched, and before anything else is waited for."""
-    active = await case.cluster.shard_stats(case.target.index_name)
+    active = await case.cluster.shards.stats(case.target.index_name)
     missing = [number for number in range(case.target.shards) if number not in active]
     if not missing:
         return None
-    why = await case.cluster.why_unassigned(case.target.index_name, missing[0])
+    why = await case.cluster.shards.why_unassigned(case.target.index_name, missing[0])
     if why is None:
         reason = f"the primaries of {case.target.name} are not active"
         return Hold(HoldCause.SHARDS_AWAY, reason, 0.1)

@@ -17,7 +17,7 @@ from app.domain.tasks import TaskRef, Watch
 from app.domain.windows import LIGHTER, Window, WindowState, in_turn, opaque_id
 from app.elastic.answers import RunningTask, TaskState
 from app.elastic.cluster import Cluster
-from app.elastic.translation import OF_SHARDS
+from app.elastic.errors import OF_SHARDS
 from app.jobs.phases import Outcome, Work
 from app.reindex.copying import tasks
 from app.reindex.copying.request import body
@@ -140,7 +140,7 @@ async def take_up(flight: Flight, cluster: Cluster) -> None:
         why = f"a copy whose start was not answered is still running: {found.unknown[0].id}"
     else:
         why = await tasks.late_start(flight.watch, cluster)
-    if why and not await cluster.header_comes_back(tasks.HEADER_SECONDS):
+    if why and not await cluster.tasks.header_comes_back(tasks.HEADER_SECONDS):
         flight.trouble, flight.waits = (HoldCause.TASK_RUNNING, why), True
 
 
@@ -189,13 +189,13 @@ async def start(flight: Flight, work: Work[Operation], cluster: Cluster) -> None
     if any(window.attempt > 1 for window in wanted):
         await end_strays(flight, cluster)
     share = limit.share(len(flight.running) + len(wanted))
-    longest = await cluster.longest_rest(REST_SECONDS) if wanted else None
+    longest = await cluster.nodes.longest_rest(REST_SECONDS) if wanted else None
     for window in wanted:
         if limit.requests_per_second and work.allowance.due():
             return
         sent, at = paced(window, share), clock.boot_seconds()
         try:
-            task_id = await cluster.start_copy(
+            task_id = await cluster.tasks.start_copy(
                 body(flight.operation, sent),
                 opaque_id(flight.operation.id, sent),
                 share,
@@ -220,7 +220,7 @@ async def throttle(flight: Flight, work: Work[Operation], cluster: Cluster) -> b
     not suit the pace: it is to run again, which must be saved before its task is cancelled.
     """
     sharing = len(flight.running) + len(flight.next_ones(work.limit))
-    longest = await cluster.longest_rest(REST_SECONDS) if flight.running else None
+    longest = await cluster.nodes.longest_rest(REST_SECONDS) if flight.running else None
     anew: list[Window] = []
     for window in flight.running:
         rate = wanted_rate(work, window, sharing, longest)
@@ -229,7 +229,7 @@ async def throttle(flight: Flight, work: Work[Operation], cluster: Cluster) -> b
         if ill_sized(work, window, rate, longest):
             anew.append(window)
         else:
-            await cluster.throttle(window.task_id or "", rate, window.rate)
+            await cluster.tasks.throttle(window.task_id or "", rate, window.rate)
             flight.put(window.model_copy(update={"rate": rate}))
     for window in anew:
         flight.give_up(window)
@@ -294,12 +294,12 @@ async def copy_at_once(
     if rate:
         work.allowance.take(sum(window.documents for window in windows), work.limit.rate_together)
 
-    scroll = scroll_for(None, await cluster.longest_rest(REST_SECONDS))
+    scroll = scroll_for(None, await cluster.nodes.longest_rest(REST_SECONDS))
 
     async def one(window: Window) -> TaskState:
         started, sent = clock.now(), clock.boot_seconds()
         try:
-            task = await cluster.copy_now(
+            task = await cluster.tasks.copy_now(
                 body(operation, window), opaque_id(operation.id, window), scroll
             )
         except ReindexQueueError as error:
@@ -334,7 +334,7 @@ def _running(window: Window, task_id: str, started: int | None = None) -> Window
 
 async def _task(window: Window, cluster: Cluster) -> TaskState | None:
     assert window.task_id is not None
-    return await cluster.task(window.task_id)
+    return await cluster.tasks.get(window.task_id)
 
 
 async def _vanished(flight: Flight, window: Window, cluster: Cluster) -> None:
@@ -350,7 +350,7 @@ async def _vanished(flight: Flight, window: Window, cluster: Cluster) -> None:
     if flight.windows[window.number] is not planned:
         return
     task = TaskRef(id=window.task_id or "", started=window.task_started)
-    uptime = await cluster.uptime(task.node)
+    uptime = await cluster.nodes.uptime(task.node)
     if uptime is None:  # it may come back with its node
         flight.loose.append(task)
         flight.watch.away(task, tasks.AWAY_SECONDS)

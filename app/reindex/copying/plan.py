@@ -85,5 +85,5 @@ async def _boundaries(
     percents = [100 * (n + 1) / (cuts + 1) for n in range(cuts)]
     index = work.job.source_name
     only = shard if source.sliced else None
-    estimated = await cluster.percentiles_of_seq_no(index, only, percents)
+    estimated = await cluster.documents.percentiles_of_seq_no(index, only, percents)
     return [math.ceil(value) for value in estimated if math.isfinite(value)]

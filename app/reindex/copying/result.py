@@ -12,8 +12,7 @@ from app.domain.failure import MOST_DOCUMENTS, FailedDocument, counted
 from app.domain.texts import capped
 from app.domain.windows import LIGHTER
 from app.elastic.answers import TaskState
-from app.elastic.causes import error_types, innermost
-from app.elastic.translation import passes_by_itself, understanding
+from app.elastic.errors import error_types, innermost, passes_by_itself, understanding
 
 BY_A_PERSON = "by user request"
 """How a task says that it was cancelled through the task API; other reasons are Elasticsearch's."""

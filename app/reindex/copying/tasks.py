@@ -15,8 +15,7 @@ from app.domain.operation import Changes, Operation
 from app.domain.tasks import TaskRef, Watch
 from app.domain.windows import Window, WindowState, opaque_id, opaque_prefix
 from app.elastic.answers import RunningTask, TaskState
-from app.elastic.cluster import Cluster
-from app.elastic.view import ClusterView
+from app.elastic.cluster import Cluster, ClusterView
 from app.jobs.phases import Work
 
 AWAY_SECONDS = 60.0
@@ -98,11 +97,11 @@ async def look_for(
     """
     refs = known_tasks(operation, windows)
     asked = list(operation.loose_tasks or ()) if loose else refs
-    before = await cluster.node_ids() if asked else set[str]()
-    running = [t for t in await cluster.copies_running() if _is_ours(t, operation, refs)]
+    before = await cluster.nodes.ids() if asked else set[str]()
+    running = [t for t in await cluster.tasks.copies_running() if _is_ours(t, operation, refs)]
     known = [t for t in running if _is_known(t, operation, refs)]
     missing = [ref for ref in asked if not any(ref.is_of(t.id, t.started) for t in known)]
-    there = before & await cluster.node_ids() if missing else before
+    there = before & await cluster.nodes.ids() if missing else before
     ended = [ref for ref in missing if ref.node in there or await _left_a_result(ref, cluster)]
     return Found(running, known, ended, away=[ref for ref in missing if ref not in ended])
 
@@ -121,7 +120,7 @@ def _is_known(task: RunningTask, operation: Operation, refs: Sequence[TaskRef]) 
 
 async def _left_a_result(ref: TaskRef, cluster: ClusterView) -> bool:
     """True where a task of a node that is away had ended before: what it stored says so."""
-    task = await cluster.task(ref.id)
+    task = await cluster.tasks.get(ref.id)
     return task is not None and task.completed and ref.started == task.started
 
 
@@ -130,7 +129,7 @@ async def end(tasks: Sequence[RunningTask], cluster: Cluster) -> bool:
     ids = {task.id for task in tasks}
     for task in tasks:
         if task.parent not in ids:
-            await cluster.cancel_task(task.id)
+            await cluster.tasks.cancel(task.id)
     return bool(tasks)
 
 
@@ -149,8 +148,8 @@ async def late_start(watch: Watch, cluster: ClusterView) -> str | None:
     """That a start whose answer was lost may still arrive; None, once, where none can any more."""
     if not watch.unsure:
         return None
-    back = await cluster.header_comes_back(HEADER_SECONDS)
-    left = watch.left(SETTLE_SECONDS if back else cluster.start_seconds)
+    back = await cluster.tasks.header_comes_back(HEADER_SECONDS)
+    left = watch.left(SETTLE_SECONDS if back else cluster.tasks.start_seconds)
     if left and not watch.all_arrived:
         return (
             "the answer to the start of a copy was lost; for another "

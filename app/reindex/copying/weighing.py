@@ -15,8 +15,8 @@ from app.domain.operation import Operation
 from app.domain.weights import HEAVIEST_BYTES, Budget, Weights, next_look, together
 from app.elastic.answers import ShardStats
 from app.elastic.cluster import Cluster
+from app.elastic.connection import REMEMBERED_SECONDS
 from app.elastic.documents import EVERYTHING
-from app.elastic.memory import REMEMBERED_SECONDS
 from app.jobs.phases import Work
 
 HEAP_SECONDS = 60.0
@@ -33,7 +33,7 @@ async def weigh(
     """What the documents weigh (None: that does not matter, or nothing can be seen), and how much a
     task may take at a time."""
     weights = await _weights(work, stats, cluster)
-    heap = await cluster.smallest_heap(HEAP_SECONDS) if weights else None
+    heap = await cluster.nodes.smallest_heap(HEAP_SECONDS) if weights else None
     return weights, Budget.of(heap, work.limit.windows_planned * work.limit.copying)
 
 
@@ -50,13 +50,15 @@ async def _weights(
     whole = together(shards)
     stretched = source.searchable_seq_nos and whole.documents > MANY_DOCUMENTS
     query = _drawn(_stretches(stats) if stretched else EVERYTHING)
-    vectors = (await cluster.node_versions(REMEMBERED_SECONDS))[0].parts >= _SHOWS_VECTORS
+    vectors = (await cluster.nodes.versions(REMEMBERED_SECONDS))[0].parts >= _SHOWS_VECTORS
     seen: list[int] = []
     documents = whole.documents
     most = source.result_window
     while size := min(next_look(whole, seen), most):
         try:
-            found = await cluster.documents(work.job.source_name, query, size, with_vectors=vectors)
+            found = await cluster.documents.find(
+                work.job.source_name, query, size, with_vectors=vectors
+            )
         except AnswerTooLarge:
             if size == 1:
                 seen.append(HEAVIEST_BYTES)

@@ -12,7 +12,7 @@ from app.domain.errors import ReindexQueueError
 from app.domain.events import EventKind, Note
 from app.domain.job import Job
 from app.domain.pace import NO_LIMIT, Allowance, Limit, Pace, Said, Scope, in_force
-from app.elastic.view import ClusterView
+from app.elastic.cluster import ClusterView
 from app.reindex.pacing.gate import Gate, Probe, said
 from app.reindex.pacing.pacing import Pacing
 from app.store.paces import Paces
@@ -129,7 +129,7 @@ class Governor:
     async def _ask(self, gate: Gate, job: Job, cluster: ClusterView) -> Gate:
         most = _asked(await self._said(job))
         try:
-            vitals = await asyncio.wait_for(cluster.vitals(), PATIENCE_SECONDS)
+            vitals = await asyncio.wait_for(cluster.nodes.vitals(), PATIENCE_SECONDS)
         except TimeoutError:
             return gate.blinded(f"no answer within {PATIENCE_SECONDS:g} s")
         except ReindexQueueError as error:
@@ -147,7 +147,9 @@ class Governor:
 async def _search(probe: Probe, cluster: ClusterView) -> float:
     """Seconds of a search; as many as were waited where there is no answer."""
     try:
-        return await asyncio.wait_for(cluster.search_seconds(probe.index), PATIENCE_SECONDS)
+        return await asyncio.wait_for(
+            cluster.documents.search_seconds(probe.index), PATIENCE_SECONDS
+        )
     except TimeoutError:
         return PATIENCE_SECONDS
 

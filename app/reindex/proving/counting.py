@@ -82,9 +82,9 @@ async def measure(
 
 
 async def _count(state: IndexState, cluster: Cluster, most: int, vectors: bool) -> Counted:
-    refreshed = await cluster.refresh(state.index_name)
+    refreshed = await cluster.indices.refresh(state.index_name)
     (documents, shards, page), stats = await asyncio.gather(
-        _documents(state, cluster, most, vectors), cluster.shard_stats(state.index_name)
+        _documents(state, cluster, most, vectors), cluster.shards.stats(state.index_name)
     )
     whole = shards.successful == shards.total == state.shards == len(stats)
     if not whole or shards.failed or refreshed.failed or refreshed.successful < state.shards:
@@ -97,6 +97,6 @@ async def _documents(
 ) -> tuple[int, Shards, list[Document]]:
     """One search in place of the count: for a small index it costs nothing."""
     if not most:
-        return *await cluster.count(state.index_name), []
-    found = await cluster.documents(state.index_name, EVERYTHING, most, with_vectors=vectors)
+        return *await cluster.documents.count(state.index_name), []
+    found = await cluster.documents.find(state.index_name, EVERYTHING, most, with_vectors=vectors)
     return found.total, found.shards, found.page

@@ -17,8 +17,8 @@ from app.domain.names import IndexName
 from app.domain.operation import Operation
 from app.elastic.answers import Document, IndexState
 from app.elastic.cluster import Cluster
+from app.elastic.connection import REMEMBERED_SECONDS
 from app.elastic.documents import EVERYTHING
-from app.elastic.memory import REMEMBERED_SECONDS
 from app.jobs.phases import Work
 from app.reindex.proving.comparing import Measure
 
@@ -122,7 +122,9 @@ class Pages:
     async def _search(
         self, index: IndexName, query: dict[str, Any], size: int, shard: int | None
     ) -> tuple[list[Document], int]:
-        found = await self._cluster.documents(index, query, size, shard, with_vectors=self._vectors)
+        found = await self._cluster.documents.find(
+            index, query, size, shard, with_vectors=self._vectors
+        )
         return found.page, found.total
 
 
@@ -147,7 +149,7 @@ async def hidden_vectors(source: IndexState, cluster: Cluster) -> bool:
     """True where `_source` may leave vectors out (9.2 and newer)."""
     if not has_type(source.mappings, _VECTORS):
         return False
-    return (await cluster.node_versions(REMEMBERED_SECONDS))[0].parts >= (9, 2)
+    return (await cluster.nodes.versions(REMEMBERED_SECONDS))[0].parts >= (9, 2)
 
 
 def sums_up(source: IndexState, target: IndexState, *, vectors: bool) -> bool:

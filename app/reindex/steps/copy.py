@@ -38,7 +38,7 @@ async def plan_copy(work: Work[Operation], cluster: Cluster) -> Outcome:
     assert operation.source is not None
     if work.windows:  # of before it was parked; the source has not been written to since
         return Done()
-    stats = await cluster.shard_stats(operation.source_name, measured=True)
+    stats = await cluster.shards.stats(operation.source_name, measured=True)
     if len(stats) < operation.source.shards:
         text = f"not all primaries of {operation.source_name} are active"
         return Hold(HoldCause.SHARDS_AWAY, text)
@@ -117,7 +117,7 @@ async def _missing(operation: Operation, cluster: Cluster) -> str | None:
     assert operation.source is not None
     names = operation.source_name, operation.new_index_name
     for name, active in zip(
-        names, await asyncio.gather(*map(cluster.shard_stats, names)), strict=True
+        names, await asyncio.gather(*map(cluster.shards.stats, names)), strict=True
     ):
         missing = [str(n) for n in range(operation.source.shards) if n not in active]
         if missing:

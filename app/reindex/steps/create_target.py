@@ -31,6 +31,6 @@ async def create_target(work: Work[Operation], cluster: Cluster) -> Outcome:
         return hold or Again({"target_uuid": None})
     if operation.source and "index.blocks.metadata" in operation.source.blocks:
         await refuse_filters(source, target, cluster)  # nobody could look before
-    if len(await cluster.shard_stats(target.index_name)) < target.shards:
+    if len(await cluster.shards.stats(target.index_name)) < target.shards:
         return Hold(HoldCause.SHARDS_AWAY, f"the primaries of {target.name} are not active", 0.1)
     return Done({"target_uuid": target.uuid})

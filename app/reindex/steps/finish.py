@@ -20,21 +20,21 @@ async def finish(work: Work[Operation], cluster: Cluster) -> Outcome:
     assert operation.source is not None
     if await end_returned(work, cluster):
         return Again(after=0.3)
-    target = target_in(await cluster.look(operation.new_index_name), operation)
+    target = target_in(await cluster.indices.look(operation.new_index_name), operation)
     hidden = operation.source.settings.get(HIDDEN)
     wanted = {HIDDEN: hidden, **operation.source.lifecycle}
     if lifecycle.POLICY in target.settings:  # by a template: it would delete it one day
         wanted.setdefault(lifecycle.POLICY, None)
     before = {key: target.settings.get(key) for key in wanted}
     if before != wanted:
-        await cluster.put_settings(operation.new_index_name, wanted, before)
+        await cluster.indices.put_settings(operation.new_index_name, wanted, before)
     if operation.source.closed and not target.closed:
-        await cluster.close_index(operation.new_index_name)
+        await cluster.indices.close(operation.new_index_name)
     if target.set_blocks != operation.source.blocks:  # last: they refuse the others
         keys = sorted(target.set_blocks.keys() | operation.source.blocks.keys())
         blocks = {key: operation.source.blocks.get(key) for key in keys}
-        await cluster.put_settings(operation.new_index_name, blocks, target.set_blocks)
-    look_again = await cluster.look(operation.new_index_name)
+        await cluster.indices.put_settings(operation.new_index_name, blocks, target.set_blocks)
+    look_again = await cluster.indices.look(operation.new_index_name)
     if not _as_it_was(target_in(look_again, operation), operation.source):
         return Again(after=0.1)
     if operation.keeps_source and not isinstance(
@@ -43,7 +43,7 @@ async def finish(work: Work[Operation], cluster: Cluster) -> Outcome:
         return waits
     tasks = [window.task_id for window in work.windows if window.task_id]
     if tasks:
-        await cluster.forget_tasks(tasks)
+        await cluster.tasks.forget(tasks)
     return Done()
 
 

@@ -12,8 +12,8 @@ from app.domain.operation import Operation
 from app.domain.weights import next_look, together
 from app.elastic.answers import Document, IndexState
 from app.elastic.cluster import Cluster
+from app.elastic.connection import REMEMBERED_SECONDS
 from app.elastic.documents import EVERYTHING
-from app.elastic.memory import REMEMBERED_SECONDS
 
 MORE_THAN = 1_000
 """Documents: fewer are copied, and refused, while writes have hardly been stopped."""
@@ -41,7 +41,7 @@ async def refuse_documents(
     """
     try:
         tried = await _sample(source, cluster) if await _is_asked(source, target, cluster) else []
-        refused = await cluster.refusals(operation.new_index_name, tried) if tried else []
+        refused = await cluster.documents.refusals(operation.new_index_name, tried) if tried else []
     except ReindexQueueError:  # of no matter: the copy will tell
         return
     found = [one for one in refused if one.type in _REFUSALS]
@@ -62,18 +62,18 @@ async def _is_asked(source: IndexState, target: IndexState, cluster: Cluster) ->
         return False
     if "time_series" in (source.mode, target.mode) or has_type(source.mappings, _NOT_TRUE_OF):
         return False
-    return (await cluster.node_versions(REMEMBERED_SECONDS))[0].parts >= _TELLS
+    return (await cluster.nodes.versions(REMEMBERED_SECONDS))[0].parts >= _TELLS
 
 
 async def _sample(source: IndexState, cluster: Cluster) -> list[Document]:
-    stats = (await cluster.shard_stats(source.index_name)).values()
+    stats = (await cluster.shards.stats(source.index_name)).values()
     on_disk = together(shard.on_disk for shard in stats)
     if on_disk.documents <= MORE_THAN:
         return []
     size = min(MOST_DOCUMENTS, next_look(on_disk, seen=[]))
     pages = await asyncio.gather(
-        cluster.documents(source.index_name, EVERYTHING, size),
-        cluster.documents(source.index_name, _IGNORED, size),
+        cluster.documents.find(source.index_name, EVERYTHING, size),
+        cluster.documents.find(source.index_name, _IGNORED, size),
     )
     return list({document.id: document for found in pages for document in found.page}.values())
 

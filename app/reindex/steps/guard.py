@@ -41,7 +41,7 @@ async def remove_own(
         return None
     if looked[operation.source_name].set_blocks.keys() & NO_ALIASES:
         await block_source(looked[operation.source_name], cluster)
-    await cluster.put_marker(operation.source_name, operation.marker)
+    await cluster.aliases.put_marker(operation.source_name, operation.marker)
     looked = await look(operation, cluster)
     if not _removable(looked, operation, name, uuid):
         return None
@@ -53,7 +53,7 @@ async def remove_own(
             "whole copy and stays until they are",
         )
     try:
-        await cluster.remove_guarded(name, operation.source_name, operation.marker)
+        await cluster.aliases.remove_guarded(name, operation.source_name, operation.marker)
     except ClusterRefused as error:
         return Hold(HoldCause.UNDO_REFUSED, f"{name} cannot be removed: {error.message}")
     return None

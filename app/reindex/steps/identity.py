@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from app.domain.errors import Failure
 from app.domain.operation import Operation
 from app.elastic.answers import IndexState, Looked
-from app.elastic.view import ClusterView
+from app.elastic.cluster import ClusterView
 
 MARKERS = ".rq-"
 """What every marker alias begins with (`Operation.marker`)."""
@@ -21,7 +21,7 @@ async def look(operation: Operation, cluster: ClusterView, *, mappings: bool = F
     names = [operation.source_name, operation.index_name, operation.new_index_name]
     if operation.kept:
         names.append(operation.kept.name)
-    return await cluster.look(*dict.fromkeys(names), mappings=mappings)
+    return await cluster.indices.look(*dict.fromkeys(names), mappings=mappings)
 
 
 def name_in_place(looked: Looked, operation: Operation) -> None:
@@ -119,7 +119,7 @@ def is_swapped(looked: Looked, operation: Operation) -> bool:
 
 async def is_whole(state: IndexState, cluster: ClusterView) -> bool:
     """Every primary of it is there now, so that it may be the one that stays."""
-    return await cluster.active_primaries(state.index_name) >= state.shards
+    return await cluster.shards.active_primaries(state.index_name) >= state.shards
 
 
 def named(aliases: Iterable[str]) -> list[str]:

@@ -64,7 +64,7 @@ async def _clone(kept: Kept, looked: Looked, operation: Operation, cluster: Clus
     found = looked[operation.source_name].settings
     # a policy would shrink, move or delete the copy
     settings |= {key: None for key in (lifecycle.POLICY, index_settings.ALLOCATION) if key in found}
-    await cluster.clone(operation.source_name, kept.name, settings)
+    await cluster.indices.clone(operation.source_name, kept.name, settings)
 
 
 def _taken(kept: Kept) -> Failure:
@@ -79,11 +79,11 @@ async def _prove(kept: Kept, state: IndexState, operation: Operation, cluster: C
     """Started whole, with every document, and blocked once more: the clone inherits the block, but
     not that it was verified, without which the next major does not open it (8.19, 9.4)."""
     assert operation.proof is not None
-    stats = await cluster.shard_stats(kept.name)
+    stats = await cluster.shards.stats(kept.name)
     if len(stats) < state.shards:
         return Hold(HoldCause.SHARDS_AWAY, f"the kept copy {kept.name} is not started yet", 0.1)
     (documents, shards), _ = await asyncio.gather(
-        cluster.count(kept.name), cluster.block_writes(kept.name)
+        cluster.documents.count(kept.name), cluster.indices.block_writes(kept.name)
     )
     if shards.failed or shards.successful < state.shards:
         return Hold(

@@ -14,7 +14,7 @@ from app.domain.operation import Changes, Operation, Source
 from app.domain.warnings import type_lost
 from app.elastic.answers import MOST_SLICES, USUAL_SLICES, IndexState, Looked
 from app.elastic.cluster import Cluster
-from app.elastic.memory import REMEMBERED_SECONDS
+from app.elastic.connection import REMEMBERED_SECONDS
 from app.jobs.phases import Again, Done, Hold, Outcome, Work
 from app.reindex.alias_filters import refuse_filters
 from app.reindex.before_block.case import Case
@@ -45,7 +45,7 @@ async def prepare(work: Work[Operation], cluster: Cluster) -> Outcome:
     source, target = source_in(ensured, operation), ensured[operation.new_index_name]
     if faults := differences(source, target, operation.mode):
         refuse(source, target, faults)
-    if await cluster.security_on(REMEMBERED_SECONDS):
+    if await cluster.security.is_on(REMEMBERED_SECONDS):
         await refuse_restriction(operation.new_index_name, cluster)
     case = Case(work, source, target, cluster)
     if operation.unblocked and (hold := await has_nodes(case)):
@@ -100,9 +100,9 @@ def flooded(state: IndexState) -> Hold | None:
 async def _take(operation: Operation, looked: Looked, cluster: Cluster) -> Outcome:
     """Looks at everything once more: hours may lie between the POST and the head of the queue."""
     versions, streams, secured, shards = await asyncio.gather(
-        cluster.node_versions(),
-        cluster.data_streams(),
-        cluster.security_on(),
+        cluster.nodes.versions(),
+        cluster.indices.data_streams(),
+        cluster.security.is_on(),
         shards_that_tell(looked.get(operation.source_name), cluster),
     )
     if len({version.major for version in versions}) > 1:
@@ -167,7 +167,7 @@ async def _written(source: IndexState, cluster: Cluster) -> str | None:
     """For the write index of an alias: ingestion stops for the whole copy."""
     if not source.aliases or "index.blocks.metadata" in source.blocks:
         return None
-    aliases = await cluster.alias_properties(source.index_name)
+    aliases = await cluster.aliases.properties(source.index_name)
     written = sorted(name for name, value in aliases.items() if value.get("is_write_index"))
     if not written:
         return None
@@ -189,7 +189,7 @@ async def record(state: IndexState, cluster: Cluster, primary_bytes: int = 0) ->
         aliases=list(state.aliases),
         settings=index_settings.to_restore(state.settings),
         lifecycle=lifecycle.after_swap(state.settings, state.rollovers),
-        active_copies=await cluster.active_copies(state.index_name),
+        active_copies=await cluster.shards.active_copies(state.index_name),
         result_window=int(state.settings.get("index.max_result_window", 10_000)),
         sliced=state.shards <= int(state.settings.get(MOST_SLICES, USUAL_SLICES)),
         time_series=state.settings.get("index.mode") == "time_series",

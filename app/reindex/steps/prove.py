@@ -13,7 +13,7 @@ from app.domain.proof import ProofLevel, Proving
 from app.domain.weights import BATCH_BYTES
 from app.elastic.answers import IndexState, Looked
 from app.elastic.cluster import Cluster
-from app.elastic.memory import REMEMBERED_SECONDS
+from app.elastic.connection import REMEMBERED_SECONDS
 from app.jobs.phases import Again, Done, Hold, Outcome, Work
 from app.reindex.copying.tasks import forget, look_for, may_write
 from app.reindex.privileges import refuse_restriction
@@ -49,7 +49,7 @@ async def prove(work: Work[Operation], cluster: Cluster) -> Outcome:
 async def _compare(work: Work[Operation], looked: Looked, cluster: Cluster) -> Outcome:
     operation = work.job
     # fields hidden since the start would be missed by no count
-    if await cluster.security_on(REMEMBERED_SECONDS):
+    if await cluster.security.is_on(REMEMBERED_SECONDS):
         await refuse_restriction(operation.source_name, cluster)
     source, target = blocked_source_in(looked, operation), target_in(looked, operation)
     _same_make(source, target, operation)
@@ -96,7 +96,9 @@ async def _go_on(
     if before is None:
         proof = (await _measure(work, looked, cluster)).proof
         before = Proving(documents=proof.documents, target_seq_nos=proof.target_seq_nos)
-        await cluster.refresh(operation.new_index_name)  # what came while it was counted is seen
+        await cluster.indices.refresh(
+            operation.new_index_name
+        )  # what came while it was counted is seen
     if one_by_one and not before.one_by_one:
         before = before.begun_one_by_one()
     comparison = Comparison(work, pages)

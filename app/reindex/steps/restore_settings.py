@@ -31,7 +31,9 @@ async def restore_settings(work: Work[Operation], cluster: Cluster) -> Outcome:
     looked = await look(operation, cluster, mappings=True)
     target, source = target_in(looked, operation), _source(looked, operation)
     if source is not None and target.stamp and (opened := _opened(source, target)):
-        await cluster.put_dynamic(operation.new_index_name, opened)  # while limits are still raised
+        await cluster.indices.put_dynamic(
+            operation.new_index_name, opened
+        )  # while limits are still raised
         return Again()
     recorded = operation.source.settings
     wanted = index_settings.given_back_first(recorded, index_settings.RESTORED)
@@ -47,10 +49,10 @@ async def restore_settings(work: Work[Operation], cluster: Cluster) -> Outcome:
             return Again(after=SHOWN_AFTER)
     if source is not None:
         _refuse_differences(source, target, operation)
-    active = await cluster.active_copies(operation.new_index_name)
+    active = await cluster.shards.active_copies(operation.new_index_name)
     if active < operation.source.active_copies:
         # a node that left for good took some of the source's, too
-        now = await cluster.active_copies(operation.source_name)
+        now = await cluster.shards.active_copies(operation.source_name)
         least = min(operation.source.active_copies, max(now, target.shards))
         if active < least:
             text = f"{target.name} has {active} of {least} shard copies active"
@@ -58,7 +60,7 @@ async def restore_settings(work: Work[Operation], cluster: Cluster) -> Outcome:
     last = index_settings.given_back_last(recorded)
     if changes := differing(target, last):
         before = {key: target.settings.get(key) for key in changes}
-        await cluster.put_settings(operation.new_index_name, changes, before)
+        await cluster.indices.put_settings(operation.new_index_name, changes, before)
         return Again()
     return Done()
 
@@ -101,9 +103,12 @@ async def _make_ready(
     changes: list[Awaitable[None]] = []
     if settings:
         before = {key: target.settings.get(key) for key in settings}
-        changes += [cluster.put_settings(name, settings, before), cluster.flush(name)]
+        changes += [
+            cluster.indices.put_settings(name, settings, before),
+            cluster.indices.flush(name),
+        ]
     if not operation.keeps_source and operation.marker not in target.aliases:
-        changes.append(cluster.put_marker(name, operation.marker))
+        changes.append(cluster.aliases.put_marker(name, operation.marker))
     await asyncio.gather(*changes)
 
 

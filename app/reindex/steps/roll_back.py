@@ -36,7 +36,7 @@ async def ready_kept(work: Work[Operation], cluster: Cluster) -> Outcome:
     _refuse(objections.of_indices(operation, looked))
     copy, target = looked[operation.kept.name], looked[operation.new_index_name]
     if not operation.forced:
-        major = (await cluster.node_versions())[0].major
+        major = (await cluster.nodes.versions())[0].major
         _refuse(objections.of_age(operation, looked, major))
     found = {"found_closed": target.closed, "found_blocks": target.set_blocks}
     if operation.kept != (kept := operation.kept.model_copy(update=found)):
@@ -45,7 +45,7 @@ async def ready_kept(work: Work[Operation], cluster: Cluster) -> Outcome:
     wanted = index_settings.given_back_first(operation.source.settings, overridden)
     if changes := differing(copy, wanted):
         before = {key: copy.settings.get(key) for key in changes}
-        await cluster.put_settings(copy.index_name, changes, before)
+        await cluster.indices.put_settings(copy.index_name, changes, before)
         return Again(after=SHOWN_AFTER)
     return await _as_safe(copy, target, operation, cluster)
 
@@ -56,7 +56,8 @@ async def _as_safe(
     """Waits until the kept copy is active as often as the target is, or as the source was."""
     assert operation.source is not None
     active, now = await asyncio.gather(
-        cluster.active_copies(copy.index_name), cluster.active_copies(target.index_name)
+        cluster.shards.active_copies(copy.index_name),
+        cluster.shards.active_copies(target.index_name),
     )
     least = min(operation.source.active_copies, max(now, copy.shards))
     if active < least:
@@ -92,9 +93,9 @@ async def _swap_back(operation: Operation, cluster: Cluster) -> Outcome:
     await _refuse_unless_intact(operation, cluster)
     await block_source(target, cluster)
     if target.closed:
-        await cluster.open_index(target.index_name)
+        await cluster.indices.open(target.index_name)
         return Again(after=SHOWN_AFTER)
-    stats = await cluster.shard_stats(target.index_name)
+    stats = await cluster.shards.stats(target.index_name)
     if len(stats) < target.shards:
         return Hold(
             HoldCause.SHARDS_AWAY, f"not all primaries of {target.name} are active", SHOWN_AFTER
@@ -103,8 +104,8 @@ async def _swap_back(operation: Operation, cluster: Cluster) -> Outcome:
         seq_nos = [stats[n].max_seq_no for n in range(target.shards)]
         _refuse(objections.of_writes(operation, seq_nos))
     if operation.marker not in looked[operation.kept.name].aliases:
-        await cluster.put_marker(operation.kept.name, operation.marker)
-    present = await cluster.alias_properties(target.index_name)
+        await cluster.aliases.put_marker(operation.kept.name, operation.marker)
+    present = await cluster.aliases.properties(target.index_name)
     _refuse(objections.of_indices(operation, await look(operation, cluster)))
     await _refuse_unless_intact(operation, cluster)
     return await _send(operation, {name: present[name] for name in named(present)}, cluster)
@@ -116,7 +117,7 @@ async def _refuse_unless_intact(operation: Operation, cluster: Cluster) -> None:
     kept = operation.kept
     assert kept is not None
     assert operation.source is not None
-    stats = await cluster.shard_stats(kept.name)
+    stats = await cluster.shards.stats(kept.name)
     if len(stats) < operation.source.shards:
         raise ClusterBusy(f"Not every primary of the kept copy {kept.name} is active.")
     seq_nos = [stats[n].max_seq_no for n in sorted(stats)]
@@ -135,7 +136,7 @@ async def _send(
     assert operation.kept is not None
     refused: ClusterRefused | None = None
     try:
-        await cluster.remove_guarded(
+        await cluster.aliases.remove_guarded(
             operation.new_index_name, operation.kept.name, operation.marker, aliases
         )
     except ClusterRefused as error:
@@ -171,7 +172,7 @@ async def _give_back_target(operation: Operation, cluster: Cluster) -> None:
         looked = await look(operation, cluster)
         copy, target = looked.get(kept.name), looked.get(operation.new_index_name)
         if copy is not None and operation.marker in copy.aliases:
-            await cluster.take_aliases(kept.name, [operation.marker])
+            await cluster.aliases.take(kept.name, [operation.marker])
             continue
         if target is None or target.uuid != operation.target_uuid or kept.found_blocks is None:
             return
@@ -196,7 +197,7 @@ async def restore_kept(work: Work[Operation], cluster: Cluster) -> Outcome:
     }
     before = {key: copy.settings.get(key) for key in wanted}
     if before != wanted:
-        await cluster.put_settings(copy.index_name, wanted, before)
+        await cluster.indices.put_settings(copy.index_name, wanted, before)
         return Again()
     return await give_back(copy, operation.source.blocks, cluster, closed=operation.source.closed)
 

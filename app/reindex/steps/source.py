@@ -25,9 +25,9 @@ async def block_source(state: IndexState, cluster: Cluster) -> None:
         exchanged: dict[str, str | None] = {"index.blocks.read_only": None}
         exchanged.update(dict.fromkeys(sorted(others)))
         exchanged["index.blocks.write"] = "true"
-        await cluster.put_settings(state.index_name, exchanged, state.blocks)
+        await cluster.indices.put_settings(state.index_name, exchanged, state.blocks)
     if others or not (state.write_blocked and state.verified_read_only):
-        await cluster.block_writes(state.index_name)
+        await cluster.indices.block_writes(state.index_name)
 
 
 async def restore_source(work: Work[Operation], cluster: Cluster) -> Outcome:
@@ -40,11 +40,11 @@ async def restore_source(work: Work[Operation], cluster: Cluster) -> Outcome:
     operation = work.job
     if operation.source is None or operation.unblocked:
         return Done()
-    source = (await cluster.look(operation.source_name)).get(operation.source_name)
+    source = (await cluster.indices.look(operation.source_name)).get(operation.source_name)
     if source is None or source.uuid != operation.source.uuid:
         return Done()
     if operation.marker in source.aliases:
-        await cluster.take_aliases(operation.source_name, [operation.marker])
+        await cluster.aliases.take(operation.source_name, [operation.marker])
         return Again()
     return await give_back(source, operation.source.blocks, cluster, closed=operation.source.closed)
 
@@ -57,14 +57,14 @@ async def give_back(
     9.x never unblocks an index of two majors ago: that stays as it is.
     """
     if closed and not state.closed:
-        await cluster.close_index(state.index_name)
+        await cluster.indices.close(state.index_name)
         return Again()
     if state.set_blocks == blocks:
         return Done()
     keys = sorted(state.set_blocks.keys() | blocks.keys())
     wanted = {key: blocks.get(key) for key in keys}
     try:
-        await cluster.put_settings(state.index_name, wanted, state.set_blocks)
+        await cluster.indices.put_settings(state.index_name, wanted, state.set_blocks)
     except ClusterRefused as error:
         if "read-only compatible index" in error.reason:
             return Done(notes=[Note(what=EventKind.WRITE_BLOCK_KEPT, text=error.reason)])

@@ -40,7 +40,7 @@ async def swap(work: Work[Operation], cluster: Cluster) -> Outcome:
     if operation.kept and not is_kept(looked, operation):
         return Again(TO_THE_CLONE)
     if operation.marker not in looked[operation.new_index_name].aliases:  # somebody took it off
-        await cluster.put_marker(operation.new_index_name, operation.marker)
+        await cluster.aliases.put_marker(operation.new_index_name, operation.marker)
         looked = await look(operation, cluster)
         both_in(looked, operation)
     if operation.marker not in looked[operation.new_index_name].aliases:
@@ -62,7 +62,7 @@ async def _swap(
     """The call itself. Refused or not, the cluster is asked what became of it."""
     operation = work.job
     try:
-        await cluster.remove_guarded(
+        await cluster.aliases.remove_guarded(
             operation.source_name, operation.new_index_name, operation.marker, aliases
         )
     except ClusterRefused:
@@ -83,14 +83,14 @@ async def _move(work: Work[Operation], looked: Looked, cluster: Cluster) -> Outc
     operation = work.job
     if not await _as_proven(operation, cluster):
         return Again(TO_THE_PROOF)
-    present = await cluster.alias_properties(operation.source_name)
+    present = await cluster.aliases.properties(operation.source_name)
     moved = {name: present[name] for name in named(present)}
     if not moved:
         return Done(swapped(work))
     if operation.marker not in looked[operation.new_index_name].aliases:
-        await cluster.put_marker(operation.new_index_name, operation.marker)
+        await cluster.aliases.put_marker(operation.new_index_name, operation.marker)
         return Again()
-    await cluster.move_aliases(
+    await cluster.aliases.move(
         operation.source_name, operation.new_index_name, operation.marker, moved
     )
     return Again()
@@ -99,7 +99,7 @@ async def _move(work: Work[Operation], looked: Looked, cluster: Cluster) -> Outc
 async def _as_proven(operation: Operation, cluster: Cluster) -> bool:
     assert operation.proof is not None
     source, target = await asyncio.gather(
-        cluster.shard_stats(operation.source_name), cluster.shard_stats(operation.new_index_name)
+        cluster.shards.stats(operation.source_name), cluster.shards.stats(operation.new_index_name)
     )
     return [source[n].max_seq_no for n in sorted(source)] == operation.proof.source_seq_nos and [
         target[n].max_seq_no for n in sorted(target)
@@ -112,7 +112,7 @@ async def _aliases(
     """What the target is to be called: the old name first, then every alias as it is now."""
     assert operation.source is not None
     hidden = str(operation.source.settings.get("index.hidden")) == "true"
-    present = await cluster.alias_properties(operation.source_name)
+    present = await cluster.aliases.properties(operation.source_name)
     kept = {name: present[name] for name in named(present)}
     if looked[operation.source_name].uuid != operation.source.uuid:
         raise Failure("source_replaced", f"Index {operation.source_name} was replaced.")

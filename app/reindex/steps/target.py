@@ -14,7 +14,7 @@ from app.domain.retired import FIELD_NAMES, retired, says_field_names, without_d
 from app.domain.warnings import UNTYPED
 from app.elastic.answers import IndexState, Looked
 from app.elastic.cluster import Cluster
-from app.elastic.memory import REMEMBERED_SECONDS
+from app.elastic.connection import REMEMBERED_SECONDS
 from app.jobs.phases import Again, Hold, Outcome
 from app.reindex.steps.guard import remove_target
 from app.reindex.steps.identity import look, named, source_in
@@ -55,10 +55,10 @@ async def ensure_target(
     if operation.id != target.stamp and operation.target_uuid != target.uuid:
         return await _not_ours(operation, looked, cluster)
     if target.aliases:  # a template gave it some: a search must not find a half-filled index
-        await cluster.take_aliases(target.index_name, target.aliases)
+        await cluster.aliases.take(target.index_name, target.aliases)
         return Again()
     if target.stamp and (closing := _closing(source_in(looked, operation), target)):
-        await cluster.put_dynamic(target.index_name, closing)
+        await cluster.indices.put_dynamic(target.index_name, closing)
         return Again()
     return looked
 
@@ -141,7 +141,7 @@ async def _send_creation(
     operation: Operation, source: IndexState, cluster: Cluster, more: Mapping[str, str]
 ) -> None:
     settings = {**_own(operation, source), **more}
-    oldest = (await cluster.node_versions(REMEMBERED_SECONDS))[0]
+    oldest = (await cluster.nodes.versions(REMEMBERED_SECONDS))[0]
     if not oldest.creates_from:
         await _send_whole(operation, source, cluster, settings)
         return
@@ -154,7 +154,7 @@ async def _send_creation(
     settings |= {key: source.settings[key] for key in left_out if key in source.settings}
     if oldest.parts >= (9, 2) and await _shows_vectors(operation, cluster):
         settings[VECTORS] = "false"
-    await cluster.create_from(
+    await cluster.indices.create_from(
         operation.source_name,
         operation.new_index_name,
         settings,
@@ -179,12 +179,12 @@ async def _send_whole(
 ) -> None:
     """Every setting that a new index can have, and the whole mapping but for defaults."""
     _refuse_depth(source, source.mappings)
-    oldest = (await cluster.node_versions(REMEMBERED_SECONDS))[0]
+    oldest = (await cluster.nodes.versions(REMEMBERED_SECONDS))[0]
     copied = index_settings.copied(source.settings)
     if oldest.creates_from:
         gone = index_settings.dropped(source.settings)
         copied = {key: value for key, value in copied.items() if key not in gone}
-    await cluster.create_index(
+    await cluster.indices.create(
         operation.new_index_name,
         {**copied, **settings},
         filling.closed_to_new_fields(without_defaults(source.mappings)),
@@ -206,7 +206,7 @@ def _refuse_depth(source: IndexState, mappings: Mapping[str, Any]) -> None:
 
 async def _shows_vectors(operation: Operation, cluster: Cluster) -> bool:
     """A new index of 9.2 and newer hides vectors from `_source`; one from before does not."""
-    return await cluster.effective_setting(operation.source_name, VECTORS) == "false"
+    return await cluster.indices.effective_setting(operation.source_name, VECTORS) == "false"
 
 
 async def _not_ours(operation: Operation, looked: Looked, cluster: Cluster) -> Outcome:

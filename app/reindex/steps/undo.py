@@ -97,7 +97,7 @@ async def _served(operation: Operation, looked: Looked, cluster: Cluster) -> Not
         return None
     proven = operation.proof.target_seq_nos if operation.proof else None
     if proven and not named(target.aliases):
-        stats = await cluster.shard_stats(target.index_name)
+        stats = await cluster.shards.stats(target.index_name)
         if [stats[n].max_seq_no for n in sorted(stats)] == proven:
             return None
     text = "it is in use, or was written to, so it stays; remove it by hand if nobody needs it"
@@ -111,12 +111,12 @@ async def take_marker(work: Work[Operation], cluster: Cluster) -> Outcome:
 
 async def _leave(operation: Operation, cluster: Cluster) -> Outcome:
     """A target that stays goes without our marker, which a swap that came to nothing put on."""
-    looked = await cluster.look(operation.new_index_name)
+    looked = await cluster.indices.look(operation.new_index_name)
     target = looked.get(operation.new_index_name)
     if target is None or operation.marker not in target.aliases:
         return Done()
     try:
-        await cluster.take_aliases(operation.new_index_name, [operation.marker])
+        await cluster.aliases.take(operation.new_index_name, [operation.marker])
     except ClusterRefused as error:  # somebody blocked it: no reason to wait
         return Done(notes=[Note(what=EventKind.MARKER_LEFT, index=target.name, text=error.message)])
     return Again()

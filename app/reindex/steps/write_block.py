@@ -47,9 +47,9 @@ async def write_block(work: Work[Operation], cluster: Cluster) -> Outcome:
     if hold := flooded(state):
         return hold
     await block_source(state, cluster)
-    state = source_in(await cluster.look(operation.source_name), operation)
+    state = source_in(await cluster.indices.look(operation.source_name), operation)
     if state.closed:
-        await cluster.open_index(operation.source_name)
+        await cluster.indices.open(operation.source_name)
         return Again(after=0.05)
     if not state.write_blocked or set(state.blocks) - {"index.blocks.write"}:
         return Hold(HoldCause.NOT_SEEN, f"the write block of {state.name} is not in force yet")
@@ -59,8 +59,8 @@ async def write_block(work: Work[Operation], cluster: Cluster) -> Outcome:
 async def _stand_still(work: Work[Operation], state: IndexState, cluster: Cluster) -> Outcome:
     """Refreshes, for a source with refresh -1 would copy nothing, and notes where it ends."""
     operation = work.job
-    refreshed = await cluster.refresh(state.index_name)
-    primaries = await cluster.shard_stats(state.index_name)
+    refreshed = await cluster.indices.refresh(state.index_name)
+    primaries = await cluster.shards.stats(state.index_name)
     missing = [n for n in range(state.shards) if n not in primaries]
     if missing or refreshed.failed or refreshed.successful < state.shards:
         text = f"shard {missing or 'copies'} of {state.name} is not active"

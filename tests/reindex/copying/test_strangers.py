@@ -12,7 +12,8 @@ from app.domain.operation import Operation
 from app.domain.tasks import TaskRef, Watch
 from app.domain.windows import Window, WindowState
 from app.elastic.cluster import Cluster
-from app.elastic.connection import Connection, Credentials
+from app.elastic.connection import Connection
+from app.elastic.credentials import Credentials
 from app.jobs.phases import Limits, Work
 from app.reindex.copying import flight as flights
 from app.reindex.copying import tasks
@@ -30,7 +31,7 @@ LONG_AGO = 1_600_000_000_000
 @pytest.fixture
 async def cluster(elasticsearch_url: str) -> AsyncIterator[Cluster]:
     connection = Connection([elasticsearch_url], Credentials())
-    yield Cluster(connection)
+    yield Cluster.for_worker(connection, lambda: None)
     await connection.close()
 
 

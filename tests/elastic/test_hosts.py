@@ -13,9 +13,9 @@ import trustme
 
 from app.domain.errors import ClusterUnreachable
 from app.elastic.cluster import Cluster
-from app.elastic.connection import Connection, Credentials
+from app.elastic.connection import Connection
+from app.elastic.credentials import Credentials, Tls
 from app.elastic.hosts import AT_ONCE
-from app.elastic.tls import Tls
 from testbed.relay import Relay, Seen
 from testbed.silent import SilentHost
 from testbed.tls import TlsFront
@@ -43,7 +43,7 @@ both_places = pytest.mark.parametrize("place", [0, 1], ids=["first", "second"])
 async def asking(*hosts: str, tls: Tls | None = None) -> AsyncGenerator[Cluster]:
     connection = Connection(hosts, Credentials(), tls)
     try:
-        yield Cluster(connection)
+        yield Cluster.for_worker(connection, lambda: None)
     finally:
         await connection.close()
 
@@ -71,7 +71,7 @@ async def learnt(cluster: Cluster, *relays: Relay) -> None:
     """Asks until every relay has been asked something."""
 
     async def asked() -> bool:
-        await cluster.look(A)
+        await cluster.indices.look(A)
         return all(sent(relay) for relay in relays)
 
     await eventually(asked, "every host has been asked")
@@ -87,10 +87,10 @@ async def test_a_silent_host_is_passed_over_by_reads_and_changes(
         hosts = [elasticsearch_url]
         hosts.insert(place, silent.url)
         async with asking(*hosts) as cluster:
-            assert A in await in_time(cluster.look(A))
-            await in_time(cluster.block_writes(A))
+            assert A in await in_time(cluster.indices.look(A))
+            await in_time(cluster.indices.block_writes(A))
             for _ in range(4):
-                assert A in await in_time(cluster.look(A))
+                assert A in await in_time(cluster.indices.look(A))
     assert "index.blocks.write" in es.blocks("a")
 
 
@@ -99,7 +99,7 @@ async def test_many_silent_hosts_are_found_out_together(elasticsearch_url: str) 
         sorts = (False, True, False, True)
         silent = [stack.enter_context(SilentHost(accepts=accepts)) for accepts in sorts]
         async with asking(*(host.url for host in silent), elasticsearch_url) as cluster:
-            assert (await in_time(cluster.version())).major == 8
+            assert (await in_time(cluster.nodes.version())).major == 8
 
 
 @both_sorts
@@ -107,8 +107,8 @@ async def test_all_hosts_silent_is_told_with_each_of_them(accepts: bool) -> None
     with SilentHost(accepts=accepts) as one, SilentHost(accepts=accepts) as other:
         async with asking(one.url, other.url) as cluster:
             for error in (
-                await in_time(trouble(cluster.version())),
-                await in_time(trouble(cluster.version())),
+                await in_time(trouble(cluster.nodes.version())),
+                await in_time(trouble(cluster.nodes.version())),
             ):
                 assert isinstance(error, ClusterUnreachable)
                 assert one.url in error.message
@@ -121,13 +121,13 @@ async def test_requests_do_not_queue_up_at_a_host_that_does_not_answer(
     async with by_two_relays(elasticsearch_url) as (silent, well, cluster):
         await learnt(cluster, silent, well)
         released, before = silent.hold("*", "", None), len(sent(silent))
-        crowd = [asyncio.create_task(cluster.look(A)) for _ in range(8)]
+        crowd = [asyncio.create_task(cluster.indices.look(A)) for _ in range(8)]
         await silent.wait_for(*PULSE)  # nobody knows yet that it is not answered
         behind = len(sent(silent))
         assert before < behind
-        await in_time(asyncio.gather(*(cluster.look(A) for _ in range(9))))
+        await in_time(asyncio.gather(*(cluster.indices.look(A) for _ in range(9))))
         await in_time(asyncio.gather(*crowd))
-        await in_time(asyncio.gather(*(cluster.look(A) for _ in range(9))))
+        await in_time(asyncio.gather(*(cluster.indices.look(A) for _ in range(9))))
         assert len(sent(silent)) == behind
         released.set()
 
@@ -137,7 +137,7 @@ async def test_a_host_that_comes_back_is_asked_again(elasticsearch_url: str) -> 
         for silent, well in ((first, second), (second, first)):
             await learnt(cluster, silent, well)
             released = silent.hold("*", "", None)
-            await in_time(asyncio.gather(*(cluster.look(A) for _ in range(4))))
+            await in_time(asyncio.gather(*(cluster.indices.look(A) for _ in range(4))))
             silent.clear()
             released.set()
             silent.seen.clear()
@@ -147,7 +147,7 @@ async def test_a_host_that_comes_back_is_asked_again(elasticsearch_url: str) -> 
 async def test_a_long_request_is_not_taken_for_silence(elasticsearch_url: str) -> None:
     async with by_two_relays(elasticsearch_url) as (first, second, cluster):
         released = [relay.hold("*", READ, None) for relay in (first, second)]
-        asked = [asyncio.create_task(cluster.look(A)) for _ in range(2)]
+        asked = [asyncio.create_task(cluster.indices.look(A)) for _ in range(2)]
         for relay in (first, second):
             await relay.wait_for(*PULSE, 2)
         assert [len(sent(relay)) for relay in (first, second)] == [1, 1]
@@ -161,7 +161,7 @@ async def test_more_requests_than_are_sent_at_once_all_have_their_turn(
 ) -> None:
     async with by_two_relays(elasticsearch_url) as (first, second, cluster):
         released = [relay.hold("*", READ, None) for relay in (first, second)]
-        asked = [asyncio.create_task(cluster.look(A)) for _ in range(3 * AT_ONCE)]
+        asked = [asyncio.create_task(cluster.indices.look(A)) for _ in range(3 * AT_ONCE)]
         for relay in (first, second):
             await relay.wait_for("GET", READ, AT_ONCE)
             await relay.wait_for(*PULSE)
@@ -194,7 +194,7 @@ async def test_a_change_that_a_silent_host_may_have_is_not_sent_to_another(
     async with by_two_relays(elasticsearch_url) as (silent, well, cluster):
         released = silent.hold("*", "", None)
         well.hold("*", "", None)
-        change = asyncio.create_task(cluster.block_writes(A))
+        change = asyncio.create_task(cluster.indices.block_writes(A))
         await silent.wait_for("PUT", "_block")
         well.clear()
         error = await trouble(asyncio.wait_for(change, 40))
@@ -212,8 +212,8 @@ async def test_a_change_goes_to_the_host_that_has_answered_lately(
         for silent, well in ((first, second), (second, first)):
             await learnt(cluster, silent, well)
             released = silent.hold("*", "", None)
-            await in_time(asyncio.gather(*(cluster.look(A) for _ in range(2))))
-            await in_time(cluster.refresh(A))
+            await in_time(asyncio.gather(*(cluster.indices.look(A) for _ in range(2))))
+            await in_time(cluster.indices.refresh(A))
             assert [seen.method for seen in sent(well)].count("POST") == 1
             silent.clear()
             well.clear()
@@ -233,7 +233,7 @@ async def test_a_tls_handshake_that_hangs_is_nothing_sent(
                 silent.url.replace("http:", "https:"), front.url, tls=Tls(verification="none")
             ) as cluster,
         ):
-            await in_time(cluster.block_writes(A))
+            await in_time(cluster.indices.block_writes(A))
     assert "index.blocks.write" in es.blocks("a")
 
 
@@ -252,8 +252,8 @@ async def test_a_host_whose_certificate_is_wrong_is_passed_over(
         TlsFront(elasticsearch_url, right) as good,
         asking(bad.url, good.url, tls=Tls(authorities=trusted)) as cluster,
     ):
-        await in_time(cluster.block_writes(A))
-        assert A in await in_time(cluster.look(A))
+        await in_time(cluster.indices.block_writes(A))
+        assert A in await in_time(cluster.indices.look(A))
     assert "index.blocks.write" in es.blocks("a")
 
 
@@ -267,14 +267,14 @@ async def test_a_read_that_a_proxy_turns_away_goes_to_the_other_host(
     async with by_two_relays(elasticsearch_url) as (bad, _, cluster):
         bad.answer("*", "", status, "<html>no backend</html>", times=None)
         for _ in range(3):
-            assert (await in_time(cluster.version())).major == 8
+            assert (await in_time(cluster.nodes.version())).major == 8
         assert len([seen for seen in bad.seen if seen.path == "/"]) >= 1
 
 
 async def test_a_host_that_cuts_every_request_is_passed_over(elasticsearch_url: str) -> None:
     async with by_two_relays(elasticsearch_url) as (bad, _, cluster):
         bad.cut_before("*", "", times=None)
-        await in_time(asyncio.gather(*(cluster.look(A) for _ in range(4))))
+        await in_time(asyncio.gather(*(cluster.indices.look(A) for _ in range(4))))
         asked = len(sent(bad))
-        await in_time(asyncio.gather(*(cluster.look(A) for _ in range(4))))
+        await in_time(asyncio.gather(*(cluster.indices.look(A) for _ in range(4))))
         assert len(sent(bad)) == asked

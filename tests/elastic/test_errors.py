@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from app.domain.errors import ClusterBusy, ClusterRefused, ClusterTrouble, SearchRefused
-from app.elastic.causes import Cause, error_types, innermost
 from app.elastic.cluster import Cluster
+from app.elastic.errors import Cause, error_types, innermost
 from testbed.relay import Relay
 from tests.elastic.test_connection import A
 from tests.elasticsearch import Elastic
@@ -57,7 +57,7 @@ async def test_a_query_that_the_shards_refuse_is_told_by_what_they_met(
 ) -> None:
     filled(es, "a", settings={"number_of_shards": 2})
     with pytest.raises(ClusterRefused, match="number_format_exception: For input string"):
-        await cluster.documents(A, {"term": {"n": "x"}}, 10)
+        await cluster.documents.find(A, {"term": {"n": "x"}}, 10)
 
 
 @pytest.mark.parametrize(
@@ -79,9 +79,9 @@ async def test_a_partial_answer_is_told_by_what_the_shard_met(
     }
     relay.answer("*", "^/a/_(count|search)", 200, answer, times=None)
     for call in (
-        cluster.count(A),
-        cluster.documents(A, {"match_all": {}}, 10),
-        cluster.percentiles_of_seq_no(A, 0, [50.0]),
+        cluster.documents.count(A),
+        cluster.documents.find(A, {"match_all": {}}, 10),
+        cluster.documents.percentiles_of_seq_no(A, 0, [50.0]),
     ):
         with pytest.raises(trouble, match=kind):
             await call

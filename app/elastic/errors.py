@@ -1,14 +1,22 @@
-"""Client errors become domain errors here, by Elasticsearch's error type first."""
+"""What went wrong: an error of the client library, or in an answer, becomes one of the domain here.
+
+Elasticsearch's error type counts first, then the status. A search that failed on its shards is told
+as `search_phase_execution_exception`, "all shards failed" or "Partial shards failure", whatever
+they met; that is in `failed_shards` or `caused_by`, in errors of tasks as in answers (7.17, 8.19,
+9.4). What answers in Elasticsearch's place is named, with what to do about it.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, cast
 
 from elastic_transport import (
     ApiError,
+    ApiResponseMeta,
     ConnectionError,
     ConnectionTimeout,
     SerializationError,
@@ -26,13 +34,12 @@ from app.domain.errors import (
     ClusterUnreachable,
     CredentialsRefused,
     NotAnswered,
+    NotElasticsearch,
     ReindexQueueError,
     SearchRefused,
 )
-from app.domain.texts import capped
-from app.elastic.causes import MOST_OF_A_REASON, MOST_OF_A_TYPE, error_types, innermost
+from app.domain.texts import capped, printable
 from app.elastic.node import PRODUCT, Foreign, NotSent, TooLarge, Unanswered
-from app.elastic.strangers import not_elasticsearch
 
 CLIENT_ERRORS = (ApiError, TransportError)
 UNANSWERED = (ConnectionError, ConnectionTimeout)
@@ -76,6 +83,62 @@ OF_SHARDS = "search_phase_execution_exception"
 
 _SHARD_LIMIT = re.compile(r"this action would add \[\d+\]")
 _CLUSTER_BLOCK = re.compile(r"\[\w+/\d+/cluster ")
+
+MOST_OF_A_TYPE, MOST_OF_A_REASON = 100, 1_500
+"""Characters of Elasticsearch's error type and reason."""
+DEEPEST = 12
+_INSIDE = ("failed_shards", "reason", "caused_by", "root_cause")
+
+_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+_LOOKED_AT = 20_000
+_WHERE = "The address in ELASTICSEARCH_HOSTS"
+
+
+@dataclass(frozen=True)
+class Cause:
+    """An error by its type, with its reason."""
+
+    kind: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.reason}"
+
+
+def innermost(error: Any, depth: int = DEEPEST) -> Cause | None:
+    """The cause that has no other inside of it; of several shards that of the first."""
+    if isinstance(error, list):
+        found = (innermost(one, depth) for one in cast(list[Any], error)[:10])
+        return next((cause for cause in found if cause), None)
+    if not isinstance(error, Mapping) or depth == 0:
+        return None
+    parts = cast(Mapping[str, Any], error)
+    for key in _INSIDE:
+        if cause := innermost(parts.get(key), depth - 1):
+            return cause
+    return _own(parts)
+
+
+def _own(parts: Mapping[str, Any]) -> Cause | None:
+    kind = parts.get("type")
+    if not isinstance(kind, str):
+        return None
+    reason = parts.get("reason")
+    told = reason if isinstance(reason, str) and reason else "no reason given"
+    return Cause(capped(kind, MOST_OF_A_TYPE), capped(told, MOST_OF_A_REASON))
+
+
+def error_types(error: Any, depth: int = DEEPEST) -> list[str]:
+    """The types of an error and of what is inside of it, its own first."""
+    if isinstance(error, list):
+        found = [kind for one in cast(list[Any], error)[:10] for kind in error_types(one, depth)]
+        return list(dict.fromkeys(found))
+    if not isinstance(error, Mapping) or depth == 0:
+        return []
+    parts = cast(Mapping[str, Any], error)
+    own = [capped(kind, MOST_OF_A_TYPE)] if isinstance(kind := parts.get("type"), str) else []
+    inside = [error_types(parts.get(key), depth - 1) for key in reversed(_INSIDE)]
+    return list(dict.fromkeys([*own, *(kind for kinds in inside for kind in kinds)]))
 
 
 def _lifted_by_an_operator(kind: str | None, reason: str) -> bool:
@@ -249,3 +312,58 @@ def _kind_and_reason(body: Any) -> tuple[str | None, str]:
     if isinstance(error, str):  # the alias API and unknown routes answer with a bare sentence
         return "error", capped(error, MOST_OF_A_REASON)
     return None, "no reason given"
+
+
+def is_missing(error: ReindexQueueError, kind: str) -> bool:
+    """True where Elasticsearch says that the thing asked for is not there."""
+    return isinstance(error, ClusterRefused) and error.kind == kind
+
+
+def not_elasticsearch(meta: ApiResponseMeta, body: Any) -> NotElasticsearch:
+    """What to say of an answer of that status, whose body is not one of Elasticsearch's."""
+    return NotElasticsearch(_sentence(meta, body))
+
+
+def _sentence(meta: ApiResponseMeta, body: Any) -> str:
+    if 300 <= meta.status < 400:
+        return (
+            f"{_WHERE} answered with a redirect ({meta.status}), which is not followed: name the "
+            "cluster's own address."
+        )
+    if meta.status in (401, 407):
+        return (
+            f"{_WHERE} leads to a proxy that wants a login of its own ({meta.status}{_realm(meta)})"
+            "; Elasticsearch was not asked. Let the service pass there, name the cluster's own "
+            "address, or send what the proxy wants with ELASTICSEARCH_CUSTOMHEADERS."
+        )
+    if page := _page(meta, body):
+        return (
+            f"{_WHERE} answered with {meta.status}, but not as Elasticsearch does: {page} came. Is "
+            "it the login page of a proxy in between? Let the service pass there, or name the "
+            "cluster's own address."
+        )
+    if 200 <= meta.status < 300:
+        return (
+            f"{_WHERE} answers, but not as Elasticsearch does: the header X-Elastic-Product is "
+            "missing. A proxy in between has to let it pass; or it is no Elasticsearch of 7.14 or "
+            "newer."
+        )
+    return f"{_WHERE} answered with {meta.status}, but not as Elasticsearch does."
+
+
+def _realm(meta: ApiResponseMeta) -> str:
+    """As the proxy names itself."""
+    asked = meta.headers.get("www-authenticate") or meta.headers.get("proxy-authenticate") or ""
+    return f", {printable(capped(asked, 100))}" if asked else ""
+
+
+def _page(meta: ApiResponseMeta, body: Any) -> str | None:
+    """A web page in words; None where it is none."""
+    text = body if isinstance(body, str) else ""
+    if "html" not in (meta.mimetype or "") and not text.lstrip()[:15].lower().startswith(
+        ("<!doctype html", "<html")
+    ):
+        return None
+    found = _TITLE.search(text[:_LOOKED_AT])
+    title = " ".join(found.group(1).split()) if found else ""
+    return f"a web page (“{printable(capped(title, 100))}”)" if title else "a web page"
