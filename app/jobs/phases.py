@@ -229,28 +229,28 @@ class Kind(Protocol[J]):
     name: str
     routes: Mapping[Goal, Route[J]]
 
-    def held_back(self, work: Work[J], phase: Phase[J]) -> Outcome | None:
+    def held_back(self, work: Work[J], phase: Phase[J], /) -> Outcome | None:
         """What is done instead of `phase` under the pace in force: a stop, the end of the hours.
 
         Raises `Failure`.
         """
         ...
 
-    def remedy(self, hold: Hold, job: J) -> PhaseFunction[J] | None:
+    def remedy(self, hold: Hold, job: J, /) -> PhaseFunction[J] | None:
         """What is done about the cause of `hold`, answered in its place; None: it is waited."""
         ...
 
-    def explained(self, job: J, error: Failure, phase: str) -> FailureDetails: ...
+    def explained(self, job: J, error: Failure, phase: str, /) -> FailureDetails: ...
 
-    def keeps_result(self, job: J, cause: HoldCause) -> bool:
+    def keeps_result(self, job: J, cause: HoldCause, /) -> bool:
         """True where what was made stays for a person to look at, after patience with `cause`."""
         ...
 
-    def parked_at(self, job: J) -> Changes:
+    def parked_at(self, job: J, /) -> Changes:
         """Where it goes on after it was parked, with the source in use meanwhile."""
         ...
 
-    def as_not_begun(self, job: J) -> Changes:
+    def as_not_begun(self, job: J, /) -> Changes:
         """What is forgotten of one that is given back, with nothing of it in the cluster."""
         ...
 

@@ -27,21 +27,21 @@ class SmallKind(ABC):
     @abstractmethod
     async def do(self, work: Work[Job], cluster: Cluster) -> Outcome: ...
 
-    def held_back(self, work: Work[Job], phase: Phase[Job]) -> Outcome | None:
+    def held_back(self, _work: Work[Job], _phase: Phase[Job], /) -> Outcome | None:
         return None
 
-    def remedy(self, hold: Hold, job: Job) -> PhaseFunction[Job] | None:
+    def remedy(self, _hold: Hold, _job: Job, /) -> PhaseFunction[Job] | None:
         return None
 
-    def explained(self, job: Job, error: Failure, phase: str) -> FailureDetails:
+    def explained(self, _job: Job, _error: Failure, phase: str, /) -> FailureDetails:
         remedy = "Do what the message says, then ask again."
         return FailureDetails(kind=FailureClass.UNEXPECTED, step=phase, remedy=remedy)
 
-    def keeps_result(self, job: Job, cause: HoldCause) -> bool:
+    def keeps_result(self, _job: Job, _cause: HoldCause, /) -> bool:
         return False
 
-    def parked_at(self, job: Job) -> Changes:
+    def parked_at(self, _job: Job, /) -> Changes:
         return {"position": ""}
 
-    def as_not_begun(self, job: Job) -> Changes:
+    def as_not_begun(self, _job: Job, /) -> Changes:
         return {"position": ""}

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app.domain.errors import Outdated
-from app.domain.events import Note
+from app.domain.events import EventKind, Note
 from app.domain.failure import FailedDocument, FailureClass, FailureDetails
 from app.domain.job import Goal, Requested, Status
 from app.domain.kept import Kept
@@ -333,7 +333,12 @@ async def test_a_save_over_a_newer_row_is_refused_whole(store: Store) -> None:
     events = await store.events.of_operation(old.id)
     with pytest.raises(Outdated):
         await store.jobs.save(
-            lease.token, old, {"attempts": 9}, [_window(0)], [Note(what="late")], "worker"
+            lease.token,
+            old,
+            {"attempts": 9},
+            [_window(0)],
+            [Note(what=EventKind.WARNING)],
+            "worker",
         )
     assert await store.operations.load(old.id) == new
     assert await store.jobs.windows(old.id) == ()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.domain.errors import StoreUnavailable
-from app.domain.events import Note
+from app.domain.events import EventKind, Note
 from app.domain.operation import Operation
 from app.store.engine import open_engines, parse_url, sqlite_path
 from app.store.store import Store
@@ -180,7 +180,7 @@ async def test_a_server_that_is_killed_within_a_save_leaves_nothing_of_it(
     writer, _ = open_engines(parse_url(postgres_url))
 
     async def work(transaction: Transaction) -> None:
-        transaction.announce("worker", [Note(what="lost")], operation.id)
+        transaction.announce("worker", [Note(what=EventKind.WARNING)], operation.id)
 
     with pytest.raises(StoreUnavailable):
         async with open_transaction(Transactions(writer, CLUSTER), work):
@@ -198,7 +198,7 @@ async def test_an_owner_frozen_within_a_save_does_not_keep_the_role(postgres_url
     writer, _ = open_engines(parse_url(postgres_url), idle_seconds=0.5)
 
     async def work(transaction: Transaction) -> None:
-        transaction.announce("worker", [Note(what="too late")], operation.id)
+        transaction.announce("worker", [Note(what=EventKind.WARNING)], operation.id)
 
     with pytest.raises(StoreUnavailable):
         async with open_transaction(Transactions(writer, CLUSTER), work):

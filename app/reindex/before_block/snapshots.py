@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from app.domain import clock
 from app.domain.durations import spoken
 from app.domain.errors import ClusterRefused
-from app.domain.events import Note
+from app.domain.events import EventKind, Note
 from app.domain.holds import HoldCause
 from app.domain.operation import Operation
 from app.domain.remedies import Setting
@@ -78,7 +78,7 @@ async def is_free(case: Case) -> Hold | list[Note]:
 
 def _let_through(running: Sequence[RunningSnapshot], now: int, case: Case) -> Hold | list[Note]:
     """Each of those that began in time ends some time, or somebody ends it."""
-    waited = _waited(case.work.operation)
+    waited = _waited(case.work.job)
     for one in running:
         if (now - one.started) / 1000 >= waited - PATIENCE_RUNNING:
             return _hold(case, f"{case.source.name} runs ({one})")
@@ -89,7 +89,7 @@ def _let_begin(
     policies: Sequence[SnapshotPolicy], now: int, expected: float, case: Case
 ) -> Hold | list[Note]:
     """One that is due much later will be over by the swap, or is met there."""
-    waited, near = _waited(case.work.operation), min(expected, PATIENCE_DUE)
+    waited, near = _waited(case.work.job), min(expected, PATIENCE_DUE)
     for policy in sorted(policies, key=lambda one: one.due):
         left = (policy.due - now) / 1000
         if -LATE_SECONDS <= left < near:
@@ -114,7 +114,7 @@ def _is_about_snapshots(operation: Operation) -> bool:
 def _hold(case: Case, what: str) -> Hold:
     """What it waited for before does not count."""
     hold = Hold(HoldCause.SNAPSHOT, f"{WAITS_FOR}{what}; it takes writes meanwhile", LOOK_SECONDS)
-    if not _is_about_snapshots(case.work.operation):
+    if not _is_about_snapshots(case.work.job):
         hold.changes["hold_since"] = clock.now()
     return hold
 
