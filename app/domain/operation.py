@@ -17,19 +17,9 @@ from app.domain.kept import Kept
 from app.domain.names import IndexName
 from app.domain.pace import UNLIMITED, Allowance, Limit
 from app.domain.proof import FULL_UP_TO, FullUpTo, ProofLevel, Proving
+from app.domain.state import BACK, Goal, Status
 from app.domain.tasks import TaskRef, Watch
 from app.domain.windows import Window
-
-
-class Status(IntEnum):
-    """Kibana's `ReindexStatus`; a waiting operation is also `IN_PROGRESS`."""
-
-    IN_PROGRESS = 0
-    COMPLETED = 1
-    FAILED = 2
-    PAUSED = 3
-    CANCELLED = 4
-
 
 PARKED_SECONDS = 60.0
 """After so long an operation that has made room for others is tried again, when all that wait have
@@ -49,25 +39,6 @@ class Step(IntEnum):
     INDEX_SETTINGS_RESTORED = 55
     ALIAS_CREATED = 60
 
-
-class Goal(StrEnum):
-    """Where an operation is heading: forward, back by way of its list, or aside for a while.
-
-    `PARK`: its copy stays, for later; `GIVE_BACK`: as if it had not begun. `ROLL_BACK`: after its
-    end, back to the kept copy.
-    """
-
-    FINISH = "finish"
-    FAIL = "fail"
-    CANCEL = "cancel"
-    PAUSE = "pause"
-    PARK = "park"
-    GIVE_BACK = "give_back"
-    ROLL_BACK = "roll_back"
-
-
-BACK = (Goal.FAIL, Goal.CANCEL)
-"""The goals of an operation that ends without a swap."""
 
 WAYS_BACK = (*BACK, Goal.PARK, Goal.GIVE_BACK, Goal.ROLL_BACK)
 LONG_HELD = 7
