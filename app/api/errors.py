@@ -9,7 +9,6 @@ from fastapi import Request
 from fastapi.openapi.models import Example
 from starlette.responses import JSONResponse
 
-from app.api.schemas import ErrorEnvelope
 from app.domain.errors import (
     ClusterRefused,
     ClusterUnreachable,
@@ -23,6 +22,7 @@ from app.domain.errors import (
 )
 from app.domain.texts import printable
 from app.telemetry import logger
+from app.wire.kibana import ErrorEnvelope
 
 log = logger(__name__)
 

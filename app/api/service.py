@@ -10,7 +10,6 @@ from fastapi import Depends, Path, Request
 from pydantic import AfterValidator
 
 from app.api.access import CALLER
-from app.api.schemas import without_nul
 from app.elastic.view import ClusterView
 from app.reindex.batch_progress import BatchWatch
 from app.reindex.batches import BatchDesk
@@ -28,6 +27,7 @@ from app.reindex.rollback import Rollback
 from app.reindex.surroundings import Surroundings
 from app.reindex.worker import Worker
 from app.store.store import Store
+from app.wire.notation import without_nul
 
 
 @dataclass(frozen=True)

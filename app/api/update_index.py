@@ -8,9 +8,9 @@ from fastapi import APIRouter, Body, Response
 
 from app.api.errors import BAD_NAME, error_answers
 from app.api.examples import UPDATE_BODIES
-from app.api.schemas import UpdateBody
 from app.api.service import Caller, Current, IndexPath
 from app.domain.errors import AlreadyInProgress, NotAnIndex, Refused
+from app.wire.kibana import UpdateBody
 
 router = APIRouter(prefix="/api/upgrade_assistant", tags=["Upgrade Assistant"])
 

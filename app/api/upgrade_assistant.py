@@ -10,7 +10,11 @@ from fastapi.routing import APIRoute
 
 from app.api import documented
 from app.api.examples import BATCH_BODIES, REINDEX_BODIES
-from app.api.schemas import (
+from app.api.service import Caller, Current, IndexPath, Service
+from app.api.showing import operation_of, queue_body, status_of
+from app.domain.errors import AlreadyInProgress
+from app.domain.request import ReindexRequest
+from app.wire.kibana import (
     BatchAnswer,
     BatchBody,
     BatchError,
@@ -20,10 +24,6 @@ from app.api.schemas import (
     ReindexOperation,
     StatusAnswer,
 )
-from app.api.service import Caller, Current, IndexPath, Service
-from app.api.showing import status_of
-from app.domain.errors import AlreadyInProgress
-from app.domain.request import ReindexRequest
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def make_router(family: Family) -> APIRouter:
             operation = await service.queue.start(request, caller, enqueue=enqueue)
         except AlreadyInProgress as error:
             raise family.refusal(request.index_name) from error
-        return ReindexOperation.of(operation)
+        return operation_of(operation)
 
     @router.post(
         "/batch",
@@ -84,7 +84,7 @@ def make_router(family: Family) -> APIRouter:
         """
         queued = await service.queue.enqueue_batch(body.requests(keeps_by_default=keeps), caller)
         return BatchAnswer(
-            enqueued=[ReindexOperation.of(operation) for operation in queued.enqueued],
+            enqueued=[operation_of(operation) for operation in queued.enqueued],
             errors=[
                 BatchError(index_name=fault.name, message=fault.error.message)
                 for fault in queued.refused
@@ -99,7 +99,7 @@ def make_router(family: Family) -> APIRouter:
     )
     async def batch_queue(service: Current) -> Response:  # pyright: ignore[reportUnusedFunction]
         """The operations of the queue that have not ended, in order, the running one first."""
-        body = QueueAnswer.body(await service.reading.queue())
+        body = queue_body(await service.reading.queue())
         return Response(body, media_type="application/json")
 
     @router.post(

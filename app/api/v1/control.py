@@ -8,15 +8,13 @@ from fastapi import APIRouter, Body
 
 from app.api.service import BatchPath, Caller, Current, OperationPath, Service
 from app.api.v1 import documented
-from app.api.v1.bodies import RollbackBody
 from app.api.v1.examples import ROLLBACK_BODIES
-from app.api.v1.schemas import OperationSummary
-from app.api.v1.showing import summary_of
-from app.api.v1.steered import steered
-from app.api.v1.steered_schemas import SteeredBatch
+from app.api.v1.showing import steered, summary_of
 from app.domain.brief import Brief
 from app.domain.operation import Operation
 from app.domain.wishes import Action
+from app.wire.batches import SteeredBatch
+from app.wire.operations import OperationSummary, RollbackBody
 
 NOT_FORCED = RollbackBody()
 

@@ -9,16 +9,9 @@ from fastapi import APIRouter, Body
 from app.api.service import BatchPath, Caller, Current, OperationPath
 from app.api.v1 import documented
 from app.api.v1.examples import PACE_BODIES, STOP_BODIES
-from app.api.v1.pace_schemas import (
-    HealthReport,
-    HoursReport,
-    PaceAnswer,
-    PaceBody,
-    StopBody,
-    StopReport,
-)
 from app.api.v1.showing import limit_of
 from app.reindex.pacing.pacing import PaceReport
+from app.wire.pace import HealthReport, HoursReport, PaceAnswer, PaceBody, StopBody, StopReport
 
 router = APIRouter(prefix="/api/v1", tags=["Pace"])
 

@@ -8,10 +8,12 @@ from fastapi import APIRouter, Body
 
 from app.api.service import Caller, Current
 from app.api.v1 import documented
-from app.api.v1.bodies import WantedPlan
-from app.api.v1.index_schemas import Blocker
 from app.api.v1.plan_examples import PLAN_BODIES
-from app.api.v1.plan_schemas import (
+from app.domain.disk import Capacity
+from app.domain.estimates import Span
+from app.reindex.planning import Plan, PlannedIndex
+from app.wire.indices import Blocker
+from app.wire.plans import (
     DiskReport,
     NodeReport,
     PlannedIndexReport,
@@ -20,10 +22,8 @@ from app.api.v1.plan_schemas import (
     ShardReport,
     SpanReport,
     TrialReport,
+    WantedPlan,
 )
-from app.domain.disk import Capacity
-from app.domain.estimates import Span
-from app.reindex.planning import Plan, PlannedIndex
 
 router = APIRouter(prefix="/api/v1/plan", tags=["Planning"])
 
