@@ -1,4 +1,4 @@
-"""Words of the command line: short, true, and harmless to a terminal."""
+"""How the command line shows things: short, true, and harmless to a terminal."""
 
 from __future__ import annotations
 
