@@ -15,7 +15,6 @@ from typing import Any
 from fastapi.openapi.models import Example
 
 from app.api.errors import CRASH, MEDIA_TYPE, TOO_LARGE, attributes_of, envelope, status_of
-from app.api.schemas import ErrorEnvelope
 from app.domain.errors import (
     ClusterRefused,
     ClusterUnreachable,
@@ -26,6 +25,7 @@ from app.domain.errors import (
     StoreUnavailable,
     TargetExists,
 )
+from app.wire.kibana import ErrorEnvelope
 
 Answers = dict[int | str, dict[str, Any]]
 """By status, as FastAPI's `responses` takes it."""

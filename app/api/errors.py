@@ -8,7 +8,6 @@ from typing import Any
 from fastapi import Request
 from starlette.responses import JSONResponse
 
-from app.api.schemas import ErrorEnvelope
 from app.domain.errors import (
     AlreadyInProgress,
     CannotRollBack,
@@ -32,6 +31,7 @@ from app.domain.errors import (
 )
 from app.domain.texts import printable
 from app.telemetry import logger
+from app.wire.kibana import ErrorEnvelope
 
 log = logger(__name__)
 

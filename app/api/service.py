@@ -8,7 +8,6 @@ from typing import Annotated
 from fastapi import Depends, Path, Request
 from pydantic import AfterValidator
 
-from app.api.schemas import without_nul
 from app.elastic.cluster import ClusterView
 from app.reindex.batch_progress import BatchWatch
 from app.reindex.batches import BatchDesk
@@ -26,6 +25,7 @@ from app.reindex.small import SmallJobDesk
 from app.reindex.surroundings import Surroundings
 from app.reindex.worker import Worker
 from app.store.store import Store
+from app.wire.notation import without_nul
 
 
 @dataclass(frozen=True)

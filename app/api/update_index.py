@@ -8,9 +8,9 @@ from fastapi import APIRouter, Body, Response
 
 from app.api.access import OPERATOR, Caller
 from app.api.documenting import BAD_NAME, BODIES, error_answers
-from app.api.schemas import UpdateBody
 from app.api.service import Current, IndexPath
 from app.domain.errors import AlreadyInProgress, NotAnIndex, Refused
+from app.wire.kibana import UpdateBody
 
 router = APIRouter(prefix="/api/upgrade_assistant", tags=["Upgrade Assistant"])
 

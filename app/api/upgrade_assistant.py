@@ -11,7 +11,12 @@ from fastapi.routing import APIRoute
 from app.api import documented
 from app.api.access import OPERATOR, VIEWER, Caller
 from app.api.documenting import BODIES
-from app.api.schemas import (
+from app.api.service import Current, IndexPath, Service
+from app.api.showing import operation_of, queue_body, status_of
+from app.domain.errors import AlreadyInProgress
+from app.domain.principal import Principal
+from app.domain.request import ReindexRequest
+from app.wire.kibana import (
     BatchAnswer,
     BatchBody,
     BatchError,
@@ -21,11 +26,6 @@ from app.api.schemas import (
     ReindexOperation,
     StatusAnswer,
 )
-from app.api.service import Current, IndexPath, Service
-from app.api.showing import status_of
-from app.domain.errors import AlreadyInProgress
-from app.domain.principal import Principal
-from app.domain.request import ReindexRequest
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ async def batch(
     requests = body.requests(keeps_by_default=keeps)
     queued = await service.queue.enqueue_batch(requests, caller.name)
     return BatchAnswer(
-        enqueued=[ReindexOperation.of(operation) for operation in queued.enqueued],
+        enqueued=[operation_of(operation) for operation in queued.enqueued],
         errors=[
             BatchError(index_name=fault.name, message=fault.error.message)
             for fault in queued.refused
@@ -79,7 +79,7 @@ async def batch(
 
 async def batch_queue(service: Current) -> Response:
     """The operations of the queue that have not ended, in order, the running one first."""
-    body = QueueAnswer.body(await service.reading.queue())
+    body = queue_body(await service.reading.queue())
     return Response(body, media_type="application/json")
 
 
@@ -119,7 +119,7 @@ async def _started(
     except AlreadyInProgress as error:
         # It may name the index whose operation fills this one; Kibana names the one asked for.
         raise AlreadyInProgress(request.index_name) from error
-    return ReindexOperation.of(operation)
+    return operation_of(operation)
 
 
 async def status(indexName: IndexPath, service: Current) -> StatusAnswer:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from app.domain.job import LIVE, Goal, Lane, Record, Requested, Status
+from app.domain.job import LIVE, Lane, Record, Requested
 from app.domain.kept import Kept
 from app.domain.operation import Operation, Step
 from app.domain.proof import ProofLevel
-from app.domain.state import Pending, State, state_of
+from app.domain.state import Goal, Pending, State, Status, state_of
 
 
 class Brief(Record):

@@ -6,24 +6,14 @@ What only one kind has is a field of that kind's own class, `domain.operation.Op
 from __future__ import annotations
 
 from datetime import datetime
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from app.domain.failure import FailureDetails
 from app.domain.names import IndexName
-
-
-class Status(IntEnum):
-    """Kibana's `ReindexStatus`; a waiting operation is also `IN_PROGRESS`."""
-
-    IN_PROGRESS = 0
-    COMPLETED = 1
-    FAILED = 2
-    PAUSED = 3
-    CANCELLED = 4
-
+from app.domain.state import BACK, Goal, Status
 
 LIVE = (Status.IN_PROGRESS, Status.PAUSED)
 """An index has at most one operation in one of these."""
@@ -43,23 +33,6 @@ class Lane(StrEnum):
     """Small jobs, for which nothing else waits, and which are in no list."""
 
 
-class Goal(StrEnum):
-    """Where a job is heading: forward, back by way of its list, or aside for a while."""
-
-    FINISH = "finish"
-    FAIL = "fail"
-    CANCEL = "cancel"
-    PAUSE = "pause"
-    PARK = "park"
-    """Aside, its copy stays, for later."""
-    GIVE_BACK = "give_back"
-    """Aside, as if it had not begun."""
-    ROLL_BACK = "roll_back"
-    """After its end, back to the kept copy."""
-
-
-BACK = (Goal.FAIL, Goal.CANCEL)
-"""The goals of a job that ends without a swap."""
 WAYS_BACK = (*BACK, Goal.PARK, Goal.GIVE_BACK, Goal.ROLL_BACK)
 LONG_HELD = 7
 """So often must a way back have held, in about half a minute, before the queue passes it by."""

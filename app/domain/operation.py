@@ -7,10 +7,11 @@ from enum import IntEnum
 from typing import Any, TypedDict
 
 from app.domain.failure import FailureDetails
-from app.domain.job import Goal, Job, Lane, Record, Status
+from app.domain.job import Job, Lane, Record
 from app.domain.kept import Kept
 from app.domain.names import IndexName
 from app.domain.proof import ProofLevel, Proving
+from app.domain.state import Goal, Status
 from app.domain.tasks import TaskRef
 
 REWRITE = "rewrite"

@@ -1,10 +1,38 @@
-"""The state of an operation in one word, for people and programs."""
+"""The state of an operation: Kibana's status, where it is heading, and both in one word."""
 
 from __future__ import annotations
 
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
-from app.domain.job import BACK, Goal, Status
+
+class Status(IntEnum):
+    """Kibana's `ReindexStatus`; a waiting operation is also `IN_PROGRESS`."""
+
+    IN_PROGRESS = 0
+    COMPLETED = 1
+    FAILED = 2
+    PAUSED = 3
+    CANCELLED = 4
+
+
+class Goal(StrEnum):
+    """Where an operation is heading: forward, back by way of its list, or aside for a while.
+
+    `PARK`: its copy stays, for later; `GIVE_BACK`: as if it had not begun. `ROLL_BACK`: after its
+    end, back to the kept copy.
+    """
+
+    FINISH = "finish"
+    FAIL = "fail"
+    CANCEL = "cancel"
+    PAUSE = "pause"
+    PARK = "park"
+    GIVE_BACK = "give_back"
+    ROLL_BACK = "roll_back"
+
+
+BACK = (Goal.FAIL, Goal.CANCEL)
+"""The goals of an operation that ends without a swap."""
 
 
 class State(StrEnum):

@@ -24,10 +24,11 @@ from app.domain.errors import (
 from app.domain.estimates import Measured
 from app.domain.events import EventKind, Note
 from app.domain.holds import HoldCause
-from app.domain.job import Goal, Job, Lane, Requested
+from app.domain.job import Job, Lane, Requested
 from app.domain.names import IndexName
 from app.domain.operation import Changes
 from app.domain.pace import UNLIMITED, Limit
+from app.domain.state import Goal
 from app.domain.tasks import Watch
 from app.domain.texts import capped
 from app.domain.windows import Window, WindowState

@@ -15,11 +15,12 @@ from app.domain.estimates import Measured
 from app.domain.events import Note
 from app.domain.failure import FailureDetails
 from app.domain.holds import HoldCause
-from app.domain.job import Goal, Job
+from app.domain.job import Job
 from app.domain.names import IndexName
 from app.domain.operation import Changes, Step
 from app.domain.pace import UNLIMITED, Allowance, Limit
 from app.domain.proof import FULL_UP_TO, FullUpTo
+from app.domain.state import Goal
 from app.domain.tasks import Watch
 from app.domain.windows import Window
 from app.elastic.cluster import Cluster

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from app.domain.errors import Failure
 from app.domain.failure import FailureClass, FailureDetails
 from app.domain.holds import HoldCause
-from app.domain.job import Goal, Job
+from app.domain.job import Job
 from app.domain.operation import Changes
+from app.domain.state import Goal
 from app.elastic.cluster import Cluster
 from app.jobs.phases import Hold, Outcome, Phase, PhaseFunction, Route, Work
 

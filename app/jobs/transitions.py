@@ -12,8 +12,9 @@ from app.domain.durations import spoken
 from app.domain.errors import ClusterTrouble, DocumentsDiffer, Failure
 from app.domain.events import EventKind, Note
 from app.domain.holds import HoldCause
-from app.domain.job import BACK, ENDS_AS, LIVE, PARKED_SECONDS, Goal, Job, Requested, Status
+from app.domain.job import ENDS_AS, LIVE, PARKED_SECONDS, Job, Requested
 from app.domain.operation import Changes
+from app.domain.state import BACK, Goal, Status
 from app.domain.texts import capped, same_but_figures
 from app.jobs.phases import Again, Done, Hold, J, Kind, Outcome, Phase
 from app.jobs.verdicts import against_cancel

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from app.domain.errors import CannotCancel, NotCopying, NotInProgress
-from app.domain.job import BACK, Goal, Job, Requested, Status
+from app.domain.job import Job, Requested
+from app.domain.state import BACK, Goal, Status
 from app.domain.wishes import Action, Verdict
 
 

@@ -13,10 +13,11 @@ from app.domain.errors import (
     UnknownOperation,
     WrongState,
 )
-from app.domain.job import Goal, Requested, Status
+from app.domain.job import Requested
 from app.domain.operation import Operation
 from app.domain.pace import NO_LIMIT
 from app.domain.request import ReindexRequest
+from app.domain.state import Goal, Status
 from app.domain.wishes import Action, Verdict
 from app.jobs.verdicts import Objection, objection
 from app.reindex.announcements import Bell

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from app.domain.errors import Failure
 from app.domain.events import EventKind, Note
-from app.domain.job import Goal
 from app.domain.operation import Operation, Step
 from app.domain.pace import Limit
+from app.domain.state import Goal
 from app.domain.windows import Window
 from app.jobs.phases import Again, Hold, Outcome, Work
 from app.reindex.copying.halting import is_nearly_done, stopped, strained

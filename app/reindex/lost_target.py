@@ -10,8 +10,8 @@ from dataclasses import replace
 from app.domain import clock
 from app.domain.durations import spoken
 from app.domain.holds import HoldCause
-from app.domain.job import Goal
 from app.domain.operation import Operation, Step
+from app.domain.state import Goal
 from app.elastic.cluster import Cluster
 from app.jobs.phases import Hold, Outcome, Work
 from app.reindex.steps.anew import begin_anew

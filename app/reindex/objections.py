@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from app.domain import clock
 from app.domain.errors import CannotRollBack
-from app.domain.job import Status
 from app.domain.operation import Operation
+from app.domain.state import Status
 from app.elastic.answers import Looked
 
 

@@ -12,8 +12,8 @@ from functools import partial
 from app.domain.errors import Failure
 from app.domain.failure import FailureDetails
 from app.domain.holds import HoldCause
-from app.domain.job import Goal
 from app.domain.operation import REWRITE, Changes, Operation, Step
+from app.domain.state import Goal
 from app.jobs.phases import Hold, Outcome, Phase, PhaseFunction, Route, Work
 from app.reindex import failures, lost_target
 from app.reindex.held_back import held_back

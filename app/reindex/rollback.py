@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from app.domain.errors import CannotRollBack, UnknownOperation
-from app.domain.job import Goal, Status
 from app.domain.operation import Operation
+from app.domain.state import Goal, Status
 from app.elastic.cluster import ClusterView
 from app.reindex import objections
 from app.reindex.announcements import Bell

@@ -12,12 +12,13 @@ from sqlmodel import col, select, update
 
 from app.domain.errors import AlreadyInProgress, Refused, TargetTaken
 from app.domain.events import EventKind, Note
-from app.domain.job import Lane, Requested, Status
+from app.domain.job import Lane, Requested
 from app.domain.kept import Kept, kept_name
 from app.domain.names import IndexName
 from app.domain.operation import REWRITE, Operation
 from app.domain.pace import NO_LIMIT, Pace
 from app.domain.proof import ProofLevel
+from app.domain.state import Status
 from app.store.rows import operation_of
 from app.store.tables import ENDED_ROWS, LIVE_ROWS, BatchRow, JobRow
 from app.store.transactions import Transaction

@@ -13,9 +13,10 @@ from sqlmodel import col, select, update
 
 from app.domain.errors import Outdated, UnknownOperation
 from app.domain.events import EventKind, Note
-from app.domain.job import LIVE, Job, Requested, Status
+from app.domain.job import LIVE, Job, Requested
 from app.domain.names import IndexName
 from app.domain.operation import Changes
+from app.domain.state import Status
 from app.domain.windows import Window, WindowState
 from app.store import claims
 from app.store.rows import Models, columns_of, job_of, read_rows

@@ -11,10 +11,11 @@ from sqlmodel import col, or_, select, update
 from app.domain import clock
 from app.domain.errors import AlreadyInProgress, CannotRollBack, InUse
 from app.domain.events import EventKind, Note
-from app.domain.job import Goal, Lane, Requested, Status
+from app.domain.job import Lane, Requested
 from app.domain.kept import Kept
 from app.domain.names import IndexName
 from app.domain.operation import Operation
+from app.domain.state import Goal, Status
 from app.store import claims
 from app.store.rows import operation_of, read_rows, read_tuples, record_of
 from app.store.tables import ENDED_ROWS, KEPT_ROWS, LIVE_ROWS, JobRow

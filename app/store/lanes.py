@@ -11,7 +11,8 @@ from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from app.domain import clock
-from app.domain.job import LONG_HELD, PARKED_SECONDS, WAYS_BACK, Goal, Job, Lane, Requested
+from app.domain.job import LONG_HELD, PARKED_SECONDS, WAYS_BACK, Job, Lane, Requested
+from app.domain.state import Goal
 from app.store.rows import Models, job_of, read_rows, read_tuples
 from app.store.tables import IN_HAND_ROWS, LISTED_ROWS, WAITING_ROWS, JobRow
 

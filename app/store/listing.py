@@ -28,11 +28,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
 from app.domain.brief import Brief
-from app.domain.job import BACK, Goal, Lane, Status
+from app.domain.job import Lane
 from app.domain.operation import Source, Step
 from app.domain.progress import CopyFigures, Stretch
 from app.domain.queue_entry import QueueEntry
-from app.domain.state import BY_STATUS, State
+from app.domain.state import BACK, BY_STATUS, Goal, State, Status
 from app.domain.windows import WindowState
 from app.store.rows import read_rows, read_tuples
 from app.store.tables import ENDED_ROWS, LISTED_ROWS, LIVE_ROWS, JobRow, WindowRow

@@ -13,10 +13,10 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from app.domain import clock
 from app.domain.errors import UnknownOperation
-from app.domain.job import Status
 from app.domain.names import IndexName
 from app.domain.operation import REWRITE, Operation
 from app.domain.pace import NO_LIMIT, Pace
+from app.domain.state import Status
 from app.store.enqueueing import (
     ENDED_WITHOUT_SWAP,
     BatchKey,

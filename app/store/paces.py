@@ -12,9 +12,10 @@ from sqlmodel import col, select, update
 
 from app.domain.errors import UnknownBatch, UnknownOperation, WrongState
 from app.domain.events import EventKind, Note
-from app.domain.job import LIVE, Goal
+from app.domain.job import LIVE
 from app.domain.operation import Step
 from app.domain.pace import NO_LIMIT, Health, Pace, Stop
+from app.domain.state import Goal
 from app.store.rows import read_rows
 from app.store.tables import IN_HAND_ROWS, LIVE_ROWS, BatchRow, ClusterStateRow, JobRow
 from app.store.transactions import Transaction, Transactions

@@ -11,8 +11,9 @@ from sqlmodel import col, select, update
 
 from app.domain.errors import AlreadyInProgress
 from app.domain.events import EventKind, Note
-from app.domain.job import Goal, Job, Lane, Status
+from app.domain.job import Job, Lane
 from app.domain.names import IndexName
+from app.domain.state import Goal, Status
 from app.store.jobs import Jobs
 from app.store.tables import LIVE_ROWS, WAITING_ROWS, JobRow
 from app.store.transactions import Transaction, Transactions

@@ -13,7 +13,8 @@ from sqlalchemy import ColumnElement, TextClause
 from sqlmodel import col, update
 
 from app.domain.events import EventKind, Note
-from app.domain.job import Goal, Requested, Status
+from app.domain.job import Requested
+from app.domain.state import Goal, Status
 from app.store.tables import LIVE_ROWS, JobRow
 from app.store.transactions import Transaction, Transactions
 

@@ -221,7 +221,7 @@ def examples(document: Json, body: Json) -> list[Any]:
 
 def all_models(root: type[BaseModel]) -> Iterator[type[BaseModel]]:
     for model in root.__subclasses__():
-        if model.__module__.startswith("app.api"):
+        if model.__module__.startswith(("app.api", "app.wire")):
             yield model
         yield from all_models(model)
 

@@ -7,8 +7,8 @@ import json
 import pytest
 from typer.testing import CliRunner
 
+from app.cli.client import Misuse
 from app.cli.commands import cli
-from app.cli.troubles import Misuse
 from tests.cli.process import Terminal, run
 from tests.e2e.process import ServiceProcess
 from tests.elasticsearch import Elastic

@@ -29,8 +29,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from app.domain.job import Status
-from app.domain.state import ENDED
+from app.domain.state import ENDED, Status
 from testbed.relay import Relay
 from tests.conditions import until
 from tests.e2e.killable import cutting_relay, forked

@@ -28,7 +28,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     def briefly(_: int) -> float:
         return 0.01
 
-    monkeypatch.setattr("app.reindex.outcomes.backoff", briefly)
+    monkeypatch.setattr("app.jobs.transitions.backoff", briefly)
 
 
 def two(es: Elastic) -> Any:

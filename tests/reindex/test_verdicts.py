@@ -7,11 +7,12 @@ from itertools import product
 import pytest
 
 from app.domain.errors import NotCopying, NotInProgress
-from app.domain.job import Goal, Requested, Status
+from app.domain.job import Requested
 from app.domain.operation import Operation, Step
+from app.domain.state import Goal, Status
 from app.domain.wishes import Action, Verdict
+from app.jobs.transitions import granted
 from app.jobs.verdicts import Against, against_cancel, cancel_refusal, objection
-from app.reindex.goals import granted
 from tests.reindex.test_outcomes import operation
 
 SWAPPED = Step.ALIAS_CREATED

@@ -8,14 +8,13 @@ from fastapi import APIRouter, Body, Header
 
 from app.api.access import OPERATOR, VIEWER, Caller
 from app.api.documenting import BODIES
-from app.api.patterns import PRINTABLE
 from app.api.service import BatchPath, Current
 from app.api.v1 import documented
-from app.api.v1.bodies import NewBatch
-from app.api.v1.schemas import BatchReport, NewBatchAnswer, RefusedIndex
 from app.api.v1.showing import progress_report, summary_of
 from app.domain.pace import NO_LIMIT
 from app.store.enqueueing import BatchKey
+from app.wire.batches import BatchReport, NewBatch, NewBatchAnswer, RefusedIndex
+from app.wire.notation import PRINTABLE
 
 router = APIRouter(prefix="/api/v1/batches", tags=["Batches"])
 

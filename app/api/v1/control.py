@@ -10,15 +10,13 @@ from app.api.access import OPERATOR, Caller
 from app.api.documenting import BODIES
 from app.api.service import BatchPath, Current, OperationPath, Service
 from app.api.v1 import documented
-from app.api.v1.bodies import RollbackBody
-from app.api.v1.schemas import OperationSummary
-from app.api.v1.showing import summary_of
-from app.api.v1.steered import steered
-from app.api.v1.steered_schemas import SteeredBatch
+from app.api.v1.showing import steered, summary_of
 from app.domain.brief import Brief
 from app.domain.operation import Operation
 from app.domain.principal import Principal
 from app.domain.wishes import Action
+from app.wire.batches import SteeredBatch
+from app.wire.operations import OperationSummary, RollbackBody
 
 NOT_FORCED = RollbackBody()
 

@@ -9,9 +9,9 @@ from fastapi import APIRouter, Query
 from app.api.access import VIEWER
 from app.api.service import Current, OperationPath
 from app.api.v1 import documented
-from app.api.v1.schemas import OperationDetails, OperationList, OperationQuery
 from app.api.v1.showing import details_of, summary_of
 from app.store.listing import Filter
+from app.wire.operations import OperationDetails, OperationList, OperationQuery
 
 router = APIRouter(prefix="/api/v1/operations", tags=["Operations"])
 

@@ -10,16 +10,9 @@ from app.api.access import ADMIN, OPERATOR, VIEWER, Caller
 from app.api.documenting import BODIES
 from app.api.service import BatchPath, Current, OperationPath
 from app.api.v1 import documented
-from app.api.v1.pace_schemas import (
-    HealthReport,
-    HoursReport,
-    PaceAnswer,
-    PaceBody,
-    StopBody,
-    StopReport,
-)
 from app.api.v1.showing import limit_of
 from app.reindex.pacing.pacing import PaceReport
+from app.wire.pace import HealthReport, HoursReport, PaceAnswer, PaceBody, StopBody, StopReport
 
 router = APIRouter(prefix="/api/v1", tags=["Pace"])
 

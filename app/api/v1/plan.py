@@ -10,9 +10,12 @@ from app.api.access import VIEWER, Caller
 from app.api.documenting import BODIES
 from app.api.service import Current
 from app.api.v1 import documented
-from app.api.v1.bodies import WantedPlan
-from app.api.v1.index_schemas import Blocker
-from app.api.v1.plan_schemas import (
+from app.domain.disk import Capacity
+from app.domain.estimates import Span
+from app.domain.principal import Role
+from app.reindex.planning import Plan, PlannedIndex
+from app.wire.indices import Blocker
+from app.wire.plans import (
     DiskReport,
     NodeReport,
     PlannedIndexReport,
@@ -21,11 +24,8 @@ from app.api.v1.plan_schemas import (
     ShardReport,
     SpanReport,
     TrialReport,
+    WantedPlan,
 )
-from app.domain.disk import Capacity
-from app.domain.estimates import Span
-from app.domain.principal import Role
-from app.reindex.planning import Plan, PlannedIndex
 
 router = APIRouter(prefix="/api/v1/plan", tags=["Planning"])
 

@@ -9,16 +9,16 @@ from fastapi import APIRouter
 from app.api.access import VIEWER
 from app.api.service import Current
 from app.api.v1 import documented
-from app.api.v1.schemas import (
+from app.api.v1.showing import limit_of, summary_of
+from app.domain.state import LIVE, State
+from app.reindex.doctor import Verdict
+from app.wire.service import (
     CheckReport,
     DoctorAnswer,
     ElasticsearchReport,
     RoleReport,
     WorkerAnswer,
 )
-from app.api.v1.showing import limit_of, summary_of
-from app.domain.state import LIVE, State
-from app.reindex.doctor import Verdict
 
 router = APIRouter(prefix="/api/v1", tags=["Worker"])
 VERSION = version("reindex-queue")

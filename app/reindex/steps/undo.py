@@ -5,8 +5,8 @@ from __future__ import annotations
 from app.domain.errors import ClusterRefused
 from app.domain.events import EventKind, Note
 from app.domain.holds import HoldCause
-from app.domain.job import Goal
 from app.domain.operation import Changes, Operation
+from app.domain.state import Goal
 from app.domain.windows import WindowState
 from app.elastic.answers import Looked
 from app.elastic.cluster import Cluster

@@ -1,55 +1,23 @@
-"""The wire models of Kibana: camelCase, the always-present keys null, the others absent."""
+"""The shapes of Kibana's API: some keys are null where they say nothing, others are absent."""
 
 from __future__ import annotations
 
-import json
-import operator
-from collections.abc import Callable, Iterable
-from functools import partial
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    StrictBool,
-    StrictStr,
-    model_validator,
-)
-from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError, to_json
+from pydantic import ConfigDict, Field, StrictBool, model_validator
 
-from app.api.patterns import NOT_BLANK
-from app.domain.job import Status
-from app.domain.operation import Operation, Step
-from app.domain.queue_entry import QueueEntry
 from app.domain.request import ReindexRequest
-
-MOST_NAMES = 10_000
-MOST_CHARACTERS = 1_000
-
-_is_none: Callable[[Any], bool] = partial(operator.is_, None)
-"""Not a function of our own: it is called for every absent key of every operation."""
-
-
-def _whole_text(value: str) -> str:
-    """JSON can spell half a surrogate pair, which no answer and no database can repeat."""
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise PydanticCustomError("unicode", "the string is not valid Unicode") from error
-    return value
-
-
-def without_nul(value: str) -> str:
-    """A text for the database: PostgreSQL does not take NUL, and finds nothing with it."""
-    return value.replace("\0", "\N{REPLACEMENT CHARACTER}")
-
-
-def _said(sentence: str) -> PydanticCustomError:
-    """A fault whose text is answered as it is."""
-    return PydanticCustomError("said", "{sentence}", {"sentence": sentence})
+from app.wire.notation import (
+    MOST_CHARACTERS,
+    MOST_NAMES,
+    NOT_BLANK,
+    GivenName,
+    IndexMode,
+    Sent,
+    Wire,
+    is_none,
+    said,
+)
 
 
 def _without_default(schema: dict[str, Any]) -> None:
@@ -57,30 +25,17 @@ def _without_default(schema: dict[str, Any]) -> None:
     schema.pop("default", None)
 
 
-GivenName = Annotated[StrictStr, AfterValidator(_whole_text)]
 _Names = Field(max_length=MOST_NAMES, json_schema_extra=_without_default)
 
 
-class Wire(BaseModel):
-    """The line below an attribute is its description in the API's document."""
-
-    model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, use_attribute_docstrings=True
-    )
-
-
-class Body(Wire):
-    model_config = ConfigDict(extra="forbid", populate_by_name=False)
-
-
-class IndexSettings(Body):
+class IndexSettings(Sent):
     """Settings that the new index has differently from the old one."""
 
-    mode: Literal["standard", "lookup", "logsdb", "time_series"] | None = None
+    mode: IndexMode | None = None
     """`lookup` needs an index of one shard, `time_series` one with `index.routing_path`."""
 
 
-class RequestOptions(Body):
+class RequestOptions(Sent):
     """How one index is to be reindexed."""
 
     enqueue: StrictBool | None = None
@@ -92,7 +47,7 @@ class RequestOptions(Body):
     """
 
 
-class ReindexBody(Body):
+class ReindexBody(Sent):
     """One index, its new name, and how (the newer Kibana's body)."""
 
     index_name: Annotated[GivenName, Field(max_length=MOST_CHARACTERS)]
@@ -105,12 +60,14 @@ class ReindexBody(Body):
     ) = None
     """Where to. Nothing may have this name yet. Absent: `reindexed-v8-` and the old name."""
     reindex_options: RequestOptions = RequestOptions()
+    """How it is reindexed."""
     settings: IndexSettings = IndexSettings()
+    """What the new index has differently."""
 
     @model_validator(mode="after")
     def _named(self) -> ReindexBody:
         if self.new_index_name is not None and not self.new_index_name.strip():
-            raise _said("New index name cannot be empty")
+            raise said("New index name cannot be empty")
         return self
 
     def request(self, *, keeps_by_default: bool) -> ReindexRequest:
@@ -125,7 +82,7 @@ class ReindexBody(Body):
         )
 
 
-class BatchBody(Body):
+class BatchBody(Sent):
     """The indices to queue, in the order in which they are to be worked off.
 
     `indexNames` (names only) or `indices` (each with its own options), not both.
@@ -135,19 +92,19 @@ class BatchBody(Body):
         json_schema_extra={"oneOf": [{"required": ["indexNames"]}, {"required": ["indices"]}]}
     )
 
-    index_names: Annotated[list[GivenName], _Names] = []
+    index_names: Annotated[list[GivenName], _Names] = Field(default=[])
     """Concrete indices, by name only."""
-    indices: Annotated[list[ReindexBody], _Names] = []
+    indices: Annotated[list[ReindexBody], _Names] = Field(default=[])
     """Concrete indices, each with its new name and options."""
 
     @model_validator(mode="after")
     def _one_of_both(self) -> BatchBody:
         if not self.model_fields_set:
-            raise _said(
+            raise said(
                 "[request body.indexNames]: expected value of type [array] but got [undefined]"
             )
         if len(self.model_fields_set) > 1:
-            raise _said("[request body]: send indexNames or indices, not both")
+            raise said("[request body]: send indexNames or indices, not both")
         return self
 
     def requests(self, *, keeps_by_default: bool) -> list[ReindexRequest]:
@@ -156,7 +113,7 @@ class BatchBody(Body):
         return [ReindexRequest(name, keeps_source=keeps_by_default) for name in self.index_names]
 
 
-class UpdateBody(Body):
+class UpdateBody(Sent):
     """What to do instead of a reindex."""
 
     operations: Annotated[list[Literal["blockWrite", "unfreeze"]], Field(min_length=1)]
@@ -168,16 +125,18 @@ class QueueSettings(Wire):
 
     queued_at: int
     """The order of the queue: strictly increasing."""
-    started_at: int | None = Field(default=None, exclude_if=_is_none)
+    started_at: int | None = Field(default=None, exclude_if=is_none)
     """When the worker took it; absent while it waits."""
 
 
 class ReindexOptions(Wire):
-    open_and_close: bool | None = Field(default=None, exclude_if=_is_none)
+    """Options of an operation, and what follows from them."""
+
+    open_and_close: bool | None = Field(default=None, exclude_if=is_none)
     """Was the index closed? It is opened for the copy and closed in the end. From step 40 on."""
-    queue_settings: QueueSettings | None = Field(default=None, exclude_if=_is_none)
+    queue_settings: QueueSettings | None = Field(default=None, exclude_if=is_none)
     """Absent for an operation that was started by name, beside the queue."""
-    delete_old_index: bool | None = Field(default=None, exclude_if=_is_none)
+    delete_old_index: bool | None = Field(default=None, exclude_if=is_none)
     """Only there where the request said true."""
 
 
@@ -185,7 +144,9 @@ class ReindexOperation(Wire):
     """An operation as Kibana shows it: one index on its way."""
 
     index_name: str
+    """The index that is reindexed."""
     new_index_name: str
+    """The index it is copied to."""
     status: int
     """0 in progress (also waiting), 1 completed, 2 failed, 3 paused, 4 cancelled."""
     last_completed_step: int
@@ -201,123 +162,87 @@ class ReindexOperation(Wire):
     """Why it failed, in a sentence."""
     running_reindex_count: int | None
     """Always null; Kibana has it."""
-    reindex_options: ReindexOptions | None = Field(default=None, exclude_if=_is_none)
-    backup_settings: dict[str, str] | None = Field(default=None, exclude_if=_is_none)
+    reindex_options: ReindexOptions | None = Field(default=None, exclude_if=is_none)
+    """Absent where there is nothing to say."""
+    backup_settings: dict[str, str] | None = Field(default=None, exclude_if=is_none)
     """What the copy changes for its time and puts back at step 55. From step 30 on."""
-    settings: str | None = Field(default=None, exclude_if=_is_none)
+    settings: str | None = Field(default=None, exclude_if=is_none)
     """The settings that were asked for, as JSON text."""
-
-    @classmethod
-    def of(cls, operation: Operation | QueueEntry) -> ReindexOperation:
-        """Checked in one go with its parts, which takes half the time of making each by itself."""
-        return cls.model_validate(wire_of(operation))
-
-
-def wire_of(operation: Operation | QueueEntry) -> dict[str, Any]:
-    """The JSON object of `ReindexOperation`, key by key in its order, without the model.
-
-    Ten thousand models take longer than all the rest of the queue's answer.
-    """
-    running = operation.status == Status.IN_PROGRESS and operation.started_at is not None
-    at = operation.updated_at if running else None
-    wire: dict[str, Any] = {
-        "indexName": operation.index_name,
-        "newIndexName": operation.new_index_name,
-        "status": operation.status,
-        "lastCompletedStep": operation.last_completed_step,
-        "locked": at.isoformat(timespec="seconds") if at else None,
-        "reindexTaskId": operation.reindex_task_id,
-        "reindexTaskPercComplete": operation.reindex_task_perc_complete,
-        "errorMessage": operation.error_message,
-        "runningReindexCount": None,
-    }
-    if options := _options(operation):
-        wire["reindexOptions"] = options
-    backup = _backup(operation)
-    if backup is not None:
-        wire["backupSettings"] = backup
-    if operation.mode:
-        wire["settings"] = json.dumps({"mode": operation.mode})
-    return wire
-
-
-def _options(operation: Operation | QueueEntry) -> dict[str, Any]:
-    options: dict[str, Any] = {}
-    if operation.source and operation.last_completed_step >= Step.REINDEX_STARTED:
-        options["openAndClose"] = operation.source.closed
-    if not operation.single:
-        options["queueSettings"] = {"queuedAt": operation.queued_at}
-        if operation.started_at is not None:
-            options["queueSettings"]["startedAt"] = operation.started_at
-    if operation.delete_old_index:
-        options["deleteOldIndex"] = True
-    return options
-
-
-def _backup(operation: Operation | QueueEntry) -> dict[str, str] | None:
-    if operation.source is None or operation.last_completed_step < Step.NEW_INDEX_CREATED:
-        return None
-    keys = ("index.number_of_replicas", "index.refresh_interval")
-    found = {key: operation.source.settings.get(key) for key in keys}
-    return {key: value for key, value in found.items() if value is not None}
 
 
 class BatchError(Wire):
+    """A name that was not queued."""
+
     index_name: str
+    """As it was sent."""
     message: str
+    """Why it was not queued, and what to do about it."""
 
 
 class BatchAnswer(Wire):
+    """What became of the names of a batch."""
+
     enqueued: list[ReindexOperation]
+    """What was queued, in the order in which it is worked off."""
     errors: list[BatchError]
+    """What was not queued. The others are queued all the same."""
 
 
 class QueueAnswer(Wire):
-    queue: list[ReindexOperation]
+    """The queue."""
 
-    @staticmethod
-    def body(entries: Iterable[QueueEntry]) -> bytes:
-        """The whole answer as the model would write it."""
-        return to_json({"queue": [wire_of(entry) for entry in entries]})
+    queue: list[ReindexOperation]
+    """What has not ended, in order, the running operation first."""
 
 
 class Warning(Wire):
     """What a person should know before the reindex."""
 
     warning_type: str
+    """Kibana's name for the kind of warning."""
     flow: str
     """`reindex`, or `readonly` for what `update_index` would do instead."""
-    meta: dict[str, Any] | None = Field(default=None, exclude_if=_is_none)
+    meta: dict[str, Any] | None = Field(default=None, exclude_if=is_none)
+    """Details of this kind of warning. Absent where it has none."""
 
 
 class Meta(Wire):
     """What the cluster says of the index."""
 
     index_name: str
+    """The name that was asked for."""
     reindex_name: str
     """Where it is copied to, or would be."""
     aliases: list[str]
+    """The aliases that the index has now."""
     is_readonly: bool
     """True where the write block is there that lets it boot on the next major as it is."""
     is_frozen: bool
+    """True where the index is frozen."""
     is_in_data_stream: bool
+    """True where it is a backing index of a data stream."""
     is_follower_index: bool
+    """True where it follows an index of another cluster (CCR)."""
 
 
 class StatusAnswer(Wire):
     """While Elasticsearch is away only `reindexOp` is there."""
 
-    reindex_op: ReindexOperation | None = Field(default=None, exclude_if=_is_none)
+    reindex_op: ReindexOperation | None = Field(default=None, exclude_if=is_none)
     """The newest operation of the index; absent where there never was one."""
-    warnings: list[Warning] | None = Field(default=None, exclude_if=_is_none)
+    warnings: list[Warning] | None = Field(default=None, exclude_if=is_none)
     """Absent where the index does not exist: after the swap its name is an alias."""
-    has_required_privileges: bool | None = Field(default=None, exclude_if=_is_none)
+    has_required_privileges: bool | None = Field(default=None, exclude_if=is_none)
     """May the service's own user do it? True where the cluster has no security."""
-    meta: Meta | None = Field(default=None, exclude_if=_is_none)
+    meta: Meta | None = Field(default=None, exclude_if=is_none)
+    """What the cluster says of the index."""
 
 
 class CancelAnswer(Wire):
+    """The cancel is recorded; the operation's status says when it is done."""
+
     acknowledged: bool = True
+    """Always true: a cancel that is refused is an error."""
 
 
 class ErrorEnvelope(Wire):
@@ -329,5 +254,5 @@ class ErrorEnvelope(Wire):
     """The name of that status."""
     message: str
     """What is wrong, and what to do about it."""
-    attributes: dict[str, Any] | None = Field(default=None, exclude_if=_is_none)
+    attributes: dict[str, Any] | None = Field(default=None, exclude_if=is_none)
     """Beside a 426: `allNodesUpgraded`."""

@@ -1,4 +1,4 @@
-"""The wire models of the pace."""
+"""The shapes of the pace: how fast copies may go, and when."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StrictInt
 
-from app.api.patterns import TIME_OF_DAY
-from app.api.schemas import Body, GivenName, without_nul
-from app.api.v1.schemas import LimitReport, Time, Wire
 from app.domain.hours import DAYS, Hours, clock
 from app.domain.pace import LEAST_RATE, MOST_RATE, MOST_WINDOWS, Pace
+from app.wire.notation import TIME_OF_DAY, GivenName, Sent, Time, Wire, without_nul
+from app.wire.operations import LimitReport
 
 MOST_HOURS = 20
 MOST_REASON = 500
@@ -18,11 +17,13 @@ MOST_REASON = 500
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
-class HoursBody(Body):
+class HoursBody(Sent):
     """From one time of day until another, over midnight where that is earlier."""
 
     start: Annotated[str, Field(alias="from", pattern=TIME_OF_DAY)]
+    """Such as `22:00`, by the clock of `zone`."""
     end: Annotated[str, Field(alias="to", pattern=TIME_OF_DAY)]
+    """Such as `06:00`; `24:00` is the end of the day."""
     zone: Annotated[GivenName, Field(max_length=100)]
     """As `Europe/Berlin`, or `UTC`. What its clocks leave out in spring is not open."""
     days: Annotated[list[Day], Field(max_length=7)] | None = None
@@ -33,7 +34,7 @@ class HoursBody(Body):
         return Hours.of(self.start, self.end, self.zone, self.days)
 
 
-class PaceBody(Body):
+class PaceBody(Sent):
     """How fast copies may go. The tightest of service, batch and operation is in force."""
 
     requests_per_second: (
@@ -66,16 +67,24 @@ class PaceBody(Body):
         return before.model_copy(update=given)
 
 
-class StopBody(Body):
+class StopBody(Sent):
+    """Why everything is stopped."""
+
     reason: Annotated[GivenName, Field(max_length=MOST_REASON), AfterValidator(without_nul)] = ""
     """Shown wherever somebody asks why nothing moves."""
 
 
 class HoursReport(Wire):
+    """From one time of day until another, over midnight where that is earlier."""
+
     start: Annotated[str, Field(alias="from")]
+    """When they open, by the clock of `zone`."""
     end: Annotated[str, Field(alias="to")]
+    """When they close."""
     zone: str
+    """Whose clock counts, such as `Europe/Berlin`."""
     days: list[Day] | None
+    """The days on which they open. null: every day."""
 
     @classmethod
     def of(cls, hours: Hours) -> HoursReport:
@@ -91,33 +100,48 @@ class HoursReport(Wire):
 
 
 class StopReport(Wire):
-    """`blockedIndices`: their writes stay blocked until it goes on, or they are cancelled."""
+    """Somebody has stopped everything before the swap."""
 
     by: str
+    """Who has stopped it."""
     at: Time
+    """When it was stopped."""
     reason: str
+    """What was given as the reason; may be empty."""
     blocked_indices: list[str]
+    """Indices that take no writes until the stop ends, or until they are cancelled."""
 
 
 class HealthReport(Wire):
-    """What the health gate has come to. `windowsInFlight`: null where it limits nothing, 0 where
-    nothing new may start. `blind`: why the cluster could not be looked at last."""
+    """What the health gate has come to."""
 
     windows_in_flight: int | None
+    """It lets so many parts of an index be copied at once. null: it limits nothing. 0: nothing
+    new may start."""
     cause: str
+    """Why it limits something; empty where it does not."""
     since: Time | None
+    """When it came to that. null: it limits nothing."""
     blind: str | None
+    """Why the cluster could not be looked at last. null: it could."""
 
 
 class PaceAnswer(Wire):
-    """What is set in this place, and what is in force. `stored`: false where nobody has set it
-    (for the service the settings hold then)."""
+    """What is set in this place, and what is in force."""
 
     scope: Literal["service", "batch", "operation"]
+    """The place."""
     requests_per_second: float | None
+    """Documents a second, as it is set here. null: no limit."""
     windows_in_flight: int | None
+    """Copy tasks of an operation at once, as it is set here. null: as the wider scope says."""
     hours: list[HoursReport] | None
+    """When copies may run, as it is set here. null: always."""
     stored: bool
+    """False where nobody has set it here; for the service the settings hold then."""
     in_force: LimitReport
+    """The tightest of service, batch and operation."""
     stopped: StopReport | None
+    """null: nobody has stopped everything."""
     health: HealthReport
+    """What the health gate says; it is part of what is in force."""

@@ -1,4 +1,4 @@
-"""Words of the command line: short, true, and harmless to a terminal."""
+"""How the command line shows things: short, true, and harmless to a terminal."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from app.api.documenting import ANSWERS
-from app.api.v1.schemas import OperationDetails, OperationSummary
-from app.cli.tables import Row, Table, plain
+from app.cli.display import Row, Table, compact, cut, percent, plain, shorten, speed
 from app.cli.views import details
 from app.cli.watching import View, line
-from app.cli.words import compact, cut, percent, shorten, speed
 from app.domain.durations import spoken
 from app.domain.state import State
 from app.domain.texts import printable
+from app.wire.operations import OperationDetails, OperationSummary
 
 
 @given(st.text(), st.integers(12, 90))

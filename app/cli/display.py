@@ -1,4 +1,7 @@
-"""Tables: with rich on a terminal, aligned plain text elsewhere."""
+"""How things are shown: numbers and names in a line of text, and tables of them.
+
+Tables are drawn with rich on a terminal, and are aligned plain text elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from rich import box
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from app.cli.troubles import Trouble
-from app.cli.words import shorten
+from app.cli.client import Trouble
+from app.domain.durations import spoken
 from app.domain.texts import printable
 
 STYLES = {
@@ -38,6 +41,56 @@ STYLES = {
 MOVING = "cyan"
 LEAST_NAME = 12
 GUTTER = 2
+
+
+def shorten(name: str, cells: int) -> str:
+    """`name` in at most so many columns of a terminal, its middle left out: both ends tell more."""
+    if cell_len(name) <= cells:
+        return name
+    head = (cells - 1) // 2
+    tail = name
+    while cell_len(tail) > cells - 1 - head:
+        tail = tail[1:]
+    return set_cell_size(name, head).rstrip() + "…" + tail
+
+
+def cut(text: str, cells: int) -> str:
+    """`text` in at most so many columns of a terminal, its end left out."""
+    return text if cell_len(text) <= cells else set_cell_size(text, cells - 1).rstrip() + "…"
+
+
+def compact(number: int) -> str:
+    """`752,865` is `752.9k`; below 100,000 every digit is shown."""
+    if number < 100_000:
+        return f"{number:,}"
+    for unit, size in (("k", 1_000), ("M", 1_000_000), ("G", 1_000_000_000)):
+        if number < size * 999.95 or unit == "G":
+            return f"{number / size:,.1f}{unit}"
+    raise AssertionError(number)
+
+
+def percent(fraction: float) -> str:
+    """Never 100% before the end."""
+    return f"{int(fraction * 1000 + 1e-9) / 10:.1f}%"
+
+
+def speed(documents_a_second: float | None) -> str:
+    if documents_a_second is None:
+        return ""
+    if documents_a_second < 10:
+        return f"{documents_a_second:.1f}/s"
+    return f"{compact(round(documents_a_second))}/s"
+
+
+def between(low: float, high: float) -> str:
+    """A span of seconds."""
+    least, most = spoken(low), spoken(high)
+    return least if least == most else f"{least}-{most}"
+
+
+def count(number: int, noun: str, plural: str | None = None) -> str:
+    """`1 index`, `2 indices`."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 @dataclass(frozen=True)
