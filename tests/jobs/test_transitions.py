@@ -88,7 +88,8 @@ def test_two_services_do_not_pause_in_step() -> None:
 
 @pytest.mark.parametrize("goal", Goal)
 def test_a_route_is_gone_through_phase_by_phase_and_then_is_over(goal: Goal) -> None:
-    found, names = operation(goal=goal, unblocked=True, kept=Kept(name=IndexName("k"))), []
+    found = operation(goal=goal, unblocked=True, kept=Kept(name=IndexName("k")))
+    names: list[str] = []
     for _ in KIND.routes[goal]:
         phase = phase_of(KIND, found)
         names.append(phase.name)

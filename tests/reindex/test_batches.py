@@ -20,7 +20,7 @@ async def test_a_batch_is_worked_off_in_order_and_one_at_a_time(
     queued = [o["reindexOptions"]["queueSettings"]["queuedAt"] for o in answer["enqueued"]]
     assert queued == sorted(set(queued))
     work = [e for e in await service.parts.store.events.after(0) if e.who.startswith("worker:")]
-    turns = [e.job_id for n, e in enumerate(work) if n == 0 or e.job_id != work[n - 1].operation_id]
+    turns = [e.job_id for n, e in enumerate(work) if n == 0 or e.job_id != work[n - 1].job_id]
     assert turns == [(await service.parts.reading.operation(name)).id for name in names]
     ends = [e.index_name for e in work if e.what in ("started", "completed")]
     assert ends == [name for name in names for _ in range(2)]

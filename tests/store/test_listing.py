@@ -79,7 +79,7 @@ async def test_the_state_is_the_same_in_the_database_and_in_the_domain(
         execute(
             database_url,
             "UPDATE job SET status = :status, goal = :goal, started_at = :started_at, "
-            "hold_reason = :reason, aside = :aside WHERE index_name = :name",
+            "hold_reason = :reason, suspended = :suspended WHERE index_name = :name",
             status=int(status),
             goal=goal.value,
             started_at=started_at,
@@ -242,6 +242,6 @@ async def test_a_page_reads_no_column_that_a_list_does_not_show(
 ) -> None:
     """What cannot be parsed is in columns that only whole operations have."""
     operation = await enqueued(store, "a")
-    execute(database_url, "UPDATE job SET source = :bad, proof = :bad", bad='"no record"')
+    execute(database_url, "UPDATE job SET record = :bad", bad='"no record"')
     (brief,) = await store.listing.page(Filter(), 10)
     assert (brief.id, brief.state) == (operation.id, State.WAITING)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from app.domain.operation import Operation
 from app.domain.pace import UNLIMITED, Allowance, Limit, Scope
 from app.domain.windows import Window, WindowState
 from app.jobs.phases import Again, Hold, Limits, Work
@@ -44,7 +45,7 @@ def window(number: int, **changed: Any) -> Window:
     return Window(**given)
 
 
-def turn(limit: Limit, *windows: Window, **changed: Any) -> tuple[Work, Flight]:
+def turn(limit: Limit, *windows: Window, **changed: Any) -> tuple[Work[Operation], Flight]:
     limits = Limits(
         window_documents=1,
         batch_documents=1,

@@ -8,22 +8,22 @@ import pytest
 
 from app.domain.errors import NotCopying, NotInProgress
 from app.domain.job import Requested
-from app.domain.operation import Operation, Step
+from app.domain.operation import Operation
 from app.domain.state import Goal, Status
 from app.domain.wishes import Action, Verdict
 from app.jobs.transitions import granted
 from app.jobs.verdicts import Against, against_cancel, cancel_refusal, objection
-from tests.reindex.test_outcomes import operation
+from tests.jobs.test_transitions import operation
 
-SWAPPED = Step.ALIAS_CREATED
+SWAPPED = "swap"
 IDLE = NotInProgress().message
 LATE = NotCopying().message
 TOO_LATE = "It is too late to cancel: the other index has the name already."
 
 
 def ended(status: Status, goal: Goal = Goal.FINISH) -> Operation:
-    step = SWAPPED if status is Status.COMPLETED else Step.READONLY
-    return operation(status=status, goal=goal, last_completed_step=step)
+    step = SWAPPED if status is Status.COMPLETED else "write_block"
+    return operation(status=status, goal=goal, position=step)
 
 
 @pytest.mark.parametrize(
@@ -46,10 +46,10 @@ def ended(status: Status, goal: Goal = Goal.FINISH) -> Operation:
             None,
             "It goes back already, because it failed.",
         ),
-        (operation(last_completed_step=SWAPPED), Against.SWAPPED, LATE, TOO_LATE),
-        (operation(goal=Goal.ROLL_BACK, last_completed_step=SWAPPED), None, None, None),
+        (operation(position=SWAPPED), Against.SWAPPED, LATE, TOO_LATE),
+        (operation(goal=Goal.ROLL_BACK, position=SWAPPED), None, None, None),
         (
-            operation(goal=Goal.ROLL_BACK, last_completed_step=SWAPPED, undone=1),
+            operation(goal=Goal.ROLL_BACK, position=SWAPPED, position_back="ready_kept"),
             Against.SWAPPED,
             LATE,
             TOO_LATE,
@@ -96,7 +96,7 @@ def test_what_ends_without_a_swap_objects_mildly(against: Against) -> None:
     found = {
         Against.COMPLETED: ended(Status.COMPLETED),
         Against.ENDED: ended(Status.FAILED),
-        Against.SWAPPED: operation(last_completed_step=SWAPPED),
+        Against.SWAPPED: operation(position=SWAPPED),
         Against.FAILING: operation(goal=Goal.FAIL),
         Against.CANCELLING: operation(goal=Goal.CANCEL),
     }[against]
@@ -108,12 +108,10 @@ def test_what_ends_without_a_swap_objects_mildly(against: Against) -> None:
 
 
 @pytest.mark.parametrize(
-    ("goal", "step", "undone"), list(product(Goal, (Step.CREATED, SWAPPED), (0, 1)))
+    ("goal", "step", "back"), list(product(Goal, ("", SWAPPED), ("", "ready_kept")))
 )
-def test_the_worker_grants_a_cancel_by_the_same_rule(goal: Goal, step: Step, undone: int) -> None:
-    found = operation(
-        goal=goal, last_completed_step=step, undone=undone, requested=Requested.CANCEL
-    )
+def test_the_worker_grants_a_cancel_by_the_same_rule(goal: Goal, step: str, back: str) -> None:
+    found = operation(goal=goal, position=step, position_back=back, requested=Requested.CANCEL)
     changes, notes = granted(found)
     if against_cancel(found) is not None:
         assert (changes, notes) == ({}, [])
@@ -127,7 +125,7 @@ def test_the_worker_grants_a_cancel_by_the_same_rule(goal: Goal, step: Step, und
 
 @pytest.mark.parametrize("goal", [*Goal])
 def test_a_pause_is_granted_before_the_swap_alone(goal: Goal) -> None:
-    for step in (Step.CREATED, Step.REINDEX_STARTED, SWAPPED):
-        found = operation(goal=goal, last_completed_step=step, requested=Requested.PAUSE)
+    for step in ("", "plan_copy", SWAPPED):
+        found = operation(goal=goal, position=step, requested=Requested.PAUSE)
         pauses = goal is Goal.FINISH and step is not SWAPPED
         assert bool(granted(found)[0]) == pauses
