@@ -6,11 +6,10 @@ from app.domain.holds import HoldCause
 from app.domain.operation import Operation
 from app.elastic.answers import Looked
 from app.elastic.cluster import Cluster
-from app.jobs.phases import Again, Done, Hold, Outcome, Work
+from app.jobs.phases import Done, Hold, Outcome, Work
 from app.reindex.alias_filters import refuse_filters
-from app.reindex.steps.guard import remove_target
 from app.reindex.steps.identity import blocked_source_in, look
-from app.reindex.steps.target import differences, ensure_target, refuse
+from app.reindex.steps.target import differences, ensure_target, make_again
 
 
 async def create_target(work: Work[Operation], cluster: Cluster) -> Outcome:
@@ -25,10 +24,7 @@ async def create_target(work: Work[Operation], cluster: Cluster) -> Outcome:
         return looked
     source, target = blocked_source_in(looked, operation), looked[operation.new_index_name]
     if faults := differences(source, target, operation.mode):
-        if target.uuid != operation.target_uuid:
-            refuse(source, target, faults)
-        hold = await remove_target(operation, target.uuid, cluster)
-        return hold or Again({"target_uuid": None})
+        return await make_again(operation, source, target, faults, cluster)
     if operation.source and "index.blocks.metadata" in operation.source.blocks:
         await refuse_filters(source, target, cluster)  # nobody could look before
     if len(await cluster.shards.stats(target.index_name)) < target.shards:

@@ -24,7 +24,7 @@ from app.reindex.classifier import Facts, faults
 from app.reindex.privileges import Need, missing, refuse_restriction
 from app.reindex.steps.foresee import is_worth_it, refuse_documents
 from app.reindex.steps.identity import look, name_in_place, source_in
-from app.reindex.steps.target import differences, ensure_target, refuse
+from app.reindex.steps.target import differences, ensure_target, make_again
 
 
 async def prepare(work: Work[Operation], cluster: Cluster) -> Outcome:
@@ -44,7 +44,7 @@ async def prepare(work: Work[Operation], cluster: Cluster) -> Outcome:
         return ensured
     source, target = source_in(ensured, operation), ensured[operation.new_index_name]
     if faults := differences(source, target, operation.mode):
-        refuse(source, target, faults)
+        return await make_again(operation, source, target, faults, cluster)
     if await cluster.security.is_on(REMEMBERED_SECONDS):
         await refuse_restriction(operation.new_index_name, cluster)
     case = Case(work, source, target, cluster)

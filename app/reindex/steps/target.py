@@ -251,6 +251,20 @@ def differences(source: IndexState, target: IndexState, mode: str | None) -> lis
     return [*kept, *faults, *(f"mapping {path} was added" for path in added)]
 
 
+async def make_again(
+    operation: Operation,
+    source: IndexState,
+    target: IndexState,
+    faults: list[str],
+    cluster: Cluster,
+) -> Outcome:
+    """An empty target that the source has grown out of since it was made is removed, guarded, and
+    made once more. Raises `Failure` where it was made just now, and does not come out right."""
+    if target.uuid != operation.target_uuid:
+        refuse(source, target, faults)
+    return await remove_target(operation, target.uuid, cluster) or Again({"target_uuid": None})
+
+
 def refuse(source: IndexState, target: IndexState, faults: list[str]) -> None:
     """Raises the `Failure` that names `faults`: templates apply to the new index, too."""
     more = f" and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
