@@ -16,44 +16,45 @@ from app.api.access import Access, Logins
 from app.api.body_limit import BodyLimit
 from app.api.browsers import OwnPages
 from app.api.kibana_host import KibanaHost
-from app.api.service import Service
 from app.api.stopping import Stopping
 from app.api.v1.routes import ROUTERS
+from app.copying.gate import Probe
+from app.copying.governor import Governor
+from app.copying.pace import Pacing
+from app.copying.tasks import tell_of_dropped_header
 from app.domain.hours import HoursEnd
 from app.domain.pace import AfterHours, Pace
 from app.domain.request import Defaults
 from app.elastic.cluster import Cluster, ClusterView
 from app.elastic.connection import Connection
 from app.elastic.credentials import Credentials, Tls
+from app.jobs.cluster_identity import Home
 from app.jobs.machine import Machine
 from app.jobs.phases import Kind, Limits
-from app.reindex.admission import Admission
-from app.reindex.announcements import Bell
-from app.reindex.batch_progress import BatchWatch
-from app.reindex.batches import BatchDesk
-from app.reindex.checkup import Checkup
-from app.reindex.control import Control
-from app.reindex.doctor import Doctor
-from app.reindex.home import Home
-from app.reindex.measuring import measured
-from app.reindex.outdated import Inventory
-from app.reindex.overview import Overview
-from app.reindex.pacing.gate import Probe
-from app.reindex.pacing.governor import Governor
-from app.reindex.pacing.pacing import Pacing
-from app.reindex.planning import Planner
-from app.reindex.queue import Queue
-from app.reindex.reading import Reading
-from app.reindex.rewrite import Rewrite
-from app.reindex.rollback import Rollback
-from app.reindex.small import BlockWrite, Expiry, SmallJobDesk, TryOut
-from app.reindex.surroundings import Surroundings
-from app.reindex.worker import Worker
+from app.jobs.wake_up import Bell
+from app.jobs.worker import Worker
 from app.sendable import custom_headers
 from app.settings import Settings
+from app.sites.batch_progress import BatchWatch
+from app.sites.checkup import Checkup
+from app.sites.doctor import Doctor
+from app.sites.overview import Overview
+from app.sites.reading import Reading
+from app.sites.site import Site
+from app.sites.steering import Control
 from app.store.role import owner_name
 from app.store.store import Store
 from app.telemetry import logger
+from app.upgrades.admission import Admission
+from app.upgrades.batches import BatchDesk
+from app.upgrades.measuring import measured
+from app.upgrades.outdated import Inventory
+from app.upgrades.planning import Planner
+from app.upgrades.queue import Queue
+from app.upgrades.rewrite import Rewrite
+from app.upgrades.rollback import Rollback
+from app.upgrades.small import BlockWrite, Expiries, Expiry, SmallJobDesk, TryOut
+from app.upgrades.surroundings import Surroundings
 
 log = logger(__name__)
 
@@ -116,7 +117,7 @@ def _add_middleware(app: FastAPI, settings: Settings, logins: Callable[[], Login
 
 
 @asynccontextmanager
-async def _running(settings: Settings) -> AsyncGenerator[Service]:
+async def _running(settings: Settings) -> AsyncGenerator[Site]:
     store = await Store.open(
         settings.database_url.get_secret_value(),
         settings.reindex_cluster_id,
@@ -143,7 +144,7 @@ async def _running(settings: Settings) -> AsyncGenerator[Service]:
         await store.close()
 
 
-def _assemble(settings: Settings, store: Store, connection: Connection) -> Service:
+def _assemble(settings: Settings, store: Store, connection: Connection) -> Site:
     bell, view = Bell(), ClusterView.of(connection)
     surroundings = Surroundings(view)
     home = Home(store.homes, view, settings.reindex_cluster_uuid)
@@ -158,7 +159,7 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Servi
     overview = Overview(store, pacing)
     rollback = Rollback(store, view, surroundings, bell)
     checkup = Checkup(store, overview, surroundings, worker, pacing)
-    return Service(
+    return Site(
         store=store,
         cluster=view,
         surroundings=surroundings,
@@ -207,7 +208,7 @@ def _worker(
         cluster=partial(Cluster.for_worker, connection),
         bell=bell,
         limits=_limits(settings),
-        governor=governor,
+        pacer=governor,
         home=home,
         who=who,
         history=partial(measured, store.listing),
@@ -217,14 +218,14 @@ def _worker(
         role=store.role,
         jobs=store.jobs,
         lanes=store.lanes,
-        small_jobs=store.small_jobs,
-        kept_copies=store.kept_copies,
         machine=machine,
         bell=bell,
-        governor=governor,
+        pacer=governor,
         home=home,
         who=who,
         most_beside=settings.reindex_max_singles,
+        greet=tell_of_dropped_header,
+        when_idle=Expiries(store.kept_copies, store.small_jobs, governor, who).leave,
     )
 
 

@@ -9,10 +9,10 @@ from urllib.parse import quote
 
 import httpx
 
-from app.api.service import Service as Parts
 from app.domain.state import ENDED
 from app.main import create_app
 from app.settings import Settings
+from app.sites.site import Site as Parts
 from app.store.events import Event
 from tests.conditions import eventually
 

@@ -9,9 +9,10 @@ from pydantic import BaseModel, ConfigDict
 
 from app.api.access import is_anonymous
 from app.api.documenting import answers
-from app.api.service import Current, Service
+from app.api.service import Current
 from app.domain.errors import ReindexQueueError, StoreTrouble
-from app.reindex.worker import WorkerState
+from app.jobs.worker import WorkerState
+from app.sites.site import Site
 
 PING_SECONDS = 2.0
 
@@ -99,7 +100,7 @@ def _briefly(finding: str) -> str:
     return finding if finding == "ok" else "away"
 
 
-async def _database(service: Service) -> str:
+async def _database(service: Site) -> str:
     try:
         await service.store.check(PING_SECONDS)
     except StoreTrouble as error:
@@ -107,7 +108,7 @@ async def _database(service: Service) -> str:
     return "ok"
 
 
-async def _elasticsearch(service: Service) -> str:
+async def _elasticsearch(service: Site) -> str:
     try:
         await asyncio.wait_for(service.cluster.nodes.version(), PING_SECONDS)
     except ReindexQueueError as error:

@@ -2,60 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Path, Request
 from pydantic import AfterValidator
 
-from app.elastic.cluster import ClusterView
-from app.reindex.batch_progress import BatchWatch
-from app.reindex.batches import BatchDesk
-from app.reindex.checkup import Checkup
-from app.reindex.control import Control
-from app.reindex.doctor import Doctor
-from app.reindex.outdated import Inventory
-from app.reindex.overview import Overview
-from app.reindex.pacing.pacing import Pacing
-from app.reindex.planning import Planner
-from app.reindex.queue import Queue
-from app.reindex.reading import Reading
-from app.reindex.rollback import Rollback
-from app.reindex.small import SmallJobDesk
-from app.reindex.surroundings import Surroundings
-from app.reindex.worker import Worker
-from app.store.store import Store
+from app.sites.site import Site
 from app.wire.notation import without_nul
 
 
-@dataclass(frozen=True)
-class Service:
-    store: Store
-    cluster: ClusterView
-    surroundings: Surroundings
-    queue: Queue
-    batches: BatchDesk
-    batch_watch: BatchWatch
-    control: Control
-    pacing: Pacing
-    rollback: Rollback
-    inventory: Inventory
-    planner: Planner
-    small_jobs: SmallJobDesk
-    reading: Reading
-    overview: Overview
-    checkup: Checkup
-    doctor: Doctor
-    worker: Worker
-
-
-async def of_request(request: Request) -> Service:
+async def of_request(request: Request) -> Site:
     service = request.app.state.service
-    assert isinstance(service, Service)
+    assert isinstance(service, Site)
     return service
 
 
-Current = Annotated[Service, Depends(of_request)]
+Current = Annotated[Site, Depends(of_request)]
 IndexPath = Annotated[
     str,
     Path(

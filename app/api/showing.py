@@ -11,7 +11,7 @@ from pydantic_core import to_json
 from app.domain.operation import Operation, Step
 from app.domain.queue_entry import QueueEntry
 from app.domain.state import Status
-from app.reindex.reading import IndexReport, StatusReport, shown_aliases
+from app.sites.reading import IndexReport, StatusReport, shown_aliases
 from app.wire.kibana import Meta, ReindexOperation, StatusAnswer, Warning
 
 

@@ -11,11 +11,12 @@ from fastapi.routing import APIRoute
 from app.api import documented
 from app.api.access import OPERATOR, VIEWER, Caller
 from app.api.documenting import BODIES
-from app.api.service import Current, IndexPath, Service
+from app.api.service import Current, IndexPath
 from app.api.showing import operation_of, queue_body, status_of
 from app.domain.errors import AlreadyInProgress
 from app.domain.principal import Principal
 from app.domain.request import ReindexRequest
+from app.sites.site import Site
 from app.wire.kibana import (
     BatchAnswer,
     BatchBody,
@@ -112,7 +113,7 @@ async def start(
 
 
 async def _started(
-    service: Service, request: ReindexRequest, caller: Principal, *, enqueue: bool = False
+    service: Site, request: ReindexRequest, caller: Principal, *, enqueue: bool = False
 ) -> ReindexOperation:
     try:
         operation = await service.queue.start(request, caller.name, enqueue=enqueue)

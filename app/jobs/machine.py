@@ -33,6 +33,8 @@ from app.domain.tasks import Watch
 from app.domain.texts import capped
 from app.domain.windows import Window, WindowState
 from app.elastic.cluster import Cluster
+from app.jobs.cluster_identity import Home
+from app.jobs.pacer import Pacer
 from app.jobs.phases import (
     Again,
     Done,
@@ -62,9 +64,7 @@ from app.jobs.transitions import (
     troubled,
     turn_back,
 )
-from app.reindex.announcements import Bell, Ear
-from app.reindex.home import Home
-from app.reindex.pacing.governor import Governor
+from app.jobs.wake_up import Bell, Ear
 from app.store.jobs import Jobs
 from app.store.lanes import Lanes
 from app.store.role import Lease
@@ -118,7 +118,7 @@ class Machine:
     cluster: Callable[[Callable[[], None]], Cluster]
     bell: Bell
     limits: Limits
-    governor: Governor
+    pacer: Pacer
     home: Home
     who: str
     history: Callable[[], Awaitable[Sequence[Measured]]]
@@ -155,7 +155,7 @@ class Machine:
                     if turn.wait and turn.job.runs:
                         await self._pause(turn, stopping)
             finally:
-                self.governor.leave(job)
+                self.pacer.leave(job)
 
     def new_cluster(self, lease: Callable[[], Lease]) -> Cluster:
         """A view of the cluster that changes it only while the lease is held."""
@@ -187,7 +187,7 @@ class Machine:
         work = await self._work(turn, doubt=doubt)
         if (instead := self._held_back(turn.kind, work, phase)) is not None:
             return instead
-        if turn.limit.closed is None and await self.governor.look_after(
+        if turn.limit.closed is None and await self.pacer.look_after(
             job, turn.cluster, lease.token
         ):
             work = await self._work(turn, doubt=doubt)
@@ -202,14 +202,14 @@ class Machine:
 
     async def _work(self, turn: _Turn, *, doubt: bool) -> Work[Any]:
         """What the next phase is given, with the pace in force now."""
-        turn.limit = await self.governor.limit(turn.job)
+        turn.limit = await self.pacer.limit(turn.job)
         return Work(
             turn.job,
             turn.windows,
             self.limits,
             doubt,
             turn.limit,
-            self.governor.allowance(turn.job, turn.limit),
+            self.pacer.allowance(turn.job, turn.limit),
             self.history,
             turn.watch,
         )
@@ -421,7 +421,7 @@ class Machine:
                 if fresh.requested is not turn.job.requested:
                     turn.job = fresh
                     return
-                if await self.governor.limit(turn.job) != turn.limit:
+                if await self.pacer.limit(turn.job) != turn.limit:
                     return
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from app.domain.queue_entry import QueueEntry
 from app.main import create_app
-from app.reindex.reading import Reading
 from app.settings import Settings
+from app.sites.reading import Reading
 from testbed.relay import Relay
 from tests.api.conftest import Logged
 from tests.api.test_bad_input import check_envelope

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from app.domain.names import IndexName
-from app.reindex.small import BLOCK_WRITE
+from app.upgrades.small import BLOCK_WRITE
 from testbed.relay import Relay
 from tests.conditions import eventually
 from tests.elasticsearch import Elastic

@@ -41,7 +41,7 @@ def test_there_is_a_command_of_each_name(command: Command) -> None:
     assert CliRunner().invoke(cli, [*words, "--help"]).exit_code == 0
 
 
-@pytest.mark.parametrize("room", ["domain", "reindex"])
+@pytest.mark.parametrize("room", ["domain", "jobs", "copying", "upgrades", "sites"])
 def test_nothing_else_inside_names_a_setting_a_route_or_a_command(room: str) -> None:
     for file in (APP / room).rglob("*.py"):
         if file.name != "remedies.py":

@@ -9,9 +9,9 @@ from testbed.relay import Relay, Seen
 from tests.conditions import eventually
 from tests.e2e.process import free_port
 from tests.elasticsearch import Elastic
-from tests.reindex.midway import crawl, filled, hurry
-from tests.reindex.portrait import as_found, contents, made_anew
 from tests.service import BASE, Service, running_service
+from tests.upgrades.midway import crawl, filled, hurry
+from tests.upgrades.portrait import as_found, contents, made_anew
 
 
 async def answered_with_426(service: Service) -> None:

@@ -12,7 +12,7 @@ from tests.conditions import eventually
 from tests.e2e.killable import forked
 from tests.e2e.process import ServiceProcess
 from tests.elasticsearch import Elastic
-from tests.reindex.midway import filled
+from tests.upgrades.midway import filled
 
 SLOWLY = {
     "REINDEX_LEASE_SECONDS": "3",

@@ -9,17 +9,17 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
+from app.copying.result import judge
 from app.domain.errors import AnswerMisread, AnswerTooLarge, DocumentsRefused
 from app.elastic.cluster import Cluster
 from app.elastic.connection import Connection
 from app.elastic.credentials import Credentials
 from app.elastic.node import MOST_BYTES
-from app.reindex.copying.result import judge
 from testbed.relay import Relay, Seen
 from tests.conditions import eventually
 from tests.elastic.test_connection import A
 from tests.elasticsearch import Elastic
-from tests.reindex.midway import filled
+from tests.upgrades.midway import filled
 
 PIECE = b'"' + b"x" * 1_048_574 + b'",'
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-elastic-product: Elasticsearch\r\n"

@@ -12,7 +12,7 @@ from app.elastic.errors import Cause, error_types, innermost
 from testbed.relay import Relay
 from tests.elastic.test_connection import A
 from tests.elasticsearch import Elastic
-from tests.reindex.midway import filled
+from tests.upgrades.midway import filled
 
 WHY: dict[str, Any] = {"type": "circuit_breaking_exception", "reason": "Data too large"}
 OUTER = {"type": "search_phase_execution_exception", "reason": "all shards failed"}

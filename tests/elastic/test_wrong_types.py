@@ -13,14 +13,14 @@ from app.domain import index_settings, lifecycle
 from app.domain.errors import ClusterTrouble
 from app.elastic.cluster import Cluster
 from app.elastic.documents import EVERYTHING
-from app.reindex.classifier import Facts, refusal
-from app.reindex.proving.comparing import Measure, differences
-from app.reindex.steps.prepare import record
-from app.reindex.steps.target import differences as differing_make
+from app.upgrades.classifier import Facts, refusal
+from app.upgrades.proving.comparing import Measure, differences
+from app.upgrades.steps.prepare import record
+from app.upgrades.steps.target import differences as differing_make
 from testbed.relay import Relay, Seen
 from tests.elastic.test_connection import A
 from tests.elasticsearch import Elastic
-from tests.reindex.midway import filled
+from tests.upgrades.midway import filled
 
 JSON = {"X-Elastic-Product": "Elasticsearch"}
 STRANGE: list[Any] = [[], {}, "x", None, 10**30, [[]], {"a": {"a": 1}}]

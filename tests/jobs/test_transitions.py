@@ -19,7 +19,7 @@ from app.domain.operation import Operation
 from app.domain.state import Goal, Status
 from app.jobs import transitions
 from app.jobs.phases import Again, Done, Hold, Outcome, Route, UnknownPosition, phase_of
-from app.reindex.rewrite import Rewrite
+from app.upgrades.rewrite import Rewrite
 
 NOW = datetime.now(UTC)
 MOST_CRASHES = HoldCause.CRASHED.patience or 0

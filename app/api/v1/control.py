@@ -8,13 +8,14 @@ from fastapi import APIRouter, Body
 
 from app.api.access import OPERATOR, Caller
 from app.api.documenting import BODIES
-from app.api.service import BatchPath, Current, OperationPath, Service
+from app.api.service import BatchPath, Current, OperationPath
 from app.api.v1 import documented
 from app.api.v1.showing import steered, summary_of
 from app.domain.brief import Brief
 from app.domain.operation import Operation
 from app.domain.principal import Principal
 from app.domain.wishes import Action
+from app.sites.site import Site
 from app.wire.batches import SteeredBatch
 from app.wire.operations import OperationSummary, RollbackBody
 
@@ -150,13 +151,13 @@ async def roll_batch_back(
 
 
 async def _batch(
-    action: Action, batch_id: str, service: Service, caller: Principal, *, forced: bool = False
+    action: Action, batch_id: str, service: Site, caller: Principal, *, forced: bool = False
 ) -> SteeredBatch:
     return steered(
         batch_id, await service.control.batch(action, batch_id, caller.name, forced=forced)
     )
 
 
-async def _shown(service: Service, operation: Operation) -> OperationSummary:
+async def _shown(service: Site, operation: Operation) -> OperationSummary:
     (sight,) = await service.overview.sights([Brief.of(operation)])
     return summary_of(sight)

@@ -10,7 +10,7 @@ from app.api.access import VIEWER
 from app.api.service import Current
 from app.api.v1 import documented
 from app.domain.elastic_owned import owned_by
-from app.reindex.outdated import Candidate
+from app.upgrades.outdated import Candidate
 from app.wire.indices import Blocker, IndexCounts, IndexList, IndexQuery, IndexReport
 
 router = APIRouter(prefix="/api/v1/indices", tags=["Planning"])

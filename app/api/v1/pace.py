@@ -11,7 +11,7 @@ from app.api.documenting import BODIES
 from app.api.service import BatchPath, Current, OperationPath
 from app.api.v1 import documented
 from app.api.v1.showing import limit_of
-from app.reindex.pacing.pacing import PaceReport
+from app.copying.pace import PaceReport
 from app.wire.pace import HealthReport, HoursReport, PaceAnswer, PaceBody, StopBody, StopReport
 
 router = APIRouter(prefix="/api/v1", tags=["Pace"])

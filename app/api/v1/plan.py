@@ -13,7 +13,7 @@ from app.api.v1 import documented
 from app.domain.disk import Capacity
 from app.domain.estimates import Span
 from app.domain.principal import Role
-from app.reindex.planning import Plan, PlannedIndex
+from app.upgrades.planning import Plan, PlannedIndex
 from app.wire.indices import Blocker
 from app.wire.plans import (
     DiskReport,

@@ -15,8 +15,8 @@ from app.domain.pace import Limit
 from app.domain.progress import Progress
 from app.domain.state import Goal
 from app.domain.wishes import Verdict
-from app.reindex.control import Steered
-from app.reindex.overview import Sight, Whole
+from app.sites.overview import Sight, Whole
+from app.sites.steering import Steered
 from app.wire.batches import SteeredBatch, SteeredOperation
 from app.wire.operations import (
     CopyWindow,

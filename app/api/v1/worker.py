@@ -11,7 +11,7 @@ from app.api.service import Current
 from app.api.v1 import documented
 from app.api.v1.showing import limit_of, summary_of
 from app.domain.state import LIVE, State
-from app.reindex.doctor import Verdict
+from app.sites.doctor import Verdict
 from app.wire.service import (
     CheckReport,
     DoctorAnswer,
