@@ -23,6 +23,7 @@ from benchmarks import (
     searching,
     small_indices,
     start,
+    way,
 )
 from benchmarks.publishing import publish
 from benchmarks.report import Line, show, write
@@ -40,6 +41,7 @@ PARTS: dict[str, Part] = {
     "copying": lambda es, _, a: copying.measure(es, a.pairs, a.documents),
     "proving": lambda es, _, a: proving.measure(es, a.pairs, a.documents),
     "searching": lambda es, _, a: searching.measure(es, a.pairs, a.documents),
+    "way": lambda es, folder, _: way.measure(es, f"sqlite:///{folder}/way.db"),
     "memory": lambda es, _, a: memory.measure(es),  # noqa: ARG005 - called as the others
 }
 WITHOUT_SERVER: dict[str, Callable[[argparse.Namespace], list[Line]]] = {
