@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from importlib.metadata import version
 from typing import Any
@@ -40,10 +40,10 @@ from app.sites.checkup import Checkup
 from app.sites.doctor import Doctor
 from app.sites.overview import Overview
 from app.sites.reading import Reading
-from app.sites.site import Site
+from app.sites.site import Site, Sites
 from app.sites.steering import Control
 from app.store.role import owner_name
-from app.store.store import Store
+from app.store.store import Database, Store
 from app.telemetry import logger
 from app.upgrades.admission import Admission
 from app.upgrades.batches import BatchDesk
@@ -67,8 +67,8 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
-        async with _running(settings) as service:
-            app.state.service = service
+        async with running_sites({settings.reindex_cluster_id: settings}) as sites:
+            app.state.sites = sites
             yield
 
     app = FastAPI(
@@ -117,24 +117,36 @@ def _add_middleware(app: FastAPI, settings: Settings, logins: Callable[[], Login
 
 
 @asynccontextmanager
-async def _running(settings: Settings) -> AsyncGenerator[Site]:
-    store = await Store.open(
-        settings.database_url.get_secret_value(),
-        settings.reindex_cluster_id,
-        settings.reindex_lease_seconds,
+async def running_sites(clusters: Mapping[str, Settings]) -> AsyncGenerator[Sites]:
+    """The sites of these clusters at work, in the database that the first of them names."""
+    first = next(iter(clusters.values()))
+    database = await Database.open(
+        first.database_url.get_secret_value(), first.reindex_lease_seconds
     )
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(database.close)
+        sites = {
+            name: await stack.enter_async_context(_running(name, settings, database))
+            for name, settings in clusters.items()
+        }
+        yield Sites(sites)
+
+
+@asynccontextmanager
+async def _running(name: str, settings: Settings, database: Database) -> AsyncGenerator[Site]:
+    store = await database.store(name)
     connection = Connection(
         settings.elasticsearch_hosts,
         _credentials(settings),
         _tls(settings),
         settings.elasticsearch_requesttimeout / 1000,
     )
-    service = _assemble(settings, store, connection)
-    working = asyncio.create_task(service.worker.run(), name="worker")
+    site = _assemble(settings, store, connection)
+    working = asyncio.create_task(site.worker.run(), name="worker")
     try:
-        yield service
+        yield site
     finally:
-        service.worker.stop()
+        site.worker.stop()
         _, late = await asyncio.wait([working], timeout=STOP_SECONDS)
         if late:
             log.warning("worker_stopped_late", seconds=STOP_SECONDS)

@@ -141,4 +141,4 @@ async def running_service(
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
-            yield Service(client, app.state.service)
+            yield Service(client, app.state.sites.of())

@@ -7,14 +7,14 @@ from typing import Annotated
 from fastapi import Depends, Path, Request
 from pydantic import AfterValidator
 
-from app.sites.site import Site
+from app.sites.site import Site, Sites
 from app.wire.notation import without_nul
 
 
 async def of_request(request: Request) -> Site:
-    service = request.app.state.service
-    assert isinstance(service, Site)
-    return service
+    sites = request.app.state.sites
+    assert isinstance(sites, Sites)
+    return sites.of()
 
 
 Current = Annotated[Site, Depends(of_request)]

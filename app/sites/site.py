@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from app.copying.pace import Pacing
@@ -45,3 +46,15 @@ class Site:
     checkup: Checkup
     doctor: Doctor
     worker: Worker
+
+
+class Sites:
+    """The sites of one process, by the name of their cluster. One that cannot be reached holds, and
+    stops no other."""
+
+    def __init__(self, sites: Mapping[str, Site]) -> None:
+        self._sites = dict(sites)
+
+    def of(self, name: str | None = None) -> Site:
+        """That of the cluster `name`; None: the first. Raises `KeyError`."""
+        return self._sites[name] if name is not None else next(iter(self._sites.values()))

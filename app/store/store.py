@@ -60,6 +60,7 @@ class Store:
         self.paces = Paces(self._transactions, reader, cluster_id)
         self.homes = Homes(self._transactions, reader, cluster_id)
         self.role = role
+        self._owned: Database | None = None
         self._reading, self._writing = Probe(self.ping), Probe(self._write)
 
     @classmethod
@@ -71,33 +72,24 @@ class Store:
         answer_seconds: float = ANSWER_SECONDS,
         models: Models = OPERATIONS_ONLY,
     ) -> Store:
-        """Opens and migrates the database at `address`; `models`: the classes of jobs by kind.
+        """The store of one cluster, alone in a database of its own; closed with it.
 
         Raises `StoreTrouble` with the remedy.
         """
-        url = parse_url(address)
-        file = sqlite_path(url)
-        if file:
-            sqlite_file.make(file)
-        writer, reader = open_engines(url, lease_seconds, answer_seconds)
+        database = await Database.open(address, lease_seconds, answer_seconds)
         try:
-            await migrations.migrate(writer)
-            await _ensure_cluster(writer, cluster_id)
+            store = await database.store(cluster_id, models)
         except BaseException:
-            await writer.dispose()
-            await reader.dispose()
+            await database.close()
             raise
-        role = (
-            FileLockRole(file, Transactions(writer, cluster_id), reader, cluster_id)
-            if file
-            else LeaseRole(writer, reader, cluster_id, lease_seconds)
-        )
-        return cls(writer, reader, role, cluster_id, file, models)
+        store._owned = database
+        return store
 
     async def close(self) -> None:
+        """Waits for what is being saved."""
         await self._transactions.drain()
-        await self._writer.dispose()
-        await self._reader.dispose()
+        if self._owned:
+            await self._owned.close()
 
     @property
     def kind(self) -> Literal["sqlite", "postgresql"]:
@@ -126,6 +118,54 @@ class Store:
 
     async def _write(self) -> None:
         await self._transactions.run(_nothing)
+
+
+class Database:
+    """One database, opened and migrated, with a store for each cluster."""
+
+    def __init__(
+        self, writer: AsyncEngine, reader: AsyncEngine, file: Path | None, lease_seconds: float
+    ) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._file = file
+        self._lease_seconds = lease_seconds
+
+    @classmethod
+    async def open(
+        cls, address: str, lease_seconds: float, answer_seconds: float = ANSWER_SECONDS
+    ) -> Database:
+        """Opens and migrates it. Raises `StoreTrouble` with the remedy."""
+        url = parse_url(address)
+        file = sqlite_path(url)
+        if file:
+            sqlite_file.make(file)
+        writer, reader = open_engines(url, lease_seconds, answer_seconds)
+        database = cls(writer, reader, file, lease_seconds)
+        try:
+            await migrations.migrate(writer)
+        except BaseException:
+            await database.close()
+            raise
+        return database
+
+    async def store(self, cluster_id: str, models: Models = OPERATIONS_ONLY) -> Store:
+        """Everything that is remembered about that cluster; `models`: the classes of jobs by kind.
+
+        Raises `StoreTrouble`.
+        """
+        writer, reader = self._writer, self._reader
+        await _ensure_cluster(writer, cluster_id)
+        role = (
+            FileLockRole(self._file, Transactions(writer, cluster_id), reader, cluster_id)
+            if self._file
+            else LeaseRole(writer, reader, cluster_id, self._lease_seconds)
+        )
+        return Store(writer, reader, role, cluster_id, self._file, models)
+
+    async def close(self) -> None:
+        await self._writer.dispose()
+        await self._reader.dispose()
 
 
 async def _nothing(_: Transaction) -> None:
