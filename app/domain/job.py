@@ -124,6 +124,12 @@ class Job(Record):
         return self.concrete_name or self.index_name
 
     @property
+    def history(self) -> str:
+        """The id of the job in whose history its events are told: the one that it is about, if it
+        is a small job about another, else its own."""
+        return (self.request or {}).get("operation", self.id)
+
+    @property
     def live(self) -> bool:
         return self.status in LIVE
 

@@ -80,6 +80,14 @@ LASTING_SECONDS = 300.0
 """A shorter hold is not worth a copy: nothing is given back because of it."""
 
 
+OF_THE_MACHINE = (
+    EventKind.HOLDS,
+    EventKind.GOES_ON,
+    EventKind.TURNED_BACK,
+    EventKind.COMPLETED,
+    EventKind.FAILED,
+)
+"""How a small job goes is told to its client, and is no event; what it changes in the cluster is."""
 IN_USE_SECONDS = 10.0
 """So soon is an index asked for again that another job uses."""
 
@@ -380,6 +388,8 @@ class Machine:
         uses: Sequence[IndexName] = (),
         of_another: tuple[Job, Changes] | None = None,
     ) -> Job:
+        if job.lane is Lane.SMALL:
+            notes = [note for note in notes if note.what not in OF_THE_MACHINE]
         saved = await self.jobs.save(
             lease.token,
             job,

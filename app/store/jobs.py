@@ -13,7 +13,7 @@ from sqlmodel import col, select, update
 
 from app.domain.errors import Outdated, UnknownOperation
 from app.domain.events import EventKind, Note
-from app.domain.job import LIVE, Job, Requested
+from app.domain.job import LIVE, Job, Lane, Requested
 from app.domain.names import IndexName
 from app.domain.operation import Changes
 from app.domain.state import Status
@@ -106,8 +106,9 @@ class Jobs:
             if row is None:
                 return None
             job = job_of(row, self._models)
-            note = Note(what=EventKind.STARTED, index=job.index_name)
-            transaction.announce(who, [note], job.id)
+            if job.lane is not Lane.SMALL:
+                note = Note(what=EventKind.STARTED, index=job.index_name)
+                transaction.announce(who, [note], job.id)
             return job
 
         return await self._transactions.run(work, token)
@@ -161,7 +162,7 @@ class Jobs:
                 of_it = col(WindowRow.job_id) == job.id
                 await transaction.execute(delete(WindowRow).where(of_it))
             await _put_windows(transaction, job.id, windows)
-            transaction.announce(who, notes, job.id, job.batch_id)
+            transaction.announce(who, notes, job.history, job.batch_id)
             return cast(J, job_of(row, self._models))
 
         return await self._transactions.run(work, token)
