@@ -87,7 +87,7 @@ OF_THE_MACHINE = (
     EventKind.COMPLETED,
     EventKind.FAILED,
 )
-"""How a small job goes is told to its client, and is no event; what it changes in the cluster is."""
+"""How a small job goes is told to its client, and is no event; what it changes is one."""
 IN_USE_SECONDS = 10.0
 """So soon is an index asked for again that another job uses."""
 
