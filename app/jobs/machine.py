@@ -18,6 +18,7 @@ from app.domain.errors import (
     InUse,
     LeaseLost,
     Outdated,
+    ReindexQueueError,
     StoreTrouble,
     TaskCancelled,
 )
@@ -191,7 +192,7 @@ class Machine:
         try:
             phase = phase_of(turn.kind, job)
         except UnknownPosition as error:
-            return Hold(HoldCause.UNKNOWN_POSITION, str(error), 30.0)
+            return Hold(HoldCause.UNKNOWN_POSITION, str(error), 30.0, patient=True)
         work = await self._work(turn, doubt=doubt)
         if (instead := self._held_back(turn.kind, work, phase)) is not None:
             return instead
@@ -256,21 +257,19 @@ class Machine:
     ) -> Outcome:
         kind, job, answers = turn.kind, work.job, False
         try:
-            await self.home.check()
+            await self.home.check(anew=job.lane is Lane.SMALL)
             answers = True
             outcome = await run(work, turn.cluster)
-        except ClusterTrouble as error:
-            self.home.doubt()
-            return troubled(kind, job, phase, error, answers=answers)
-        except TaskCancelled as error:
-            return turn_back(kind, job, phase, error, Goal.CANCEL)
-        except Failure as error:
-            return failed(kind, job, phase, error)
         except StoreTrouble:
             raise
+        except ReindexQueueError as error:
+            if isinstance(error, ClusterTrouble):
+                self.home.doubt()
+            if (done := kind.answered(job, error)) is not None:
+                return ended(kind, job, phase, done)
+            return _judged(kind, job, phase, error, answers=answers)
         except Exception as error:
-            log.exception("step_crashed", operation=job.id, index=job.index_name)
-            return crashed(kind, job, phase, error)
+            return _crashed(kind, job, phase, error)
         if isinstance(outcome, Hold):
             return patient(kind, job, phase, outcome)
         return ended(kind, job, phase, outcome) if isinstance(outcome, Done) else outcome
@@ -287,7 +286,8 @@ class Machine:
         except (
             InUse
         ) as error:  # nothing of it is saved: the phase looks again, and finds its effect
-            hold = Hold(HoldCause.INDEX_IN_USE, error.message, IN_USE_SECONDS)
+            made = outcome.made if isinstance(outcome, Done) else Changes()
+            hold = Hold(HoldCause.INDEX_IN_USE, error.message, IN_USE_SECONDS, made)
             await self._keep_hold(turn, hold, notes, lease)
 
     async def _keep_progress(
@@ -329,6 +329,8 @@ class Machine:
         notes = [*([] if repeated else notes), *hold_notes(job, hold)]
         turn.job = await self._save(lease, job, held(job, hold), hold.windows, notes)
         turn.windows = _with(turn.windows, hold.windows)
+        if hold.cause is HoldCause.UNKNOWN_POSITION:
+            return
         await self._end_long_block(turn, job, lease)
         if not hold.patient:
             at_once = hold.cause is HoldCause.INDEX_IN_USE
@@ -433,6 +435,24 @@ class Machine:
                     return
                 if await self.pacer.limit(turn.job) != turn.limit:
                     return
+
+
+def _judged(
+    kind: Kind[Any], job: Job, phase: Phase[Any], error: ReindexQueueError, *, answers: bool
+) -> Outcome:
+    """`answers`: the cluster has answered another request just now."""
+    if isinstance(error, ClusterTrouble):
+        return troubled(kind, job, phase, error, answers=answers)
+    if isinstance(error, TaskCancelled):
+        return turn_back(kind, job, phase, error, Goal.CANCEL)
+    if isinstance(error, Failure):
+        return failed(kind, job, phase, error)
+    return _crashed(kind, job, phase, error)
+
+
+def _crashed(kind: Kind[Any], job: Job, phase: Phase[Any], error: Exception) -> Outcome:
+    log.error("step_crashed", operation=job.id, index=job.index_name, exc_info=error)
+    return crashed(kind, job, phase, error)
 
 
 def _seen_in_vain(turn: _Turn, phase: Phase[Any], outcome: Outcome) -> Outcome:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
-from app.domain.errors import Failure
+from app.domain.errors import Failure, ReindexQueueError
 from app.domain.estimates import Measured
 from app.domain.events import Note
 from app.domain.failure import FailureDetails
@@ -33,8 +33,9 @@ J = TypeVar("J", bound=Job)
 class Done:
     """The phase's effect is in place. `anew`: the windows there were are forgotten.
 
-    `uses`: indices that no other job may use from now on. `of_another`: what is saved of another
-    job with it, unless that one has changed since.
+    `uses`: indices that no other job may use from now on; where one is in use, only `made` is saved
+    of it. `of_another`: what is saved of another job with it, unless that one has changed since.
+    Neither belongs into a phase that is joined with the next.
     """
 
     changes: Changes = field(default_factory=Changes)
@@ -42,6 +43,7 @@ class Done:
     notes: Sequence[Note] = ()
     anew: bool = False
     uses: Sequence[IndexName] = ()
+    made: Changes = field(default_factory=Changes)
     of_another: tuple[Job, Changes] | None = None
 
 
@@ -239,6 +241,10 @@ class Kind(Protocol[J]):
 
     def remedy(self, hold: Hold, job: J, /) -> PhaseFunction[J] | None:
         """What is done about the cause of `hold`, answered in its place; None: it is waited."""
+        ...
+
+    def answered(self, job: J, error: ReindexQueueError, /) -> Done | None:
+        """The end of a job whose client is told `error`; None: it is judged as any other."""
         ...
 
     def explained(self, job: J, error: Failure, phase: str, /) -> FailureDetails: ...

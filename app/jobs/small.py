@@ -5,14 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
-from app.domain.errors import Failure
+from app.domain.errors import Failure, ReindexQueueError
 from app.domain.failure import FailureClass, FailureDetails
 from app.domain.holds import HoldCause
 from app.domain.job import Job
 from app.domain.operation import Changes
 from app.domain.state import Goal
 from app.elastic.cluster import Cluster
-from app.jobs.phases import Hold, Outcome, Phase, PhaseFunction, Route, Work
+from app.jobs.phases import Done, Hold, Outcome, Phase, PhaseFunction, Route, Work
 
 
 class SmallKind(ABC):
@@ -32,6 +32,9 @@ class SmallKind(ABC):
         return None
 
     def remedy(self, _hold: Hold, _job: Job, /) -> PhaseFunction[Job] | None:
+        return None
+
+    def answered(self, _job: Job, _error: ReindexQueueError, /) -> Done | None:
         return None
 
     def explained(self, _job: Job, _error: Failure, phase: str, /) -> FailureDetails:

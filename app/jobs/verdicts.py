@@ -21,7 +21,7 @@ class Objection:
 
 
 class Against(Enum):
-    """What stands against cancelling an job.
+    """What stands against cancelling a job.
 
     `SWAPPED`: the new index has the name, or a rollback has begun to take the new index out of use.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -29,8 +29,8 @@ log = logger(__name__)
 
 IDLE_SECONDS = 5.0
 """How often an idle worker asks the store; a POST to this service rings the bell."""
-MOST_SMALL = 10
-"""So many small jobs at once."""
+MOST_SMALL, MOST_HOLDING = 10, 100
+"""So many small jobs at once, and with those that hold."""
 STANDBY_SECONDS = 1.0
 """How often a standby asks for the role."""
 
@@ -68,8 +68,7 @@ class Worker:
     """One task in the service's process. It stops by event between phases, never by cancellation.
 
     `most_beside`: so many operations that were started by name run beside the queue. `greet` is
-    called once a term, before its first job. `when_idle` leaves small jobs for what is due, and
-    answers whether it has.
+    called once a term, before its first job. `when_idle` leaves small jobs for what is due.
     """
 
     role: WorkerRole
@@ -82,7 +81,7 @@ class Worker:
     who: str
     most_beside: int
     greet: Callable[[Cluster], Awaitable[None]]
-    when_idle: Callable[[], Awaitable[bool]]
+    when_idle: Callable[[], Awaitable[None]]
     report: WorkerReport = field(
         default_factory=lambda: WorkerReport(WorkerState.STARTING, (), None), init=False
     )
@@ -94,6 +93,7 @@ class Worker:
         self._last_end = EndKind.STOPPED
         self._error: str | None = None
         self._head = ""
+        self._unknown: set[str] = set()
 
     def stop(self) -> None:
         """Asks the worker to end after the step it is in."""
@@ -171,42 +171,71 @@ class Worker:
             log.warning("role_not_released", reason=error.message)
 
     async def _work(self, term: Term) -> None:
-        """Keeps the head of the queue and a few singles running, each in a task of its own."""
+        """Keeps the lanes running, each job in a task of its own."""
         running: dict[str, asyncio.Task[None]] = {}
+        small: dict[str, asyncio.Task[None]] = {}
         self._contact = False
         with self.bell.listening() as ear:
             while not term.over:
-                for operation_id in [key for key, task in running.items() if task.done()]:
-                    del running[operation_id]
-                await self._fill(term, running)
+                for tasks in (running, small):
+                    for job_id in [key for key, task in tasks.items() if task.done()]:
+                        del tasks[job_id]
+                await self._fill(term, running, small)
                 self._settle(term, idle=not running)
                 self._tell(WorkerState.WORKING if running else WorkerState.IDLE, [*running])
-                await self._change(ear, running)
+                await self._change(ear, [*running.values(), *small.values()])
 
-    async def _fill(self, term: Term, running: dict[str, asyncio.Task[None]]) -> None:
+    async def _fill(
+        self,
+        term: Term,
+        running: dict[str, asyncio.Task[None]],
+        small: dict[str, asyncio.Task[None]],
+    ) -> None:
         """Begins whatever may be begun now, and goes on with what was begun."""
-        small = await self.lanes.small(MOST_SMALL)
-        if not running and not small and await self.when_idle():
-            small = await self.lanes.small(MOST_SMALL)
+        if not running:
+            await self.when_idle()
+        little = await self.lanes.small(MOST_HOLDING)
         head = None if self._head in running else await self.lanes.head()
         others = [*await self.lanes.beside(self.most_beside), *await self.lanes.urgent()]
-        found = {one.id: one for one in (*small, *([head] if head else []), *others)}
-        wanted = [job for key, job in found.items() if key not in running]
-        if wanted and self.report.state is WorkerState.IDLE:
+        found = {one.id: one for one in (*([head] if head else []), *others)}
+        wanted = [job for job in found.values() if job.id not in running and self._knows(job)]
+        little = [job for job in little if self._knows(job)]
+        due = [job for job in little if job.id not in small]
+        if (wanted or due) and self.report.state is WorkerState.IDLE:
             self.home.doubt()  # hours may have passed since the last question
-        if wanted:
+        if wanted or due:
             await self._first_contact(term)
+        busy = sum(job.id in small and job.hold_reason is None for job in little)
+        for job in due[: max(0, MOST_SMALL - busy)]:
+            if not term.over:
+                await self._take(term, job, small)
         closed = bool(wanted) and (await self.pacer.service()).closed is not None
+        in_use = {job.index_name for job in little if job.hold_reason is None}
         for job in wanted:
-            if term.over or (closed and _waits_for_hours(job)):
+            new = job.started_at is None
+            if term.over or (new and (job.source_name in in_use or job.index_name in in_use)):
+                continue  # a small job is about it; it goes first, for its client waits
+            if closed and new and job.requested is Requested.NONE:
                 continue
-            taken: Job | None = job
-            new = job.started_at is None or job.suspended
-            if new:
-                taken = await self.jobs.begin(term.lease.token, job.id, self.who)
-            if taken:
-                self._head = taken.id if head and taken.id == head.id else self._head
-                running[taken.id] = term.start(self._run(taken, term, new=new))
+            if await self._take(term, job, running) and head and job.id == head.id:
+                self._head = job.id
+
+    async def _take(self, term: Term, job: Job, tasks: dict[str, asyncio.Task[None]]) -> bool:
+        """False where it was cancelled or paused meanwhile."""
+        new = job.started_at is None or job.suspended
+        taken = await self.jobs.begin(term.lease.token, job.id, self.who) if new else job
+        if taken:
+            tasks[taken.id] = term.start(self._run(taken, term, new=new))
+        return taken is not None
+
+    def _knows(self, job: Job) -> bool:
+        """One of a kind that only another release knows waits for that."""
+        if job.kind in self.machine.kinds:
+            return True
+        if job.id not in self._unknown:
+            self._unknown.add(job.id)
+            log.warning("job_of_unknown_kind", job=job.id, kind=job.kind, index=job.index_name)
+        return False
 
     async def _run(self, job: Job, term: Term, *, new: bool) -> None:
         await self.machine.run(job, lambda: term.lease, lambda: term.over, claimed=new)
@@ -223,11 +252,11 @@ class Worker:
             return
         self._contact = True
 
-    async def _change(self, ear: Ear, running: Mapping[str, asyncio.Task[None]]) -> None:
+    async def _change(self, ear: Ear, tasks: Sequence[asyncio.Task[None]]) -> None:
         """Waits until something has ended, the bell rings, or it is time to look."""
         listening = asyncio.ensure_future(ear.wait(IDLE_SECONDS))
         try:
-            await asyncio.wait({listening, *running.values()}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({listening, *tasks}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
@@ -240,9 +269,3 @@ class Worker:
             await asyncio.wait_for(self._stop.wait(), seconds)
         except TimeoutError:
             return
-
-
-def _waits_for_hours(job: Job) -> bool:
-    """Nothing has been done for it yet, and nobody has asked it back."""
-    new = job.started_at is None and job.requested is Requested.NONE
-    return new and job.lane is not Lane.SMALL

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, insert
+from sqlalchemy import delete
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col, select
 
 from app.domain.errors import InUse
@@ -38,9 +39,10 @@ async def take(
     )
     for index, other, about in await transaction.execute(in_the_way):
         raise InUse(index, other, about)
-    await transaction.execute(delete(ClaimRow).where(col(ClaimRow.job_id) == job_id))
     row = {"cluster_id": transaction.cluster_id, "job_id": job_id, "exclusive": exclusive}
-    await transaction.bulk(insert(ClaimRow), [{**row, "index_name": name} for name in wanted])
+    dialect = postgresql if transaction.connection.dialect.name == "postgresql" else sqlite
+    taken = dialect.insert(ClaimRow).on_conflict_do_nothing()  # it may have begun anew
+    await transaction.bulk(taken, [{**row, "index_name": name} for name in wanted])
 
 
 async def free(transaction: Transaction, job_id: str) -> None:

@@ -154,27 +154,29 @@ class Jobs:
             row = saved.mappings().one_or_none()
             if row is None:
                 raise Outdated(job.id)
-            if of_another:
-                await _save_of_another(transaction, *of_another)
+            told = of_another is None or await _save_of_another(transaction, *of_another)
             if lets_go(changes):
                 await claims.free(transaction, job.id)
             if anew:
                 of_it = col(WindowRow.job_id) == job.id
                 await transaction.execute(delete(WindowRow).where(of_it))
             await _put_windows(transaction, job.id, windows)
-            transaction.announce(who, notes, job.history, job.batch_id)
+            if told:
+                transaction.announce(who, notes, job.history, job.batch_id)
             return cast(J, job_of(row, self._models))
 
         return await self._transactions.run(work, token)
 
 
-async def _save_of_another(transaction: Transaction, job: Job, changes: Changes) -> None:
-    await transaction.execute(
+async def _save_of_another(transaction: Transaction, job: Job, changes: Changes) -> bool:
+    """False where it has changed since it was read: then nothing of it is saved."""
+    saved = await transaction.execute(
         _SAVE.values(**columns_of(job, changes), updated_at=transaction.now),
         key=job.id,
         known=job.version,
         granted=Requested.NONE.value,
     )
+    return saved.first() is not None
 
 
 def lets_go(changes: Changes) -> bool:

@@ -29,7 +29,7 @@ from sqlmodel import col
 
 from app.domain.brief import Brief
 from app.domain.job import Lane
-from app.domain.operation import Source, Step
+from app.domain.operation import REWRITE, Source, Step
 from app.domain.progress import CopyFigures, Stretch
 from app.domain.queue_entry import QueueEntry
 from app.domain.state import BACK, BY_STATUS, Goal, State, Status
@@ -164,7 +164,11 @@ class Listing:
         return [str(row[0]) for row in await read_tuples(self._reader, query)]
 
     def _conditions(self, wanted: Filter) -> Conditions:
-        conditions: Conditions = [col(JobRow.cluster_id) == self._cluster_id, LISTED_ROWS]
+        conditions: Conditions = [
+            col(JobRow.cluster_id) == self._cluster_id,
+            LISTED_ROWS,
+            col(JobRow.kind) == REWRITE,
+        ]
         if wanted.index is not None:
             conditions.append(col(JobRow.index_name) == wanted.index)
         if wanted.batch is not None:

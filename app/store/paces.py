@@ -17,7 +17,7 @@ from app.domain.operation import Step
 from app.domain.pace import NO_LIMIT, Health, Pace, Stop
 from app.domain.state import Goal
 from app.store.rows import read_rows
-from app.store.tables import IN_HAND_ROWS, LIVE_ROWS, BatchRow, ClusterStateRow, JobRow
+from app.store.tables import IN_HAND_ROWS, LISTED_ROWS, LIVE_ROWS, BatchRow, ClusterStateRow, JobRow
 from app.store.transactions import Transaction, Transactions
 
 Change = Callable[[Pace], Pace]
@@ -145,6 +145,7 @@ class Paces:
             this = (
                 col(JobRow.cluster_id) == self._cluster_id,
                 col(JobRow.id) == operation_id,
+                LISTED_ROWS,
             )
             query = select(
                 JobRow.status,

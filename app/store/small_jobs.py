@@ -70,11 +70,11 @@ class SmallJobs:
         """As it is now."""
         return await self._jobs.load(job_id)
 
-    async def withdraw(self, job_id: str) -> None:
-        """Takes back one that no worker has begun."""
+    async def withdraw(self, job_id: str) -> bool:
+        """Takes back one that no worker has begun; False where one has."""
 
-        async def work(transaction: Transaction) -> None:
-            await transaction.execute(
+        async def work(transaction: Transaction) -> bool:
+            done = await transaction.execute(
                 update(JobRow)
                 .where(col(JobRow.id) == job_id, col(JobRow.started_at).is_(None), WAITING_ROWS)
                 .values(
@@ -84,8 +84,9 @@ class SmallJobs:
                     version=JobRow.version + 1,
                 )
             )
+            return done.rowcount == 1
 
-        await self._transactions.run(work)
+        return await self._transactions.run(work)
 
 
 async def _insert(

@@ -86,6 +86,7 @@ class JobRow(Table, table=True):
     __table_args__ = (
         CheckConstraint("status IN (0, 1, 2, 3, 4)", name="status"),
         CheckConstraint("lane IN ('queue', 'beside', 'small')", name="lane"),
+        # SQLite takes the one made last among equals: the narrowest come last, in the migration, too
         # at most one live operation an index, and no two that would fill one target
         Index(
             "uq_job_live_index",
@@ -103,6 +104,15 @@ class JobRow(Table, table=True):
             sqlite_where=LIVE_ROWS,
             postgresql_where=LIVE_ROWS,
         ),
+        Index("ix_job_batch", "cluster_id", "batch_id", "status"),
+        Index("ix_job_history", "cluster_id", "index_name", "queued_at"),
+        Index(
+            "ix_job_place",
+            "cluster_id",
+            "queued_at",
+            sqlite_where=LISTED_ROWS,
+            postgresql_where=LISTED_ROWS,
+        ),
         # the head of a lane is the first entry of this index, however long the history is
         Index(
             "ix_job_lane",
@@ -111,23 +121,6 @@ class JobRow(Table, table=True):
             "queued_at",
             sqlite_where=WAITING_ROWS,
             postgresql_where=WAITING_ROWS,
-        ),
-        Index(
-            "ix_job_in_hand",
-            "cluster_id",
-            "lane",
-            "queued_at",
-            sqlite_where=IN_HAND_ROWS,
-            postgresql_where=IN_HAND_ROWS,
-        ),
-        Index("ix_job_history", "cluster_id", "index_name", "queued_at"),
-        # lists: all in order, the live ones, the ended ones by status, those of a batch
-        Index(
-            "ix_job_place",
-            "cluster_id",
-            "queued_at",
-            sqlite_where=LISTED_ROWS,
-            postgresql_where=LISTED_ROWS,
         ),
         Index(
             "ix_job_live",
@@ -141,10 +134,18 @@ class JobRow(Table, table=True):
             "cluster_id",
             "status",
             "queued_at",
+            "lane",
             sqlite_where=ENDED_ROWS,
             postgresql_where=ENDED_ROWS,
         ),
-        Index("ix_job_batch", "cluster_id", "batch_id", "status"),
+        Index(
+            "ix_job_in_hand",
+            "cluster_id",
+            "lane",
+            "queued_at",
+            sqlite_where=IN_HAND_ROWS,
+            postgresql_where=IN_HAND_ROWS,
+        ),
         # the kept copies that are there, by their end
         Index(
             "ix_job_kept",

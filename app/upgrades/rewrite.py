@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from app.domain.errors import Failure
+from app.domain.errors import Failure, ReindexQueueError
 from app.domain.failure import FailureDetails
 from app.domain.holds import HoldCause
 from app.domain.operation import REWRITE, Changes, Operation, Step
 from app.domain.state import Goal
-from app.jobs.phases import Hold, Outcome, Phase, PhaseFunction, Route, Work
+from app.jobs.phases import Done, Hold, Outcome, Phase, PhaseFunction, Route, Work
 from app.upgrades import failures, lost_target
 from app.upgrades.held_back import held_back
 from app.upgrades.steps.copy import copy, plan_copy
@@ -81,6 +81,15 @@ RESTORE_SOURCE = Phase(
 BACK = Route(END_TASKS, DROP_TARGET, DROP_KEPT, RESTORE_SOURCE)
 
 
+_TOLD_AS: dict[str, str] = {
+    PhaseName.WAIT_TO_BLOCK: PhaseName.WRITE_BLOCK,
+    PhaseName.PROVE: PhaseName.COPY,
+    PhaseName.KEEP: PhaseName.SWAP,
+    PhaseName.FINISH: PhaseName.SWAP,
+}
+"""`failure.step` of `/api/v1`, where a phase has none of its own."""
+
+
 class Rewrite:
     name = REWRITE
     routes: Mapping[Goal, Route[Operation]] = {
@@ -110,8 +119,14 @@ class Rewrite:
             return None
         return partial(lost_target.instead_of, hold)
 
-    def explained(self, job: Operation, error: Failure, phase: str) -> FailureDetails:
-        return failures.details(job, error, phase)
+    def answered(self, _job: Operation, _error: ReindexQueueError, /) -> Done | None:
+        return None
+
+    def explained(self, job: Operation, error: Failure, phase: str, /) -> FailureDetails:
+        """By the step as clients know it, also where it was met on a way aside."""
+        if job.goal is not Goal.FINISH and (forward := FORWARD.after(job.position, job)):
+            phase = forward.name
+        return failures.details(job, error, _TOLD_AS.get(phase, phase))
 
     def keeps_result(self, job: Operation, cause: HoldCause) -> bool:
         """Only after a crash: before the copy there is nothing to keep but the empty target."""

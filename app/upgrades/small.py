@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.domain import clock
 from app.domain.errors import (
@@ -19,9 +19,9 @@ from app.domain.errors import (
     NotBlocked,
     ReindexQueueError,
     SmallJobFailed,
-    StoreTrouble,
 )
 from app.domain.events import EventKind
+from app.domain.holds import HoldCause
 from app.domain.job import Job
 from app.domain.names import IndexName
 from app.domain.operation import Operation
@@ -29,7 +29,7 @@ from app.domain.remedies import Route
 from app.domain.trial import Attempt, Trial
 from app.elastic.cluster import Cluster
 from app.jobs.pacer import Pacer
-from app.jobs.phases import Done, Outcome, Work
+from app.jobs.phases import Done, Hold, Outcome, Phase, Work
 from app.jobs.small import SmallKind
 from app.jobs.wake_up import Bell
 from app.store.kept_copies import KeptCopies
@@ -40,6 +40,9 @@ from app.upgrades.trial import tidy_up, try_out
 BLOCK_WRITE, TRIAL, EXPIRY = "blockWrite", "trial", "expiry"
 WAIT_SECONDS = 30.0
 LOOK_SECONDS = 0.5
+STOPPED_SECONDS = 30.0
+EXPIRY_REST = 30.0
+"""Seconds until a kept copy is looked at again that is still there."""
 
 LiveNames = Callable[[], Awaitable[set[str]]]
 """The indices that have an operation in progress or paused."""
@@ -55,13 +58,11 @@ class BlockWrite(SmallKind):
         self._live_names = live_names
 
     async def do(self, work: Work[Job], cluster: Cluster) -> Outcome:
-        try:
-            await self._do(work.job, cluster)
-        except StoreTrouble:
-            raise
-        except ReindexQueueError as error:
-            return _answered(error)
+        await self._do(work.job, cluster)
         return Done()
+
+    def answered(self, _job: Job, error: ReindexQueueError, /) -> Done | None:
+        return _told_as(error)
 
     async def _do(self, job: Job, cluster: Cluster) -> None:
         if _is_forgotten(job):
@@ -91,15 +92,11 @@ class TryOut(SmallKind):
         self._live_names = live_names
 
     async def do(self, work: Work[Job], cluster: Cluster) -> Outcome:
-        try:
-            trial = await self._do(work.job, cluster)
-        except StoreTrouble:
-            raise
-        except ReindexQueueError as error:
-            if _is_to_be_repeated(work.job, error):
-                raise
-            return _answered(error)
+        trial = await self._do(work.job, cluster)
         return Done({"result": trial.model_dump(mode="json")})
+
+    def answered(self, job: Job, error: ReindexQueueError, /) -> Done | None:
+        return None if _is_to_be_repeated(job, error) else _told_as(error)
 
     async def _do(self, job: Job, cluster: Cluster) -> Trial:
         """Only tidies up where nobody waits any more, or an operation has begun on the index."""
@@ -121,6 +118,12 @@ class Expiry(SmallKind):
         super().__init__()
         self._find = find
 
+    def held_back(self, work: Work[Job], _phase: Phase[Job], /) -> Outcome | None:
+        """While everything is stopped no copy is removed."""
+        if not work.limit.stopped:
+            return None
+        return Hold(HoldCause.STOPPED, work.limit.closed or "", STOPPED_SECONDS, patient=True)
+
     async def do(self, work: Work[Job], cluster: Cluster) -> Outcome:
         operation = await self._find((work.job.request or {})["operation"])
         if operation is None or operation.kept_until is None or operation.live:
@@ -129,23 +132,27 @@ class Expiry(SmallKind):
         return Done(notes=notes, of_another=(operation, changes))
 
 
-@dataclass(frozen=True)
+@dataclass
 class Expiries:
-    """Leaves small jobs for kept copies whose time is over."""
+    """Leaves small jobs for kept copies whose time is over, for each now and then."""
 
     kept_copies: KeptCopies
     small_jobs: SmallJobs
     pacer: Pacer
     who: str
+    _left: dict[str, float] = field(default_factory=dict[str, float])
 
-    async def leave(self) -> bool:
-        """True where one is due. None is while everything is stopped."""
+    async def leave(self) -> None:
+        """For the one that is due, if one is. None is while everything is stopped."""
         operation = await self.kept_copies.expired()
         if operation is None or (await self.pacer.service()).stopped:
-            return False
+            return
+        left = self._left.get(operation.id)
+        if left is not None and clock.boot_seconds() - left < EXPIRY_REST:
+            return
+        self._left = {operation.id: clock.boot_seconds()}
         request = {"operation": operation.id}
         await self.small_jobs.leave_once(EXPIRY, operation.index_name, self.who, request)
-        return True
 
 
 class SmallJobDesk:
@@ -164,8 +171,8 @@ class SmallJobDesk:
             BLOCK_WRITE, IndexName(name), caller, event=EventKind.BLOCK_WRITE_REQUESTED
         )
         if await self._ended(job_id) is None:
-            await self._small_jobs.withdraw(job_id)
-            raise _too_late("so it was taken back")
+            taken_back = await self._small_jobs.withdraw(job_id)
+            raise _too_late("so it was taken back" if taken_back else "and it may still be done")
 
     async def try_out(self, attempt: Attempt, caller: str) -> Trial:
         """Makes the new index, looks at it and removes it.
@@ -217,7 +224,7 @@ def _is_to_be_repeated(job: Job, error: ReindexQueueError) -> bool:
     return error.cause.patience is None or not _is_forgotten(job)
 
 
-def _answered(error: ReindexQueueError) -> Done:
+def _told_as(error: ReindexQueueError) -> Done:
     """The end of a small job whose client is told `error`."""
     status = error.http_status if isinstance(error, ClusterRefused) else None
     return Done(

@@ -67,7 +67,7 @@ async def _ready(case: Case) -> Done:
         return Done(made)
     if not (blocked := _to_be_blocked(case.source, operation)):  # the same
         return Done(made, notes=waits)
-    return Done({**made, **blocked}, notes=waits, uses=used_indices(operation))
+    return Done({**made, **blocked}, notes=waits, uses=used_indices(operation), made=made)
 
 
 def _to_be_blocked(source: IndexState, operation: Operation) -> Changes:

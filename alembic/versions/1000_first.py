@@ -104,30 +104,31 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_job")),
     )
     with op.batch_alter_table("job", schema=None) as batch_op:
-        batch_op.create_index("ix_job_batch", ["cluster_id", "batch_id", "status"], unique=False)
+        # SQLite takes the one made last among equals, so the narrowest come last
         batch_op.create_index(
-            "ix_job_ended",
-            ["cluster_id", "status", "queued_at"],
-            unique=False,
-            sqlite_where=sa.text("lane <> 'small' AND status IN (1, 2, 4)"),
-            postgresql_where=sa.text("lane <> 'small' AND status IN (1, 2, 4)"),
+            "uq_job_live_index",
+            ["cluster_id", "index_name"],
+            unique=True,
+            sqlite_where=sa.text("lane <> 'small' AND status IN (0, 3)"),
+            postgresql_where=sa.text("lane <> 'small' AND status IN (0, 3)"),
         )
+        batch_op.create_index(
+            "uq_job_live_target",
+            ["cluster_id", "new_index_name"],
+            unique=True,
+            sqlite_where=sa.text("lane <> 'small' AND status IN (0, 3)"),
+            postgresql_where=sa.text("lane <> 'small' AND status IN (0, 3)"),
+        )
+        batch_op.create_index("ix_job_batch", ["cluster_id", "batch_id", "status"], unique=False)
         batch_op.create_index(
             "ix_job_history", ["cluster_id", "index_name", "queued_at"], unique=False
         )
         batch_op.create_index(
-            "ix_job_in_hand",
-            ["cluster_id", "lane", "queued_at"],
+            "ix_job_place",
+            ["cluster_id", "queued_at"],
             unique=False,
-            sqlite_where=sa.text("status = 0 AND started_at IS NOT NULL"),
-            postgresql_where=sa.text("status = 0 AND started_at IS NOT NULL"),
-        )
-        batch_op.create_index(
-            "ix_job_kept",
-            ["cluster_id", "kept_until"],
-            unique=False,
-            sqlite_where=sa.text("kept_until IS NOT NULL"),
-            postgresql_where=sa.text("kept_until IS NOT NULL"),
+            sqlite_where=sa.text("lane <> 'small'"),
+            postgresql_where=sa.text("lane <> 'small'"),
         )
         batch_op.create_index(
             "ix_job_lane",
@@ -144,25 +145,25 @@ def upgrade() -> None:
             postgresql_where=sa.text("lane <> 'small' AND status IN (0, 3)"),
         )
         batch_op.create_index(
-            "ix_job_place",
-            ["cluster_id", "queued_at"],
+            "ix_job_ended",
+            ["cluster_id", "status", "queued_at", "lane"],
             unique=False,
-            sqlite_where=sa.text("lane <> 'small'"),
-            postgresql_where=sa.text("lane <> 'small'"),
+            sqlite_where=sa.text("lane <> 'small' AND status IN (1, 2, 4)"),
+            postgresql_where=sa.text("lane <> 'small' AND status IN (1, 2, 4)"),
         )
         batch_op.create_index(
-            "uq_job_live_index",
-            ["cluster_id", "index_name"],
-            unique=True,
-            sqlite_where=sa.text("lane <> 'small' AND status IN (0, 3)"),
-            postgresql_where=sa.text("lane <> 'small' AND status IN (0, 3)"),
+            "ix_job_in_hand",
+            ["cluster_id", "lane", "queued_at"],
+            unique=False,
+            sqlite_where=sa.text("status = 0 AND started_at IS NOT NULL"),
+            postgresql_where=sa.text("status = 0 AND started_at IS NOT NULL"),
         )
         batch_op.create_index(
-            "uq_job_live_target",
-            ["cluster_id", "new_index_name"],
-            unique=True,
-            sqlite_where=sa.text("lane <> 'small' AND status IN (0, 3)"),
-            postgresql_where=sa.text("lane <> 'small' AND status IN (0, 3)"),
+            "ix_job_kept",
+            ["cluster_id", "kept_until"],
+            unique=False,
+            sqlite_where=sa.text("kept_until IS NOT NULL"),
+            postgresql_where=sa.text("kept_until IS NOT NULL"),
         )
 
     op.create_table(
