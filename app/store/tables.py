@@ -86,7 +86,7 @@ class JobRow(Table, table=True):
     __table_args__ = (
         CheckConstraint("status IN (0, 1, 2, 3, 4)", name="status"),
         CheckConstraint("lane IN ('queue', 'beside', 'small')", name="lane"),
-        # SQLite takes the one made last among equals: the narrowest come last, in the migration, too
+        # SQLite takes the one made last among equals: the narrowest come last (migration, too)
         # at most one live operation an index, and no two that would fill one target
         Index(
             "uq_job_live_index",
