@@ -208,7 +208,7 @@ class Worker:
         busy = sum(job.id in small and job.hold_reason is None for job in little)
         for job in due[: max(0, MOST_SMALL - busy)]:
             if not term.over:
-                await self._take(term, job, small)
+                await self._begin(term, job, small)
         closed = bool(wanted) and (await self.pacer.service()).closed is not None
         in_use = {job.index_name for job in little if job.hold_reason is None}
         for job in wanted:
@@ -217,10 +217,10 @@ class Worker:
                 continue  # a small job is about it; it goes first, for its client waits
             if closed and new and job.requested is Requested.NONE:
                 continue
-            if await self._take(term, job, running) and head and job.id == head.id:
+            if await self._begin(term, job, running) and head and job.id == head.id:
                 self._head = job.id
 
-    async def _take(self, term: Term, job: Job, tasks: dict[str, asyncio.Task[None]]) -> bool:
+    async def _begin(self, term: Term, job: Job, tasks: dict[str, asyncio.Task[None]]) -> bool:
         """False where it was cancelled or paused meanwhile."""
         new = job.started_at is None or job.suspended
         taken = await self.jobs.begin(term.lease.token, job.id, self.who) if new else job
