@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from itertools import product
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic.alias_generators import to_camel
 
 from app.domain.errors import ClusterRefused, DocumentsDiffer, Failure, NotAnswered
 from app.domain.holds import HoldCause
@@ -20,6 +21,7 @@ from app.domain.state import Goal, Status
 from app.jobs import transitions
 from app.jobs.phases import Again, Done, Hold, Outcome, Route, UnknownPosition, phase_of
 from app.upgrades.rewrite import Rewrite
+from app.wire.operations import FailedStep
 
 NOW = datetime.now(UTC)
 MOST_CRASHES = HoldCause.CRASHED.patience or 0
@@ -336,3 +338,14 @@ def test_a_finished_step_forgets_earlier_attempts_and_crashes() -> None:
 def test_an_unexpected_error_is_named_as_a_fault_of_this_service() -> None:
     outcome = crashed(operation(crashes=MOST_CRASHES - 1), Failure("x", "y"))
     assert "fault of Reindex Queue" in str(outcome.changes.get("error_message"))
+
+
+@pytest.mark.parametrize(
+    ("goal", "phase"),
+    [(goal, phase.name) for goal, route in KIND.routes.items() for phase in route],
+)
+def test_a_failure_in_any_phase_is_told_by_a_step_that_clients_know(goal: Goal, phase: str) -> None:
+    for position in POSITIONS:
+        found = operation(position, goal=goal)
+        told = KIND.explained(found, Failure("source_changed", "x"), phase).step
+        assert to_camel(told) in get_args(FailedStep)
