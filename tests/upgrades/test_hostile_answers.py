@@ -48,7 +48,7 @@ def an_alias_as_a_number(answer: Any) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "spoil"),
     [
-        ("GET", "^/_cluster/state/metadata/plain,.*mappings$", settings_as_a_list),
+        ("GET", "^/_cluster/state/metadata/plain,.*mappings(&|$)", settings_as_a_list),
         ("GET", "^/plain/_stats", shards_as_words),
         ("GET", POLL, failures_as_a_sentence),
         ("POST", "^/plain/_search", a_huge_total),

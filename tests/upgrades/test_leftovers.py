@@ -32,7 +32,7 @@ async def test_a_target_that_was_made_and_not_recorded_goes_with_a_cancel(
             return web.Response(body=answer.body, content_type="application/json")
         return answer
 
-    relay.when("GET", "^/_cluster/state/metadata/plain,.*mappings$", without_the_product, None)
+    relay.when("GET", "^/_cluster/state/metadata/plain,.*mappings(&|$)", without_the_product, None)
     await relayed.post_batch("plain")
     await relayed.holds("plain", "X-Elastic-Product is missing")
     assert es.indices() == {"plain", TARGET}
