@@ -36,8 +36,8 @@ SUBJECTS = {
     "domain": "values and rules, pure",
 }
 ROW, COLUMN, LEFT, NAMES, TOP = 38, 36, 16, 350, 16
-"""Pixels: the height of a row, the width of a column, where rows begin, how wide their names are, and
-what is free above them."""
+"""Pixels: the height of a row, the width of a column, where rows begin, how wide their names are,
+and what is free above them."""
 STYLE = """
 text{font-family:sans-serif;font-size:13px;fill:#222}
 .paper{fill:#fff}.layer{fill:#eef2f7}.name{font-weight:bold}.subject,.legend{fill:#555}
