@@ -69,7 +69,7 @@ def layers() -> list[list[str]]:
 
 def imports() -> Imports:
     """The rooms that each room imports, as the modules do."""
-    graph, found = grimp.build_graph("app"), dict[str, set[str]]()
+    graph, found = grimp.build_graph("app", cache_dir=None), dict[str, set[str]]()
     for module in graph.modules:
         for imported in graph.find_modules_directly_imported_by(module):
             found.setdefault(_room_of(module), set()).add(_room_of(imported))
