@@ -138,7 +138,7 @@ _OF_THE_INDEX = (FailureClass.INDEX, "Do what the message says, then post the in
 
 
 def details(operation: Operation, error: Failure, step: str) -> FailureDetails:
-    """`step`: the entry of the machine in which `error` was met."""
+    """`step`: the phase in which `error` was met."""
     rest = _OF_ELASTICSEARCH if isinstance(error, ClusterRefused) else _OF_THE_INDEX
     kind, remedy = _KNOWN.get(error.code, rest)
     refused = isinstance(error, DocumentsRefused)

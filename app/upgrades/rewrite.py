@@ -87,7 +87,7 @@ _TOLD_AS: dict[str, str] = {
     PhaseName.KEEP: PhaseName.SWAP,
     PhaseName.FINISH: PhaseName.SWAP,
 }
-"""`failure.step` of `/api/v1`, where a phase has none of its own."""
+"""The step that clients are told, where a phase has none of its own."""
 
 
 class Rewrite:

@@ -1,4 +1,4 @@
-"""As `reindex/proving/test_odd_documents.py`, on the majors before and after."""
+"""As `upgrades/proving/test_odd_documents.py`, on the majors before and after."""
 
 from __future__ import annotations
 
