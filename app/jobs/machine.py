@@ -203,7 +203,7 @@ class Machine:
         outcome = await self._call(turn, phase, phase.run, work)
         if isinstance(outcome, Hold) and (remedy := turn.kind.remedy(outcome, job)):
             outcome = await self._call(turn, phase, remedy, work)
-        if isinstance(outcome, Done) and phase.joined:
+        if isinstance(outcome, Done) and _is_joined(phase, outcome):
             outcome = await self._join(turn, work, outcome)
         outcome = _seen_in_vain(turn, phase, outcome)
         turn.doubt = isinstance(outcome, Hold) or (isinstance(outcome, Again) and outcome.doubt)
@@ -244,7 +244,7 @@ class Machine:
             windows=[*done.windows, *outcome.windows],
             notes=[*done.notes, *outcome.notes],
         )
-        if isinstance(joined, Done) and phase.joined:
+        if isinstance(joined, Done) and _is_joined(phase, joined):
             return await self._join(turn, work, joined)
         return joined
 
@@ -453,6 +453,12 @@ def _judged(
 def _crashed(kind: Kind[Any], job: Job, phase: Phase[Any], error: Exception) -> Outcome:
     log.error("step_crashed", operation=job.id, index=job.index_name, exc_info=error)
     return crashed(kind, job, phase, error)
+
+
+def _is_joined(phase: Phase[Any], done: Done) -> bool:
+    """False also where it claims an index or changes another job: what comes next relies on it, and
+    may hold, and then nothing but the fields of a joined phase is saved."""
+    return phase.joined and not (done.uses or done.of_another)
 
 
 def _seen_in_vain(turn: _Turn, phase: Phase[Any], outcome: Outcome) -> Outcome:

@@ -63,6 +63,7 @@ def _end_of_route(kind: Kind[J], job: J) -> Changes:
     aside: Changes = {"goal": Goal.FINISH, "position_back": ""}
     if job.goal is Goal.PAUSE:
         return {**aside, "status": Status.PAUSED, "suspended": True}
+    aside["writes_blocked_since"] = None
     if job.goal is Goal.PARK:
         later = clock.now() + timedelta(seconds=PARKED_SECONDS)
         at = kind.parked_at(job)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import uuid
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import Insert, String, bindparam, case, delete, func, or_
+from sqlalchemy import Insert, String, bindparam, case, delete, func, insert, or_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select, update
 
-from app.domain.errors import Outdated, UnknownOperation
+from app.domain.errors import AlreadyInProgress, Outdated, UnknownOperation
 from app.domain.events import EventKind, Note
 from app.domain.job import LIVE, Job, Lane, Requested
 from app.domain.names import IndexName
@@ -20,7 +21,7 @@ from app.domain.state import Status
 from app.domain.windows import Window, WindowState
 from app.store import claims
 from app.store.rows import Models, columns_of, job_of, read_rows
-from app.store.tables import JobRow, WindowRow
+from app.store.tables import LIVE_ROWS, JobRow, WindowRow
 from app.store.transactions import Transaction, Transactions
 
 J = TypeVar("J", bound=Job)
@@ -59,6 +60,34 @@ class Jobs:
         self._reader = reader
         self._cluster_id = cluster_id
         self._models = models
+
+    async def enqueue(
+        self,
+        kind: str,
+        lane: Lane,
+        index: IndexName,
+        caller: str,
+        request: Mapping[str, Any] | None = None,
+        *,
+        event: EventKind | None = EventKind.QUEUED,
+    ) -> str:
+        """The id of a new job of any kind, the last of its lane. Rewrites are queued many at a
+        time by `Operations.enqueue`.
+
+        Raises `AlreadyInProgress` where an operation on the index lives.
+        """
+
+        async def work(transaction: Transaction) -> str:
+            live = select(JobRow.id).where(
+                col(JobRow.cluster_id) == self._cluster_id,
+                col(JobRow.index_name) == index,
+                LIVE_ROWS,
+            )
+            if (await transaction.execute(live)).first() is not None:
+                raise AlreadyInProgress(index)
+            return await insert_job(transaction, kind, lane, index, caller, request, event)
+
+        return await self._transactions.run(work)
 
     async def load(self, job_id: str) -> Job:
         """Raises `UnknownOperation`."""
@@ -166,6 +195,34 @@ class Jobs:
             return cast(J, job_of(row, self._models))
 
         return await self._transactions.run(work, token)
+
+
+async def insert_job(
+    transaction: Transaction,
+    kind: str,
+    lane: Lane,
+    index: IndexName,
+    caller: str,
+    request: Mapping[str, Any] | None,
+    event: EventKind | None,
+) -> str:
+    """The id of a new job, the last of its lane."""
+    row = JobRow(
+        id=uuid.uuid4().hex,
+        cluster_id=transaction.cluster_id,
+        kind=kind,
+        lane=lane.value,
+        index_name=index,
+        caller=caller,
+        queued_at=transaction.next_queued_at(),
+        created_at=transaction.now,
+        updated_at=transaction.now,
+        request=dict(request) if request else None,
+    )
+    await transaction.bulk(insert(JobRow), [row.model_dump()])
+    if event:
+        transaction.announce(caller, [Note(what=event, index=index)], row.id)
+    return row.id
 
 
 async def _save_of_another(transaction: Transaction, job: Job, changes: Changes) -> bool:

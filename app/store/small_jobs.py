@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import insert
 from sqlmodel import col, select, update
 
-from app.domain.errors import AlreadyInProgress
-from app.domain.events import EventKind, Note
+from app.domain.events import EventKind
 from app.domain.job import Job, Lane
 from app.domain.names import IndexName
 from app.domain.state import Goal, Status
-from app.store.jobs import Jobs
-from app.store.tables import LIVE_ROWS, WAITING_ROWS, JobRow
+from app.store.jobs import Jobs, insert_job
+from app.store.tables import WAITING_ROWS, JobRow
 from app.store.transactions import Transaction, Transactions
 
 
@@ -35,18 +32,7 @@ class SmallJobs:
         event: EventKind | None = None,
     ) -> str:
         """The id of a new one. Raises `AlreadyInProgress` where an operation on the index lives."""
-
-        async def work(transaction: Transaction) -> str:
-            live = select(JobRow.id).where(
-                col(JobRow.cluster_id) == self._cluster_id,
-                col(JobRow.index_name) == index,
-                LIVE_ROWS,
-            )
-            if (await transaction.execute(live)).first() is not None:
-                raise AlreadyInProgress(index)
-            return await _insert(transaction, kind, index, caller, request, event)
-
-        return await self._transactions.run(work)
+        return await self._jobs.enqueue(kind, Lane.SMALL, index, caller, request, event=event)
 
     async def leave_once(
         self, kind: str, index: IndexName, caller: str, request: Mapping[str, Any]
@@ -62,7 +48,7 @@ class SmallJobs:
                 WAITING_ROWS,
             )
             if (await transaction.execute(there)).first() is None:
-                await _insert(transaction, kind, index, caller, request, None)
+                await insert_job(transaction, kind, Lane.SMALL, index, caller, request, None)
 
         await self._transactions.run(work)
 
@@ -87,29 +73,3 @@ class SmallJobs:
             return done.rowcount == 1
 
         return await self._transactions.run(work)
-
-
-async def _insert(
-    transaction: Transaction,
-    kind: str,
-    index: IndexName,
-    caller: str,
-    request: Mapping[str, Any] | None,
-    event: EventKind | None,
-) -> str:
-    row = JobRow(
-        id=uuid.uuid4().hex,
-        cluster_id=transaction.cluster_id,
-        kind=kind,
-        lane=Lane.SMALL.value,
-        index_name=index,
-        caller=caller,
-        queued_at=transaction.next_queued_at(),
-        created_at=transaction.now,
-        updated_at=transaction.now,
-        request=dict(request) if request else None,
-    )
-    await transaction.bulk(insert(JobRow), [row.model_dump()])
-    if event:
-        transaction.announce(caller, [Note(what=event, index=index)], row.id)
-    return row.id
