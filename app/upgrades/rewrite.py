@@ -139,7 +139,6 @@ class Rewrite:
             "position": PhaseName.PREPARE if made else "",
             "last_completed_step": Step.CREATED,
             "unblocked": job.source is not None,
-            "writes_blocked_since": None,
         }
 
     def as_not_begun(self, job: Operation) -> Changes:
@@ -151,7 +150,6 @@ class Rewrite:
             "source_seq_nos": None,
             "target_uuid": None,
             "unblocked": False,
-            "writes_blocked_since": None,
             "proving": None,
             "proof": None,
             "given_back": job.given_back + 1,
