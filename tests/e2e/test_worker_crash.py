@@ -125,7 +125,7 @@ async def test_worker_that_crashes_at_once_in_every_term_rests_longer_each_time(
         for number, rest in enumerate(rests):
             assert 2**number / 2 <= rest <= 2**number
         assert not SQL.search(service.log), service.log
-        execute(postgres_url, "ALTER TABLE gone RENAME TO operation")
+        execute(postgres_url, "ALTER TABLE gone RENAME TO job")
 
         async def goes_on() -> bool:
             status, body = await readiness(service)
