@@ -30,7 +30,7 @@ class Seen(NamedTuple):
 
 
 def events(database_url: str) -> list[Seen]:
-    query = "SELECT number, operation_id, who, what FROM event ORDER BY number"
+    query = "SELECT number, job_id, who, what FROM event ORDER BY number"
     with psycopg.connect(database_url) as connection:
         return [Seen(*row) for row in connection.execute(query)]
 
