@@ -111,7 +111,8 @@ async def test_a_database_of_yesterday_harms_no_index_that_is_in_use_since(
     since = contents(es, TARGET)
     execute(
         sqlite_url,
-        "UPDATE job SET status = 0, last_completed_step = 40, proof = NULL, ended_at = NULL",
+        "UPDATE job SET status = 0, last_completed_step = 40, position = 'plan_copy', "
+        "past_return = FALSE, record = json_remove(record, '$.proof'), ended_at = NULL",
     )
     execute(sqlite_url, "UPDATE copy_window SET state = 'planned', seen = 0")
     async with running_service(elasticsearch_url, sqlite_url) as service:
