@@ -10,6 +10,7 @@ import pytest
 from app.api.errors import status_of
 from app.domain.errors import (
     ClusterBusy,
+    ClusterForbids,
     ClusterRefused,
     ClusterTrouble,
     ClusterUnreachable,
@@ -337,8 +338,8 @@ async def test_credentials_are_sent_and_never_shown(
         (400, "snapshot_in_progress_exception", ClusterBusy),
         (500, "illegal_state_exception", ClusterRefused),
         (400, "illegal_argument_exception", ClusterRefused),
-        (403, "cluster_block_exception", ClusterRefused),
-        (403, "security_exception", ClusterRefused),
+        (403, "cluster_block_exception", ClusterForbids),
+        (403, "security_exception", ClusterForbids),
         (404, "index_not_found_exception", ClusterRefused),
     ],
 )

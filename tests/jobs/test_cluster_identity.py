@@ -148,7 +148,7 @@ async def test_a_kept_copy_is_not_forgotten_before_another_cluster(
     execute(sqlite_url, "UPDATE job SET kept_until = '2020-01-01 00:00:00'")
     another_cluster_answers(relay)
     async with on_the_same_data(relay, sqlite_url) as service:
-        await eventually(lambda: said(caplog, "expiry_waits"), "the worker has looked at it")
+        await eventually(lambda: said(caplog, "operation_holds"), "the worker has looked at it")
         shown = await service.shown(operation["id"])
         assert shown["keptCopy"]["state"] == "kept"
         assert shown["keptCopy"]["index"] in es.indices()
