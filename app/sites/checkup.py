@@ -127,4 +127,4 @@ def _of_pace(situation: Situation) -> str | None:
 
 
 def _of_head(head: Sight | None) -> str | None:
-    return head.brief.hold_reason if isinstance(head, Operation) else None
+    return head.brief.hold_reason if head else None
