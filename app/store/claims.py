@@ -21,7 +21,7 @@ from app.store.transactions import Transaction
 async def take(
     transaction: Transaction, job_id: str, names: Sequence[IndexName], *, exclusive: bool = True
 ) -> None:
-    """Marks `names` as in use by the job: `exclusive`, or beside others that only read them.
+    """Marks `names`, too, as in use by the job: `exclusive`, or beside others that only read them.
 
     Raises `InUse` where another job is in the way; then nothing is taken.
     """
