@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LOCK_FLAGS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet
 
-.PHONY: setup check test wide serve lock prove storm fuzz bench demo recording
+.PHONY: setup check test wide serve lock prove storm fuzz bench demo recording picture
 
 setup: $(STAMP)
 
@@ -64,6 +64,10 @@ demo: setup
 recording: setup
 	@$(BIN)/python -m testbed fetch 7.17 8.19 9.4
 	@$(BIN)/python -m demo.recording docs/demo.svg
+
+# What docs/architecture.md shows: the rooms, and what each imports.
+picture: setup
+	$(BIN)/python -m docs.picture docs/architecture.svg
 
 # Side by side on a real server: the ratios count. make bench BENCH_ARGS="small --pairs 3"
 bench: setup

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from importlib.metadata import version
+from typing import Any
 
 from fastapi import FastAPI
 
@@ -15,44 +16,45 @@ from app.api.access import Access, Logins
 from app.api.body_limit import BodyLimit
 from app.api.browsers import OwnPages
 from app.api.kibana_host import KibanaHost
-from app.api.service import Service
 from app.api.stopping import Stopping
 from app.api.v1.routes import ROUTERS
+from app.copying.gate import Probe
+from app.copying.governor import Governor
+from app.copying.pace import Pacing
+from app.copying.tasks import tell_of_dropped_header
 from app.domain.hours import HoursEnd
-from app.domain.operation import Limits
 from app.domain.pace import AfterHours, Pace
 from app.domain.request import Defaults
-from app.elastic.cluster import Cluster
-from app.elastic.connection import Connection, Credentials
-from app.elastic.tls import Tls
-from app.elastic.view import ClusterView
-from app.reindex.admission import Admission
-from app.reindex.announcements import Bell
-from app.reindex.batch_progress import BatchWatch
-from app.reindex.batches import BatchDesk
-from app.reindex.checkup import Checkup
-from app.reindex.control import Control
-from app.reindex.doctor import Doctor
-from app.reindex.errands import ErrandDesk
-from app.reindex.home import Home
-from app.reindex.machine import Machine
-from app.reindex.measuring import measured
-from app.reindex.outdated import Inventory
-from app.reindex.overview import Overview
-from app.reindex.pacing.gate import Probe
-from app.reindex.pacing.governor import Governor
-from app.reindex.pacing.pacing import Pacing
-from app.reindex.planning import Planner
-from app.reindex.queue import Queue
-from app.reindex.reading import Reading
-from app.reindex.rollback import Rollback
-from app.reindex.surroundings import Surroundings
-from app.reindex.worker import Worker
+from app.elastic.cluster import Cluster, ClusterView
+from app.elastic.connection import Connection
+from app.elastic.credentials import Credentials, Tls
+from app.jobs.cluster_identity import Home
+from app.jobs.machine import Machine
+from app.jobs.phases import Kind, Limits
+from app.jobs.wake_up import Bell
+from app.jobs.worker import Worker
 from app.sendable import custom_headers
 from app.settings import Settings
+from app.sites.batch_progress import BatchWatch
+from app.sites.checkup import Checkup
+from app.sites.doctor import Doctor
+from app.sites.overview import Overview
+from app.sites.reading import Reading
+from app.sites.site import Site, Sites
+from app.sites.steering import Control
 from app.store.role import owner_name
-from app.store.store import Store
+from app.store.store import Database, Store
 from app.telemetry import logger
+from app.upgrades.admission import Admission
+from app.upgrades.batches import BatchDesk
+from app.upgrades.measuring import measured
+from app.upgrades.outdated import Inventory
+from app.upgrades.planning import Planner
+from app.upgrades.queue import Queue
+from app.upgrades.rewrite import Rewrite
+from app.upgrades.rollback import Rollback
+from app.upgrades.small import BlockWrite, Expiries, Expiry, SmallJobDesk, TryOut
+from app.upgrades.surroundings import Surroundings
 
 log = logger(__name__)
 
@@ -65,8 +67,8 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
-        async with _running(settings) as service:
-            app.state.service = service
+        async with running_sites({settings.reindex_cluster_id: settings}) as sites:
+            app.state.sites = sites
             yield
 
     app = FastAPI(
@@ -78,18 +80,33 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
+    logins = _logins(settings)
+    _add_routes(app)
+    _add_middleware(app, settings, logins)
+    handlers.install(app)
+    docs_page.install(app)
+    base_path, xsrf = settings.server_basepath, not settings.server_xsrf_disableprotection
+    openapi.install(app, base_path, xsrf=xsrf, logins=logins())
+    return app
+
+
+def _add_routes(app: FastAPI) -> None:
     for family in upgrade_assistant.FAMILIES:
         app.include_router(upgrade_assistant.make_router(family))
-    app.include_router(update_index.router)
-    for router in ROUTERS:
+    for router in (update_index.router, *ROUTERS, health.router):
         app.include_router(router)
-    app.include_router(health.router)
-    base_path, xsrf = settings.server_basepath, not settings.server_xsrf_disableprotection
+
+
+def _add_middleware(app: FastAPI, settings: Settings, logins: Callable[[], Logins]) -> None:
+    """From the inside out: what is added last sees a request first."""
     app.add_middleware(BodyLimit)
-    logins = _logins(settings)
     if settings.guarded:
         app.add_middleware(Access, logins=logins)
-    app.add_middleware(KibanaHost, base_path=base_path, xsrf=xsrf)
+    app.add_middleware(
+        KibanaHost,
+        base_path=settings.server_basepath,
+        xsrf=not settings.server_xsrf_disableprotection,
+    )
     app.add_middleware(
         OwnPages,
         names=frozenset({settings.server_host.lower()}),
@@ -97,31 +114,39 @@ def create_app(settings: Settings) -> FastAPI:
         guarded=settings.guarded,
     )
     app.add_middleware(Stopping)
-    handlers.install(app)
-    docs_page.install(app)
-    openapi.install(app, base_path, xsrf=xsrf, logins=logins())
-    return app
 
 
 @asynccontextmanager
-async def _running(settings: Settings) -> AsyncGenerator[Service]:
-    store = await Store.open(
-        settings.database_url.get_secret_value(),
-        settings.reindex_cluster_id,
-        settings.reindex_lease_seconds,
+async def running_sites(clusters: Mapping[str, Settings]) -> AsyncGenerator[Sites]:
+    """The sites of these clusters at work, in the database that the first of them names."""
+    first = next(iter(clusters.values()))
+    database = await Database.open(
+        first.database_url.get_secret_value(), first.reindex_lease_seconds
     )
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(database.close)
+        sites = {
+            name: await stack.enter_async_context(_running(name, settings, database))
+            for name, settings in clusters.items()
+        }
+        yield Sites(sites)
+
+
+@asynccontextmanager
+async def _running(name: str, settings: Settings, database: Database) -> AsyncGenerator[Site]:
+    store = await database.store(name)
     connection = Connection(
         settings.elasticsearch_hosts,
         _credentials(settings),
         _tls(settings),
         settings.elasticsearch_requesttimeout / 1000,
     )
-    service = _assemble(settings, store, connection)
-    working = asyncio.create_task(service.worker.run(), name="worker")
+    site = _assemble(settings, store, connection)
+    working = asyncio.create_task(site.worker.run(), name="worker")
     try:
-        yield service
+        yield site
     finally:
-        service.worker.stop()
+        site.worker.stop()
         _, late = await asyncio.wait([working], timeout=STOP_SECONDS)
         if late:
             log.warning("worker_stopped_late", seconds=STOP_SECONDS)
@@ -131,57 +156,22 @@ async def _running(settings: Settings) -> AsyncGenerator[Service]:
         await store.close()
 
 
-def _assemble(settings: Settings, store: Store, connection: Connection) -> Service:
-    bell, who = Bell(), owner_name()
-    limits = Limits(
-        window_documents=settings.reindex_window_documents,
-        batch_documents=settings.reindex_batch_documents,
-        window_seconds=settings.reindex_window_seconds,
-        synchronous_documents=settings.reindex_synchronous_documents,
-        keep_days=settings.reindex_keep_days,
-        lost_seconds=settings.reindex_lost_target_seconds,
-        block_seconds=settings.reindex_max_block,
-        gives_back=settings.reindex_hours_end is HoursEnd.GIVE_BACK,
-        snapshot_seconds=settings.reindex_require_snapshot,
-        full_up_to=settings.reindex_proof_full_up_to,
-    )
+def _assemble(settings: Settings, store: Store, connection: Connection) -> Site:
+    bell, view = Bell(), ClusterView.of(connection)
+    surroundings = Surroundings(view)
+    home = Home(store.homes, view, settings.reindex_cluster_uuid)
     after_hours = AfterHours(settings.reindex_hours_end, settings.reindex_hours_grace)
     pacing = Pacing(store, _pace(settings), bell, after_hours)
-    watch = settings.reindex_health_seconds if settings.reindex_health_gate else None
-    governor = Governor(pacing, store.paces, f"worker:{who}", watch, _probe(settings))
-    skips = settings.reindex_hold_policy == "skip"
-    view = ClusterView(connection)
-    home = Home(store.homes, view, settings.reindex_cluster_uuid)
-    machine = Machine(
-        store.operations,
-        lambda: Cluster(connection),
-        bell,
-        limits,
-        governor,
-        home,
-        f"worker:{who}",
-        partial(measured, store.listing),
-        settings.reindex_hold_skip_seconds if skips else None,
-    )
-    surroundings = Surroundings(view)
+    worker = _worker(settings, store, connection, bell, pacing, home)
     defaults = Defaults(settings.reindex_keep_old_index, settings.reindex_proof)
     admission = Admission(store, view, surroundings, home, settings.reindex_prefix_major, defaults)
     queue = Queue(store.operations, store.wishes, admission, bell)
-    worker = Worker(
-        store,
-        machine,
-        bell,
-        governor,
-        home,
-        f"worker:{who}",
-        settings.reindex_max_singles,
-    )
-    errands = ErrandDesk(store.errands, bell)
+    small_jobs = SmallJobDesk(store.small_jobs, bell)
     inventory = Inventory(view, surroundings, admission)
     overview = Overview(store, pacing)
     rollback = Rollback(store, view, surroundings, bell)
     checkup = Checkup(store, overview, surroundings, worker, pacing)
-    return Service(
+    return Site(
         store=store,
         cluster=view,
         surroundings=surroundings,
@@ -192,13 +182,77 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Servi
         pacing=pacing,
         rollback=rollback,
         inventory=inventory,
-        planner=Planner(view, admission, inventory, errands, store.listing, pacing, limits),
-        errands=errands,
+        planner=Planner(
+            view, admission, inventory, small_jobs, store.listing, pacing, _limits(settings)
+        ),
+        small_jobs=small_jobs,
         reading=Reading(store.operations, store.listing, view, surroundings, queue),
         overview=overview,
         checkup=checkup,
         doctor=Doctor(store, view, checkup, worker, pacing, home),
         worker=worker,
+    )
+
+
+def _worker(
+    settings: Settings,
+    store: Store,
+    connection: Connection,
+    bell: Bell,
+    pacing: Pacing,
+    home: Home,
+) -> Worker:
+    """The worker with its machine and the governor of its copies."""
+    who = f"worker:{owner_name()}"
+    watch = settings.reindex_health_seconds if settings.reindex_health_gate else None
+    governor = Governor(pacing, store.paces, who, watch, _probe(settings))
+    skips = settings.reindex_hold_policy == "skip"
+    kinds: list[Kind[Any]] = [
+        Rewrite(),
+        BlockWrite(store.operations.live_names),
+        TryOut(store.operations.live_names),
+        Expiry(store.operations.find),
+    ]
+    machine = Machine(
+        jobs=store.jobs,
+        lanes=store.lanes,
+        kinds={kind.name: kind for kind in kinds},
+        cluster=partial(Cluster.for_worker, connection),
+        bell=bell,
+        limits=_limits(settings),
+        pacer=governor,
+        home=home,
+        who=who,
+        history=partial(measured, store.listing),
+        park_after=settings.reindex_hold_skip_seconds if skips else None,
+    )
+    return Worker(
+        role=store.role,
+        jobs=store.jobs,
+        lanes=store.lanes,
+        machine=machine,
+        bell=bell,
+        pacer=governor,
+        home=home,
+        who=who,
+        most_beside=settings.reindex_max_singles,
+        greet=tell_of_dropped_header,
+        when_idle=Expiries(store.kept_copies, store.small_jobs, governor, who).leave,
+    )
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        window_documents=settings.reindex_window_documents,
+        batch_documents=settings.reindex_batch_documents,
+        window_seconds=settings.reindex_window_seconds,
+        synchronous_documents=settings.reindex_synchronous_documents,
+        keep_days=settings.reindex_keep_days,
+        lost_seconds=settings.reindex_lost_target_seconds,
+        block_seconds=settings.reindex_max_block,
+        gives_back=settings.reindex_hours_end is HoursEnd.GIVE_BACK,
+        snapshot_seconds=settings.reindex_require_snapshot,
+        full_up_to=settings.reindex_proof_full_up_to,
     )
 
 

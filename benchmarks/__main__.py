@@ -22,6 +22,8 @@ from benchmarks import (
     queueing,
     searching,
     small_indices,
+    start,
+    way,
 )
 from benchmarks.publishing import publish
 from benchmarks.report import Line, show, write
@@ -39,7 +41,11 @@ PARTS: dict[str, Part] = {
     "copying": lambda es, _, a: copying.measure(es, a.pairs, a.documents),
     "proving": lambda es, _, a: proving.measure(es, a.pairs, a.documents),
     "searching": lambda es, _, a: searching.measure(es, a.pairs, a.documents),
+    "way": lambda es, folder, _: way.measure(es, f"sqlite:///{folder}/way.db"),
     "memory": lambda es, _, a: memory.measure(es),  # noqa: ARG005 - called as the others
+}
+WITHOUT_SERVER: dict[str, Callable[[argparse.Namespace], list[Line]]] = {
+    "start": lambda a: start.measure(a.pairs),
 }
 
 
@@ -55,16 +61,19 @@ def main() -> int:
         f" {platform.python_version()}, load before the start {os.getloadavg()[0]:.1f}"
     )
     print(machine)
-    for name in arguments.parts or PARTS:
+    for name in arguments.parts or (*PARTS, *WITHOUT_SERVER):
         print(f"\n{name}", file=sys.stderr, flush=True)
-        lines = asyncio.run(_measure(PARTS[name], arguments))
+        if name in WITHOUT_SERVER:
+            lines = WITHOUT_SERVER[name](arguments)
+        else:
+            lines = asyncio.run(_measure(PARTS[name], arguments))
         show(lines)
         write(lines, RESULTS / f"{name}.csv", machine)
     return 0
 
 
 async def _measure(part: Part, arguments: argparse.Namespace) -> list[Line]:
-    """Every part has a server of its own, so that none pays for the litter of another."""
+    """Every such part has a server of its own, so that none pays for the litter of another."""
     with (
         ElasticsearchServer("8.19", full_speed=True) as server,
         Elastic(server.url) as es,
@@ -76,7 +85,9 @@ async def _measure(part: Part, arguments: argparse.Namespace) -> list[Line]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=[[], *PARTS], default=[], metavar="PART")
+    parser.add_argument(
+        "parts", nargs="*", choices=[[], *PARTS, *WITHOUT_SERVER], default=[], metavar="PART"
+    )
     parser.add_argument("--pairs", type=int, default=5, help="runs of each side (default 5)")
     parser.add_argument("--indices", type=int, default=100, help="small indices (default 100)")
     parser.add_argument(

@@ -14,7 +14,8 @@ from tests.elasticsearch import Elastic
 
 SHORT, LONG = 100, 100_000
 ENDED = (
-    "UPDATE operation SET status = 1, last_completed_step = 60, started_at = queued_at,"
+    "UPDATE job SET status = 1, position = 'finish', last_completed_step = 60,"
+    " started_at = queued_at,"
     " ended_at = created_at"
 )
 

@@ -9,10 +9,10 @@ from urllib.parse import quote
 
 import httpx
 
-from app.api.service import Service as Parts
 from app.domain.state import ENDED
 from app.main import create_app
 from app.settings import Settings
+from app.sites.site import Site as Parts
 from app.store.events import Event
 from tests.conditions import eventually
 
@@ -141,4 +141,4 @@ async def running_service(
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
-            yield Service(client, app.state.service)
+            yield Service(client, app.state.sites.of())

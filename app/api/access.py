@@ -1,22 +1,29 @@
-"""Who may call: Basic with one name and password, or one key as `ApiKey` or `Bearer`."""
+"""The door: who is let in, as whom, and what role a route needs.
+
+Callers log in by Basic with one name and password, or with one key as `ApiKey` or `Bearer`. Where
+no login is set, everybody is let in. Whoever is let in is an admin of all clusters and indices.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import ipaddress
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Annotated
 
-from fastapi import Request
+from fastapi import Depends, Request
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.errors import answer
+from app.domain.principal import Principal, Role
 
 OPEN = ("/healthz", "/readyz")
 """Probes of an orchestrator have no login, and are told no more than they need."""
-CALLER = "reindex_queue_caller"
+LOGIN = "reindex_queue_login"
 """In a request's scope where callers log in: the name, None for a probe without a login."""
 REFUSED = (
     "Log in: with SERVER_USERNAME and SERVER_PASSWORD of the service as Basic authorization, or "
@@ -79,7 +86,49 @@ class Access:
             refusal.headers["www-authenticate"] = logins.ways
             await refusal(scope, receive, send)
             return
-        await self._app({**scope, CALLER: caller}, receive, send)
+        await self._app({**scope, LOGIN: caller}, receive, send)
+
+
+async def principal_of(request: Request) -> Principal:
+    """Who asks. Nothing else makes a principal of a request."""
+    login, host = request.scope.get(LOGIN), _address(request)
+    name = f"api:{login}@{host}"[:255] if login else f"api:{host}"
+    return Principal(name, Role.ADMIN)
+
+
+Caller = Annotated[Principal, Depends(principal_of)]
+
+
+def is_anonymous(request: Request) -> bool:
+    """True for a probe that did not log in where others must."""
+    return request.scope.get(LOGIN, "") is None
+
+
+@dataclass(frozen=True)
+class Needs:
+    """A dependency that lets nobody through who has not `role`. Raises `RoleMissing`."""
+
+    role: Role
+
+    async def __call__(self, caller: Caller) -> None:
+        caller.require(self.role)
+
+
+VIEWER = (Depends(Needs(Role.VIEWER)),)
+"""As every route says it: `dependencies=VIEWER`. It reads."""
+OPERATOR = (Depends(Needs(Role.OPERATOR)),)
+"""It changes operations, batches, their pace, or an index."""
+ADMIN = (Depends(Needs(Role.ADMIN)),)
+"""It changes what is of the whole service."""
+
+
+def _address(request: Request) -> str:
+    """Where the request came from; a proxy on this machine says it, and may say anything."""
+    host = request.client.host if request.client else ""
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        return "unknown"
 
 
 def _same(left: str, right: str) -> bool:

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from app.api.errors import BAD_NAME, Answers, error_answers, refused
-from app.api.examples import answers
+from app.api.documenting import BAD_NAME, Answers, Shown, answers, error_answers
 from app.domain.errors import (
     AlreadyInProgress,
     AlreadyReindexed,
-    CannotCancel,
     NotAnIndex,
+    NotCopying,
+    NotInProgress,
     OperationNotFound,
 )
 
 _ALIASES = (NotAnIndex("logs", ["logs-2019"]), AlreadyReindexed("logs", "reindexed-v8-logs"))
-_BAD_BODY = refused(
+_BAD_BODY = Shown(
     400,
     "bad_request",
     "[request body.indexNames]: expected value of type [array] but got [string]",
 )
-_BAD_OPTION = refused(
+_BAD_OPTION = Shown(
     400, "bad_request", "[request body.indexName]: expected value of type [string] but got [number]"
 )
-_TOO_LATE = refused(
-    400, "too_late", "Reindex operation is not currently waiting for reindex task to complete"
-)
+_TOO_LATE = Shown(400, "too_late", NotCopying().message)
 
 BATCH = answers("What was queued, in order, and what was not and why", "batch") | error_answers(
     _BAD_BODY, 403, 415, 426, 502, 503
@@ -36,7 +34,7 @@ STATUS = answers(
 CANCELLED = answers(
     "Taken: the status is 4 as soon as the index is as it was found", "cancelled"
 ) | error_answers(
-    CannotCancel("Reindex operation is not in progress"),
+    NotInProgress(),
     _TOO_LATE,
     BAD_NAME,
     OperationNotFound("logs-2020"),
@@ -44,15 +42,19 @@ CANCELLED = answers(
 )
 
 
-def started(in_progress: AlreadyInProgress) -> Answers:
-    """`in_progress`: as the family of routes answers it."""
+def started(base: str) -> Answers:
+    """`base`: of the family of routes, since not every one answers the same."""
     return answers("The operation, started or resumed", "started", "resumed") | error_answers(
-        in_progress, BAD_NAME, *_ALIASES, 403, 404, 409, 426, 502, 503
+        _in_progress(base), BAD_NAME, *_ALIASES, 403, 404, 409, 426, 502, 503
     )
 
 
-def started_with(in_progress: AlreadyInProgress) -> Answers:
+def started_with(base: str) -> Answers:
     described = "The operation, started, queued or resumed"
     return answers(described, "started_renamed", "started_mode") | error_answers(
-        _BAD_OPTION, in_progress, BAD_NAME, *_ALIASES, 403, 404, 409, 415, 426, 502, 503
+        _BAD_OPTION, _in_progress(base), BAD_NAME, *_ALIASES, 403, 404, 409, 415, 426, 502, 503
     )
+
+
+def _in_progress(base: str) -> Shown:
+    return Shown.of(AlreadyInProgress("logs-2019"), base)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from app.api.patterns import IN_WORDS
+from app.wire.notation import NOT_BLANK, PAGE, PRINTABLE, TIME_OF_DAY
 
 _KINDS: dict[type[Any], str] = {
     dict: "object",
@@ -38,6 +38,12 @@ _MUST_BE = {
     "less_than_equal": "at most {le:,.0f}",
 }
 """By pydantic's type of the fault; in braces what its context has."""
+_PATTERNS = {
+    NOT_BLANK: "it must not be blank",
+    TIME_OF_DAY: "it must be a time of day, such as 22:00",
+    PAGE: "it must be what the page before has as next",
+    PRINTABLE: "it must have printable characters of ASCII only",
+}
 
 
 def sentence(error: Mapping[str, Any]) -> str:
@@ -80,5 +86,5 @@ def _words(kind: str, context: Mapping[str, Any]) -> str:
     if kind == "extra_forbidden":
         return "definition for this key is missing. /docs lists the keys."
     if kind == "string_pattern_mismatch":
-        return IN_WORDS.get(context["pattern"], "")
+        return _PATTERNS.get(context["pattern"], "")
     return f"it must be {_MUST_BE[kind]}".format(**context) if kind in _MUST_BE else ""

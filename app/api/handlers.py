@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from app.api.errors import CRASH, MEDIA_TYPE, TOO_LARGE, answer, attributes_of
+from app.api.errors import CRASH, MEDIA_TYPE, TOO_LARGE, answer, attributes_of, status_of
 from app.api.faults import sentence
 from app.api.openapi import methods_at
 from app.domain.errors import ReindexQueueError
@@ -26,7 +26,8 @@ def install(app: FastAPI) -> None:
 
 async def _on_domain_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ReindexQueueError)
-    return answer(request, error.status, error.message, error.code, attributes_of(error))
+    status = status_of(error, request.url.path)
+    return answer(request, status, error.message, error.code, attributes_of(error))
 
 
 async def _on_validation_error(request: Request, error: Exception) -> JSONResponse:

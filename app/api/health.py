@@ -7,11 +7,12 @@ import asyncio
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict
 
-from app.api.access import CALLER
-from app.api.examples import answers
-from app.api.service import Current, Service
+from app.api.access import is_anonymous
+from app.api.documenting import answers
+from app.api.service import Current
 from app.domain.errors import ReindexQueueError, StoreTrouble
-from app.reindex.worker import WorkerState
+from app.jobs.worker import WorkerState
+from app.sites.site import Site
 
 PING_SECONDS = 2.0
 
@@ -77,7 +78,7 @@ async def readyz(service: Current, request: Request, response: Response) -> Read
     report = service.worker.report
     ready = report.alive and database == "ok"
     response.status_code = 200 if ready else 503
-    if request.scope.get(CALLER, "") is None:
+    if is_anonymous(request):
         worker = WorkerHealth(state=report.state, operations=[], error=None)
         return Readiness(
             ready=ready,
@@ -99,7 +100,7 @@ def _briefly(finding: str) -> str:
     return finding if finding == "ok" else "away"
 
 
-async def _database(service: Service) -> str:
+async def _database(service: Site) -> str:
     try:
         await service.store.check(PING_SECONDS)
     except StoreTrouble as error:
@@ -107,9 +108,9 @@ async def _database(service: Service) -> str:
     return "ok"
 
 
-async def _elasticsearch(service: Service) -> str:
+async def _elasticsearch(service: Site) -> str:
     try:
-        await asyncio.wait_for(service.cluster.version(), PING_SECONDS)
+        await asyncio.wait_for(service.cluster.nodes.version(), PING_SECONDS)
     except ReindexQueueError as error:
         return error.message
     except TimeoutError:

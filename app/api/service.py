@@ -2,78 +2,22 @@
 
 from __future__ import annotations
 
-import ipaddress
-from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Path, Request
 from pydantic import AfterValidator
 
-from app.api.access import CALLER
-from app.api.schemas import without_nul
-from app.elastic.view import ClusterView
-from app.reindex.batch_progress import BatchWatch
-from app.reindex.batches import BatchDesk
-from app.reindex.checkup import Checkup
-from app.reindex.control import Control
-from app.reindex.doctor import Doctor
-from app.reindex.errands import ErrandDesk
-from app.reindex.outdated import Inventory
-from app.reindex.overview import Overview
-from app.reindex.pacing.pacing import Pacing
-from app.reindex.planning import Planner
-from app.reindex.queue import Queue
-from app.reindex.reading import Reading
-from app.reindex.rollback import Rollback
-from app.reindex.surroundings import Surroundings
-from app.reindex.worker import Worker
-from app.store.store import Store
+from app.sites.site import Site, Sites
+from app.wire.notation import without_nul
 
 
-@dataclass(frozen=True)
-class Service:
-    store: Store
-    cluster: ClusterView
-    surroundings: Surroundings
-    queue: Queue
-    batches: BatchDesk
-    batch_watch: BatchWatch
-    control: Control
-    pacing: Pacing
-    rollback: Rollback
-    inventory: Inventory
-    planner: Planner
-    errands: ErrandDesk
-    reading: Reading
-    overview: Overview
-    checkup: Checkup
-    doctor: Doctor
-    worker: Worker
+async def of_request(request: Request) -> Site:
+    sites = request.app.state.sites
+    assert isinstance(sites, Sites)
+    return sites.of()
 
 
-def of_request(request: Request) -> Service:
-    service = request.app.state.service
-    assert isinstance(service, Service)
-    return service
-
-
-def caller_of(request: Request) -> str:
-    """Who asks, for the event log."""
-    name, host = request.scope.get(CALLER), _address(request)
-    return f"api:{name}@{host}"[:255] if name else f"api:{host}"
-
-
-def _address(request: Request) -> str:
-    """Where the request came from; a proxy on this machine says it, and may say anything."""
-    host = request.client.host if request.client else ""
-    try:
-        return str(ipaddress.ip_address(host))
-    except ValueError:
-        return "unknown"
-
-
-Current = Annotated[Service, Depends(of_request)]
-Caller = Annotated[str, Depends(caller_of)]
+Current = Annotated[Site, Depends(of_request)]
 IndexPath = Annotated[
     str,
     Path(

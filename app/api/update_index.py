@@ -6,11 +6,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Response
 
-from app.api.errors import BAD_NAME, error_answers
-from app.api.examples import UPDATE_BODIES
-from app.api.schemas import UpdateBody
-from app.api.service import Caller, Current, IndexPath
+from app.api.access import OPERATOR, Caller
+from app.api.documenting import BAD_NAME, BODIES, error_answers
+from app.api.service import Current, IndexPath
 from app.domain.errors import AlreadyInProgress, NotAnIndex, Refused
+from app.wire.kibana import UpdateBody
 
 router = APIRouter(prefix="/api/upgrade_assistant", tags=["Upgrade Assistant"])
 
@@ -24,6 +24,7 @@ def no_unfreeze() -> Refused:
 @router.post(
     "/update_index/{indexName}",
     summary="Make an index read-only",
+    dependencies=OPERATOR,
     operation_id="update_index",
     response_class=Response,
     responses={200: {"description": "The write block is in force; the body is empty"}}
@@ -37,7 +38,7 @@ def no_unfreeze() -> Refused:
 )
 async def update_index(
     indexName: IndexPath,
-    body: Annotated[UpdateBody, Body(openapi_examples=UPDATE_BODIES)],
+    body: Annotated[UpdateBody, Body(openapi_examples=BODIES["update"])],
     service: Current,
     caller: Caller,
 ) -> Response:
@@ -47,5 +48,5 @@ async def update_index(
     """
     if "unfreeze" in body.operations:
         raise no_unfreeze()
-    await service.errands.block_writes(indexName, caller)
+    await service.small_jobs.block_writes(indexName, caller.name)
     return Response(status_code=200)

@@ -5,12 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Response
+from fastapi import APIRouter, Body, Depends, Request, Response
 from fastapi.routing import APIRoute
 
 from app.api import documented
-from app.api.examples import BATCH_BODIES, REINDEX_BODIES
-from app.api.schemas import (
+from app.api.access import OPERATOR, VIEWER, Caller
+from app.api.documenting import BODIES
+from app.api.service import Current, IndexPath
+from app.api.showing import operation_of, queue_body, status_of
+from app.domain.errors import AlreadyInProgress
+from app.domain.principal import Principal
+from app.domain.request import ReindexRequest
+from app.sites.site import Site
+from app.wire.kibana import (
     BatchAnswer,
     BatchBody,
     BatchError,
@@ -20,145 +27,160 @@ from app.api.schemas import (
     ReindexOperation,
     StatusAnswer,
 )
-from app.api.service import Caller, Current, IndexPath, Service
-from app.api.showing import status_of
-from app.domain.errors import AlreadyInProgress
-from app.domain.request import ReindexRequest
 
 
 @dataclass(frozen=True)
 class Family:
-    """One of the two bases, and where its answers differ from the other's.
+    """One of the two bases, and where it differs from the other; `api/errors.py` knows one more.
 
-    `keeps_by_default`: the old index is kept where the request does not say; `in_progress`: the
-    status for an index that has an operation already.
+    `keeps_by_default`: the old index is kept where the request does not say.
     """
 
     base: str
     tag: str
     keeps_by_default: bool
-    in_progress: int
-
-    def refusal(self, name: str) -> AlreadyInProgress:
-        error = AlreadyInProgress(name)
-        error.status = self.in_progress
-        return error
 
 
 FAMILIES = (
-    Family("/api/upgrade_assistant/reindex", "Upgrade Assistant", False, 400),
-    Family("/api/reindex_service/reindex", "Reindex service", True, 409),
+    Family("/api/upgrade_assistant/reindex", "Upgrade Assistant", False),
+    Family("/api/reindex_service/reindex", "Reindex service", True),
 )
 
 
+async def _keeps_by_default(request: Request) -> bool:
+    """As the family of the route has it."""
+    path = request.url.path
+    return next(one.keeps_by_default for one in FAMILIES if path.startswith(one.base))
+
+
+KeepsByDefault = Annotated[bool, Depends(_keeps_by_default)]
+
+
+async def batch(
+    body: Annotated[BatchBody, Body(openapi_examples=BODIES["batch"])],
+    service: Current,
+    caller: Caller,
+    keeps: KeepsByDefault,
+) -> BatchAnswer:
+    """Queues the indices in the order given; they are worked off one after the other.
+
+    A name that cannot be queued is in `errors` and spoils nothing: the answer is still 200.
+    The good ones are durable before the answer. At most 10,000 names.
+    """
+    requests = body.requests(keeps_by_default=keeps)
+    queued = await service.queue.enqueue_batch(requests, caller.name)
+    return BatchAnswer(
+        enqueued=[operation_of(operation) for operation in queued.enqueued],
+        errors=[
+            BatchError(index_name=fault.name, message=fault.error.message)
+            for fault in queued.refused
+        ],
+    )
+
+
+async def batch_queue(service: Current) -> Response:
+    """The operations of the queue that have not ended, in order, the running one first."""
+    body = queue_body(await service.reading.queue())
+    return Response(body, media_type="application/json")
+
+
+async def start_with(
+    body: Annotated[ReindexBody, Body(openapi_examples=BODIES["reindex"])],
+    service: Current,
+    caller: Caller,
+    keeps: KeepsByDefault,
+) -> ReindexOperation:
+    """Starts one index with a new name of one's own, other settings, or the old index kept.
+
+    It runs beside the queue, or in it where `enqueue` says so. An operation that is resumed
+    keeps what was asked for when it was made.
+    """
+    enqueue = bool(body.reindex_options.enqueue)
+    request = body.request(keeps_by_default=keeps)
+    return await _started(service, request, caller, enqueue=enqueue)
+
+
+async def start(
+    indexName: IndexPath, service: Current, caller: Caller, keeps: KeepsByDefault
+) -> ReindexOperation:
+    """Starts one index beside the queue, or resumes it where it was paused.
+
+    An operation that has ended is followed by a new one. A few run at once
+    (`REINDEX_MAX_SINGLES`); the others wait.
+    """
+    request = ReindexRequest(indexName, keeps_source=keeps)
+    return await _started(service, request, caller)
+
+
+async def _started(
+    service: Site, request: ReindexRequest, caller: Principal, *, enqueue: bool = False
+) -> ReindexOperation:
+    try:
+        operation = await service.queue.start(request, caller.name, enqueue=enqueue)
+    except AlreadyInProgress as error:
+        # It may name the index whose operation fills this one; Kibana names the one asked for.
+        raise AlreadyInProgress(request.index_name) from error
+    return operation_of(operation)
+
+
+async def status(indexName: IndexPath, service: Current) -> StatusAnswer:
+    """The newest operation of the index; `reindexOp` is absent where there is none."""
+    return status_of(indexName, await service.reading.status(indexName))
+
+
+async def cancel(indexName: IndexPath, service: Current, caller: Caller) -> CancelAnswer:
+    """Cancels the operation in any state before the swap: the source is then as found."""
+    await service.queue.cancel(indexName, caller.name)
+    return CancelAnswer()
+
+
 def make_router(family: Family) -> APIRouter:
-    """The reindex routes of `family`."""
+    """The reindex routes of `family`. `/batch` comes before the names of indices."""
     router = APIRouter(
         prefix=family.base, tags=[family.tag], generate_unique_id_function=_operation_id
     )
-    keeps = family.keeps_by_default
-
-    async def started(
-        service: Service, request: ReindexRequest, caller: str, *, enqueue: bool = False
-    ) -> ReindexOperation:
-        try:
-            operation = await service.queue.start(request, caller, enqueue=enqueue)
-        except AlreadyInProgress as error:
-            raise family.refusal(request.index_name) from error
-        return ReindexOperation.of(operation)
-
-    @router.post(
+    router.post(
         "/batch",
         summary="Batch start or resume a reindex",
+        dependencies=OPERATOR,
         responses=documented.BATCH,
-    )
-    async def batch(  # pyright: ignore[reportUnusedFunction]
-        body: Annotated[BatchBody, Body(openapi_examples=BATCH_BODIES)],
-        service: Current,
-        caller: Caller,
-    ) -> BatchAnswer:
-        """Queues the indices in the order given; they are worked off one after the other.
-
-        A name that cannot be queued is in `errors` and spoils nothing: the answer is still 200.
-        The good ones are durable before the answer. At most 10,000 names.
-        """
-        queued = await service.queue.enqueue_batch(body.requests(keeps_by_default=keeps), caller)
-        return BatchAnswer(
-            enqueued=[ReindexOperation.of(operation) for operation in queued.enqueued],
-            errors=[
-                BatchError(index_name=fault.name, message=fault.error.message)
-                for fault in queued.refused
-            ],
-        )
-
-    @router.get(
+    )(batch)
+    router.get(
         "/batch/queue",
         summary="Get the batch reindex queue",
+        dependencies=VIEWER,
         response_model=QueueAnswer,
         responses=documented.QUEUE,
-    )
-    async def batch_queue(service: Current) -> Response:  # pyright: ignore[reportUnusedFunction]
-        """The operations of the queue that have not ended, in order, the running one first."""
-        body = QueueAnswer.body(await service.reading.queue())
-        return Response(body, media_type="application/json")
-
-    @router.post(
+    )(batch_queue)
+    router.post(
         "",
         summary="Start or resume a reindex with options",
-        responses=documented.started_with(family.refusal("logs-2019")),
-    )
-    async def start_with(  # pyright: ignore[reportUnusedFunction]
-        body: Annotated[ReindexBody, Body(openapi_examples=REINDEX_BODIES)],
-        service: Current,
-        caller: Caller,
-    ) -> ReindexOperation:
-        """Starts one index with a new name of one's own, other settings, or the old index kept.
+        dependencies=OPERATOR,
+        responses=documented.started_with(family.base),
+    )(start_with)
+    _add_routes_of_an_index(router, family)
+    return router
 
-        It runs beside the queue, or in it where `enqueue` says so. An operation that is resumed
-        keeps what was asked for when it was made.
-        """
-        enqueue = bool(body.reindex_options.enqueue)
-        request = body.request(keeps_by_default=keeps)
-        return await started(service, request, caller, enqueue=enqueue)
 
-    @router.post(
+def _add_routes_of_an_index(router: APIRouter, family: Family) -> None:
+    router.post(
         "/{indexName}",
         summary="Start or resume a reindex",
-        responses=documented.started(family.refusal("logs-2019")),
-    )
-    async def start(  # pyright: ignore[reportUnusedFunction]
-        indexName: IndexPath, service: Current, caller: Caller
-    ) -> ReindexOperation:
-        """Starts one index beside the queue, or resumes it where it was paused.
-
-        An operation that has ended is followed by a new one. A few run at once
-        (`REINDEX_MAX_SINGLES`); the others wait.
-        """
-        request = ReindexRequest(indexName, keeps_source=keeps)
-        return await started(service, request, caller)
-
-    @router.get(
+        dependencies=OPERATOR,
+        responses=documented.started(family.base),
+    )(start)
+    router.get(
         "/{indexName}",
         summary="Get the reindex status",
+        dependencies=VIEWER,
         responses=documented.STATUS,
-    )
-    async def status(indexName: IndexPath, service: Current) -> StatusAnswer:  # pyright: ignore[reportUnusedFunction]
-        """The newest operation of the index; `reindexOp` is absent where there is none."""
-        return status_of(indexName, await service.reading.status(indexName))
-
-    @router.post(
+    )(status)
+    router.post(
         "/{indexName}/cancel",
         summary="Cancel a reindex",
+        dependencies=OPERATOR,
         responses=documented.CANCELLED,
-    )
-    async def cancel(  # pyright: ignore[reportUnusedFunction]
-        indexName: IndexPath, service: Current, caller: Caller
-    ) -> CancelAnswer:
-        """Cancels the operation in any state before the swap: the source is then as found."""
-        await service.queue.cancel(indexName, caller)
-        return CancelAnswer()
-
-    return router
+    )(cancel)
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from typing import Any
+
 import typer
 
-from app.api.v1.schemas import (
-    MOST_A_PAGE,
-    CheckReport,
-    DoctorAnswer,
-    OperationDetails,
-    OperationList,
-    OperationSummary,
-    WorkerAnswer,
-)
-from app.cli import requests, tables, views, watching
-from app.cli.session import INTERRUPTED, Session, index_name, tell
-from app.cli.troubles import ServiceAway, Trouble
+from app.cli import display, requests, views
+from app.cli.client import ServiceAway, Trouble
+from app.cli.session import Session, index_name
 from app.domain.state import ENDED, LIVE, State
+from app.wire.notation import MOST_A_PAGE
+from app.wire.operations import OperationDetails, OperationList, OperationSummary
+from app.wire.service import CheckReport, DoctorAnswer, WorkerAnswer
 
 RECENT = 5
 MOST_ON_A_TERMINAL = 50
@@ -72,49 +69,52 @@ def newest(session: Session, name: str) -> OperationSummary:
     return found[0]
 
 
-def watch(session: Session, name: str | None, seconds: float) -> None:
-    """A line a refresh; 1 where something failed meanwhile."""
-    if session.curl:
-        asked = requests.worker() if name is None else requests.newest_of(index_name(name))
-        session.print_curl(asked, then=f"again every {seconds:g} seconds")
-        return
-    client = session.client
-    if name is None:
-        look = watching.whole_queue(client)
-    else:
-        look = watching.newest_of(client, newest(session, name).index_name)
-    try:
-        lines = watching.Lines(as_json=session.as_json)
-        view = watching.follow(watching.patient(look, tell), seconds, lines)
-    except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None
-    if not sum(view.counts.values()) and not session.as_json:
-        tables.say("The queue is empty.")
-    if view.counts[State.FAILED] or (name is not None and not view.well):
-        raise typer.Exit(1)
-
-
 def queue(session: Session, *, everything: bool) -> None:
     """Live operations in order; on a terminal the first ones only, unless all are wanted."""
-    console = tables.terminal()
+    console = display.terminal()
     most = MOST_ON_A_TERMINAL if console and not everything and not session.as_json else None
     asked = requests.operations(LIVE, limit=most or MOST_A_PAGE, counts=True)
     if session.curl:
         session.print_curl(asked, then="where next is not null, again with &after= and its value")
         return
-    raw = list(session.pages(LIVE, most=most))
+    raw = list(pages(session, LIVE, most=most))
     if session.as_json:
         session.print_json({"operations": [o for page in raw for o in page["operations"]]})
         return
-    pages = [session.client.understood(page, OperationList) for page in raw]
-    shown = [operation for page in pages for operation in page.operations]
+    answers = [session.client.understood(page, OperationList) for page in raw]
+    shown = [operation for answer in answers for operation in answer.operations]
     if not shown:
-        tables.say("The queue is empty.")
+        display.say("The queue is empty.")
         return
     views.operations(shown)
-    total = sum((pages[0].counts or {}).get(state, 0) for state in LIVE)
+    total = sum((answers[0].counts or {}).get(state, 0) for state in LIVE)
     if most and total > len(shown):
-        tables.say(f"and {total - len(shown):,} more; --all shows them", "dim")
+        display.say(f"and {total - len(shown):,} more; --all shows them", "dim")
+
+
+def pages(
+    session: Session,
+    states: Sequence[State] = (),
+    *,
+    batch_id: str | None = None,
+    most: int | None = None,
+) -> Iterator[Any]:
+    """The pages of a list as they come; only the first, of `most`, where that is given."""
+    after = None
+    while True:
+        page = session.client.send(
+            requests.operations(
+                states,
+                limit=most or MOST_A_PAGE,
+                batch_id=batch_id,
+                after=after,
+                counts=after is None,
+            )
+        )
+        yield page
+        after = page.get("next")
+        if after is None or most:
+            return
 
 
 def doctor(session: Session) -> None:

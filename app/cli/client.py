@@ -1,19 +1,20 @@
-"""The command line's side of the HTTP API."""
+"""The service as the command line reaches it: its address, the login, and what goes wrong."""
 
 from __future__ import annotations
 
 import os
 import re
 import ssl
+from base64 import b64encode
+from dataclasses import dataclass, field
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from app.cli.login import Login
 from app.cli.requests import HEADERS, Request
-from app.cli.troubles import Misuse, Refusal, ServiceAway, Trouble
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 60.0
@@ -28,7 +29,39 @@ _LOG_IN = (
     "REINDEX_QUEUE_PASSWORD, in the environment."
 )
 
+OWN = "REINDEX_QUEUE"
+SERVER = "SERVER"
+"""The service's own settings serve where it is looked for on this machine by its own settings."""
+
 M = TypeVar("M", bound=BaseModel)
+
+
+class Trouble(Exception):
+    """The command cannot be done: `message` says why, and what to do."""
+
+    exit_code = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class Misuse(Trouble):
+    """The command was not given as it can be done."""
+
+    exit_code = 2
+
+
+class ServiceAway(Trouble):
+    """Nobody answers, or not now."""
+
+
+class Refusal(Trouble):
+    """The service said no. `status` is that of its answer."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 def default_url() -> str:
@@ -38,6 +71,50 @@ def default_url() -> str:
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - it is not bound here
     shown = f"[{host}]" if ":" in host else host
     return f"{scheme}://{shown}:{os.environ.get('SERVER_PORT') or '5602'}"
+
+
+@dataclass(frozen=True)
+class Login:
+    """`header` is sent as `authorization`; `curl` are words for a shell, without the secret."""
+
+    header: str | None = field(default=None, repr=False)
+    curl: str = ""
+
+
+def login(*, here: bool) -> Login:
+    """`here`: the address is the default one, so the login may be the service's own settings.
+
+    Raises `Misuse`.
+    """
+    for prefix in (OWN, SERVER) if here else (OWN,):
+        if key := _secret(f"{prefix}_APIKEY"):
+            return Login(
+                f"ApiKey {_sendable(prefix, key[0])}", f'-H "authorization: ApiKey {key[1]}"'
+            )
+        name = os.environ.get(f"{prefix}_USERNAME")
+        password = _secret(f"{prefix}_PASSWORD")
+        if name and password:
+            basic = b64encode(f"{name}:{password[0]}".encode(errors="surrogateescape")).decode()
+            return Login(f"Basic {basic}", f'-u "${prefix}_USERNAME:{password[1]}"')
+    return Login()
+
+
+def _sendable(prefix: str, key: str) -> str:
+    if not key.isprintable():
+        raise Misuse(f"{prefix}_APIKEY: it has characters that cannot be sent, such as a new line.")
+    return key
+
+
+def _secret(variable: str) -> tuple[str, str] | None:
+    """The secret, and how a shell writes it; also from the file that `NAME_FILE` names."""
+    if value := os.environ.get(variable):
+        return value, f"${variable}"
+    if not (path := os.environ.get(f"{variable}_FILE")):
+        return None
+    try:
+        return Path(path).read_text().rstrip("\r\n"), f"$(cat ${variable}_FILE)"
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misuse(f"{variable}_FILE: cannot read {path}: {error}") from None
 
 
 class Client:

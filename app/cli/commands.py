@@ -1,4 +1,7 @@
-"""The command line: what there is to say to the service, and the service itself."""
+"""The command line: what there is to say to the service, and the service itself.
+
+A command imports what does its work when it is called: help and completion do without that.
+"""
 
 from __future__ import annotations
 
@@ -9,23 +12,18 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli import asking, pacing, planning, steering, submitting
-from app.cli.options import (
-    Curl,
+from app.cli.client import Misuse, Trouble
+from app.cli.session import (
     Every,
-    Form,
     Names,
     OfBatch,
     OfIndex,
     OneBatch,
     OneIndex,
     Outdated,
-    Output,
-    Url,
+    Session,
+    with_session,
 )
-from app.cli.pacing import Whose
-from app.cli.session import Session
-from app.cli.troubles import Misuse, Trouble
 from app.domain.texts import printable
 from app.domain.wishes import Action
 
@@ -77,19 +75,18 @@ def serve(
     ] = None,
 ) -> None:
     """Runs the service: API and worker. Settings come from the environment."""
-    from app.cli import serving  # it takes a second to import, and the others do without it
+    from app import serving
 
     serving.serve(host, port)
 
 
 @cli.command()
+@with_session
 def submit(
-    url: Url,
+    session: Session,
     index: Names = None,
     outdated: Outdated = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until all of them have ended")] = False,
-    output: Output = Form.TABLE,
-    curl: Curl = False,
 ) -> None:
     """Queues indices, in the order given.
 
@@ -97,7 +94,8 @@ def submit(
     reindexed: these are named with their reasons. Exit code 1 where a name was refused or, with
     --wait, where an operation did not complete.
     """
-    session = _session(url, output, curl)
+    from app.cli import submitting
+
     if outdated:
         submitting.submit_outdated(session, index or (), wait=wait)
     else:
@@ -105,29 +103,30 @@ def submit(
 
 
 @cli.command()
+@with_session
 def plan(
-    url: Url,
+    session: Session,
     index: Names = None,
     outdated: Outdated = False,
     trial: Annotated[
         bool,
         typer.Option("--trial", help="Make each new index, empty, look at it, and remove it again"),
     ] = False,
-    output: Output = Form.TABLE,
-    curl: Curl = False,
 ) -> None:
     """Shows what submit would do, and does nothing of it.
 
     Why an index needs it, what stands in its way, how long it takes, what disk it needs, who
     refers to it. Exit code 1 where an index that was named cannot be reindexed, or a trial failed.
     """
-    session = _session(url, output, curl)
+    from app.cli import planning
+
     planning.plan(session, index or (), outdated=outdated, trial=trial)
 
 
 @cli.command()
+@with_session
 def status(
-    url: Url,
+    session: Session,
     index: Annotated[
         str | None, typer.Argument(metavar="INDEX", help="One index; default: everything")
     ] = None,
@@ -135,124 +134,119 @@ def status(
         bool, typer.Option("--watch", help="A line a refresh, until nothing is left to be done")
     ] = False,
     every: Every = 2.0,
-    output: Output = Form.TABLE,
-    curl: Curl = False,
 ) -> None:
     """Shows the work, or all about one index.
 
     Of one index the newest operation counts: exit code 1 where that ended otherwise than
     completed. --watch ends when nothing is left to be done.
     """
-    session = _session(url, output, curl)
     if watch:
-        asking.watch(session, index, every)
-    elif index is None:
+        from app.cli import watching
+
+        watching.watch(session, index, every)
+        return
+    from app.cli import asking
+
+    if index is None:
         asking.overview(session)
     else:
         asking.index(session, index)
 
 
 @cli.command()
+@with_session
 def queue(
-    url: Url,
-    output: Output = Form.TABLE,
-    curl: Curl = False,
+    session: Session,
     everything: Annotated[
         bool, typer.Option("--all", help="On a terminal: all of them, not the first 50 only")
     ] = False,
 ) -> None:
     """Lists what has not ended, in order."""
-    asking.queue(_session(url, output, curl), everything=everything)
+    from app.cli import asking
+
+    asking.queue(session, everything=everything)
 
 
 @cli.command()
-def cancel(
-    url: Url,
-    index: OneIndex = None,
-    batch: OneBatch = None,
-    output: Output = Form.TABLE,
-    curl: Curl = False,
-) -> None:
+@with_session
+def cancel(session: Session, index: OneIndex = None, batch: OneBatch = None) -> None:
     """Cancels an operation, or all of a batch.
 
     The index will be as it was found. Possible in any state before the swap.
     """
-    _steer(Action.CANCEL, index, batch, _session(url, output, curl))
+    from app.cli import steering
+
+    steering.steer(session, Action.CANCEL, steering.Aim(index, batch))
 
 
 @cli.command()
-def pause(
-    url: Url,
-    index: OneIndex = None,
-    batch: OneBatch = None,
-    output: Output = Form.TABLE,
-    curl: Curl = False,
-) -> None:
+@with_session
+def pause(session: Session, index: OneIndex = None, batch: OneBatch = None) -> None:
     """Puts an operation, or all of a batch, aside.
 
     What is copied stays; the queue goes on with others. Writes to an index that was begun stay
     blocked. Exit code 1 where it is too late.
     """
-    _steer(Action.PAUSE, index, batch, _session(url, output, curl))
+    from app.cli import steering
+
+    steering.steer(session, Action.PAUSE, steering.Aim(index, batch))
 
 
 @cli.command()
-def resume(
-    url: Url,
-    index: OneIndex = None,
-    batch: OneBatch = None,
-    output: Output = Form.TABLE,
-    curl: Curl = False,
-) -> None:
+@with_session
+def resume(session: Session, index: OneIndex = None, batch: OneBatch = None) -> None:
     """Lets what is paused go on where it stopped.
 
     It has its old place in the queue. Exit code 1 where one was refused.
     """
-    _steer(Action.RESUME, index, batch, _session(url, output, curl))
+    from app.cli import steering
+
+    steering.steer(session, Action.RESUME, steering.Aim(index, batch))
 
 
 @cli.command()
-def retry(
-    url: Url,
-    index: OneIndex = None,
-    batch: OneBatch = None,
-    output: Output = Form.TABLE,
-    curl: Curl = False,
-) -> None:
+@with_session
+def retry(session: Session, index: OneIndex = None, batch: OneBatch = None) -> None:
     """Queues again what failed or was cancelled.
 
     What waits for something tries at once. Exit code 1 where one was refused.
     """
-    _steer(Action.RETRY, index, batch, _session(url, output, curl))
+    from app.cli import steering
+
+    steering.steer(session, Action.RETRY, steering.Aim(index, batch))
 
 
 @cli.command()
+@with_session
 def rollback(
-    url: Url,
+    session: Session,
     index: OneIndex = None,
     batch: OneBatch = None,
     force: Annotated[
         bool, typer.Option("--force", help="Also where that loses documents written since")
     ] = False,
-    output: Output = Form.TABLE,
-    curl: Curl = False,
 ) -> None:
     """Gives the old name back to the kept copy of the old index.
 
     The new index is removed; refused where documents were written to it since, unless --force says
     so. Exit code 1 where one was refused.
     """
-    _steer(Action.ROLL_BACK, index, batch, _session(url, output, curl), {"force": force})
+    from app.cli import steering
+
+    steering.steer(session, Action.ROLL_BACK, steering.Aim(index, batch), {"force": force})
 
 
 @cli.command()
-def doctor(url: Url, output: Output = Form.TABLE, curl: Curl = False) -> None:
+@with_session
+def doctor(session: Session) -> None:
     """Finds out what is wrong, and how to mend it.
 
     Looks at service, cluster, versions, privileges, database, worker and queue. Exit code
     1 where something is wrong.
     """
-    asking.doctor(_session(url, output, curl))
+    from app.cli import asking
+
+    asking.doctor(session)
 
 
 paces = typer.Typer(help="How fast copies may go, and when; stop everything, and go on.")
@@ -260,20 +254,18 @@ cli.add_typer(paces, name="pace", no_args_is_help=True)
 
 
 @paces.command("show")
-def show_pace(
-    url: Url,
-    index: OfIndex = None,
-    batch: OfBatch = None,
-    output: Output = Form.TABLE,
-    curl: Curl = False,
-) -> None:
+@with_session
+def show_pace(session: Session, index: OfIndex = None, batch: OfBatch = None) -> None:
     """Shows the pace that is in force, and why."""
-    pacing.show(_session(url, output, curl), Whose(index, batch))
+    from app.cli import pacing
+
+    pacing.show(session, pacing.Whose(index, batch))
 
 
 @paces.command("set")
+@with_session
 def set_pace(
-    url: Url,
+    session: Session,
     rate: Annotated[
         str | None, typer.Option(metavar="N", help="Documents a second; none: no limit")
     ] = None,
@@ -290,8 +282,6 @@ def set_pace(
     ] = None,
     index: OfIndex = None,
     batch: OfBatch = None,
-    output: Output = Form.TABLE,
-    curl: Curl = False,
 ) -> None:
     """Changes the pace, also of copies that run.
 
@@ -303,54 +293,46 @@ def set_pace(
       reindex-queue pace set --hours '22:00-06:00 Europe/Berlin' \\
         --hours 'sat,sun 00:00-24:00 Europe/Berlin'
     """
-    session = _session(url, output, curl)
-    whose = Whose(index, batch)
+    from app.cli import pacing
+
+    whose = pacing.Whose(index, batch)
     pacing.change(session, whose, rate=rate, windows=windows, hours=hours or [])
 
 
 @paces.command("reset")
-def reset_pace(
-    url: Url,
-    index: OfIndex = None,
-    batch: OfBatch = None,
-    output: Output = Form.TABLE,
-    curl: Curl = False,
-) -> None:
+@with_session
+def reset_pace(session: Session, index: OfIndex = None, batch: OfBatch = None) -> None:
     """Forgets what was set: the service goes back to its settings."""
-    pacing.reset(_session(url, output, curl), Whose(index, batch))
+    from app.cli import pacing
+
+    pacing.reset(session, pacing.Whose(index, batch))
 
 
 @paces.command("stop")
+@with_session
 def stop_everything(
-    url: Url,
+    session: Session,
     reason: Annotated[
         str, typer.Option(metavar="TEXT", help="For whoever asks why nothing moves")
     ] = "",
-    output: Output = Form.TABLE,
-    curl: Curl = False,
 ) -> None:
     """Stops everything before the swap, until pace go-on.
 
     Nothing new starts, copies stop where they are. Writes to indices in hand stay blocked. What
     has its new name already is finished, and cancels and rollbacks go on.
     """
-    pacing.stop(_session(url, output, curl), reason)
+    from app.cli import pacing
+
+    pacing.stop(session, reason)
 
 
 @paces.command("go-on")
-def go_on(url: Url, output: Output = Form.TABLE, curl: Curl = False) -> None:
+@with_session
+def go_on(session: Session) -> None:
     """Ends a stop: copies go on where they were stopped."""
-    pacing.go_on(_session(url, output, curl))
+    from app.cli import pacing
 
-
-def _steer(
-    action: Action, index: str | None, batch: str | None, session: Session, body: Any = None
-) -> None:
-    steering.steer(session, action, steering.Aim(index, batch), body)
-
-
-def _session(url: str, output: Form, curl: bool) -> Session:
-    return Session(url, as_json=output is Form.JSON, curl=curl)
+    pacing.go_on(session)
 
 
 def _readable(arguments: Sequence[str]) -> None:

@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.api.v1.pace_schemas import MOST_HOURS, MOST_REASON, HoursReport, PaceAnswer
-from app.cli import asking, requests, views
+from app.cli import asking, display, requests
+from app.cli.client import Misuse
 from app.cli.requests import Request
 from app.cli.session import Session, batch_id, index_name
-from app.cli.troubles import Misuse
 from app.domain.errors import InvalidPace
 from app.domain.hours import Hours
 from app.domain.pace import LEAST_RATE, MOST_RATE, MOST_WINDOWS, plain
+from app.wire.pace import MOST_HOURS, MOST_REASON, HoursReport, PaceAnswer
 
 NONE, ALWAYS = "none", "always"
 
@@ -88,7 +88,35 @@ def _send(session: Session, whose: Whose, request: Request) -> None:
     if session.as_json:
         session.print_json(raw)
     else:
-        views.pace(answer)
+        _show(answer)
+
+
+def _show(answer: PaceAnswer) -> None:
+    """What is in force and why, what is set here, and what stands still."""
+    facts = [("pace", answer.in_force.reason), (f"set for the {answer.scope}", _set(answer))]
+    if answer.stopped:
+        facts.append(("to go on", "reindex-queue pace go-on"))
+    if answer.stopped and answer.stopped.blocked_indices:
+        names = ", ".join(answer.stopped.blocked_indices)
+        facts.append(("writes stay blocked", names))
+    if answer.health.blind:
+        facts.append(("health gate", f"the cluster cannot be looked at: {answer.health.blind}"))
+    display.show_grid(facts)
+
+
+def _set(answer: PaceAnswer) -> str:
+    """As the options that would set it."""
+    rate, windows = answer.requests_per_second, answer.windows_in_flight
+    words = [] if rate is None else [f"--rate {plain(rate)}"]
+    words += [] if windows is None else [f"--windows {windows}"]
+    words += [f"--hours '{_hours_of(hours)}'" for hours in answer.hours or ()]
+    source = "" if answer.stored or answer.scope != "service" else " (by the settings)"
+    return (" ".join(words) or "nothing") + source
+
+
+def _hours_of(hours: HoursReport) -> str:
+    days = ",".join(hours.days) + " " if hours.days else ""
+    return f"{days}{hours.start}-{hours.end} {hours.zone}"
 
 
 def _number(

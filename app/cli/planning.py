@@ -7,14 +7,12 @@ from collections.abc import Iterator, Sequence
 
 import typer
 
-from app.api.v1.plan_schemas import PlannedIndexReport, PlanReport, SpanReport
 from app.cli import requests
-from app.cli.session import Session
-from app.cli.submitting import names_of
-from app.cli.tables import Row, Table, say, show, show_grid
-from app.cli.troubles import Misuse
-from app.cli.words import between, compact, count
+from app.cli.client import Misuse
+from app.cli.display import Row, Table, between, compact, count, say, show, show_grid
+from app.cli.session import Session, names_of
 from app.domain.sizes import spoken as size
+from app.wire.plans import PlannedIndexReport, PlanReport, SpanReport
 
 COLUMNS = ("index", "verdict", "documents", "size", "takes", "no writes")
 NUMBERS = frozenset({"documents", "size", "takes", "no writes"})

@@ -1,34 +1,99 @@
-"""What the options of a command come to: whom to ask, and how to answer."""
+"""The options of the commands, and what they come to: whom to ask, and how to answer."""
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from enum import StrEnum
+from functools import cached_property, wraps
+from typing import Annotated, Any, Concatenate, ParamSpec, TextIO
 
-from app.api.v1.index_schemas import IndexList
-from app.api.v1.schemas import MOST_A_PAGE
-from app.cli import requests, tables
-from app.cli.client import Client, default_url
-from app.cli.login import Login, login
+import typer
+
+from app.cli import display, requests
+from app.cli.client import Client, Login, Misuse, default_url, login
 from app.cli.requests import Request
-from app.cli.troubles import Misuse
 from app.domain.errors import InvalidIndexName
 from app.domain.names import IndexName
-from app.domain.state import State
+
+P = ParamSpec("P")
 
 _ID = re.compile("[0-9A-Za-z_-]+")
+STDIN = "-"
+_BETWEEN = re.compile(r"[ \t\r\n]+")
+"""Names in a text; other spaces may be part of one."""
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as shells have it."""
 
 
+class Form(StrEnum):
+    TABLE = "table"
+    JSON = "json"
+
+
+Url = Annotated[
+    str,
+    typer.Option(
+        "--url",
+        metavar="URL",
+        envvar="REINDEX_QUEUE_URL",
+        show_envvar=False,
+        show_default=False,
+        default_factory=default_url,
+        help="The service; default: REINDEX_QUEUE_URL, else where SERVER_HOST and SERVER_PORT say, "
+        "else http://127.0.0.1:5602",
+    ),
+]
+Output = Annotated[
+    Form,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="table|json",
+        help="table for people, json as the service answers",
+    ),
+]
+Curl = Annotated[
+    bool, typer.Option("--curl", help="Print the same as curl requests instead of sending it")
+]
+Outdated = Annotated[
+    bool, typer.Option("--outdated", help="All that the next major version does not open")
+]
+Every = Annotated[
+    float,
+    typer.Option(
+        "--every",
+        metavar="SECONDS",
+        min=0.1,
+        max=3600,
+        help="Seconds between two lines of --watch",
+    ),
+]
+
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="INDEX", show_default=False, help="Names; - reads them from stdin"),
+]
+OneIndex = Annotated[
+    str | None, typer.Argument(metavar="INDEX", help="The index whose newest operation is meant")
+]
+OneBatch = Annotated[
+    str | None, typer.Option("--batch", metavar="ID", help="Instead: all operations of a batch")
+]
+
+OfIndex = Annotated[
+    str | None, typer.Option("--index", metavar="INDEX", help="Only its newest operation")
+]
+OfBatch = Annotated[str | None, typer.Option("--batch", metavar="ID", help="Only this batch")]
+
+
 @dataclass(frozen=True)
 class Session:
-    """`as_json`: the service's own answers instead of tables. `curl`: nothing is sent."""
+    """`as_json`: the service's own answers instead of display. `curl`: nothing is sent."""
 
     url: str
     as_json: bool
@@ -45,43 +110,36 @@ class Session:
     def curl_of(self, request: Request) -> str:
         return requests.curl(self.url, request, self._login.curl)
 
-    def pages(
-        self, states: Sequence[State] = (), *, batch_id: str | None = None, most: int | None = None
-    ) -> Iterator[Any]:
-        """The pages of a list as they come; only the first, of `most`, where that is given."""
-        after = None
-        while True:
-            page = self.client.send(
-                requests.operations(
-                    states,
-                    limit=most or MOST_A_PAGE,
-                    batch_id=batch_id,
-                    after=after,
-                    counts=after is None,
-                )
-            )
-            yield page
-            after = page.get("next")
-            if after is None or most:
-                return
-
-    def outdated(self) -> Iterator[IndexList]:
-        """The pages of those that the next major version does not open."""
-        after = None
-        while True:
-            page = self.client.ask(requests.outdated(after), IndexList)
-            yield page
-            after = page.next
-            if after is None:
-                return
-
     def print_curl(self, *wanted: Request, then: str = "") -> None:
         """`then`: what is to be done with the last answer, as a comment."""
         lines = [self.curl_of(request) for request in wanted]
-        tables.say_lines([*lines, *([f"# {then}"] if then else [])])
+        display.say_lines([*lines, *([f"# {then}"] if then else [])])
 
     def print_json(self, answer: Any) -> None:
-        tables.say_lines([json.dumps(answer, ensure_ascii=False, indent=2)])
+        display.say_lines([json.dumps(answer, ensure_ascii=False, indent=2)])
+
+
+def _session(url: Url, output: Output = Form.TABLE, curl: Curl = False) -> Session:
+    return Session(url, as_json=output is Form.JSON, curl=curl)
+
+
+def with_session(run: Callable[Concatenate[Session, P], None]) -> Callable[..., None]:
+    """`run` as typer takes it: instead of a session it has the options that make one.
+
+    `--url` comes before its own options, `--output` and `--curl` after them, as help shows them.
+    """
+    first, *last = inspect.signature(_session, eval_str=True).parameters.values()
+    _, *own = inspect.signature(run, eval_str=True).parameters.values()
+    named = [one.replace(kind=one.KEYWORD_ONLY) for one in (first, *own, *last)]
+    started: Callable[..., None] = run
+
+    @wraps(run)
+    def command(**given: Any) -> None:
+        session = _session(**{one.name: given.pop(one.name) for one in (first, *last)})
+        started(session, **given)
+
+    command.__dict__["__signature__"] = inspect.Signature(named)
+    return command
 
 
 def index_name(given: str) -> str:
@@ -90,6 +148,26 @@ def index_name(given: str) -> str:
         return IndexName(given)
     except InvalidIndexName as error:
         raise Misuse(error.message) from None
+
+
+def names_of(given: Sequence[str]) -> list[str]:
+    """The names given; `-` stands for those on standard input. Raises `Misuse`."""
+    if "" in given:
+        raise Misuse("A name is empty: leave it out, or write the name of an index.")
+    return [name for one in given for name in (_from_stdin() if one == STDIN else [one])]
+
+
+def _from_stdin() -> list[str]:
+    """Names divided by white space, such as the lines of `_cat/indices?h=index`."""
+    stdin: TextIO | None = sys.stdin  # None where it was closed
+    if stdin is None:
+        raise Misuse("There is no standard input: give names, or a file with < FILE.")
+    try:
+        return [name for name in _BETWEEN.split(stdin.buffer.read().decode()) if name]
+    except OSError as error:
+        raise Misuse(f"Standard input cannot be read: {error.strerror}. Give names.") from None
+    except UnicodeDecodeError:
+        raise Misuse("The names on standard input are no text: write them as UTF-8.") from None
 
 
 def batch_id(given: str) -> str:

@@ -7,14 +7,14 @@ from typing import Any
 
 import typer
 
-from app.api.v1.schemas import OperationSummary
-from app.api.v1.steered_schemas import SteeredBatch, SteeredOperation
-from app.cli import asking, requests, tables
+from app.cli import asking, display, requests
+from app.cli.client import Misuse
+from app.cli.display import count
 from app.cli.session import Session, batch_id, index_name
-from app.cli.troubles import Misuse
-from app.cli.words import count
 from app.domain.state import Pending, State
 from app.domain.wishes import Action, Verdict
+from app.wire.batches import SteeredBatch, SteeredOperation
+from app.wire.operations import OperationSummary
 
 _SOON = {
     Action.CANCEL: "is being cancelled; its index will be as it was found",
@@ -63,7 +63,7 @@ def _one(session: Session, action: Action, index: str, body: Any) -> None:
         session.print_json(raw)
         return
     operation = session.client.understood(raw, OperationSummary)
-    tables.say(f"{index} {_became(action, operation)}. Look: reindex-queue status {index}")
+    display.say(f"{index} {_became(action, operation)}. Look: reindex-queue status {index}")
 
 
 def _cancel(session: Session, index: str) -> None:
@@ -76,7 +76,7 @@ def _cancel(session: Session, index: str) -> None:
         session.print_json(answer)
         return
     became = _became(Action.CANCEL, asking.newest(session, index))
-    tables.say(f"{index} {became}. Look: reindex-queue status {index}")
+    display.say(f"{index} {became}. Look: reindex-queue status {index}")
 
 
 def _became(action: Action, operation: OperationSummary | SteeredOperation) -> str:
@@ -109,17 +109,17 @@ def _batch(session: Session, action: Action, batch: str, body: Any) -> None:
 
 def _show(action: Action, answer: SteeredBatch) -> None:
     rows = [
-        tables.Row(
+        display.Row(
             [one.index_name, one.state.value, _OUTCOMES[one.outcome]],
             one.reason or _became(action, one),
         )
         for one in answer.operations
     ]
     if rows:
-        tables.show(tables.Table(("index", "state", "outcome"), rows))
+        display.show(display.Table(("index", "state", "outcome"), rows))
     numbers = [f"{n:,} {_OUTCOMES[v]}" for v, n in answer.counts.items() if n]
     total = count(len(answer.operations), "operation")
-    tables.say(f"{total}: {', '.join(numbers)}." if numbers else "The batch has no operations.")
+    display.say(f"{total}: {', '.join(numbers)}." if numbers else "The batch has no operations.")
 
 
 _OUTCOMES = {

@@ -5,24 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from app.api.v1.failure_schemas import FailureReport
-from app.api.v1.pace_schemas import HoursReport, PaceAnswer
-from app.api.v1.schemas import (
-    DoctorAnswer,
+from app.cli.display import (
+    Row,
+    Table,
+    between,
+    compact,
+    count,
+    percent,
+    say,
+    show,
+    show_grid,
+    speed,
+    styled,
+)
+from app.domain.durations import spoken
+from app.domain.proof import ProofLevel
+from app.domain.sizes import spoken as size
+from app.domain.state import Pending, State
+from app.wire.operations import (
+    FailureReport,
     Held,
     LimitReport,
     OperationDetails,
     OperationSummary,
     ProgressReport,
-    WorkerAnswer,
 )
-from app.cli.tables import Row, Table, say, show, show_grid, styled
-from app.cli.words import compact, count, doing, eta, percent, speed
-from app.domain.durations import spoken
-from app.domain.pace import plain
-from app.domain.proof import ProofLevel
-from app.domain.sizes import spoken as size
-from app.domain.state import Pending, State
+from app.wire.service import DoctorAnswer, WorkerAnswer
 
 COLUMNS = ("index", "state", "documents", "done", "speed", "eta", "no writes")
 NUMBERS = frozenset({"documents", "done", "speed", "eta", "no writes"})
@@ -63,6 +71,28 @@ _PENDING = {
 }
 
 
+def doing(operation: OperationSummary) -> str:
+    """What is being done, or the state where nothing is."""
+    if operation.state is not State.RUNNING:
+        return operation.state.value
+    progress = operation.progress
+    if operation.step == "reindexStarted" and progress:
+        copied = progress.windows_done == progress.windows_total
+        return "proving" if copied else "copying"
+    return _DOING[operation.step]
+
+
+_DOING = {
+    "created": "preparing",
+    "readonly": "creating the new index",
+    "newIndexCreated": "planning the copy",
+    "reindexStarted": "copying",
+    "reindexCompleted": "restoring settings",
+    "indexSettingsRestored": "swapping",
+    "aliasCreated": "tidying up",
+}
+
+
 def held(hold: Held) -> str:
     """How long it waits, how often it has tried, when it tries again, and for what it waits."""
     now = datetime.now(UTC)
@@ -100,6 +130,13 @@ def _progress(progress: ProgressReport | None) -> list[str]:
         speed(progress.speed),
         eta(progress),
     ]
+
+
+def eta(progress: ProgressReport) -> str:
+    """`2m10s-3m05s`, one figure where both are the same; empty where there is no estimate."""
+    if progress.eta_low_seconds is None or progress.eta_high_seconds is None:
+        return ""
+    return between(progress.eta_low_seconds, progress.eta_high_seconds)
 
 
 def _clock(at: datetime | None) -> str:
@@ -226,34 +263,6 @@ def _proof(operation: OperationDetails) -> str:
     if proving:
         return f"{proving.compared:,} of {proving.documents:,} documents compared so far"
     return _PROOF_TO_COME[operation.proof_level]
-
-
-def pace(answer: PaceAnswer) -> None:
-    """What is in force and why, what is set here, and what stands still."""
-    facts = [("pace", answer.in_force.reason), (f"set for the {answer.scope}", _set(answer))]
-    if answer.stopped:
-        facts.append(("to go on", "reindex-queue pace go-on"))
-    if answer.stopped and answer.stopped.blocked_indices:
-        names = ", ".join(answer.stopped.blocked_indices)
-        facts.append(("writes stay blocked", names))
-    if answer.health.blind:
-        facts.append(("health gate", f"the cluster cannot be looked at: {answer.health.blind}"))
-    show_grid(facts)
-
-
-def _set(answer: PaceAnswer) -> str:
-    """As the options that would set it."""
-    rate, windows = answer.requests_per_second, answer.windows_in_flight
-    words = [] if rate is None else [f"--rate {plain(rate)}"]
-    words += [] if windows is None else [f"--windows {windows}"]
-    words += [f"--hours '{_hours(hours)}'" for hours in answer.hours or ()]
-    source = "" if answer.stored or answer.scope != "service" else " (by the settings)"
-    return (" ".join(words) or "nothing") + source
-
-
-def _hours(hours: HoursReport) -> str:
-    days = ",".join(hours.days) + " " if hours.days else ""
-    return f"{days}{hours.start}-{hours.end} {hours.zone}"
 
 
 def doctor(answer: DoctorAnswer) -> None:

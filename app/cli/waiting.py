@@ -1,28 +1,71 @@
-"""Waiting for what was submitted: a progress bar on a terminal, lines elsewhere."""
+"""What `submit --wait` does: a progress bar on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from typing import Any
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from app.api.v1.schemas import OperationSummary
-from app.cli import tables, views
+from app.cli import asking, display, requests, views, watching
+from app.cli.client import Trouble
+from app.cli.display import percent, shorten, speed
+from app.cli.session import INTERRUPTED, Session, tell
 from app.cli.watching import Look, View, follow, line, together
-from app.cli.words import doing, eta, percent, shorten, speed
 from app.domain.state import State
 from app.domain.texts import printable
+from app.wire.operations import OperationList, OperationSummary
 
 REFRESH_SECONDS = 1.0
 QUIET_SECONDS = 30.0
 """Where lines go to a file, one is written when something changes, and at least so often."""
+UNWELL = (State.FAILED, State.CANCELLED, State.PAUSED)
+
+
+def wait_for(session: Session, firsts: Sequence[str]) -> bool:
+    """Until the batches to which these belong have ended; False where not all completed."""
+    batch_ids = [_batch_of(session, first) for first in firsts]
+    views_of = [_watched(session, batch_id) for batch_id in batch_ids]
+    if session.as_json:
+        ended = [one for batch_id in batch_ids for one in _pages(session, batch_id)]
+        session.print_json({"operations": ended})
+        return all(view.well for view in views_of)
+    for batch_id, view in zip(batch_ids, views_of, strict=True):
+        display.say(views.counted(view.counts))
+        if not view.well:
+            others = _pages(session, batch_id, UNWELL)
+            views.ended([OperationSummary.model_validate(one) for one in others])
+    return all(view.well for view in views_of)
+
+
+def _batch_of(session: Session, first: str) -> str:
+    found = session.client.ask(requests.newest_of(first), OperationList).operations
+    if not found or found[0].batch_id is None:
+        raise Trouble(f"The operation on {first} is not to be found. Look: reindex-queue queue")
+    return found[0].batch_id
+
+
+def _watched(session: Session, batch_id: str) -> View:
+    look = watching.patient(watching.batch(session.client, batch_id), tell)
+    try:
+        return silently(look) if session.as_json else wait(look)
+    except KeyboardInterrupt:
+        tell("Stopped waiting. The work goes on; look again with: reindex-queue status --watch")
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _pages(session: Session, batch_id: str, states: Sequence[State] = ()) -> list[Any]:
+    pages = asking.pages(session, states, batch_id=batch_id)
+    return [operation for page in pages for operation in page["operations"]]
 
 
 def wait(look: Look) -> View:
     """Until nothing is left to be worked off. Answers the last look."""
-    console = tables.terminal()
+    console = display.terminal()
     return _with_bars(look, console) if console else _with_lines(look)
 
 
@@ -39,14 +82,14 @@ def _with_lines(look: Look) -> View:
         gist, now = _gist(view), time.monotonic()
         if gist != known or now - written_at > QUIET_SECONDS:
             known, written_at = gist, now
-            tables.say(line(view))
+            display.say(line(view))
 
     return follow(look, REFRESH_SECONDS, show)
 
 
 def _gist(view: View) -> str:
     """What a new line is written for: not every document."""
-    in_hand = [(o.index_name, doing(o), o.hold and o.hold.reason) for o in view.in_hand]
+    in_hand = [(o.index_name, views.doing(o), o.hold and o.hold.reason) for o in view.in_hand]
     return repr((view.counts, in_hand, view.waits_for))
 
 
@@ -99,9 +142,9 @@ class _Bars:
         reason = operation.hold.reason if operation.hold else views.why(operation)
         self._tell(reason, f"{operation.index_name}: {views.why(operation)}")
         progress = operation.progress
-        facts = [doing(operation)]
+        facts = [views.doing(operation)]
         if progress:
-            left = eta(progress)
+            left = views.eta(progress)
             facts += [percent(progress.fraction), speed(progress.speed), left and f"ETA {left}"]
         self._bars.update(
             self._current,

@@ -9,19 +9,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from app.api.v1.schemas import (
-    BatchReport,
-    OperationList,
-    OperationSummary,
-    ProgressReport,
-    WorkerAnswer,
-)
-from app.cli import requests, tables, views
-from app.cli.client import Client
-from app.cli.troubles import ServiceAway
-from app.cli.words import compact, cut, doing, eta, percent, shorten, speed
+import typer
+
+from app.cli import asking, display, requests, views
+from app.cli.client import Client, ServiceAway
+from app.cli.display import compact, cut, percent, shorten, speed
+from app.cli.session import INTERRUPTED, Session, index_name, tell
 from app.domain.state import LIVE, State
 from app.domain.texts import printable
+from app.wire.batches import BatchReport
+from app.wire.operations import OperationList, OperationSummary, ProgressReport
+from app.wire.service import WorkerAnswer
 
 PATIENCE_SECONDS = 300.0
 """So long may the service be away (a new start, a failover) before watching gives up."""
@@ -178,7 +176,7 @@ def line(view: View, width: int | None = None) -> str:
 
 def together(view: View) -> str:
     """How long all that is watched will take, where that is known."""
-    return eta(view.together) if view.together else ""
+    return views.eta(view.together) if view.together else ""
 
 
 def _reason(view: View) -> str | None:
@@ -198,12 +196,12 @@ def _score(counts: Counts) -> str:
 
 
 def _progress(operation: OperationSummary) -> str:
-    words = [doing(operation)]
+    words = [views.doing(operation)]
     progress = operation.progress
     if progress:
         done, total = compact(progress.documents_done), compact(progress.documents_total)
         words += [f"{done}/{total}", percent(progress.fraction), speed(progress.speed)]
-        words.append(f"ETA {left}" if (left := eta(progress)) else "")
+        words.append(f"ETA {left}" if (left := views.eta(progress)) else "")
     return " ".join(word for word in words if word)
 
 
@@ -233,14 +231,14 @@ class Lines:
 
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
-        self._console = tables.terminal()
+        self._console = display.terminal()
         self._told: str | None = None
 
     def __call__(self, view: View) -> None:
         if self._as_json:
-            tables.say_lines([json.dumps(view.raw, ensure_ascii=False)])
+            display.say_lines([json.dumps(view.raw, ensure_ascii=False)])
         elif sum(view.counts.values()):
-            tables.say(self._line(view))
+            display.say(self._line(view))
 
     def _line(self, view: View) -> str:
         if self._console is None:
@@ -249,3 +247,25 @@ class Lines:
         known, self._told = reason == self._told, reason
         shown = line(view, self._console.width)
         return cut(shown, self._console.width) if known else shown
+
+
+def watch(session: Session, name: str | None, seconds: float) -> None:
+    """A line a refresh; 1 where something failed meanwhile."""
+    if session.curl:
+        asked = requests.worker() if name is None else requests.newest_of(index_name(name))
+        session.print_curl(asked, then=f"again every {seconds:g} seconds")
+        return
+    client = session.client
+    if name is None:
+        look = whole_queue(client)
+    else:
+        look = newest_of(client, asking.newest(session, name).index_name)
+    try:
+        lines = Lines(as_json=session.as_json)
+        view = follow(patient(look, tell), seconds, lines)
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+    if not sum(view.counts.values()) and not session.as_json:
+        display.say("The queue is empty.")
+    if view.counts[State.FAILED] or (name is not None and not view.well):
+        raise typer.Exit(1)

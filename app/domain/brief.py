@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from app.domain.job import LIVE, Lane, Record, Requested
 from app.domain.kept import Kept
-from app.domain.operation import LIVE, Goal, Operation, Record, Status, Step, Wish
+from app.domain.operation import Operation, Step
 from app.domain.proof import ProofLevel
-from app.domain.state import Pending, State, state_of
+from app.domain.state import Goal, Pending, State, Status, state_of
 
 
 class Brief(Record):
@@ -23,12 +24,12 @@ class Brief(Record):
     proof_level: ProofLevel
     status: Status
     last_completed_step: Step
-    single: bool
+    lane: Lane
     queued_at: int
     started_at: int | None
     goal: Goal
-    requested: Wish
-    aside: bool
+    requested: Requested
+    suspended: bool
     writes_blocked_since: datetime | None
     reindex_task_perc_complete: float | None
     error_code: str | None
@@ -48,13 +49,18 @@ class Brief(Record):
         return cls.model_validate(operation, from_attributes=True)
 
     @property
+    def single(self) -> bool:
+        """It was started by name."""
+        return self.lane is Lane.BESIDE
+
+    @property
     def state(self) -> State:
         return state_of(
             self.status,
             self.goal,
             started=self.started_at is not None,
             held=self.hold_reason is not None,
-            aside=self.aside,
+            suspended=self.suspended,
         )
 
     @property
@@ -67,8 +73,8 @@ class Brief(Record):
         """What somebody asked for that is not done yet."""
         if self.status not in LIVE:
             return None
-        if self.requested is Wish.CANCEL or self.goal is Goal.CANCEL:
+        if self.requested is Requested.CANCEL or self.goal is Goal.CANCEL:
             return Pending.CANCELLING
-        if self.requested is Wish.PAUSE or self.goal is Goal.PAUSE:
+        if self.requested is Requested.PAUSE or self.goal is Goal.PAUSE:
             return Pending.PAUSING
         return Pending.ROLLING_BACK if self.goal is Goal.ROLL_BACK else None

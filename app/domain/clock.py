@@ -6,7 +6,7 @@ clock was set to meanwhile. A time that an earlier process has stored is taken a
 lies in the future is impossible, and counts from when this process first saw it: what is waited
 for takes its whole length once, and never the length of the jump.
 
-Hours of the day (`REINDEX_HOURS`) are of the wall clock, as people mean them.
+Hours of the day are of the wall clock, as people mean them.
 """
 
 from __future__ import annotations

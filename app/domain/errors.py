@@ -1,32 +1,40 @@
-"""Every error this service raises on purpose.
+"""Every error this service raises on purpose, and what Kibana says in the same case, word by word.
+
+Nothing here knows how an error leaves the service: `api/errors.py` says its HTTP status.
 
 ::
 
-    ReindexQueueError              code, HTTP status, message
+    ReindexQueueError              code, message
     ├── Refused                    a request cannot be done as asked; nothing was changed
-    │   ├── InvalidIndexName       400
-    │   ├── IndexNotFound          404
-    │   ├── NotAnIndex             400  the name is an alias
-    │   ├── AlreadyReindexed       400  the name is an alias that an operation of ours left
-    │   ├── WrongKind              400  an index of a kind that must be handled otherwise
-    │   ├── MissingPrivileges      403
-    │   ├── MixedVersions          426  the nodes' majors differ
-    │   ├── AlreadyInProgress      400
-    │   ├── TargetTaken            409  two sources would share a target, or it exists
-    │   ├── OperationNotFound      404  by its index
-    │   ├── UnknownOperation       404  by its id
-    │   ├── UnknownBatch           404
-    │   ├── CannotCancel           400
-    │   ├── WrongState             409  pause, resume or retry of one in another state
-    │   ├── CannotRollBack         409
-    │   ├── InvalidPace            400  a rate, a number of windows or hours that cannot be
-    │   └── KeyReused              409  an Idempotency-Key with another body than before
+    │   ├── RoleMissing            the caller may not do it
+    │   ├── InvalidIndexName
+    │   ├── IndexNotFound
+    │   ├── NotAnIndex             the name is an alias
+    │   ├── AlreadyReindexed       the name is an alias that an operation of ours left
+    │   ├── WrongKind              an index of a kind that must be handled otherwise
+    │   ├── MissingPrivileges      the service's own user may not do it
+    │   ├── MixedVersions          the nodes' majors differ
+    │   ├── AlreadyInProgress
+    │   ├── TargetTaken            two sources would share a target
+    │   │   └── TargetExists
+    │   ├── OperationNotFound      by its index
+    │   ├── UnknownOperation       by its id
+    │   ├── UnknownBatch
+    │   ├── CannotCancel
+    │   │   ├── NotInProgress      it has ended
+    │   │   └── NotCopying         the other index has the name already
+    │   ├── WrongState             pause, resume or retry of one in another state
+    │   ├── CannotRollBack
+    │   ├── InvalidPace            a rate, a number of windows or hours that cannot be
+    │   └── KeyReused              an Idempotency-Key with another body than before
     ├── Failure                    an operation cannot go on, and waiting will not mend it: undo
     │   ├── ClusterRefused         Elasticsearch said no; `kind` is its error type
+    │   │   └── ClusterForbids     because our own user may not (403)
+    │   ├── NotBlocked             a write block is not there after it was set
     │   ├── DocumentsRefused       the copy met documents that the target does not take
     │   ├── TaskCancelled          a person cancelled the copy task: so is the operation
     │   └── DocumentsDiffer        the proof failed: both indices are kept
-    ├── ClusterTrouble       503   waiting may mend it: the operation holds
+    ├── ClusterTrouble             waiting may mend it: the operation holds
     │   ├── ClusterUnreachable     no answer; a change may have been applied all the same
     │   │   └── NotAnswered        the connection was closed in its place: tried for some minutes
     │   ├── ClusterBusy            429, 503, no master, snapshot, shard limit, …
@@ -36,12 +44,14 @@
     │   ├── CredentialsRefused     401: our own user name, password or key
     │   ├── NotElasticsearch       an answer, but not Elasticsearch's (proxy page, redirect)
     │   └── OtherCluster           Elasticsearch, but not the cluster that the data are about
-    └── StoreTrouble         503
+    └── StoreTrouble
         ├── StoreUnavailable       the database does not answer
         │   └── StoreFault         it answers, and refuses what it is asked for: a right, a table
         ├── LeaseLost              another service is the worker now
         ├── Outdated               the row was changed since it was read
-        └── SchemaTooNew           a newer release has migrated this database
+        ├── InUse                  another job uses an index that this one needs for itself
+        ├── SchemaTooNew           a newer release has migrated this database
+        └── SchemaTooOld           it was made before 1.0
 """
 
 from __future__ import annotations
@@ -50,13 +60,13 @@ from collections.abc import Mapping, Sequence
 
 from app.domain.failure import FailedDocument
 from app.domain.holds import HoldCause
+from app.domain.remedies import Setting
 
 
 class ReindexQueueError(Exception):
     """The root: `code` is stable and for programs, `message` is a sentence for people."""
 
     code = "error"
-    status = 500
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -65,7 +75,18 @@ class ReindexQueueError(Exception):
 
 class Refused(ReindexQueueError):
     code = "refused"
-    status = 400
+
+
+class RoleMissing(Refused):
+    """Who asks has not the role that this needs."""
+
+    code = "role_missing"
+
+    def __init__(self, name: str, role: str, needed: str) -> None:
+        super().__init__(
+            f"{name} has the role {role}, and this needs the role {needed}. Ask as somebody who "
+            "has it."
+        )
 
 
 class InvalidIndexName(Refused):
@@ -74,7 +95,6 @@ class InvalidIndexName(Refused):
 
 class IndexNotFound(Refused):
     code = "index_not_found"
-    status = 404
 
     def __init__(self, name: str) -> None:
         super().__init__(f"Index {name} does not exist in this cluster.")
@@ -109,7 +129,6 @@ class MissingPrivileges(Refused):
     """`target` only where the client named one (Kibana's two texts); `missing` in words."""
 
     code = "missing_privileges"
-    status = 403
 
     def __init__(self, name: str, target: str | None, missing: Sequence[str]) -> None:
         to = f' to "{target}"' if target else ""
@@ -121,7 +140,6 @@ class MixedVersions(Refused):
     """A rolling upgrade is under way: an index made now may not be opened by the older nodes."""
 
     code = "mixed_versions"
-    status = 426
 
     def __init__(self) -> None:
         super().__init__("There are some nodes running a different version of Elasticsearch")
@@ -136,12 +154,15 @@ class AlreadyInProgress(Refused):
 
 class TargetTaken(Refused):
     code = "target_taken"
-    status = 409
+
+
+class TargetExists(TargetTaken):
+    def __init__(self, target: str) -> None:
+        super().__init__(f"The index {target} already exists. Please try again.")
 
 
 class OperationNotFound(Refused):
     code = "operation_not_found"
-    status = 404
 
     def __init__(self, name: str) -> None:
         super().__init__(f"No reindex operation found for index {name}")
@@ -149,7 +170,6 @@ class OperationNotFound(Refused):
 
 class UnknownOperation(Refused):
     code = "unknown_operation"
-    status = 404
 
     def __init__(self, operation_id: str) -> None:
         super().__init__(f"There is no operation {operation_id[:100]}.")
@@ -157,7 +177,6 @@ class UnknownOperation(Refused):
 
 class UnknownBatch(Refused):
     code = "unknown_batch"
-    status = 404
 
     def __init__(self, batch_id: str) -> None:
         super().__init__(f"There is no batch {batch_id[:100]}.")
@@ -167,10 +186,18 @@ class CannotCancel(Refused):
     code = "cannot_cancel"
 
 
+class NotInProgress(CannotCancel):
+    def __init__(self) -> None:
+        super().__init__("Reindex operation is not in progress")
+
+
+class NotCopying(CannotCancel):
+    def __init__(self) -> None:
+        super().__init__("Reindex operation is not currently waiting for reindex task to complete")
+
+
 class CannotRollBack(Refused):
     """`code` says why."""
-
-    status = 409
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -183,7 +210,6 @@ class InvalidPace(Refused):
 
 class KeyReused(Refused):
     code = "idempotency_key_reused"
-    status = 409
 
     def __init__(self) -> None:
         super().__init__(
@@ -195,7 +221,6 @@ class WrongState(Refused):
     """What was asked for does not fit the state that the operation is in."""
 
     code = "wrong_state"
-    status = 409
 
 
 class Failure(ReindexQueueError):
@@ -215,11 +240,19 @@ class ClusterRefused(Failure):
 
     def __init__(self, kind: str, reason: str, http_status: int, kinds: Sequence[str] = ()) -> None:
         super().__init__(kind, f"Elasticsearch refused ({http_status} {kind}): {reason}")
-        self.status = 403 if http_status == 403 else 502
         self.kind = kind
         self.kinds = tuple(kinds) or (kind,)
         self.reason = reason
         self.http_status = http_status
+
+
+class ClusterForbids(ClusterRefused):
+    """Elasticsearch refused a call to our own user (403)."""
+
+
+class NotBlocked(Failure):
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__("not_blocked", f"Could not set apply {kind} to {name}.")
 
 
 class DocumentsRefused(Failure):
@@ -255,7 +288,6 @@ class ClusterTrouble(ReindexQueueError):
     """
 
     code = "cluster_trouble"
-    status = 503
     cause: HoldCause
     not_done = False
 
@@ -316,15 +348,39 @@ class OtherCluster(ClusterTrouble):
             f"The cluster that answers ({found}) is not the one that the data are about ({known})."
         )
         self.remedy = (
-            "Correct ELASTICSEARCH_HOSTS, or give the service another database with DATABASE_URL; "
-            f"if both are the same cluster, set REINDEX_CLUSTER_UUID to {found}."
+            f"Correct {Setting.HOSTS}, or give the service another database with "
+            f"{Setting.DATABASE}; if both are the same cluster, set {Setting.CLUSTER_UUID} to "
+            f"{found}."
         )
         super().__init__(f"{self.finding} {self.remedy}")
 
 
+class SmallJobFailed(ReindexQueueError):
+    """An error that the worker has met and saved, for the client that waits for a small job.
+
+    `kind`: the class it had there, as far as its code and Elasticsearch's `status` tell.
+    """
+
+    def __init__(self, code: str, message: str, status: int | None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.kind: type[ReindexQueueError] = _kind_of(code)
+        if status is not None:
+            self.kind = ClusterForbids if status == 403 else ClusterRefused
+
+
+def _kind_of(code: str) -> type[ReindexQueueError]:
+    """The class with that `code`; a failure has one of its own."""
+    known = [ReindexQueueError]
+    for kind in known:
+        if kind.code == code:
+            return kind
+        known += kind.__subclasses__()
+    return Failure
+
+
 class StoreTrouble(ReindexQueueError):
     code = "store_trouble"
-    status = 503
 
 
 class StoreUnavailable(StoreTrouble):
@@ -351,5 +407,19 @@ class Outdated(StoreTrouble):
         super().__init__(f"Operation {operation_id} was changed since it was read.")
 
 
+class InUse(StoreTrouble):
+    """Another job uses an index that this one needs for itself."""
+
+    code = "index_in_use"
+
+    def __init__(self, index: str, job_id: str, about: str) -> None:
+        super().__init__(f"{index} is in use by the operation {job_id} on {about}")
+        self.about = about
+
+
 class SchemaTooNew(StoreTrouble):
     code = "schema_too_new"
+
+
+class SchemaTooOld(StoreTrouble):
+    code = "schema_too_old"

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from app.domain.errors import InvalidPace
 from app.domain.hours import HoursEnd, Schedule, are_open, last_change, next_change
+from app.domain.remedies import Route
 
 LEAST_RATE, MOST_RATE = 0.1, 10_000_000.0
 """Documents a second that can be asked for."""
@@ -45,7 +46,7 @@ class Pace(BaseModel):
         if rate is not None and not (math.isfinite(rate) and LEAST_RATE <= rate <= MOST_RATE):
             raise InvalidPace(
                 f"requestsPerSecond must be a number from {LEAST_RATE:g} to {MOST_RATE:,.0f}, or "
-                "null for no limit. To let nothing run, stop it: POST /api/v1/pace/stop."
+                f"null for no limit. To let nothing run, stop it: {Route.STOP}."
             )
         if windows is not None and not 1 <= windows <= MOST_WINDOWS:
             raise InvalidPace(f"windowsInFlight must be a number from 1 to {MOST_WINDOWS}.")

@@ -23,7 +23,7 @@ def load_pair(
 ) -> None:
     """Has a certificate and its key shown to the other side. Raises `ValueError`.
 
-    `setting` is what their names begin with, such as `SERVER_SSL`. Never asks at a terminal.
+    `setting`: how the names of both their settings begin. Never asks at a terminal.
     """
     load_authorities(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), f"{setting}_CERTIFICATE", certificate)
     name = f"{setting}_KEY"

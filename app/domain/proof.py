@@ -54,7 +54,7 @@ FULL_UP_TO = FullUpTo()
 
 class Side(BaseModel):
     """What was read of one index: all shards before `shard`, and of it what lies below
-    `from_seq_no`. `digest`: the sum over those documents (`reindex/proving/digest.py`), in hex.
+    `from_seq_no`. `digest`: the sum over those documents (`upgrades/proving/digest.py`), in hex.
     """
 
     model_config = ConfigDict(frozen=True)

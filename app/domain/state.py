@@ -1,10 +1,38 @@
-"""The state of an operation in one word, for people and programs."""
+"""The state of an operation: Kibana's status, where it is heading, and both in one word."""
 
 from __future__ import annotations
 
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
-from app.domain.operation import BACK, Goal, Status
+
+class Status(IntEnum):
+    """Kibana's `ReindexStatus`; a waiting operation is also `IN_PROGRESS`."""
+
+    IN_PROGRESS = 0
+    COMPLETED = 1
+    FAILED = 2
+    PAUSED = 3
+    CANCELLED = 4
+
+
+class Goal(StrEnum):
+    """Where an operation is heading: forward, back by way of its list, or aside for a while.
+
+    `PARK`: its copy stays, for later; `GIVE_BACK`: as if it had not begun. `ROLL_BACK`: after its
+    end, back to the kept copy.
+    """
+
+    FINISH = "finish"
+    FAIL = "fail"
+    CANCEL = "cancel"
+    PAUSE = "pause"
+    PARK = "park"
+    GIVE_BACK = "give_back"
+    ROLL_BACK = "roll_back"
+
+
+BACK = (Goal.FAIL, Goal.CANCEL)
+"""The goals of an operation that ends without a swap."""
 
 
 class State(StrEnum):
@@ -49,9 +77,9 @@ BY_STATUS = {
 """The states that the wire's status tells, but for `ROLLED_BACK`, which is `CANCELLED` there."""
 
 
-def state_of(status: Status, goal: Goal, *, started: bool, held: bool, aside: bool) -> State:
-    """An operation that goes back is `UNDOING` also while it waits for something; one that was put
-    `aside` and resumed waits for its turn."""
+def state_of(status: Status, goal: Goal, *, started: bool, held: bool, suspended: bool) -> State:
+    """An operation that goes back is `UNDOING` also while it waits for something; one that was
+    suspended and resumed waits for its turn."""
     if status is Status.CANCELLED and goal is Goal.ROLL_BACK:
         return State.ROLLED_BACK
     if status in BY_STATUS:
@@ -62,4 +90,4 @@ def state_of(status: Status, goal: Goal, *, started: bool, held: bool, aside: bo
         return State.WAITING
     if held:
         return State.HOLDING
-    return State.WAITING if aside else State.RUNNING
+    return State.WAITING if suspended else State.RUNNING

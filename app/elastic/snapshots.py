@@ -10,7 +10,7 @@ from typing import Any, cast
 from app.domain.errors import ClusterRefused
 from app.elastic.answers import mapping, whole
 from app.elastic.connection import Connection
-from app.elastic.translation import understanding
+from app.elastic.errors import understanding
 
 PAGE, MOST_PAGES = 20, 50
 """Snapshots to a page: each lists all of its indices, in a large cluster some 300 kB."""
@@ -58,20 +58,23 @@ def _fits(pattern: str, names: Sequence[str]) -> bool:
 
 
 class SnapshotsView:
-    """A part of `ClusterView`. Each question raises `ClusterRefused` where our user may not ask."""
+    """Each question raises `ClusterRefused` where our user may not ask."""
 
-    _connection: Connection
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
 
     async def master_clock(self) -> int:
         """Now, in milliseconds, on the master: it times all snapshots."""
         answer = await self._connection.read(
-            "/_nodes/_master/stats/process", {"filter_path": "nodes.*.timestamp"}
+            lambda es: es.nodes.stats(
+                node_id="_master", metric="process", filter_path="nodes.*.timestamp"
+            )
         )
         with understanding("its clock"):
             (node,) = mapping(answer["nodes"]).values()
             return whole(node["timestamp"])
 
-    async def snapshots_running(self, remembered: float = 0.0) -> list[RunningSnapshot]:
+    async def running(self, remembered: float = 0.0) -> list[RunningSnapshot]:
         """Those that keep their indices from being removed: a partial one does not (7.17 to 9.4).
 
         From the cluster state: `_snapshot/_status` asks every node that has a shard of one.
@@ -81,12 +84,10 @@ class SnapshotsView:
     async def _ask_running(self) -> list[RunningSnapshot]:
         wanted = ("repository", "snapshot", "partial", "start_time_millis", "indices.name")
         answer = await self._connection.read(
-            "/_cluster/state/customs",
-            {
-                "filter_path": ",".join(
-                    ["cluster_name", *(f"snapshots.snapshots.{field}" for field in wanted)]
-                )
-            },
+            lambda es: es.cluster.state(
+                metric="customs",
+                filter_path=["cluster_name", *(f"snapshots.snapshots.{field}" for field in wanted)],
+            )
         )
         with understanding("the snapshots that run"):
             answer["cluster_name"]  # an empty object does not mean that there is none
@@ -102,13 +103,13 @@ class SnapshotsView:
                 if entry.get("partial") is not True
             ]
 
-    async def snapshot_policies(self, remembered: float = 0.0) -> list[SnapshotPolicy]:
+    async def policies(self, remembered: float = 0.0) -> list[SnapshotPolicy]:
         """The policies of SLM that are to take a snapshot some time; none where there is no SLM."""
         return await self._connection.memory.recall("policies", remembered, self._ask_policies)
 
     async def _ask_policies(self) -> list[SnapshotPolicy]:
         try:
-            answer = await self._connection.read("/_slm/policy")
+            answer = await self._connection.read(lambda es: es.slm.get_lifecycle())
         except ClusterRefused as error:
             if error.kind == "error" and error.http_status in (400, 405):  # no such route
                 return []
@@ -117,7 +118,7 @@ class SnapshotsView:
             found = [_policy(name, mapping(entry)) for name, entry in answer.items()]
         return [policy for policy in found if policy]
 
-    async def snapshots_within(self, seconds: float, remembered: float = 0.0) -> frozenset[str]:
+    async def taken_within(self, seconds: float, remembered: float = 0.0) -> frozenset[str]:
         """The indices in a successful snapshot that began in the last so many seconds.
 
         From all repositories, the newest first, so many pages at most. What a repository does not
@@ -148,15 +149,17 @@ class SnapshotsView:
     ) -> tuple[list[tuple[int, dict[str, Any]]], str | None]:
         """A page, each with when it began, and the place of the next one."""
         wanted = ("state", "start_time_in_millis", "indices")
-        query = {
-            "sort": "start_time",
-            "order": "desc",
-            "size": str(PAGE),
-            "ignore_unavailable": "true",
-            "filter_path": ",".join(["next", "total", *(f"snapshots.{field}" for field in wanted)]),
-        }
         answer = await self._connection.read(
-            "/_snapshot/_all/_all", query | ({"after": after} if after else {})
+            lambda es: es.snapshot.get(
+                repository="_all",
+                snapshot="_all",
+                sort="start_time",
+                order="desc",
+                size=PAGE,
+                after=after,
+                ignore_unavailable=True,
+                filter_path=["next", "total", *(f"snapshots.{field}" for field in wanted)],
+            )
         )
         with understanding("its snapshots"):
             entries = map(mapping, cast(list[Any], answer.get("snapshots") or []))

@@ -7,21 +7,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, case, func, insert
+from sqlalchemy import ColumnElement, bindparam, case, func, insert
 from sqlmodel import col, select, update
 
 from app.domain.errors import AlreadyInProgress, Refused, TargetTaken
+from app.domain.events import EventKind, Note
+from app.domain.job import Lane, Requested
 from app.domain.kept import Kept, kept_name
 from app.domain.names import IndexName
-from app.domain.operation import Note, Operation, Status, Wish
+from app.domain.operation import REWRITE, Operation
 from app.domain.pace import NO_LIMIT, Pace
 from app.domain.proof import ProofLevel
+from app.domain.state import Status
 from app.store.rows import operation_of
-from app.store.tables import ENDED_ROWS, LIVE_ROWS, BatchRow, OperationRow
+from app.store.tables import ENDED_ROWS, LIVE_ROWS, BatchRow, JobRow
 from app.store.transactions import Transaction
 
 _PACE_OF_BATCH = (
-    select(col(BatchRow.pace)).where(col(BatchRow.id) == OperationRow.batch_id).scalar_subquery()
+    select(col(BatchRow.pace)).where(col(BatchRow.id) == JobRow.batch_id).scalar_subquery()
 )
 
 
@@ -119,18 +122,18 @@ async def enqueue(
             order.append(uuid.uuid4().hex)
             own = {"id": order[-1], "queued_at": transaction.next_queued_at()}
             leftover = leftovers.get((want.index_name, want.new_index_name))
-            rows.append({**blank, **own, **_asked(want, order[-1]), **(leftover or _NO_LEFTOVER)})
+            rows.append({**blank, **own, **_asked(want, order[-1]), "record": leftover})
             live.filler[want.new_index_name] = want.index_name
             live.sources.add(want.source_name)
         live.by_index[want.index_name] = (order[-1], Status.IN_PROGRESS)
     if batch_id:
         late = [refusal_entry(name, error) for name, error in conflicts.items()]
         await _insert_batch(transaction, batch_id, caller, [*refused, *late], key, pace)
-    await transaction.bulk(insert(OperationRow), rows)
-    queued = {str(row["id"]): Operation.model_validate(row) for row in rows}
+    await transaction.bulk(insert(JobRow), rows)
+    queued = {str(row["id"]): operation_of(row) for row in rows}
     queued |= await _resume(transaction, resumed, batch_id)
     for operation in (queued[operation_id] for operation_id in order):
-        what = "resumed" if operation.id in resumed else "queued"
+        what = EventKind.RESUMED if operation.id in resumed else EventKind.QUEUED
         note = Note(what=what, index=operation.index_name, after=operation.new_index_name)
         transaction.announce(caller, [note], operation.id, operation.batch_id)
     return Enqueued([queued[operation_id] for operation_id in order], conflicts, batch_id)
@@ -175,11 +178,12 @@ def _blank(transaction: Transaction, caller: str, batch_id: str | None) -> dict[
         "cluster_id": transaction.cluster_id,
         "batch_id": batch_id,
         "caller": caller,
-        "single": batch_id is None,
+        "kind": REWRITE,
+        "lane": (Lane.QUEUE if batch_id else Lane.BESIDE).value,
         "created_at": transaction.now,
         "updated_at": transaction.now,
     }
-    return OperationRow(**common).model_dump()
+    return JobRow(**common).model_dump()
 
 
 async def _resume(
@@ -192,19 +196,19 @@ async def _resume(
         return {}
     values: dict[str, Any] = {
         "status": int(Status.IN_PROGRESS),
-        "requested": Wish.NONE.value,
+        "requested": Requested.NONE.value,
         "next_attempt_at": None,
         "updated_at": transaction.now,
-        "version": OperationRow.version + 1,
+        "version": JobRow.version + 1,
     }
     if batch_id:
-        values |= {"batch_id": batch_id, "queued_at": bindparam("place"), "single": False}
-        values["pace"] = func.coalesce(OperationRow.pace, _PACE_OF_BATCH)
+        values |= {"batch_id": batch_id, "queued_at": bindparam("place"), "lane": Lane.QUEUE.value}
+        values["pace"] = func.coalesce(JobRow.pace, _PACE_OF_BATCH)
     await transaction.connection.execute(
-        update(OperationRow).where(col(OperationRow.id) == bindparam("key")).values(**values),
+        update(JobRow).where(col(JobRow.id) == bindparam("key")).values(**values),
         [{"key": key, "place": place} for key, place in places.items()],
     )
-    rows = await transaction.execute(select(OperationRow).where(col(OperationRow.id).in_(places)))
+    rows = await transaction.execute(select(JobRow).where(col(JobRow.id).in_(places)))
     return {str(row["id"]): operation_of(row) for row in rows.mappings()}
 
 
@@ -245,17 +249,17 @@ async def _insert_batch(
 
 
 async def _living(transaction: Transaction) -> _Live:
-    of_cluster = col(OperationRow.cluster_id) == transaction.cluster_id
+    of_cluster = col(JobRow.cluster_id) == transaction.cluster_id
     rows = await transaction.execute(
         select(
-            OperationRow.id,
-            OperationRow.index_name,
-            OperationRow.new_index_name,
-            OperationRow.status,
+            JobRow.id,
+            JobRow.index_name,
+            JobRow.new_index_name,
+            JobRow.status,
         ).where(of_cluster, LIVE_ROWS)
     )
     found = rows.all()
-    source = func.coalesce(OperationRow.concrete_name, OperationRow.index_name)
+    source = func.coalesce(JobRow.concrete_name, JobRow.index_name)
     return _Live(
         by_index={name: (key, Status(status)) for key, name, _, status in found},
         filler={target: name for _, name, target, _ in found},
@@ -267,25 +271,30 @@ async def _living(transaction: Transaction) -> _Live:
 
 ENDED_WITHOUT_SWAP = (int(Status.FAILED), int(Status.CANCELLED))
 
-_NO_LEFTOVER: dict[str, str | None] = {"leftover_uuid": None, "leftover_source": None}
+
+def left_uuid() -> ColumnElement[str]:
+    """The UUID of the target that an operation has left: its own, or an inherited one."""
+    record = col(JobRow.record)
+    return func.coalesce(record["target_uuid"].as_string(), record["leftover_uuid"].as_string())
 
 
 async def _leftovers(transaction: Transaction) -> dict[tuple[str, str], dict[str, str | None]]:
     """By source and target name, what failed operations left to look at: their own or inherited."""
-    own = col(OperationRow.target_uuid).is_not(None)
-    left = func.coalesce(OperationRow.target_uuid, OperationRow.leftover_uuid)
+    record = col(JobRow.record)
+    own = record["target_uuid"].as_string().is_not(None)
     copied_from = case(
-        (own, col(OperationRow.source)["uuid"].as_string()), else_=OperationRow.leftover_source
+        (own, record[("source", "uuid")].as_string()),
+        else_=record["leftover_source"].as_string(),
     )
     rows = await transaction.execute(
-        select(OperationRow.index_name, OperationRow.new_index_name, left, copied_from)
+        select(JobRow.index_name, JobRow.new_index_name, left_uuid(), copied_from)
         .where(
-            col(OperationRow.cluster_id) == transaction.cluster_id,
+            col(JobRow.cluster_id) == transaction.cluster_id,
             ENDED_ROWS,
-            col(OperationRow.status).in_(ENDED_WITHOUT_SWAP),
-            col(OperationRow.keep_target).is_(True),
+            col(JobRow.status).in_(ENDED_WITHOUT_SWAP),
+            col(JobRow.keep_target).is_(True),
         )
-        .order_by(col(OperationRow.queued_at))
+        .order_by(col(JobRow.queued_at))
     )
     return {
         (index, target): {"leftover_uuid": target_uuid, "leftover_source": source_uuid}

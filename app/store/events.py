@@ -19,7 +19,7 @@ class Event(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     number: int
-    operation_id: str | None
+    job_id: str | None
     batch_id: str | None
     at: datetime
     who: str
@@ -51,7 +51,7 @@ class Events:
             select(EventRow)
             .where(
                 col(EventRow.cluster_id) == self._cluster_id,
-                col(EventRow.operation_id) == operation_id,
+                col(EventRow.job_id) == operation_id,
             )
             .order_by(col(EventRow.number).desc())
             .limit(most)

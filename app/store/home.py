@@ -5,9 +5,9 @@ from __future__ import annotations
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, or_, select, update
 
-from app.domain.operation import Note
+from app.domain.events import EventKind, Note
 from app.store.rows import read_tuples
-from app.store.tables import KEPT_ROWS, LIVE_ROWS, ClusterStateRow, OperationRow
+from app.store.tables import KEPT_ROWS, LIVE_ROWS, ClusterStateRow, JobRow
 from app.store.transactions import Transaction, Transactions
 from app.telemetry import logger
 
@@ -41,7 +41,7 @@ class Homes:
             values = {"cluster_uuid": found}
             await transaction.execute(update(ClusterStateRow).where(this).values(**values))
             if known is not None:
-                note = Note(what="cluster changed", before=known, after=found)
+                note = Note(what=EventKind.CLUSTER_CHANGED, before=known, after=found)
                 transaction.announce("service", [note])
                 log.warning("cluster_changed", before=known, after=found)
             return found
@@ -51,8 +51,8 @@ class Homes:
 
     async def _free(self, transaction: Transaction) -> bool:
         query = (
-            select(OperationRow.id)
-            .where(col(OperationRow.cluster_id) == self._cluster_id, or_(LIVE_ROWS, KEPT_ROWS))
+            select(JobRow.id)
+            .where(col(JobRow.cluster_id) == self._cluster_id, or_(LIVE_ROWS, KEPT_ROWS))
             .limit(1)
         )
         return (await transaction.execute(query)).first() is None

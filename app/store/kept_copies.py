@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pydantic import TypeAdapter
 from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, or_, select, update
 
 from app.domain import clock
-from app.domain.errors import AlreadyInProgress, CannotRollBack
+from app.domain.errors import AlreadyInProgress, CannotRollBack, InUse
+from app.domain.events import EventKind, Note
+from app.domain.job import Lane, Requested
 from app.domain.kept import Kept
 from app.domain.names import IndexName
-from app.domain.operation import Goal, Note, Operation, Status, Wish
-from app.store.rows import operation_of, read_rows, read_tuples
-from app.store.tables import ENDED_ROWS, KEPT_ROWS, LIVE_ROWS, OperationRow
+from app.domain.operation import Operation
+from app.domain.state import Goal, Status
+from app.store import claims
+from app.store.rows import operation_of, read_rows, read_tuples, record_of
+from app.store.tables import ENDED_ROWS, KEPT_ROWS, LIVE_ROWS, JobRow
 from app.store.transactions import Transaction, Transactions
-
-_OPERATIONS = TypeAdapter(list[Operation])
 
 
 class KeptCopies:
@@ -29,37 +30,37 @@ class KeptCopies:
 
     async def expired(self) -> Operation | None:
         """The completed operation whose kept copy has been there for longest beyond its time."""
-        columns = col(OperationRow.id), col(OperationRow.kept_until), col(OperationRow.updated_at)
+        columns = col(JobRow.id), col(JobRow.kept_until), col(JobRow.updated_at)
         query = (
             select(*columns)
             .where(
-                col(OperationRow.cluster_id) == self._cluster_id,
+                col(JobRow.cluster_id) == self._cluster_id,
                 KEPT_ROWS,
-                col(OperationRow.kept_until) <= clock.latest(),
-                col(OperationRow.status) == int(Status.COMPLETED),
+                col(JobRow.kept_until) <= clock.latest(),
+                col(JobRow.status) == int(Status.COMPLETED),
             )
-            .order_by(col(OperationRow.kept_until))
+            .order_by(col(JobRow.kept_until))
         )
         for operation_id, kept_until, updated_at in await read_tuples(self._reader, query):
             if clock.reached(kept_until, updated_at):
-                of_it = select(OperationRow).where(col(OperationRow.id) == operation_id)
-                (found,) = _OPERATIONS.validate_python(await read_rows(self._reader, of_it))
-                return found
+                of_it = select(JobRow).where(col(JobRow.id) == operation_id)
+                (row,) = await read_rows(self._reader, of_it)
+                return operation_of(row)
         return None
 
     async def behind(self, names: Sequence[IndexName]) -> dict[str, IndexName]:
         """Of `names`, those that a rollback has made aliases of a kept copy, and of which."""
-        columns = col(OperationRow.index_name), col(OperationRow.kept)
+        columns = col(JobRow.index_name), col(JobRow.kept)
         query = (
             select(*columns)
             .where(
-                col(OperationRow.cluster_id) == self._cluster_id,
-                col(OperationRow.index_name).in_(names),
+                col(JobRow.cluster_id) == self._cluster_id,
+                col(JobRow.index_name).in_(names),
                 ENDED_ROWS,
-                col(OperationRow.status) == int(Status.CANCELLED),
-                col(OperationRow.goal) == Goal.ROLL_BACK.value,
+                col(JobRow.status) == int(Status.CANCELLED),
+                col(JobRow.goal) == Goal.ROLL_BACK.value,
             )
-            .order_by(col(OperationRow.queued_at))
+            .order_by(col(JobRow.queued_at))
         )
         rows = await read_rows(self._reader, query)
         return {row["index_name"]: Kept.model_validate(row["kept"]).name for row in rows}
@@ -74,27 +75,31 @@ class KeptCopies:
         """
 
         async def work(transaction: Transaction) -> Operation:
-            await self._check_free(transaction, operation)
+            names = await self._free_names(transaction, operation)
+            try:
+                await claims.take(transaction, operation.id, names)
+            except InUse as error:
+                raise AlreadyInProgress(error.about) from error
             woken = await transaction.execute(
-                update(OperationRow)
+                update(JobRow)
                 .where(
-                    col(OperationRow.id) == operation.id,
-                    col(OperationRow.version) == operation.version,
-                    col(OperationRow.status) == int(Status.COMPLETED),
+                    col(JobRow.id) == operation.id,
+                    col(JobRow.version) == operation.version,
+                    col(JobRow.status) == int(Status.COMPLETED),
                     KEPT_ROWS,
                 )
                 .values(
                     status=int(Status.IN_PROGRESS),
                     goal=Goal.ROLL_BACK.value,
-                    requested=Wish.NONE.value,
-                    undone=0,
-                    single=True,
-                    forced=forced,
+                    requested=Requested.NONE.value,
+                    position_back="",
+                    lane=Lane.BESIDE.value,
+                    record=record_of(operation.model_copy(update={"forced": forced})),
                     ended_at=None,
                     updated_at=transaction.now,
                     version=operation.version + 1,
                 )
-                .returning(OperationRow)  # pyright: ignore[reportArgumentType]
+                .returning(JobRow)  # pyright: ignore[reportArgumentType]
             )
             row = woken.mappings().one_or_none()
             if row is None:
@@ -102,7 +107,7 @@ class KeptCopies:
                     "changed", "The operation has changed in this moment. Please try again."
                 )
             note = Note(
-                what="rollback requested",
+                what=EventKind.ROLLBACK_REQUESTED,
                 index=operation.index_name,
                 text="forced" if forced else "",
             )
@@ -111,22 +116,23 @@ class KeptCopies:
 
         return await self._transactions.run(work)
 
-    async def _check_free(self, transaction: Transaction, operation: Operation) -> None:
-        """Raises `AlreadyInProgress` where another operation reads or fills one of its indices."""
+    async def _free_names(self, transaction: Transaction, operation: Operation) -> list[IndexName]:
+        """Its indices. Raises `AlreadyInProgress` where another one is to read or fill one."""
         names = [operation.index_name, operation.new_index_name]
         if operation.kept:
             names.append(operation.kept.name)
-        source = func.coalesce(OperationRow.concrete_name, OperationRow.index_name)
+        source = func.coalesce(JobRow.concrete_name, JobRow.index_name)
         found = await transaction.execute(
-            select(OperationRow.index_name).where(
-                col(OperationRow.cluster_id) == self._cluster_id,
+            select(JobRow.index_name).where(
+                col(JobRow.cluster_id) == self._cluster_id,
                 LIVE_ROWS,
                 or_(
-                    col(OperationRow.index_name).in_(names),
-                    col(OperationRow.new_index_name).in_(names),
+                    col(JobRow.index_name).in_(names),
+                    col(JobRow.new_index_name).in_(names),
                     source.in_(names),
                 ),
             )
         )
         if busy := found.scalar():
             raise AlreadyInProgress(busy)
+        return names

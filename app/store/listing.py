@@ -28,35 +28,40 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
 from app.domain.brief import Brief
-from app.domain.operation import BACK, Goal, Source, Status, Step
+from app.domain.job import Lane
+from app.domain.operation import REWRITE, Source, Step
 from app.domain.progress import CopyFigures, Stretch
 from app.domain.queue_entry import QueueEntry
-from app.domain.state import BY_STATUS, State
+from app.domain.state import BACK, BY_STATUS, Goal, State, Status
 from app.domain.windows import WindowState
 from app.store.rows import read_rows, read_tuples
-from app.store.tables import ENDED_ROWS, LIVE_ROWS, OperationRow, WindowRow
+from app.store.tables import ENDED_ROWS, LISTED_ROWS, LIVE_ROWS, JobRow, WindowRow
 
-_BRIEF = tuple(getattr(OperationRow, name) for name in Brief.model_fields)
+Conditions = list[ColumnElement[bool] | TextClause]
+
+_BRIEF = tuple(getattr(JobRow, name) for name in Brief.model_fields)
 _BRIEFS = TypeAdapter(list[Brief])
+_BEGUN = col(JobRow.started_at).is_not(None)
+_OF_ENTRY: Any = {
+    "updated_at": case((_BEGUN, JobRow.updated_at)),  # parsing ten thousand times would be felt
+    "single": col(JobRow.lane) == Lane.BESIDE.value,
+    "source": case((_BEGUN, JobRow.record)),
+}
 _QUEUE_ENTRY: Any = [
-    case((col(OperationRow.started_at).is_not(None), OperationRow.updated_at))
-    if name == "updated_at"  # parsing the times of ten thousand that wait would be felt
-    else getattr(OperationRow, name)
+    _OF_ENTRY.get(name) if name in _OF_ENTRY else getattr(JobRow, name)
     for name in QueueEntry._fields
 ]
-_status = col(OperationRow.status)
+_status = col(JobRow.status)
 _told = [(_status == status.value, state.value) for status, state in BY_STATUS.items()]
-_IS_ROLLED_BACK = and_(
-    _status == Status.CANCELLED.value, col(OperationRow.goal) == Goal.ROLL_BACK.value
-)
+_IS_ROLLED_BACK = and_(_status == Status.CANCELLED.value, col(JobRow.goal) == Goal.ROLL_BACK.value)
 _ended_state = case(*_told).label("state")
 _state = case(
     (_IS_ROLLED_BACK, State.ROLLED_BACK.value),
     *_told,
-    (col(OperationRow.goal).in_([*BACK, Goal.ROLL_BACK]), State.UNDOING.value),
-    (col(OperationRow.started_at).is_(None), State.WAITING.value),
-    (col(OperationRow.hold_reason).is_not(None), State.HOLDING.value),
-    (col(OperationRow.aside), State.WAITING.value),
+    (col(JobRow.goal).in_([*BACK, Goal.ROLL_BACK]), State.UNDOING.value),
+    (col(JobRow.started_at).is_(None), State.WAITING.value),
+    (col(JobRow.hold_reason).is_not(None), State.HOLDING.value),
+    (col(JobRow.suspended), State.WAITING.value),
     else_=State.RUNNING.value,
 ).label("state")
 """`domain.state.state_of` in SQL."""
@@ -83,9 +88,9 @@ class Listing:
             .where(
                 *self._conditions(Filter()),
                 _status == int(Status.IN_PROGRESS),
-                col(OperationRow.single).is_(False),
+                col(JobRow.lane) == Lane.QUEUE.value,
             )
-            .order_by(col(OperationRow.queued_at))
+            .order_by(col(JobRow.queued_at))
         )
         return [_entry(row) for row in await read_tuples(self._reader, query)]
 
@@ -93,7 +98,7 @@ class Listing:
         self, wanted: Filter, limit: int, after: int | None = None, *, newest_first: bool = False
     ) -> list[Brief]:
         """At most `limit`, by `queued_at`, those beyond `after` only (also a `queued_at`)."""
-        place = col(OperationRow.queued_at)
+        place = col(JobRow.queued_at)
         query = select(*_BRIEF).where(*self._conditions(wanted), *_in_states(wanted.states))
         if after is not None:
             query = query.where(place < after if newest_first else place > after)
@@ -123,9 +128,9 @@ class Listing:
             return {}
         recent: dict[str, list[Stretch]] = {}
         for row in await read_rows(self._reader, _recent(operation_ids, since)):
-            recent.setdefault(row.pop("operation_id"), []).append(Stretch(**row))
+            recent.setdefault(row.pop("job_id"), []).append(Stretch(**row))
         sums = await read_rows(self._reader, _sums(operation_ids))
-        by_owner = {row.pop("operation_id"): row for row in sums}
+        by_owner = {row.pop("job_id"): row for row in sums}
         return {
             owner: CopyFigures(
                 **figures, bytes_done=_in_step(**figures), recent=recent.get(owner, ())
@@ -137,7 +142,7 @@ class Listing:
         """All windows of a batch added up, but for operations that failed or were cancelled; None
         where there is none yet."""
         going = [Status.IN_PROGRESS, Status.PAUSED, Status.COMPLETED]
-        ids = select(col(OperationRow.id)).where(
+        ids = select(col(JobRow.id)).where(
             *self._conditions(Filter(batch=batch)), _status.in_([int(status) for status in going])
         )
         (sums,) = await read_rows(self._reader, _whole(ids))
@@ -149,39 +154,43 @@ class Listing:
 
     async def not_begun(self, batch: str) -> list[str]:
         """The indices of a batch that are still to be copied and are not cut into windows yet."""
-        windows = select(col(WindowRow.number)).where(
-            col(WindowRow.operation_id) == col(OperationRow.id)
-        )
-        query = select(col(OperationRow.index_name)).where(
+        windows = select(col(WindowRow.number)).where(col(WindowRow.job_id) == col(JobRow.id))
+        query = select(col(JobRow.index_name)).where(
             *self._conditions(Filter(batch=batch)),
             LIVE_ROWS,
-            col(OperationRow.last_completed_step) < int(Step.REINDEX_STARTED),
+            col(JobRow.last_completed_step) < int(Step.REINDEX_STARTED),
             ~windows.exists(),
         )
         return [str(row[0]) for row in await read_tuples(self._reader, query)]
 
-    def _conditions(self, wanted: Filter) -> list[ColumnElement[bool]]:
-        conditions = [col(OperationRow.cluster_id) == self._cluster_id]
+    def _conditions(self, wanted: Filter) -> Conditions:
+        conditions: Conditions = [
+            col(JobRow.cluster_id) == self._cluster_id,
+            LISTED_ROWS,
+            col(JobRow.kind) == REWRITE,
+        ]
         if wanted.index is not None:
-            conditions.append(col(OperationRow.index_name) == wanted.index)
+            conditions.append(col(JobRow.index_name) == wanted.index)
         if wanted.batch is not None:
-            conditions.append(col(OperationRow.batch_id) == wanted.batch)
+            conditions.append(col(JobRow.batch_id) == wanted.batch)
         return conditions
 
 
 def _entry(row: Sequence[Any]) -> QueueEntry:
+    """The record stands in the place of the source, which is a part of it."""
     entry = QueueEntry._make(row)
-    source: Any = entry.source
-    return entry if source is None else entry._replace(source=Source.model_validate(source))
+    if entry.source is None:
+        return entry
+    record: Any = entry.source
+    source = record.get("source")
+    return entry._replace(source=Source.model_validate(source) if source else None)
 
 
-def _in_states(states: Sequence[State]) -> list[ColumnElement[bool] | TextClause]:
+def _in_states(states: Sequence[State]) -> Conditions:
     """With what lets the database take an index: most operations have ended."""
     if not states:
         return []
-    conditions: list[ColumnElement[bool] | TextClause] = [
-        _state.in_([state.value for state in states])
-    ]
+    conditions: Conditions = [_state.in_([state.value for state in states])]
     plain = {State.CANCELLED if state is State.ROLLED_BACK else state for state in states}
     ended = {status.value for status, state in BY_STATUS.items() if state in plain and state.ended}
     if all(state.ended for state in states):
@@ -192,7 +201,7 @@ def _in_states(states: Sequence[State]) -> list[ColumnElement[bool] | TextClause
 
 
 _PRIMARY_BYTES = func.coalesce(
-    cast(col(OperationRow.source)["primary_bytes"].as_string(), BigInteger), 0
+    cast(col(JobRow.record)[("source", "primary_bytes")].as_string(), BigInteger), 0
 )
 """Recorded with the source; 0 for an operation of before that was done."""
 
@@ -207,10 +216,10 @@ def _sums(operation_ids: Sequence[str] | Select[str]) -> Executable:
     is_done = col(WindowRow.state) == WindowState.DONE.value
     windows, windows_done = func.count(), func.count(case((is_done, 1)))
     done = case((is_done, documents), (seen < documents, seen), else_=documents)
-    fraction = func.coalesce(func.max(col(OperationRow.reindex_task_perc_complete)), 0.0)
+    fraction = func.coalesce(func.max(col(JobRow.reindex_task_perc_complete)), 0.0)
     return (
         select(
-            col(WindowRow.operation_id),
+            col(WindowRow.job_id),
             windows.label("windows"),
             windows_done.label("windows_done"),
             _total(documents).label("documents"),
@@ -221,9 +230,9 @@ def _sums(operation_ids: Sequence[str] | Select[str]) -> Executable:
             func.min(WindowRow.started_at).label("started_at"),
             case((windows == windows_done, func.max(WindowRow.ended_at))).label("ended_at"),
         )
-        .join(OperationRow, col(OperationRow.id) == col(WindowRow.operation_id))
-        .where(col(WindowRow.operation_id).in_(operation_ids))
-        .group_by(col(WindowRow.operation_id))
+        .join(JobRow, col(JobRow.id) == col(WindowRow.job_id))
+        .where(col(WindowRow.job_id).in_(operation_ids))
+        .group_by(col(WindowRow.job_id))
     )
 
 
@@ -253,9 +262,9 @@ def _total(column: SQLColumnExpression[Any]) -> ColumnElement[int]:
 def _recent(operation_ids: Sequence[str] | Select[str], since: datetime) -> Executable:
     state, ended_at = col(WindowRow.state), col(WindowRow.ended_at)
     return select(
-        col(WindowRow.operation_id), col(WindowRow.seen), col(WindowRow.started_at), ended_at
+        col(WindowRow.job_id), col(WindowRow.seen), col(WindowRow.started_at), ended_at
     ).where(
-        col(WindowRow.operation_id).in_(operation_ids),
+        col(WindowRow.job_id).in_(operation_ids),
         col(WindowRow.started_at).is_not(None),
         or_(
             state == WindowState.RUNNING.value,

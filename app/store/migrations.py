@@ -11,13 +11,17 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.domain.errors import SchemaTooNew
+from app.domain.errors import SchemaTooNew, SchemaTooOld
 from app.store.engine import limits_idle
 from app.store.patience import unhurried
 from app.store.trouble import translating
 
 ADVISORY_LOCK = 7_232_946_001
 """Two first starts on one PostgreSQL would otherwise migrate it at the same time and fail."""
+
+
+BEFORE_1_0 = {f"{number:04}" for number in range(1, 16)}
+"""Revisions of the schemas of before the first release, which are not carried over."""
 
 
 def _scripts() -> Path:
@@ -34,7 +38,9 @@ def configuration(connection: Connection | None = None) -> Config:
 
 
 async def migrate(engine: AsyncEngine) -> None:
-    """Applies what is missing, alone. Raises `SchemaTooNew` where a newer release was here,
+    """Applies what is missing, alone.
+
+    Raises `SchemaTooNew` where a newer release was here, `SchemaTooOld` for one made before 1.0,
     `StoreFault` for a file that is no database and a right that is missing."""
     with translating():
         async with engine.begin() as connection, unhurried(connection):
@@ -48,6 +54,11 @@ def _migrate(connection: Connection) -> None:
     config = configuration(connection)
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     current = MigrationContext.configure(connection).get_current_heads()
+    if made_before := set(current) & BEFORE_1_0:
+        raise SchemaTooOld(
+            f"The database was made before 1.0 (schema {', '.join(sorted(made_before))}). Finish "
+            "what is in it with the old version, then start this one with another DATABASE_URL."
+        )
     if unknown := set(current) - known:
         raise SchemaTooNew(
             f"The database has the schema {', '.join(sorted(unknown))}, which this release does "

@@ -11,10 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select, update
 
 from app.domain.errors import UnknownBatch, UnknownOperation, WrongState
-from app.domain.operation import LIVE, Goal, Note, Step
+from app.domain.events import EventKind, Note
+from app.domain.job import LIVE
+from app.domain.operation import Step
 from app.domain.pace import NO_LIMIT, Health, Pace, Stop
+from app.domain.state import Goal
 from app.store.rows import read_rows
-from app.store.tables import IN_HAND_ROWS, LIVE_ROWS, BatchRow, ClusterStateRow, OperationRow
+from app.store.tables import IN_HAND_ROWS, LISTED_ROWS, LIVE_ROWS, BatchRow, ClusterStateRow, JobRow
 from app.store.transactions import Transaction, Transactions
 
 Change = Callable[[Pace], Pace]
@@ -71,19 +74,19 @@ class Paces:
         """Those that have one, by their id."""
         if not ids:
             return {}
-        query = select(OperationRow.id, col(OperationRow.pace)).where(
-            col(OperationRow.cluster_id) == self._cluster_id, col(OperationRow.id).in_(ids)
+        query = select(JobRow.id, col(JobRow.pace)).where(
+            col(JobRow.cluster_id) == self._cluster_id, col(JobRow.id).in_(ids)
         )
         rows = await read_rows(self._reader, query)
         return {row["id"]: Pace.model_validate(row["pace"]) for row in rows if row["pace"]}
 
     async def copying(self) -> int:
         """The operations that are copying now, more or less: the service's rate is for all."""
-        row = OperationRow
+        row = JobRow
         query = select(func.count().label("copying")).where(
             col(row.cluster_id) == self._cluster_id,
             IN_HAND_ROWS,
-            col(row.aside).is_(False),
+            col(row.suspended).is_(False),
             col(row.goal) == Goal.FINISH.value,
             col(row.last_completed_step) == int(Step.REINDEX_STARTED),
         )
@@ -93,13 +96,13 @@ class Paces:
     async def blocked_indices(self) -> list[str]:
         """The indices that take no writes, or will in a moment."""
         query = (
-            select(OperationRow.index_name)
+            select(JobRow.index_name)
             .where(
-                col(OperationRow.cluster_id) == self._cluster_id,
+                col(JobRow.cluster_id) == self._cluster_id,
                 LIVE_ROWS,
-                col(OperationRow.writes_blocked_since).is_not(None),
+                col(JobRow.writes_blocked_since).is_not(None),
             )
-            .order_by(col(OperationRow.queued_at))
+            .order_by(col(JobRow.queued_at))
         )
         return [row["index_name"] for row in await read_rows(self._reader, query)]
 
@@ -140,14 +143,15 @@ class Paces:
 
         async def work(transaction: Transaction) -> None:
             this = (
-                col(OperationRow.cluster_id) == self._cluster_id,
-                col(OperationRow.id) == operation_id,
+                col(JobRow.cluster_id) == self._cluster_id,
+                col(JobRow.id) == operation_id,
+                LISTED_ROWS,
             )
             query = select(
-                OperationRow.status,
-                OperationRow.index_name,
-                OperationRow.batch_id,
-                col(OperationRow.pace),
+                JobRow.status,
+                JobRow.index_name,
+                JobRow.batch_id,
+                col(JobRow.pace),
             ).where(*this)
             row = (await transaction.execute(query)).one_or_none()
             if row is None:
@@ -156,7 +160,7 @@ class Paces:
                 raise WrongState(f"The operation on {row.index_name} has ended.")
             before = Pace.model_validate(row.pace) if row.pace else NO_LIMIT
             after = change(before)
-            await self._put(transaction, OperationRow, this, pace=_dump(after))
+            await self._put(transaction, JobRow, this, pace=_dump(after))
             note = _note(before, after, f"of the operation on {row.index_name}")
             transaction.announce(by, [note], operation_id, row.batch_id)
 
@@ -170,7 +174,7 @@ class Paces:
                 return
             stop = Stop(by=by, at=transaction.now, reason=reason).model_dump(mode="json")
             await self._put(transaction, ClusterStateRow, self._state, stop_all=True, stop=stop)
-            transaction.announce(by, [Note(what="everything stopped", text=reason)])
+            transaction.announce(by, [Note(what=EventKind.EVERYTHING_STOPPED, text=reason)])
 
         await self._run(work)
 
@@ -179,7 +183,7 @@ class Paces:
             if not await self._locked(transaction, ClusterStateRow.stop_all, self._state):
                 return
             await self._put(transaction, ClusterStateRow, self._state, stop_all=False, stop=None)
-            transaction.announce(by, [Note(what="everything goes on")])
+            transaction.announce(by, [Note(what=EventKind.EVERYTHING_GOES_ON)])
 
         await self._run(work)
 
@@ -224,7 +228,7 @@ def _dump(pace: Pace | None) -> dict[str, Any] | None:
 
 def _note(before: Pace, after: Pace, whose: str) -> Note:
     return Note(
-        what="pace changed",
+        what=EventKind.PACE_CHANGED,
         text=whose,
         before=before.model_dump(mode="json"),
         after=after.model_dump(mode="json"),

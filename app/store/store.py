@@ -13,16 +13,19 @@ from app.domain.errors import StoreUnavailable
 from app.store import migrations, sqlite_file
 from app.store.batches import Batches
 from app.store.engine import limits_idle, open_engines, parse_url, sqlite_path
-from app.store.errands import Errands
 from app.store.events import Events
 from app.store.home import Homes
+from app.store.jobs import Jobs
 from app.store.kept_copies import KeptCopies
+from app.store.lanes import Lanes
 from app.store.listing import Listing
 from app.store.operations import Operations
 from app.store.paces import Paces
 from app.store.patience import ANSWER_SECONDS
 from app.store.probe import Probe
 from app.store.role import FileLockRole, LeaseRole, WorkerRole
+from app.store.rows import OPERATIONS_ONLY, Models
+from app.store.small_jobs import SmallJobs
 from app.store.tables import ClusterStateRow
 from app.store.transactions import Transaction, Transactions
 from app.store.trouble import translating
@@ -39,21 +42,25 @@ class Store:
         role: WorkerRole,
         cluster_id: str,
         file: Path | None,
+        models: Models = OPERATIONS_ONLY,
     ) -> None:
         self._file = file
         self._writer = writer
         self._reader = reader
         self._transactions = Transactions(writer, cluster_id)
+        self.jobs = Jobs(self._transactions, reader, cluster_id, models)
+        self.lanes = Lanes(reader, cluster_id, models)
         self.operations = Operations(self._transactions, reader, cluster_id)
         self.wishes = Wishes(self._transactions)
         self.kept_copies = KeptCopies(self._transactions, reader, cluster_id)
         self.batches = Batches(reader, cluster_id)
-        self.errands = Errands(self._transactions, reader, cluster_id)
+        self.small_jobs = SmallJobs(self._transactions, self.jobs, cluster_id)
         self.events = Events(reader, cluster_id)
         self.listing = Listing(reader, cluster_id)
         self.paces = Paces(self._transactions, reader, cluster_id)
         self.homes = Homes(self._transactions, reader, cluster_id)
         self.role = role
+        self._owned: Database | None = None
         self._reading, self._writing = Probe(self.ping), Probe(self._write)
 
     @classmethod
@@ -63,31 +70,26 @@ class Store:
         cluster_id: str,
         lease_seconds: float,
         answer_seconds: float = ANSWER_SECONDS,
+        models: Models = OPERATIONS_ONLY,
     ) -> Store:
-        """Opens and migrates the database at `address`. Raises `StoreTrouble` with the remedy."""
-        url = parse_url(address)
-        file = sqlite_path(url)
-        if file:
-            sqlite_file.make(file)
-        writer, reader = open_engines(url, lease_seconds, answer_seconds)
+        """The store of one cluster, alone in a database of its own; closed with it.
+
+        Raises `StoreTrouble` with the remedy.
+        """
+        database = await Database.open(address, lease_seconds, answer_seconds)
         try:
-            await migrations.migrate(writer)
-            await _ensure_cluster(writer, cluster_id)
+            store = await database.store(cluster_id, models)
         except BaseException:
-            await writer.dispose()
-            await reader.dispose()
+            await database.close()
             raise
-        role = (
-            FileLockRole(file, Transactions(writer, cluster_id), reader, cluster_id)
-            if file
-            else LeaseRole(writer, reader, cluster_id, lease_seconds)
-        )
-        return cls(writer, reader, role, cluster_id, file)
+        store._owned = database
+        return store
 
     async def close(self) -> None:
+        """Waits for what is being saved."""
         await self._transactions.drain()
-        await self._writer.dispose()
-        await self._reader.dispose()
+        if self._owned:
+            await self._owned.close()
 
     @property
     def kind(self) -> Literal["sqlite", "postgresql"]:
@@ -116,6 +118,54 @@ class Store:
 
     async def _write(self) -> None:
         await self._transactions.run(_nothing)
+
+
+class Database:
+    """One database, opened and migrated, with a store for each cluster."""
+
+    def __init__(
+        self, writer: AsyncEngine, reader: AsyncEngine, file: Path | None, lease_seconds: float
+    ) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._file = file
+        self._lease_seconds = lease_seconds
+
+    @classmethod
+    async def open(
+        cls, address: str, lease_seconds: float, answer_seconds: float = ANSWER_SECONDS
+    ) -> Database:
+        """Opens and migrates it. Raises `StoreTrouble` with the remedy."""
+        url = parse_url(address)
+        file = sqlite_path(url)
+        if file:
+            sqlite_file.make(file)
+        writer, reader = open_engines(url, lease_seconds, answer_seconds)
+        database = cls(writer, reader, file, lease_seconds)
+        try:
+            await migrations.migrate(writer)
+        except BaseException:
+            await database.close()
+            raise
+        return database
+
+    async def store(self, cluster_id: str, models: Models = OPERATIONS_ONLY) -> Store:
+        """Everything that is remembered about that cluster; `models`: the classes of jobs by kind.
+
+        Raises `StoreTrouble`.
+        """
+        writer, reader = self._writer, self._reader
+        await _ensure_cluster(writer, cluster_id)
+        role = (
+            FileLockRole(self._file, Transactions(writer, cluster_id), reader, cluster_id)
+            if self._file
+            else LeaseRole(writer, reader, cluster_id, self._lease_seconds)
+        )
+        return Store(writer, reader, role, cluster_id, self._file, models)
+
+    async def close(self) -> None:
+        await self._writer.dispose()
+        await self._reader.dispose()
 
 
 async def _nothing(_: Transaction) -> None:

@@ -13,7 +13,6 @@ from sqlalchemy import (
     Integer,
     MetaData,
     Text,
-    false,
     text,
 )
 from sqlmodel import Field, SQLModel
@@ -32,9 +31,11 @@ class Table(SQLModel):
 
 
 JSON_OR_NULL: Any = JSON(none_as_null=True)
-LIVE_ROWS = text("status IN (0, 3)")
-ENDED_ROWS = text("status IN (1, 2, 4)")
-"""Conditions for queries, too: SQLite takes a partial index only for its own words."""
+LISTED_ROWS = text("lane <> 'small'")
+LIVE_ROWS = text("lane <> 'small' AND status IN (0, 3)")
+ENDED_ROWS = text("lane <> 'small' AND status IN (1, 2, 4)")
+"""Conditions for queries, too: SQLite takes a partial index only for its own words. Small jobs are
+in no list."""
 WAITING_ROWS = text("status = 0")
 IN_HAND_ROWS = text("status = 0 AND started_at IS NOT NULL")
 KEPT_ROWS = text("kept_until IS NOT NULL")
@@ -77,18 +78,18 @@ class BatchRow(Table, table=True):
     pace: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
 
 
-class OperationRow(Table, table=True):
-    """One index on its way; `app.domain.operation.Operation` says what the fields mean."""
+class JobRow(Table, table=True):
+    """A job; `app.domain.job.Job` says what the fields mean, `app.domain.operation.Operation` those
+    that only a rewrite has. What no list shows and no query asks for is in `record`."""
 
-    __tablename__ = "operation"  # pyright: ignore[reportAssignmentType]
+    __tablename__ = "job"  # pyright: ignore[reportAssignmentType]
     __table_args__ = (
         CheckConstraint("status IN (0, 1, 2, 3, 4)", name="status"),
-        CheckConstraint(
-            "last_completed_step IN (0, 20, 30, 40, 50, 55, 60)", name="last_completed_step"
-        ),
+        CheckConstraint("lane IN ('queue', 'beside', 'small')", name="lane"),
+        # SQLite takes the one made last among equals: the narrowest come last (migration, too)
         # at most one live operation an index, and no two that would fill one target
         Index(
-            "uq_operation_live_index",
+            "uq_job_live_index",
             "cluster_id",
             "index_name",
             unique=True,
@@ -96,52 +97,58 @@ class OperationRow(Table, table=True):
             postgresql_where=LIVE_ROWS,
         ),
         Index(
-            "uq_operation_live_target",
+            "uq_job_live_target",
             "cluster_id",
             "new_index_name",
             unique=True,
             sqlite_where=LIVE_ROWS,
             postgresql_where=LIVE_ROWS,
         ),
-        # the head of the queue is the first entry of this index, however long the history is
+        Index("ix_job_batch", "cluster_id", "batch_id", "status"),
+        Index("ix_job_history", "cluster_id", "index_name", "queued_at"),
         Index(
-            "ix_operation_queue",
+            "ix_job_place",
             "cluster_id",
-            "single",
+            "queued_at",
+            sqlite_where=LISTED_ROWS,
+            postgresql_where=LISTED_ROWS,
+        ),
+        # the head of a lane is the first entry of this index, however long the history is
+        Index(
+            "ix_job_lane",
+            "cluster_id",
+            "lane",
             "queued_at",
             sqlite_where=WAITING_ROWS,
             postgresql_where=WAITING_ROWS,
         ),
         Index(
-            "ix_operation_in_hand",
-            "cluster_id",
-            "single",
-            "queued_at",
-            sqlite_where=IN_HAND_ROWS,
-            postgresql_where=IN_HAND_ROWS,
-        ),
-        Index("ix_operation_history", "cluster_id", "index_name", "queued_at"),
-        # lists: all in order, the live ones, the ended ones by status, those of a batch
-        Index("ix_operation_place", "cluster_id", "queued_at"),
-        Index(
-            "ix_operation_live",
+            "ix_job_live",
             "cluster_id",
             "queued_at",
             sqlite_where=LIVE_ROWS,
             postgresql_where=LIVE_ROWS,
         ),
         Index(
-            "ix_operation_ended",
+            "ix_job_ended",
             "cluster_id",
             "status",
             "queued_at",
+            "lane",
             sqlite_where=ENDED_ROWS,
             postgresql_where=ENDED_ROWS,
         ),
-        Index("ix_operation_batch", "cluster_id", "batch_id", "status"),
+        Index(
+            "ix_job_in_hand",
+            "cluster_id",
+            "lane",
+            "queued_at",
+            sqlite_where=IN_HAND_ROWS,
+            postgresql_where=IN_HAND_ROWS,
+        ),
         # the kept copies that are there, by their end
         Index(
-            "ix_operation_kept",
+            "ix_job_kept",
             "cluster_id",
             "kept_until",
             sqlite_where=KEPT_ROWS,
@@ -151,59 +158,65 @@ class OperationRow(Table, table=True):
 
     id: str = Field(primary_key=True, max_length=32)
     cluster_id: str = Field(max_length=64)
+    kind: str = Field(max_length=32)
     batch_id: str | None = Field(default=None, max_length=32, foreign_key="batch.id")
     caller: str = Field(max_length=255)
+    caller_state: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
+    lane: str = Field(max_length=16)
     index_name: str = Field(max_length=255)
     concrete_name: str | None = Field(default=None, max_length=255)
-    new_index_name: str = Field(max_length=255)
-    keeps_source: bool = False
-    delete_old_index: bool | None = None
-    mode: str | None = Field(default=None, max_length=32)
-    proof_level: str = Field(
-        default="sample", max_length=16, sa_column_kwargs={"server_default": "sample"}
-    )
-    status: int = Field(default=0, sa_type=Integer)
-    last_completed_step: int = Field(default=0, sa_type=Integer)
-    single: bool
     queued_at: int = Field(sa_type=BigInteger)
     started_at: int | None = Field(default=None, sa_type=BigInteger)
+    status: int = Field(default=0, sa_type=Integer)
     goal: str = Field(default="finish", max_length=16)
     requested: str = Field(default="", max_length=16)
-    undone: int = Field(default=0)
+    position: str = Field(default="", max_length=32)
+    position_back: str = Field(default="", max_length=32)
+    past_return: bool = False
+    suspended: bool = False
     keep_target: bool = False
-    reindex_task_id: str | None = Field(default=None, max_length=255)
-    reindex_task_perc_complete: float | None = None
-    loose_tasks: list[dict[str, Any]] | None = Field(default=None, sa_type=JSON_OR_NULL)
-    error_code: str | None = Field(default=None, max_length=128)
-    error_message: str | None = Field(default=None, sa_type=Text)
-    failure: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
-    source: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
-    source_seq_nos: list[int] | None = Field(default=None, sa_type=JSON_OR_NULL)
-    target_uuid: str | None = Field(default=None, max_length=64)
-    leftover_uuid: str | None = Field(default=None, max_length=64)
-    leftover_source: str | None = Field(default=None, max_length=64)
-    lost_since: datetime | None = None
-    aside: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
-    unblocked: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
-    writes_blocked_since: datetime | None = None
-    given_back: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
-    given_back_at: datetime | None = None
-    proving: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
-    proof: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
-    kept: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
-    kept_until: datetime | None = None
-    leaves_followers: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
-    forced: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
-    pace: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
     hold_reason: str | None = Field(default=None, sa_type=Text)
     hold_since: datetime | None = None
     attempts: int = 0
     crashes: int = 0
     next_attempt_at: datetime | None = None
+    writes_blocked_since: datetime | None = None
+    given_back: int = 0
+    given_back_at: datetime | None = None
+    error_code: str | None = Field(default=None, max_length=128)
+    error_message: str | None = Field(default=None, sa_type=Text)
+    failure: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
+    pace: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
+    request: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
+    result: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
     created_at: datetime
     updated_at: datetime
     ended_at: datetime | None = None
     version: int = 0
+    # of a rewrite, and shown in lists or asked for
+    new_index_name: str | None = Field(default=None, max_length=255)
+    keeps_source: bool = False
+    delete_old_index: bool | None = None
+    mode: str | None = Field(default=None, max_length=32)
+    proof_level: str = Field(default="sample", max_length=16)
+    leaves_followers: bool = False
+    last_completed_step: int = Field(default=0, sa_type=Integer)
+    reindex_task_id: str | None = Field(default=None, max_length=255)
+    reindex_task_perc_complete: float | None = None
+    kept: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
+    kept_until: datetime | None = None
+    record: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
+
+
+class ClaimRow(Table, table=True):
+    """An index that a job uses now: `exclusive`, or beside others that only read it."""
+
+    __tablename__ = "claim"  # pyright: ignore[reportAssignmentType]
+
+    cluster_id: str = Field(primary_key=True, max_length=64)
+    index_name: str = Field(primary_key=True, max_length=255)
+    job_id: str = Field(primary_key=True, max_length=32, foreign_key="job.id", index=True)
+    exclusive: bool
 
 
 class WindowRow(Table, table=True):
@@ -212,54 +225,37 @@ class WindowRow(Table, table=True):
     __tablename__ = "copy_window"  # pyright: ignore[reportAssignmentType]
     __table_args__ = (CheckConstraint("state IN ('planned', 'running', 'done')", name="state"),)
 
-    operation_id: str = Field(primary_key=True, max_length=32, foreign_key="operation.id")
+    job_id: str = Field(primary_key=True, max_length=32, foreign_key="job.id")
     number: int = Field(primary_key=True)
     cluster_id: str = Field(max_length=64)
     shard: int
     from_seq_no: int | None = Field(default=None, sa_type=BigInteger)
     to_seq_no: int | None = Field(default=None, sa_type=BigInteger)
     documents: int = Field(sa_type=BigInteger)
-    batch: int = Field(default=1_000, sa_column_kwargs={"server_default": "1000"})
+    batch: int = Field(default=1_000)
     paced: int | None = None
     rate: float | None = None
     state: str = Field(max_length=16)
     attempt: int = 1
-    failures: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    failures: int = Field(default=0)
     task_id: str | None = Field(default=None, max_length=255)
     task_started: int | None = Field(default=None, sa_type=BigInteger)
     seen: int = Field(default=0, sa_type=BigInteger)
     started_at: datetime | None = None
     ended_at: datetime | None = None
-
-
-class ErrandRow(Table, table=True):
-    """A small change that a client waits for; `app.domain.errand.Errand`."""
-
-    __tablename__ = "errand"  # pyright: ignore[reportAssignmentType]
-
-    id: str = Field(primary_key=True, max_length=32)
-    cluster_id: str = Field(max_length=64, index=True)
-    kind: str = Field(max_length=32)
-    index_name: str = Field(max_length=255)
-    caller: str = Field(max_length=255)
-    created_at: datetime
-    ended_at: datetime | None = None
-    error_code: str | None = Field(default=None, max_length=128)
-    error_status: int | None = None
-    error_message: str | None = Field(default=None, sa_type=Text)
-    request: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
-    result: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
+    spec: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
+    repeatable: bool = True
 
 
 class EventRow(Table, table=True):
     """What happened, append-only. `number` grows in the order of the commits."""
 
     __tablename__ = "event"  # pyright: ignore[reportAssignmentType]
-    __table_args__ = (Index("ix_event_operation", "operation_id", "number"),)
+    __table_args__ = (Index("ix_event_job", "job_id", "number"),)
 
     cluster_id: str = Field(primary_key=True, max_length=64)
     number: int = Field(primary_key=True, sa_type=BigInteger)
-    operation_id: str | None = Field(default=None, max_length=32, foreign_key="operation.id")
+    job_id: str | None = Field(default=None, max_length=32, foreign_key="job.id")
     batch_id: str | None = Field(default=None, max_length=32, foreign_key="batch.id")
     at: datetime
     who: str = Field(max_length=255)

@@ -14,7 +14,7 @@ from sqlmodel import col, update
 
 from app.domain import clock
 from app.domain.errors import LeaseLost
-from app.domain.operation import Note
+from app.domain.events import Note
 from app.store.engine import limits_idle
 from app.store.tables import ClusterStateRow, EventRow
 from app.store.trouble import translating
@@ -53,7 +53,7 @@ class Transaction:
         self,
         who: str,
         notes: Sequence[Note],
-        operation_id: str | None = None,
+        job_id: str | None = None,
         batch_id: str | None = None,
     ) -> None:
         """Adds events; they become visible with the commit, numbered in commit order."""
@@ -63,7 +63,7 @@ class Transaction:
                 {
                     "cluster_id": self.cluster_id,
                     "number": self.last_event,
-                    "operation_id": operation_id,
+                    "job_id": job_id,
                     "batch_id": batch_id,
                     "at": self.now,
                     "who": who,

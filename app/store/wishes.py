@@ -12,15 +12,22 @@ from typing import Any
 from sqlalchemy import ColumnElement, TextClause
 from sqlmodel import col, update
 
-from app.domain.operation import Goal, Note, Status, Wish
-from app.store.tables import LIVE_ROWS, OperationRow
+from app.domain.events import EventKind, Note
+from app.domain.job import Requested
+from app.domain.state import Goal, Status
+from app.store.tables import LISTED_ROWS, LIVE_ROWS, JobRow
 from app.store.transactions import Transaction, Transactions
 
 Conditions = list[ColumnElement[bool] | TextClause]
 
-_NOT_STARTED = col(OperationRow.started_at).is_(None)
-_NO_MORE_THAN_RETRY = (Wish.NONE.value, Wish.RETRY.value)
-_IN_PROGRESS = col(OperationRow.status) == int(Status.IN_PROGRESS)
+_NOT_STARTED = col(JobRow.started_at).is_(None)
+_NO_MORE_THAN_RETRY = (Requested.NONE.value, Requested.RETRY.value)
+_REQUESTED = {
+    Requested.CANCEL: EventKind.CANCEL_REQUESTED,
+    Requested.PAUSE: EventKind.PAUSE_REQUESTED,
+    Requested.RETRY: EventKind.RETRY_REQUESTED,
+}
+_IN_PROGRESS = col(JobRow.status) == int(Status.IN_PROGRESS)
 
 
 class Wishes:
@@ -36,9 +43,9 @@ class Wishes:
                 "goal": Goal.CANCEL.value,
                 "updated_at": transaction.now,
                 "ended_at": transaction.now,
-                "version": OperationRow.version + 1,
+                "version": JobRow.version + 1,
             }
-            note = Note(what="cancelled", text="before it was started")
+            note = Note(what=EventKind.CANCELLED, text="before it was started")
             return await _change(transaction, ids, [_NOT_STARTED, LIVE_ROWS], values, caller, note)
 
         return await self._transactions.run(work)
@@ -50,9 +57,9 @@ class Wishes:
             values = {
                 "status": int(Status.PAUSED),
                 "updated_at": transaction.now,
-                "version": OperationRow.version + 1,
+                "version": JobRow.version + 1,
             }
-            note = Note(what="paused", text="before it was started; writes go on")
+            note = Note(what=EventKind.PAUSED, text="before it was started; writes go on")
             where: Conditions = [_NOT_STARTED, _IN_PROGRESS]
             return await _change(transaction, ids, where, values, caller, note)
 
@@ -65,26 +72,26 @@ class Wishes:
         async def work(transaction: Transaction) -> set[str]:
             values = {
                 "status": int(Status.IN_PROGRESS),
-                "requested": Wish.NONE.value,
+                "requested": Requested.NONE.value,
                 "next_attempt_at": None,
                 "updated_at": transaction.now,
-                "version": OperationRow.version + 1,
+                "version": JobRow.version + 1,
             }
-            paused: Conditions = [col(OperationRow.status) == int(Status.PAUSED)]
-            resumed = Note(what="resumed")
+            paused: Conditions = [col(JobRow.status) == int(Status.PAUSED)]
+            resumed = Note(what=EventKind.RESUMED)
             changed = await _change(transaction, ids, paused, values, caller, resumed)
             pausing: Conditions = [
                 _IN_PROGRESS,
-                col(OperationRow.requested) == Wish.PAUSE.value,
-                col(OperationRow.goal) == Goal.FINISH.value,
+                col(JobRow.requested) == Requested.PAUSE.value,
+                col(JobRow.goal) == Goal.FINISH.value,
             ]
-            back = Note(what="pause taken back")
-            wish = {"requested": Wish.NONE.value, "updated_at": transaction.now}
+            back = Note(what=EventKind.PAUSE_TAKEN_BACK)
+            wish = {"requested": Requested.NONE.value, "updated_at": transaction.now}
             return changed | await _change(transaction, ids, pausing, wish, caller, back)
 
         return await self._transactions.run(work)
 
-    async def leave(self, ids: Collection[str], wish: Wish, caller: str) -> set[str]:
+    async def leave(self, ids: Collection[str], wish: Requested, caller: str) -> set[str]:
         """Leaves a wish for the worker, without touching its `version`, where one has not ended.
 
         A paused operation is woken for it. A cancel that was acknowledged is not taken back by
@@ -93,12 +100,12 @@ class Wishes:
 
         async def work(transaction: Transaction) -> set[str]:
             values = {"requested": wish.value, "status": int(Status.IN_PROGRESS)}
-            note = Note(what=f"{wish} requested")
+            note = Note(what=_REQUESTED[wish])
             where: Conditions = [LIVE_ROWS]
-            if wish is not Wish.CANCEL:
-                where.append(col(OperationRow.requested) != Wish.CANCEL.value)
-            if wish is Wish.RETRY:
-                where += [_IN_PROGRESS, col(OperationRow.requested).in_(_NO_MORE_THAN_RETRY)]
+            if wish is not Requested.CANCEL:
+                where.append(col(JobRow.requested) != Requested.CANCEL.value)
+            if wish is Requested.RETRY:
+                where += [_IN_PROGRESS, col(JobRow.requested).in_(_NO_MORE_THAN_RETRY)]
             return await _change(transaction, ids, where, values, caller, note)
 
         return await self._transactions.run(work)
@@ -116,14 +123,15 @@ async def _change(
     if not ids:
         return set()
     changed = await transaction.execute(
-        update(OperationRow)
+        update(JobRow)
         .where(
-            col(OperationRow.cluster_id) == transaction.cluster_id,
-            col(OperationRow.id).in_(ids),
+            col(JobRow.cluster_id) == transaction.cluster_id,
+            col(JobRow.id).in_(ids),
+            LISTED_ROWS,
             *where,
         )
         .values(**values)
-        .returning(col(OperationRow.id))
+        .returning(col(JobRow.id))
     )
     found = [str(key) for key in changed.scalars()]
     for operation_id in found:

@@ -12,7 +12,7 @@ import pytest
 Line = dict[str, Any]
 Logged = Callable[[], AbstractContextManager[list[Line]]]
 
-WORKER = ("app.reindex.worker", "app.reindex.machine")
+WORKER = ("app.jobs.worker", "app.jobs.machine")
 
 
 @pytest.fixture

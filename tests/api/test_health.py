@@ -8,8 +8,8 @@ from testbed.relay import Relay
 from tests.conditions import eventually
 from tests.e2e.test_worker_crash import as_reindex, execute
 from tests.elasticsearch import Elastic
-from tests.reindex.midway import held_at
 from tests.service import Service, running_service
+from tests.upgrades.midway import held_at
 
 
 async def test_a_living_process_says_ok(service: Service) -> None:

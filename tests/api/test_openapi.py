@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Iterator
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from pydantic import BaseModel
 
+from app import api
+from app.api.documenting import ANSWERS, BODIES
 from app.main import create_app
 from app.settings import Settings
 from tests.conditions import eventually
@@ -20,6 +24,7 @@ from tests.service import BASE, Service, running_service
 
 Json = dict[str, Any]
 
+EXAMPLES = Path(api.__path__[0]) / "examples"
 COMMAND = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 
 
@@ -118,6 +123,30 @@ def test_every_answer_and_every_body_has_an_example_that_is_one(document: Json) 
     assert {"BatchAnswer", "StatusAnswer", "ReindexOperation", "Readiness"} <= checked
 
 
+def test_every_example_that_is_kept_is_shown(document: Json) -> None:
+    shown = [
+        given["content"]["application/json"].get("examples", {})
+        for _, operation in operations(document)
+        for given in (operation.get("requestBody"), operation["responses"].get("200"))
+        if given and "content" in given
+    ]
+    referred = {example.get("$ref") for given in shown for example in given.values()}
+    unready = document["paths"]["/readyz"]["get"]["responses"]["503"]
+    referred |= {
+        example.get("$ref")
+        for example in unready["content"]["application/json"]["examples"].values()
+    }
+    assert set(document["components"]["examples"]) == ANSWERS.keys()
+    assert referred - {None} == {f"#/components/examples/{name}" for name in ANSWERS}
+    assert all(bodies in shown for bodies in BODIES.values())  # with their nulls
+
+
+def test_no_two_files_name_the_same_example() -> None:
+    files = [json.loads(file.read_text()) for file in EXAMPLES.glob("*.json")]
+    for part, kept in (("bodies", BODIES), ("answers", ANSWERS)):
+        assert sorted(name for file in files for name in file[part]) == sorted(kept)
+
+
 def test_every_route_that_changes_takes_kbn_xsrf_and_says_what_a_large_body_gets(
     document: Json,
 ) -> None:
@@ -192,7 +221,7 @@ def examples(document: Json, body: Json) -> list[Any]:
 
 def all_models(root: type[BaseModel]) -> Iterator[type[BaseModel]]:
     for model in root.__subclasses__():
-        if model.__module__.startswith("app.api"):
+        if model.__module__.startswith(("app.api", "app.wire")):
             yield model
         yield from all_models(model)
 

@@ -9,15 +9,12 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.api.schemas import (
-    QueueAnswer,
-    QueueSettings,
-    ReindexOperation,
-    ReindexOptions,
-)
+from app.api.showing import operation_of, queue_body
 from app.domain.index_settings import RESTORED
-from app.domain.operation import Source, Status, Step
+from app.domain.operation import Source, Step
 from app.domain.queue_entry import QueueEntry
+from app.domain.state import Status
+from app.wire.kibana import QueueAnswer, QueueSettings, ReindexOperation, ReindexOptions
 
 texts = st.text(max_size=30) | st.sampled_from(
     ['"\\/\b\f\n\r\t\x00\x1f\x7f', "ü&x=1", "\U0001d518\U0001f600\u2028"]
@@ -101,6 +98,6 @@ def modelled(entry: QueueEntry) -> ReindexOperation:
 @given(st.lists(entries, max_size=3))
 def test_the_body_is_the_models_own_dump(queue: list[QueueEntry]) -> None:
     model = QueueAnswer(queue=[modelled(entry) for entry in queue])
-    assert QueueAnswer.body(queue) == model.model_dump_json(by_alias=True).encode()
-    single = [ReindexOperation.of(entry) for entry in queue]
+    assert queue_body(queue) == model.model_dump_json(by_alias=True).encode()
+    single = [operation_of(entry) for entry in queue]
     assert single == model.queue

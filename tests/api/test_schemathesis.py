@@ -30,6 +30,7 @@ from tests.conditions import eventually
 from tests.e2e.process import ServiceProcess
 from tests.elasticsearch import Elastic
 from tests.service import BASE, Api
+from tests.store.database import claims_astray
 
 Json = dict[str, Any]
 
@@ -94,8 +95,9 @@ def known(name: Any) -> Any:
 class Bench:
     """A service as a process, and its cluster, which every request finds laid out alike."""
 
-    def __init__(self, service: ServiceProcess, es: Elastic) -> None:
+    def __init__(self, service: ServiceProcess, es: Elastic, database_url: str) -> None:
         self.url = service.url
+        self._database_url = database_url
         self._es = es
         self._laid: Json = {}
         self.lay()
@@ -150,6 +152,10 @@ class Bench:
         self._laid = self.state()
         return self._laid
 
+    def check_claims(self) -> None:
+        """Nothing is in hand between two requests, so nothing is claimed but by a fault."""
+        assert claims_astray(self._database_url) == []
+
     def state(self) -> Json:
         metadata = self._es.get("/_cluster/state/metadata")["metadata"]
         return {key: metadata[key] for key in metadata if key != "cluster_coordination"}
@@ -165,13 +171,16 @@ class Bench:
 
 
 @pytest.fixture(scope="module")
-def bench(elasticsearch_server: ElasticsearchServer) -> Iterator[Bench]:
+def bench(
+    elasticsearch_server: ElasticsearchServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Bench]:
     url = emptied(elasticsearch_server)
-    service = ServiceProcess({"ELASTICSEARCH_HOSTS": url})
+    database_url = f"sqlite:///{tmp_path_factory.mktemp('bench') / 'queue.db'}"
+    service = ServiceProcess({"ELASTICSEARCH_HOSTS": url, "DATABASE_URL": database_url})
     asyncio.run(service.start())
     try:
         with Elastic(url) as es:
-            yield Bench(service, es)
+            yield Bench(service, es, database_url)
     finally:
         asyncio.run(service.close())
 
@@ -197,6 +206,7 @@ def check(case: Any, bench: Bench) -> None:
         assert bench.state() == before, "a refused request changed the cluster"
     for name in queued:
         bench.wait_for_the_end(name)
+    bench.check_claims()
     unchecked = UNCHECKED_OF_BATCH if case.path.endswith("/batch") else UNCHECKED
     case.validate_response(response, excluded_checks=checks(unchecked))
 
@@ -220,6 +230,7 @@ def check_pace(case: Any, bench: Bench) -> None:
     response = case.call(base_url=bench.url, timeout=60)
     if response.status_code == 200 and case.method != "GET":
         bench.hurry()
+    bench.check_claims()
     case.validate_response(response, excluded_checks=checks(UNCHECKED))
 
 
@@ -233,6 +244,7 @@ def check_wish(case: Any, bench: Bench) -> int:
     response = case.call(base_url=bench.url, timeout=60)
     bench.end_what_waits()
     assert bench.state() == before, "a wish for what waits changed the cluster"
+    bench.check_claims()
     case.validate_response(response, excluded_checks=checks(UNCHECKED))
     return response.status_code
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from app.domain.names import IndexName
-from app.domain.operation import Status
+from app.domain.state import Status
 from app.store.store import Store
 from testbed.relay import Relay
 from tests.api.test_bad_input import check_envelope
@@ -163,7 +163,7 @@ async def paused_midway(relay: Relay, database: str, family: Family) -> AsyncGen
     found = await store.operations.latest(IndexName("a"))
     assert lease
     assert found
-    await store.operations.save(lease.token, found, {"status": Status.PAUSED}, (), (), "test")
+    await store.jobs.save(lease.token, found, {"status": Status.PAUSED}, (), (), "test")
     await store.role.release(lease)
     await store.close()
     relay.accept()

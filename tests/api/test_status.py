@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from testbed.relay import Relay
 from tests.elasticsearch import Elastic
-from tests.reindex.midway import held_at
 from tests.service import BASE, Service
+from tests.upgrades.midway import held_at
 
 STANDING = [
     {"warningType": "makeIndexReadonly", "flow": "readonly"},

@@ -11,8 +11,9 @@ import pytest
 
 from app.domain.queue_entry import QueueEntry
 from app.main import create_app
-from app.reindex.reading import Reading
 from app.settings import Settings
+from app.sites.reading import Reading
+from app.sites.site import Sites
 from testbed.relay import Relay
 from tests.api.conftest import Logged
 from tests.api.test_bad_input import check_envelope
@@ -110,7 +111,7 @@ async def test_the_service_starts_without_a_cluster_and_works_when_it_comes(
 
 
 class BrokenReading(Reading):
-    """A part with a fault, for the seam `app.state.service`."""
+    """A part with a fault, for the seam `app.state.sites`."""
 
     async def queue(self) -> list[QueueEntry]:
         raise KeyError("hunter2 of nobody's business")
@@ -125,8 +126,8 @@ async def test_an_unexpected_exception_is_a_neutral_500_with_its_traceback_in_th
     }
     app = create_app(Settings(**made))
     async with app.router.lifespan_context(app):
-        whole = app.state.service
-        app.state.service = replace(
+        whole = app.state.sites.of()
+        broken = replace(
             whole,
             reading=BrokenReading(
                 whole.store.operations,
@@ -136,6 +137,7 @@ async def test_an_unexpected_exception_is_a_neutral_500_with_its_traceback_in_th
                 whole.queue,
             ),
         )
+        app.state.sites = Sites({"default": broken})
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
             with logged() as lines:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from app.domain.errand import ErrandKind
 from app.domain.names import IndexName
+from app.upgrades.small import BLOCK_WRITE
 from testbed.relay import Relay
 from tests.conditions import eventually
 from tests.elasticsearch import Elastic
@@ -94,20 +94,20 @@ async def test_what_nobody_waits_for_any_more_is_not_done(
     """The service that took the request was killed, and another one finds it an hour later."""
     es.put("/old")
     async with running_service(elasticsearch_url, sqlite_url) as service:
-        errands = service.parts.store.errands
+        small_jobs = service.parts.store.small_jobs
         service.parts.worker.stop()
 
         async def stopped() -> bool:
             return not service.parts.worker.report.alive
 
         await eventually(stopped, "the worker has stopped")
-        left = await errands.leave(ErrandKind.BLOCK_WRITE, IndexName("old"), "caller")
-    execute(sqlite_url, "UPDATE errand SET created_at = '2020-01-01 00:00:00'")
+        left = await small_jobs.leave(BLOCK_WRITE, IndexName("old"), "caller")
+    execute(sqlite_url, "UPDATE job SET created_at = '2020-01-01 00:00:00'")
     async with running_service(elasticsearch_url, sqlite_url) as service:
 
         async def ended() -> bool:
-            return (await service.parts.store.errands.find(left)).ended_at is not None
+            return (await service.parts.store.small_jobs.find(left)).ended_at is not None
 
-        await eventually(ended, "the errand is looked at")
-        assert (await service.parts.store.errands.find(left)).error_code == "too_late"
+        await eventually(ended, "the small job is looked at")
+        assert (await service.parts.store.small_jobs.find(left)).error_code == "too_late"
     assert es.blocks("old") == {}

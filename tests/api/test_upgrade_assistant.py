@@ -12,8 +12,8 @@ from testbed.relay import Relay
 from tests.api.test_bad_input import check_envelope
 from tests.conditions import eventually
 from tests.elasticsearch import Elastic
-from tests.reindex.midway import held_at
 from tests.service import BASE, Service, running_service
+from tests.upgrades.midway import held_at
 
 BATCH = f"{BASE}/batch"
 QUICK = {"settings": {"number_of_replicas": 0}}

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from app.cli.client import Misuse
 from app.cli.commands import cli
-from app.cli.troubles import Misuse
 from tests.cli import process
 from tests.cli.process import SCRIPT, Terminal, environment
 

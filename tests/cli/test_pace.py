@@ -7,12 +7,12 @@ import json
 import pytest
 from typer.testing import CliRunner
 
+from app.cli.client import Misuse
 from app.cli.commands import cli
-from app.cli.troubles import Misuse
 from tests.cli.process import Terminal, run
 from tests.e2e.process import ServiceProcess
 from tests.elasticsearch import Elastic
-from tests.reindex.midway import filled
+from tests.upgrades.midway import filled
 
 NIGHT = ("--hours", "22:00-06:00 Europe/Berlin", "--hours", "sat,sun 00:00-24:00 UTC")
 

@@ -11,7 +11,7 @@ from tests.cli.process import Terminal, run
 from tests.cli.test_work import by_curl
 from tests.e2e.process import ServiceProcess
 from tests.elasticsearch import Elastic
-from tests.reindex.midway import filled
+from tests.upgrades.midway import filled
 
 
 @pytest.fixture

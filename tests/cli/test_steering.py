@@ -14,7 +14,7 @@ from tests.cli.process import run
 from tests.cli.test_work import by_curl, is_plain
 from tests.e2e.process import ServiceProcess
 from tests.elasticsearch import Elastic
-from tests.reindex.midway import filled, held_at
+from tests.upgrades.midway import filled, held_at
 
 ALONE = {"number_of_replicas": 0}
 BUSY: dict[str, Any] = {"error": {"type": "es_rejected_execution_exception", "reason": "full"}}

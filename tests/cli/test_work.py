@@ -16,7 +16,7 @@ from testbed.relay import Relay
 from tests.cli.process import Result, Terminal, run
 from tests.e2e.process import ServiceProcess, free_port
 from tests.elasticsearch import Elastic
-from tests.reindex.midway import filled
+from tests.upgrades.midway import filled
 
 BUSY: dict[str, Any] = {"error": {"type": "es_rejected_execution_exception", "reason": "full"}}
 ILLEGAL: dict[str, Any] = {"error": {"type": "illegal_argument_exception", "reason": "of no use"}}

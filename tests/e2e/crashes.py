@@ -22,6 +22,7 @@ from tests.e2e.orders import Boundary, Orders
 from tests.e2e.process import ServiceProcess
 from tests.elasticsearch import Elastic
 from tests.service import BASE
+from tests.store.database import claims_astray
 
 STUCK_SECONDS = 90.0
 A_MOMENT = 60
@@ -92,6 +93,7 @@ class Crashes:
                 service = await self._serving(kind)
                 self._order(None)
                 faults = await asyncio.to_thread(subject.faults, await _drive(service, subject))
+                faults += await asyncio.to_thread(claims_astray, self._database_url)
                 assert not faults, faults
                 most |= self._orders.counts
             finally:
@@ -116,6 +118,7 @@ class Crashes:
             faults += await asyncio.to_thread(subject.faults, status)
             later = {window for window, _ in copies_sent(self._relay.seen[sent:])}
             faults += [f"window {n} was done and ran again" for n in done & later]
+            faults += await asyncio.to_thread(claims_astray, self._database_url)
             return self._ending(boundary, faults)
         except (TimeoutError, AssertionError, httpx.HTTPError) as error:
             return await self._aborted(boundary, error)
@@ -142,6 +145,7 @@ class Crashes:
             for subject, status in zip(subjects, statuses, strict=True):
                 found = await asyncio.to_thread(subject.faults, status)
                 faults += [f"{subject.name}: {fault}" for fault in found]
+            faults += await asyncio.to_thread(claims_astray, self._database_url)
             return Ending(f"seed {seed}, {died} kills", died > 0, stuck=False, faults=faults)
         except (TimeoutError, AssertionError, httpx.HTTPError) as error:
             return await self._aborted(f"seed {seed}, {died} kills", error)
@@ -212,7 +216,7 @@ def windows_done(database_url: str, index: str) -> set[int]:
     url = parse_url(database_url)
     engine = create_engine(url.set(drivername=url.drivername.replace("+aiosqlite", "")))
     query = text(
-        "SELECT number FROM copy_window JOIN operation ON operation.id = operation_id "
+        "SELECT number FROM copy_window JOIN job ON job.id = job_id "
         "WHERE index_name = :index AND state = 'done'"
     )
     with engine.connect() as connection:

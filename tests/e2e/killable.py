@@ -4,7 +4,7 @@ Counted from the order, each kind by itself, from 1:
 
 - `request`: what the worker sends to Elasticsearch (what API and `/readyz` ask is not counted).
   *Before*: not sent; *after*: applied and answered, but the service has not seen the answer.
-- `commit`: of transactions that wrote an operation, the enqueueing one included. *Before*: not
+- `commit`: of transactions that wrote a job, the enqueueing one included. *Before*: not
   committed; *after*: committed, but the caller does not know.
 
 `REINDEX_TEST_KILL=request:after:12` is the order. `REINDEX_TEST_ONLY` is a pattern that a request
@@ -44,7 +44,7 @@ from sqlalchemy import Connection, Dialect, Engine, event
 from app.cli import commands
 from app.elastic import connection
 from app.elastic.node import Node
-from app.reindex import worker
+from app.jobs import worker
 from app.telemetry import running_part
 from testbed.relay import Relay, Seen
 from tests.e2e.process import Child, die_with_parent, run
@@ -52,7 +52,7 @@ from tests.e2e.process import Child, die_with_parent, run
 CUT = "x-test-cut"
 """The header of a request whose connection the relay cuts, `before` or `after` it is applied."""
 
-WRITES_AN_OPERATION = re.compile(r"(INSERT INTO|UPDATE) operation\b")
+WRITES_A_JOB = re.compile(r"(INSERT INTO|UPDATE) job\b")
 
 
 class Order:
@@ -146,19 +146,19 @@ def hook_commits(order: Order) -> None:
 
     @event.listens_for(Engine, "before_cursor_execute")
     def on_statement(conn: Connection, _cursor: Any, statement: str, *_: Any) -> None:  # pyright: ignore[reportUnusedFunction]
-        if WRITES_AN_OPERATION.match(statement):
-            conn.info["writes an operation"] = True
+        if WRITES_A_JOB.match(statement):
+            conn.info["writes a job"] = True
 
     @event.listens_for(Engine, "rollback")
     def on_rollback(conn: Connection) -> None:  # pyright: ignore[reportUnusedFunction]
-        conn.info.pop("writes an operation", None)
+        conn.info.pop("writes a job", None)
 
     @event.listens_for(Engine, "commit")
     def on_commit(conn: Connection) -> None:  # pyright: ignore[reportUnusedFunction]
         if conn.dialect not in wrapped:
             wrapped.add(conn.dialect)
             _wrap_commit(conn.dialect, pending, order)
-        if conn.info.pop("writes an operation", False):
+        if conn.info.pop("writes a job", False):
             pending.append(order.comes("commit"))
 
 

@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.domain.operation import Status
+from app.domain.state import Status
 from tests.conditions import eventually
 from tests.e2e.process import ServiceProcess
 from tests.elasticsearch import Elastic
-from tests.reindex.portrait import Contents, as_found, contents, made_anew
+from tests.upgrades.portrait import Contents, as_found, contents, made_anew
 
 AWAY = 503
 """The answer of a service without its database: what was asked for is noted or not."""

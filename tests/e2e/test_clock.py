@@ -16,7 +16,7 @@ from testbed.relay import Relay
 from tests.conditions import eventually
 from tests.e2e.process import ServiceProcess
 from tests.elasticsearch import Elastic
-from tests.reindex.midway import filled
+from tests.upgrades.midway import filled
 
 HOUR, DAY = 3600, 86_400
 ALONE = {"number_of_replicas": 0}

@@ -10,9 +10,9 @@ from testbed.elasticsearch import ElasticsearchServer
 from testbed.relay import Relay
 from tests.conditions import eventually
 from tests.elasticsearch import Elastic
-from tests.reindex.midway import crawl, filled
-from tests.reindex.portrait import contents, made_anew
 from tests.service import Service, running_service
+from tests.upgrades.midway import crawl, filled
+from tests.upgrades.portrait import contents, made_anew
 
 ALONE = {"number_of_replicas": 0}
 NAMES = ("whole", "broken")

@@ -9,9 +9,9 @@ from testbed.relay import Relay, Seen
 from tests.conditions import eventually
 from tests.e2e.process import free_port
 from tests.elasticsearch import Elastic
-from tests.reindex.midway import crawl, filled, hurry
-from tests.reindex.portrait import as_found, contents, made_anew
 from tests.service import BASE, Service, running_service
+from tests.upgrades.midway import crawl, filled, hurry
+from tests.upgrades.portrait import as_found, contents, made_anew
 
 
 async def answered_with_426(service: Service) -> None:
@@ -104,7 +104,7 @@ async def test_a_batch_goes_on_after_the_only_node_was_killed_and_started_again(
 async def batches(service: Service, index: str) -> list[int]:
     """Of the windows of the newest operation, in their order."""
     operation = await service.parts.reading.operation(index)
-    windows = await service.parts.store.operations.windows(operation.id)
+    windows = await service.parts.store.jobs.windows(operation.id)
     return [window.batch for window in windows]
 
 

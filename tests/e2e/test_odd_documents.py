@@ -1,4 +1,4 @@
-"""As `reindex/proving/test_odd_documents.py`, on the majors before and after."""
+"""As `upgrades/proving/test_odd_documents.py`, on the majors before and after."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import pytest
 
 from testbed.elasticsearch import ElasticsearchServer
 from tests.elasticsearch import Elastic
-from tests.reindex.midway import filled
-from tests.reindex.proving.odd_documents import ODD, kept_sources, nested, put_odd_ones
 from tests.service import running_service
+from tests.upgrades.midway import filled
+from tests.upgrades.proving.odd_documents import ODD, kept_sources, nested, put_odd_ones
 
 TARGETS = {"7.17": "reindexed-v7-old", "9.4": "reindexed-v9-old"}
 

@@ -18,9 +18,9 @@ from tests.e2e.crashes import copies_sent, windows_done
 from tests.e2e.killable import forked
 from tests.e2e.process import ServiceProcess
 from tests.elasticsearch import Elastic
-from tests.reindex.midway import POLL, crawl, filled, hurry
-from tests.reindex.portrait import contents, made_anew
 from tests.service import BASE, Service, running_service
+from tests.upgrades.midway import POLL, crawl, filled, hurry
+from tests.upgrades.portrait import contents, made_anew
 
 KILLS = 8
 SLOWLY = {"REINDEX_BATCH_DOCUMENTS": "1", "REINDEX_WINDOWS_IN_FLIGHT": "2"}

@@ -29,8 +29,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from app.domain.operation import Status
-from app.domain.state import ENDED
+from app.domain.state import ENDED, Status
 from testbed.relay import Relay
 from tests.conditions import until
 from tests.e2e.killable import cutting_relay, forked
@@ -38,6 +37,7 @@ from tests.e2e.kinds import KINDS, Subject
 from tests.e2e.orders import Boundary, Orders
 from tests.e2e.process import ServiceProcess
 from tests.elasticsearch import Elastic
+from tests.store.database import claims_astray
 
 T = TypeVar("T")
 
@@ -63,6 +63,7 @@ class World:
 
     def __init__(self, es: Elastic, database_url: str) -> None:
         self.es = es
+        self.database_url = database_url
         self.orders = Orders()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -272,6 +273,11 @@ class Storm(RuleBasedStateMachine):
             assert count["_shards"]["failed"] == 0, self.told(subject, "shards failed")
             assert count["count"] == subject.size, self.told(subject, f"{count['count']} documents")
 
+    @invariant()
+    def every_claim_is_of_a_job_in_hand(self) -> None:
+        astray = claims_astray(self.world.database_url)
+        assert not astray, self.told(None, astray)
+
     def _count(self, subject: Subject) -> Any:
         """Asked again where it was on its way at the very swap: Elasticsearch answers 503 then, for
         the shard it was sent to is gone (seen on 8.19 with a bare `remove_index` and 3 clients)."""
@@ -319,6 +325,7 @@ class Storm(RuleBasedStateMachine):
             assert not faults, self.told(subject, [*faults, operation])
             expected |= subject.indices()
         assert self.world.es.indices() <= expected, self.told(None, self.world.es.indices())
+        self.every_claim_is_of_a_job_in_hand()
 
     def _is_over(self, subject: Subject) -> bool:
         operation = self.world.newest(subject.name)

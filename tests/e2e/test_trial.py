@@ -11,8 +11,8 @@ from testbed.relay import Relay, Seen
 from tests.conditions import eventually
 from tests.e2e.process import ServiceProcess
 from tests.elasticsearch import Elastic
-from tests.reindex.midway import filled
-from tests.reindex.portrait import as_found
+from tests.upgrades.midway import filled
+from tests.upgrades.portrait import as_found
 
 
 async def test_a_trial_that_is_killed_is_tidied_up_by_the_next_start(

@@ -30,7 +30,7 @@ class Seen(NamedTuple):
 
 
 def events(database_url: str) -> list[Seen]:
-    query = "SELECT number, operation_id, who, what FROM event ORDER BY number"
+    query = "SELECT number, job_id, who, what FROM event ORDER BY number"
     with psycopg.connect(database_url) as connection:
         return [Seen(*row) for row in connection.execute(query)]
 
@@ -38,7 +38,7 @@ def events(database_url: str) -> list[Seen]:
 def rows(database_url: str) -> list[tuple[Any, ...]]:
     """Everything that a save changes."""
     with psycopg.connect(database_url) as connection:
-        operations = connection.execute("SELECT * FROM operation ORDER BY id").fetchall()
+        operations = connection.execute("SELECT * FROM job ORDER BY id").fetchall()
         windows = connection.execute("SELECT * FROM copy_window ORDER BY 1, 2").fetchall()
     return [*operations, *windows]
 

@@ -27,7 +27,7 @@ from tests.e2e.typed_indices import (
     make_typed_refused,
 )
 from tests.elasticsearch import Elastic
-from tests.reindex.portrait import as_found, contents, made_anew
+from tests.upgrades.portrait import as_found, contents, made_anew
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from tests.conditions import eventually
 from tests.e2e.killable import forked
 from tests.e2e.process import ServiceProcess
 from tests.elasticsearch import Elastic
-from tests.reindex.midway import filled
+from tests.upgrades.midway import filled
 
 SLOWLY = {
     "REINDEX_LEASE_SECONDS": "3",
@@ -117,7 +117,7 @@ async def test_worker_that_crashes_at_once_in_every_term_rests_longer_each_time(
     """The role can be had, the queue cannot be read."""
     environment = {"ELASTICSEARCH_HOSTS": elasticsearch_url, "DATABASE_URL": postgres_url}
     async with ServiceProcess(environment, launch=forked) as service:
-        execute(postgres_url, "ALTER TABLE operation RENAME TO gone")
+        execute(postgres_url, "ALTER TABLE job RENAME TO gone")
         await has_crashed(service, 4, "does not exist")
         log = service.log
         rests = [float(found) for found in re.findall(r"seconds=([0-9.]+)", log)]
@@ -125,7 +125,7 @@ async def test_worker_that_crashes_at_once_in_every_term_rests_longer_each_time(
         for number, rest in enumerate(rests):
             assert 2**number / 2 <= rest <= 2**number
         assert not SQL.search(service.log), service.log
-        execute(postgres_url, "ALTER TABLE gone RENAME TO operation")
+        execute(postgres_url, "ALTER TABLE gone RENAME TO job")
 
         async def goes_on() -> bool:
             status, body = await readiness(service)

@@ -7,7 +7,8 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from app.elastic.cluster import Cluster
-from app.elastic.connection import Connection, Credentials
+from app.elastic.connection import Connection
+from app.elastic.credentials import Credentials
 from testbed.relay import Relay
 
 
@@ -20,4 +21,4 @@ async def connection(relay: Relay) -> AsyncGenerator[Connection]:
 
 @pytest.fixture
 def cluster(connection: Connection) -> Cluster:
-    return Cluster(connection)
+    return Cluster.for_worker(connection, lambda: None)

@@ -9,16 +9,17 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
+from app.copying.result import judge
 from app.domain.errors import AnswerMisread, AnswerTooLarge, DocumentsRefused
 from app.elastic.cluster import Cluster
-from app.elastic.connection import Connection, Credentials
+from app.elastic.connection import Connection
+from app.elastic.credentials import Credentials
 from app.elastic.node import MOST_BYTES
-from app.reindex.copying.result import judge
 from testbed.relay import Relay, Seen
 from tests.conditions import eventually
 from tests.elastic.test_connection import A
 from tests.elasticsearch import Elastic
-from tests.reindex.midway import filled
+from tests.upgrades.midway import filled
 
 PIECE = b'"' + b"x" * 1_048_574 + b'",'
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-elastic-product: Elasticsearch\r\n"
@@ -55,7 +56,7 @@ async def before(server: Endless) -> AsyncGenerator[Cluster]:
     port = listening.sockets[0].getsockname()[1]
     connection = Connection([f"http://127.0.0.1:{port}"], Credentials())
     async with listening:
-        yield Cluster(connection)
+        yield Cluster.for_worker(connection, lambda: None)
         await connection.close()
 
 
@@ -63,9 +64,9 @@ async def test_an_endless_answer_is_given_up_and_not_asked_for_again() -> None:
     server = Endless()
     async with before(server) as cluster:
         with pytest.raises(AnswerTooLarge, match="GET /_nodes/os is larger than 128 MiB"):
-            await cluster.node_versions()
+            await cluster.nodes.versions()
         with pytest.raises(AnswerTooLarge):
-            await cluster.open_index(A)
+            await cluster.indices.open(A)
     assert server.requests == 2
     assert MOST_BYTES < server.sent / 2 < MOST_BYTES * 1.5
 
@@ -74,7 +75,7 @@ async def test_an_answer_that_promises_too_much_is_not_read_at_all() -> None:
     server = Endless(MOST_BYTES + 1)
     async with before(server) as cluster:
         with pytest.raises(AnswerTooLarge):
-            await cluster.look(A)
+            await cluster.indices.look(A)
     assert server.sent < MOST_BYTES / 4
 
 
@@ -82,7 +83,7 @@ async def test_json_nested_without_end_is_not_understood(cluster: Cluster, relay
     json = {"X-Elastic-Product": "Elasticsearch", "Content-Type": "application/json"}
     relay.answer("*", "", 200, b'{"a":' * 200_000, json, times=None)
     with pytest.raises(AnswerMisread):
-        await cluster.version()
+        await cluster.nodes.version()
 
 
 async def test_a_task_that_says_too_much_of_its_failures_is_asked_for_less(
@@ -96,14 +97,16 @@ async def test_a_task_that_says_too_much_of_its_failures_is_asked_for_less(
         return web.Response(body=bytes(MOST_BYTES + 1))
 
     relay.when("GET", "^/_tasks/[^?]*$", too_much, None)
-    task_id = await cluster.start_copy({"source": {"index": "a"}, "dest": {"index": "b"}}, "rq:x")
+    task_id = await cluster.tasks.start_copy(
+        {"source": {"index": "a"}, "dest": {"index": "b"}}, "rq:x"
+    )
 
     async def failed() -> bool:
-        task = await cluster.task(task_id)
+        task = await cluster.tasks.get(task_id)
         return task is not None and bool(task.response.get("failures"))
 
     await eventually(failed, "the task has failed")
-    task = await cluster.task(task_id)
+    task = await cluster.tasks.get(task_id)
     assert task is not None
     with pytest.raises(DocumentsRefused) as caught:
         judge(task)

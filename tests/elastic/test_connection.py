@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from app.api.errors import status_of
 from app.domain.errors import (
     ClusterBusy,
+    ClusterForbids,
     ClusterRefused,
     ClusterTrouble,
     ClusterUnreachable,
@@ -17,8 +19,12 @@ from app.domain.errors import (
     ReindexQueueError,
 )
 from app.domain.names import IndexName
-from app.elastic.cluster import Cluster
-from app.elastic.connection import Connection, Credentials
+from app.elastic.aliases import Aliases
+from app.elastic.cluster import Cluster, ClusterView
+from app.elastic.connection import Changes, Connection
+from app.elastic.credentials import Credentials
+from app.elastic.indices import Indices
+from app.elastic.tasks import Tasks
 from testbed.relay import Relay
 from tests.elasticsearch import Elastic
 
@@ -36,16 +42,18 @@ LOGIN_WANTED: dict[str, Any] = {
 A, B = IndexName("a"), IndexName("b")
 
 CHANGES: dict[str, Callable[[Cluster], Awaitable[Any]]] = {
-    "PUT /a/_block/write": lambda c: c.block_writes(A),
-    "PUT /a/_settings": lambda c: c.put_settings(A, {"index.hidden": "true"}, {}),
-    "POST /a/_open": lambda c: c.open_index(A),
-    "POST /a/_close": lambda c: c.close_index(A),
-    "POST /_create_from/a/b": lambda c: c.create_from(A, B, {}),
-    "POST /_aliases": lambda c: c.remove_guarded(A, B, IndexName(".m")),
-    "POST /_reindex": lambda c: c.start_copy({"source": {"index": A}, "dest": {"index": B}}, "x"),
-    "POST /_tasks/n:1/_cancel": lambda c: c.cancel_task("n:1"),
-    "POST /a/_refresh": lambda c: c.refresh(A),
-    "POST /a/_flush": lambda c: c.flush(A),
+    "PUT /a/_block/write": lambda c: c.indices.block_writes(A),
+    "PUT /a/_settings": lambda c: c.indices.put_settings(A, {"index.hidden": "true"}, {}),
+    "POST /a/_open": lambda c: c.indices.open(A),
+    "POST /a/_close": lambda c: c.indices.close(A),
+    "POST /_create_from/a/b": lambda c: c.indices.create_from(A, B, {}),
+    "POST /_aliases": lambda c: c.aliases.remove_guarded(A, B, IndexName(".m")),
+    "POST /_reindex": lambda c: c.tasks.start_copy(
+        {"source": {"index": A}, "dest": {"index": B}}, "x"
+    ),
+    "POST /_tasks/n:1/_cancel": lambda c: c.tasks.cancel("n:1"),
+    "POST /a/_refresh": lambda c: c.indices.refresh(A),
+    "POST /a/_flush": lambda c: c.indices.flush(A),
 }
 
 every_change = pytest.mark.parametrize("call", CHANGES)
@@ -93,7 +101,7 @@ async def test_a_change_that_is_turned_away_is_not_repeated(
 async def test_a_change_on_a_kept_connection_that_closes_is_not_repeated(
     cluster: Cluster, relay: Relay
 ) -> None:
-    await cluster.version()
+    await cluster.nodes.version()
     relay.cut_before("PUT", "/a/_settings", times=None)
     await trouble(CHANGES["PUT /a/_settings"](cluster))
     assert seen(relay).count("PUT /a/_settings") == 1
@@ -103,9 +111,9 @@ async def test_a_change_leaves_a_note_whether_it_was_confirmed_or_not(
     cluster: Cluster, relay: Relay, es: Elastic
 ) -> None:
     es.put("/a")
-    await cluster.block_writes(A)
+    await cluster.indices.block_writes(A)
     relay.cut_after("POST", "/a/_close")
-    await trouble(cluster.close_index(A))
+    await trouble(cluster.indices.close(A))
     confirmed, doubtful = cluster.take_notes()
     assert (confirmed.what, confirmed.index, confirmed.text) == ("write block added", "a", "")
     assert doubtful.what == "index closed"
@@ -113,14 +121,34 @@ async def test_a_change_leaves_a_note_whether_it_was_confirmed_or_not(
     assert cluster.take_notes() == []
 
 
-async def test_without_the_permit_nothing_is_sent(cluster: Cluster, relay: Relay) -> None:
+async def test_without_the_permit_nothing_is_sent(connection: Connection, relay: Relay) -> None:
     def refuse() -> None:
         raise ClusterBusy("not the worker any more")
 
-    cluster.permit = refuse
+    cluster = Cluster.for_worker(connection, refuse)
     for name in ("PUT /a/_block/write", "POST /_aliases", "POST /_reindex"):
         await trouble(CHANGES[name](cluster))
     assert relay.seen == []
+
+
+def changing(cluster: ClusterView) -> set[str]:
+    """The subjects that are given something to change the cluster with."""
+
+    def changes(subject: object) -> bool:
+        return any(isinstance(part, Changes) for part in vars(subject).values())
+
+    return {name for name, subject in vars(cluster).items() if changes(subject)}
+
+
+async def test_what_may_only_look_is_given_nothing_that_changes() -> None:
+    connection = Connection(["http://127.0.0.1:1"], Credentials())
+    view, cluster = ClusterView.of(connection), Cluster.for_worker(connection, lambda: None)
+    assert changing(view) == set()
+    assert changing(cluster) == {"indices", "aliases", "tasks"}
+    assert not isinstance(view.indices, Indices)
+    assert not isinstance(view.aliases, Aliases)
+    assert not isinstance(view.tasks, Tasks)
+    await connection.close()
 
 
 # --- reads are repeated at most once
@@ -128,19 +156,19 @@ async def test_without_the_permit_nothing_is_sent(cluster: Cluster, relay: Relay
 
 async def test_a_read_that_is_cut_is_repeated_once(cluster: Cluster, relay: Relay) -> None:
     relay.cut_before("GET", "/", times=1)
-    assert (await cluster.version()).major == 8
+    assert (await cluster.nodes.version()).major == 8
     assert len(relay.seen) == 2
 
 
 async def test_a_read_that_is_cut_again_is_given_up(cluster: Cluster, relay: Relay) -> None:
     relay.cut_before("GET", "/", times=None)
-    assert isinstance(await trouble(cluster.version()), ClusterUnreachable)
+    assert isinstance(await trouble(cluster.nodes.version()), ClusterUnreachable)
     assert len(relay.seen) == 2
 
 
 async def test_a_read_that_is_turned_away_is_not_repeated(cluster: Cluster, relay: Relay) -> None:
     relay.answer("GET", "/", 503, error_body("master_not_discovered_exception", 503), times=None)
-    assert isinstance(await trouble(cluster.version()), ClusterBusy)
+    assert isinstance(await trouble(cluster.nodes.version()), ClusterBusy)
     assert len(relay.seen) == 1
 
 
@@ -155,9 +183,9 @@ async def test_a_redirect_is_never_followed(
             relay.clear()
             relay.seen.clear()
             relay.redirect("*", ".*", f"{elsewhere.url}/", status=status, times=None)
-            read = await trouble(cluster.version())
-            removed = await trouble(cluster.remove_guarded(A, B, IndexName(".m")))
-            put = await trouble(cluster.block_writes(A))
+            read = await trouble(cluster.nodes.version())
+            removed = await trouble(cluster.aliases.remove_guarded(A, B, IndexName(".m")))
+            put = await trouble(cluster.indices.block_writes(A))
             assert elsewhere.seen == []
             for error in (read, removed, put):
                 assert isinstance(error, NotElasticsearch)
@@ -172,7 +200,7 @@ async def test_a_redirected_delete_is_never_followed(
     es.put("/precious")
     async with Relay(elasticsearch_url) as elsewhere:
         relay.redirect("*", ".*", f"{elsewhere.url}/precious", times=None)
-        await trouble(connection.change("DELETE", "/victim"))
+        await trouble(connection.change(lambda es: es.indices.delete(index="victim")))
         assert elsewhere.seen == []
     assert es.indices() == {"precious"}
 
@@ -183,19 +211,19 @@ async def test_a_redirected_delete_is_never_followed(
 @pytest.mark.parametrize("status", [200, 403, 404])
 async def test_a_web_page_is_not_elasticsearch(cluster: Cluster, relay: Relay, status: int) -> None:
     relay.answer("*", ".*", status, "<html><title>Login</title></html>", times=None)
-    error = await trouble(cluster.version())
+    error = await trouble(cluster.nodes.version())
     assert isinstance(error, NotElasticsearch)
     assert "ELASTICSEARCH_HOSTS" in error.message
-    assert isinstance(await trouble(cluster.block_writes(A)), NotElasticsearch)
+    assert isinstance(await trouble(cluster.indices.block_writes(A)), NotElasticsearch)
 
 
 async def test_a_web_page_in_the_middle_is_not_elasticsearch(
     cluster: Cluster, relay: Relay
 ) -> None:
-    await cluster.version()
+    await cluster.nodes.version()
     relay.answer("*", ".*", 200, "<html></html>", times=None)
-    assert isinstance(await trouble(cluster.look(A)), NotElasticsearch)
-    assert isinstance(await trouble(cluster.block_writes(A)), NotElasticsearch)
+    assert isinstance(await trouble(cluster.indices.look(A)), NotElasticsearch)
+    assert isinstance(await trouble(cluster.indices.block_writes(A)), NotElasticsearch)
 
 
 @pytest.mark.parametrize("status", [500, 502, 504])
@@ -203,7 +231,7 @@ async def test_a_proxys_own_error_is_a_cluster_that_cannot_be_reached(
     cluster: Cluster, relay: Relay, status: int
 ) -> None:
     relay.answer("*", ".*", status, "<html>Bad Gateway</html>", times=None)
-    error = await trouble(cluster.block_writes(A))
+    error = await trouble(cluster.indices.block_writes(A))
     assert isinstance(error, ClusterUnreachable)
     assert str(status) in error.message
 
@@ -248,7 +276,10 @@ async def test_what_a_proxy_answers_in_elasticsearchs_place_is_named_as_such(
     said: tuple[str, ...],
 ) -> None:
     relay.answer("*", ".*", status, body, headers, times=None)
-    for error in (await trouble(cluster.version()), await trouble(cluster.block_writes(A))):
+    for error in (
+        await trouble(cluster.nodes.version()),
+        await trouble(cluster.indices.block_writes(A)),
+    ):
         assert isinstance(error, NotElasticsearch)
         assert "ELASTICSEARCH_HOSTS" in error.message
         for words in said:
@@ -260,7 +291,10 @@ async def test_what_a_proxy_answers_in_elasticsearchs_place_is_named_as_such(
 
 async def test_refused_credentials_are_told_with_the_remedy(cluster: Cluster, relay: Relay) -> None:
     relay.answer("*", ".*", 401, LOGIN_WANTED, times=None)
-    for error in (await trouble(cluster.version()), await trouble(cluster.block_writes(A))):
+    for error in (
+        await trouble(cluster.nodes.version()),
+        await trouble(cluster.indices.block_writes(A)),
+    ):
         assert isinstance(error, CredentialsRefused)
         assert "ELASTICSEARCH_USERNAME" in error.message
         assert "ELASTICSEARCH_APIKEY" in error.message
@@ -279,7 +313,7 @@ async def test_credentials_are_sent_and_never_shown(
     relay.answer("*", ".*", 401, LOGIN_WANTED)
     connection = Connection([relay.url], credentials)
     try:
-        error = await trouble(connection.read("/"))
+        error = await trouble(connection.read(lambda es: es.info()))
     finally:
         await connection.close()
     assert relay.seen[0].headers["authorization"] == header
@@ -304,8 +338,8 @@ async def test_credentials_are_sent_and_never_shown(
         (400, "snapshot_in_progress_exception", ClusterBusy),
         (500, "illegal_state_exception", ClusterRefused),
         (400, "illegal_argument_exception", ClusterRefused),
-        (403, "cluster_block_exception", ClusterRefused),
-        (403, "security_exception", ClusterRefused),
+        (403, "cluster_block_exception", ClusterForbids),
+        (403, "security_exception", ClusterForbids),
         (404, "index_not_found_exception", ClusterRefused),
     ],
 )
@@ -313,14 +347,14 @@ async def test_an_error_is_judged_by_its_type_and_then_by_its_status(
     cluster: Cluster, relay: Relay, status: int, kind: str, word: type[ReindexQueueError]
 ) -> None:
     relay.answer("PUT", "/a/_block", status, error_body(kind, status))
-    error = await trouble(cluster.block_writes(A))
+    error = await trouble(cluster.indices.block_writes(A))
     assert type(error) is word
     assert kind in error.message
     assert "because" in error.message
 
 
 async def test_a_real_refusal_has_its_type_reason_and_status(cluster: Cluster) -> None:
-    error = await trouble(cluster.block_writes(A))
+    error = await trouble(cluster.indices.block_writes(A))
     assert isinstance(error, ClusterRefused)
     assert (error.kind, error.http_status) == ("index_not_found_exception", 404)
     assert "no such index [a]" in error.reason
@@ -331,7 +365,7 @@ async def test_an_answer_with_a_bare_sentence_as_error_is_a_refusal(
 ) -> None:
     es.put("/a")
     es.put("/b")
-    error = await trouble(cluster.remove_guarded(A, B, IndexName(".m")))
+    error = await trouble(cluster.aliases.remove_guarded(A, B, IndexName(".m")))
     assert isinstance(error, ClusterRefused)
     assert error.http_status == 404
     assert es.indices() == {"a", "b"}
@@ -339,11 +373,14 @@ async def test_an_answer_with_a_bare_sentence_as_error_is_a_refusal(
 
 async def test_a_cluster_that_is_down_cannot_be_reached(cluster: Cluster, relay: Relay) -> None:
     relay.refuse()
-    for error in (await trouble(cluster.version()), await trouble(cluster.block_writes(A))):
+    for error in (
+        await trouble(cluster.nodes.version()),
+        await trouble(cluster.indices.block_writes(A)),
+    ):
         assert isinstance(error, ClusterUnreachable)
-        assert error.status == 503
+        assert status_of(error) == 503
     relay.accept()
-    assert (await cluster.version()).major == 8
+    assert (await cluster.nodes.version()).major == 8
 
 
 async def test_trouble_says_whether_a_change_was_surely_not_done(
@@ -352,7 +389,7 @@ async def test_trouble_says_whether_a_change_was_surely_not_done(
     """Where no connection came about, or Elasticsearch itself said no; nowhere else."""
 
     async def not_done() -> bool:
-        error = await trouble(cluster.block_writes(A))
+        error = await trouble(cluster.indices.block_writes(A))
         assert isinstance(error, ClusterTrouble)
         return error.not_done
 

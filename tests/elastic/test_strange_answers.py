@@ -29,15 +29,15 @@ STRANGE_SHAPES = [
 ]
 
 READS: dict[str, Callable[[Cluster], Awaitable[Any]]] = {
-    "version": lambda c: c.version(),
-    "look": lambda c: c.look(A),
-    "alias_properties": lambda c: c.alias_properties(A),
-    "count": lambda c: c.count(A),
-    "shard_stats": lambda c: c.shard_stats(A),
-    "active_copies": lambda c: c.active_copies(A),
-    "percentiles": lambda c: c.percentiles_of_seq_no(A, 0, [50.0]),
-    "task": lambda c: c.task("n:1"),
-    "copies_running": lambda c: c.copies_running("rq:"),
+    "version": lambda c: c.nodes.version(),
+    "look": lambda c: c.indices.look(A),
+    "alias_properties": lambda c: c.aliases.properties(A),
+    "count": lambda c: c.documents.count(A),
+    "shard_stats": lambda c: c.shards.stats(A),
+    "active_copies": lambda c: c.shards.active_copies(A),
+    "percentiles": lambda c: c.documents.percentiles_of_seq_no(A, 0, [50.0]),
+    "task": lambda c: c.tasks.get("n:1"),
+    "copies_running": lambda c: c.tasks.copies_running("rq:"),
     "start_copy": CHANGES["POST /_reindex"],
     "refresh": CHANGES["POST /a/_refresh"],
     "block_writes": CHANGES["PUT /a/_block/write"],
@@ -80,7 +80,7 @@ async def test_a_success_without_the_product_header_is_not_elasticsearchs(
     cluster: Cluster, relay: Relay
 ) -> None:
     """Also after others that had it: a proxy may begin to answer in its place."""
-    await cluster.version()
+    await cluster.nodes.version()
     relay.answer("*", ".*", 200, b"{}", {"Content-Type": "application/json"}, times=None)
     for call in READS.values():
         assert isinstance(await trouble(call(cluster)), NotElasticsearch)
@@ -93,4 +93,4 @@ async def test_an_error_answer_of_another_shape_is_never_a_crash(
         for body in (b"[]", b'{"error":[]}', b'{"error":{}}', b'{"error":null}', b"", b"7"):
             relay.clear()
             relay.answer("*", ".*", status, body, JSON, times=None)
-            await trouble(cluster.block_writes(A))
+            await trouble(cluster.indices.block_writes(A))

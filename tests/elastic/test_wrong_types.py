@@ -13,14 +13,14 @@ from app.domain import index_settings, lifecycle
 from app.domain.errors import ClusterTrouble
 from app.elastic.cluster import Cluster
 from app.elastic.documents import EVERYTHING
-from app.reindex.classifier import Facts, refusal
-from app.reindex.proving.comparing import Measure, differences
-from app.reindex.steps.prepare import record
-from app.reindex.steps.target import differences as differing_make
+from app.upgrades.classifier import Facts, refusal
+from app.upgrades.proving.comparing import Measure, differences
+from app.upgrades.steps.prepare import record
+from app.upgrades.steps.target import differences as differing_make
 from testbed.relay import Relay, Seen
 from tests.elastic.test_connection import A
 from tests.elasticsearch import Elastic
-from tests.reindex.midway import filled
+from tests.upgrades.midway import filled
 
 JSON = {"X-Elastic-Product": "Elasticsearch"}
 STRANGE: list[Any] = [[], {}, "x", None, 10**30, [[]], {"a": {"a": 1}}]
@@ -53,7 +53,7 @@ def replaced(value: Any, path: Path, by: Any) -> Any:
 
 async def looked_over(cluster: Cluster) -> None:
     """`look`, and all that is read of it anywhere."""
-    looked = await cluster.look(A, mappings=True)
+    looked = await cluster.indices.look(A, mappings=True)
     if A not in looked:
         return
     state = looked[A]
@@ -67,28 +67,28 @@ async def looked_over(cluster: Cluster) -> None:
 
 
 async def recorded(cluster: Cluster) -> None:
-    looked = await cluster.look(A)
+    looked = await cluster.indices.look(A)
     if A in looked:
         (await record(looked[A], cluster)).model_dump_json()
 
 
 async def compared(cluster: Cluster) -> None:
-    found = await cluster.documents(A, EVERYTHING, 10)
+    found = await cluster.documents.find(A, EVERYTHING, 10)
     differences(found.page, found.page, Measure(versions=True, vectors=True))
 
 
 async def with_aliases(cluster: Cluster) -> None:
-    for properties in (await cluster.alias_properties(A)).values():
+    for properties in (await cluster.aliases.properties(A)).values():
         properties.get("is_write_index")
 
 
 async def with_stats(cluster: Cluster) -> None:
-    for shard in (await cluster.shard_stats(A)).values():
+    for shard in (await cluster.shards.stats(A)).values():
         assert max(shard.documents, shard.max_seq_no, shard.size) < 2**63
 
 
 async def with_tasks(cluster: Cluster) -> None:
-    for task in await cluster.copies_running("rq:"):
+    for task in await cluster.tasks.copies_running("rq:"):
         assert len(task.id) < 200
 
 
@@ -99,13 +99,13 @@ CALLS: dict[str, Callable[[Cluster], Awaitable[Any]]] = {
     "/a/_alias": with_aliases,
     "/a/_stats": with_stats,
     "/_tasks": with_tasks,
-    "/_cluster/health/a": lambda c: c.active_copies(A),
-    "/a/_count": lambda c: c.count(A),
-    "/_nodes": lambda c: c.node_versions(),
-    "/a/_refresh": lambda c: c.refresh(A),
-    "/a/_stats.*filter_path": lambda c: c.sizes([A]),
-    "/_nodes/data": lambda c: c.capacity(),
-    "/_nodes/stats": lambda c: c.vitals(),
+    "/_cluster/health/a": lambda c: c.shards.active_copies(A),
+    "/a/_count": lambda c: c.documents.count(A),
+    "/_nodes": lambda c: c.nodes.versions(),
+    "/a/_refresh": lambda c: c.indices.refresh(A),
+    "/a/_stats.*filter_path": lambda c: c.indices.sizes([A]),
+    "/_nodes/data": lambda c: c.nodes.capacity(),
+    "/_nodes/stats": lambda c: c.nodes.vitals(),
 }
 """By the request whose answer is spoilt: what asks for it and looks at all of it."""
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
+from app.domain.job import Job
 from app.domain.names import IndexName, target_name
-from app.domain.operation import Changes, Operation, Status
+from app.domain.operation import Changes, Operation
+from app.domain.state import Status
 from app.store.operations import Enqueued, Wanted
 from app.store.role import Lease
 from app.store.store import Store
+
+J = TypeVar("J", bound=Job)
 
 
 def wanted(*names: str) -> list[Wanted]:
@@ -32,15 +38,13 @@ async def lease_of(store: Store) -> Lease:
 
 async def started(store: Store, lease: Lease, name: str) -> Operation:
     operation = await enqueued(store, name)
-    claimed = await store.operations.claim(lease.token, operation.id, "worker")
-    assert claimed is not None
+    claimed = await store.jobs.begin(lease.token, operation.id, "worker")
+    assert isinstance(claimed, Operation)
     return claimed
 
 
-async def saved(
-    store: Store, lease: Lease, operation: Operation, changes: Changes | None = None
-) -> Operation:
-    return await store.operations.save(lease.token, operation, changes or {}, (), (), "worker")
+async def saved(store: Store, lease: Lease, job: J, changes: Changes | None = None) -> J:
+    return await store.jobs.save(lease.token, job, changes or {}, (), (), "worker")
 
 
 async def ended(store: Store, lease: Lease, name: str, changes: Changes) -> Operation:

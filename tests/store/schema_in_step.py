@@ -24,7 +24,7 @@ from app.store.tables import Table
 from tests.store.database import connected
 
 Schema = dict[str, str]
-"""What there is, such as `index uq_operation_live_index`, and its definition."""
+"""What there is, such as `index uq_job_live_index`, and its definition."""
 
 _SQLITE = """
     SELECT type || ' ' || name, sql FROM sqlite_master

@@ -11,8 +11,8 @@ from sqlalchemy.exc import IntegrityError
 
 from app.domain.errors import AlreadyInProgress, TargetTaken
 from app.domain.names import IndexName
-from app.domain.operation import Changes, Status, Step
-from app.domain.state import State
+from app.domain.operation import Changes, Step
+from app.domain.state import State, Status
 from app.store.listing import Filter
 from app.store.operations import Wanted
 from app.store.store import Store
@@ -172,14 +172,14 @@ async def test_the_database_itself_refuses_a_second_live_operation(
     store: Store, database_url: str, same: str, status: int
 ) -> None:
     await enqueue(store, "a", "b")
-    execute(database_url, f"UPDATE operation SET status = {status}")
+    execute(database_url, f"UPDATE job SET status = {status}")
     with pytest.raises(IntegrityError):
         execute(
             database_url,
-            f"UPDATE operation SET {same} = (SELECT {same} FROM operation WHERE index_name = 'a')"
+            f"UPDATE job SET {same} = (SELECT {same} FROM job WHERE index_name = 'a')"
             " WHERE index_name = 'b'",
         )
-    execute(database_url, "UPDATE operation SET status = 2, index_name = 'a'")
+    execute(database_url, "UPDATE job SET status = 2, index_name = 'a'")
 
 
 async def test_a_kept_target_is_known_to_the_next_operation_of_the_index(store: Store) -> None:

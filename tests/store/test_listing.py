@@ -7,10 +7,10 @@ from itertools import product
 from typing import Any
 
 from app.domain.names import IndexName
-from app.domain.operation import Changes, Goal, Source, Status, Step
+from app.domain.operation import Changes, Source, Step
 from app.domain.progress import CopyFigures, Stretch
 from app.domain.queue_entry import QueueEntry
-from app.domain.state import State, state_of
+from app.domain.state import Goal, State, Status, state_of
 from app.domain.windows import Window, WindowState
 from app.store.listing import Filter
 from app.store.operations import Wanted
@@ -54,7 +54,7 @@ async def test_filters_divide_by_index_batch_and_state(store: Store) -> None:
     lease = await lease_of(store)
     first = (await enqueue(store, "a", "b")).operations[0]
     await enqueue(store, "c")
-    claimed = await store.operations.claim(lease.token, first.id, "worker")
+    claimed = await store.jobs.begin(lease.token, first.id, "worker")
     assert claimed
     assert first.batch_id
     assert await names(store, Filter(batch=first.batch_id)) == ["a", "b"]
@@ -78,16 +78,16 @@ async def test_the_state_is_the_same_in_the_database_and_in_the_domain(
     for n, (status, goal, started_at, reason, aside) in enumerate(kinds):
         execute(
             database_url,
-            "UPDATE operation SET status = :status, goal = :goal, started_at = :started_at, "
-            "hold_reason = :reason, aside = :aside WHERE index_name = :name",
+            "UPDATE job SET status = :status, goal = :goal, started_at = :started_at, "
+            "hold_reason = :reason, suspended = :suspended WHERE index_name = :name",
             status=int(status),
             goal=goal.value,
             started_at=started_at,
             reason=reason,
-            aside=aside,
+            suspended=aside,
             name=f"index-{n}",
         )
-        state = state_of(status, goal, started=bool(started_at), held=bool(reason), aside=aside)
+        state = state_of(status, goal, started=bool(started_at), held=bool(reason), suspended=aside)
         expected[state].append(f"index-{n}")
     assert all(expected.values())
     for state in State:
@@ -118,9 +118,9 @@ async def test_the_queue_says_the_same_as_whole_operations(store: Store) -> None
     await store.operations.enqueue([want], "caller")
     await enqueue(store, "waiting")
     await enqueue(store, "beside", single=True)
-    head = await store.operations.head()
+    head = await store.lanes.head()
     assert head
-    claimed = await store.operations.claim(lease.token, head.id, "worker")
+    claimed = await store.jobs.begin(lease.token, head.id, "worker")
     assert claimed
     running = await saved(
         store,
@@ -169,8 +169,8 @@ async def test_windows_are_added_up(store: Store) -> None:
         window(3, WindowState.PLANNED, 30, 0),
     ]
     done = [window(n, WindowState.DONE, 5_000_000_000, 5_000_000_000) for n in (1, 2)]
-    await store.operations.save(lease.token, moving, {}, windows, (), "worker")
-    await store.operations.save(lease.token, over, {}, done, (), "worker")
+    await store.jobs.save(lease.token, moving, {}, windows, (), "worker")
+    await store.jobs.save(lease.token, over, {}, done, (), "worker")
     other = await enqueued(store, "none")
     copies = await store.listing.copies([moving.id, over.id, other.id], AT)
     assert copies[over.id] == CopyFigures(
@@ -220,11 +220,11 @@ async def test_a_batch_is_added_up_with_bytes_in_step_and_knows_what_is_not_begu
         "failed": {**going, "status": Status.FAILED},
     }
     for operation in posted.operations[:3]:
-        claimed = await store.operations.claim(lease.token, operation.id, "worker")
+        claimed = await store.jobs.begin(lease.token, operation.id, "worker")
         assert claimed is not None
         windows = half[:1] if operation.index_name == "over" else half
         changes = ended[operation.index_name]
-        await store.operations.save(lease.token, claimed, changes, windows, (), "worker")
+        await store.jobs.save(lease.token, claimed, changes, windows, (), "worker")
     figures = await store.listing.copy_of_batch(batch, AT)
     assert figures is not None
     assert (figures.windows, figures.windows_done) == (3, 2)
@@ -242,6 +242,6 @@ async def test_a_page_reads_no_column_that_a_list_does_not_show(
 ) -> None:
     """What cannot be parsed is in columns that only whole operations have."""
     operation = await enqueued(store, "a")
-    execute(database_url, "UPDATE operation SET source = :bad, proof = :bad", bad='"no record"')
+    execute(database_url, "UPDATE job SET record = :bad", bad='"no record"')
     (brief,) = await store.listing.page(Filter(), 10)
     assert (brief.id, brief.state) == (operation.id, State.WAITING)

@@ -9,21 +9,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app.domain.errors import Outdated
+from app.domain.events import EventKind, Note
 from app.domain.failure import FailedDocument, FailureClass, FailureDetails
+from app.domain.job import Requested
 from app.domain.kept import Kept
 from app.domain.names import IndexName
-from app.domain.operation import (
-    Changes,
-    Goal,
-    Note,
-    Operation,
-    Proof,
-    Source,
-    Status,
-    Step,
-    Wish,
-)
+from app.domain.operation import Changes, Operation, Proof, Source, Step
 from app.domain.proof import ProofLevel, Proving, Side
+from app.domain.state import Goal, Status
 from app.domain.tasks import TaskRef
 from app.domain.windows import Window, WindowState
 from app.store.role import Lease
@@ -60,7 +53,10 @@ EVERYTHING = Changes(
     status=Status.PAUSED,
     last_completed_step=Step.REINDEX_COMPLETED,
     goal=Goal.FAIL,
-    undone=2,
+    position="prove",
+    position_back="end_tasks",
+    past_return=True,
+    result={"told": [1]},
     keep_target=True,
     proof_level=ProofLevel.FULL,
     failure=FailureDetails(
@@ -80,7 +76,7 @@ EVERYTHING = Changes(
     source_seq_nos=[2**41, -1],
     target_uuid="target-uuid",
     leftover_uuid="leftover-uuid",
-    aside=True,
+    suspended=True,
     unblocked=True,
     writes_blocked_since=AT,
     given_back=2,
@@ -119,7 +115,7 @@ def _window(number: int, state: WindowState = WindowState.PLANNED) -> Window:
 
 
 async def test_an_empty_queue_has_no_head(store: Store) -> None:
-    assert await store.operations.head() is None
+    assert await store.lanes.head() is None
     assert await store.listing.queue() == []
     assert await store.operations.latest(IndexName("a")) is None
 
@@ -128,14 +124,14 @@ async def test_the_head_is_the_first_in_the_queue_until_it_has_ended(store: Stor
     lease = await lease_of(store)
     await enqueue(store, "b", "a")
     for name in ("b", "a"):
-        head = await store.operations.head()
+        head = await store.lanes.head()
         assert head is not None
         assert head.index_name == name
-        claimed = await store.operations.claim(lease.token, head.id, "worker")
+        claimed = await store.jobs.begin(lease.token, head.id, "worker")
         assert claimed is not None
-        assert await store.operations.head() == claimed
+        assert await store.lanes.head() == claimed
         await saved(store, lease, claimed, {"status": Status.COMPLETED})
-    assert await store.operations.head() is None
+    assert await store.lanes.head() is None
 
 
 async def test_a_parked_operation_comes_after_those_that_were_not_begun(store: Store) -> None:
@@ -145,13 +141,13 @@ async def test_a_parked_operation_comes_after_those_that_were_not_begun(store: S
     parked = [await started(store, lease, name) for name in ("later", "due", "also-due")]
     times = {"later": future, "due": past, "also-due": past}
     for operation in parked:
-        aside: Changes = {"aside": True, "next_attempt_at": times[operation.index_name]}
+        aside: Changes = {"suspended": True, "next_attempt_at": times[operation.index_name]}
         await saved(store, lease, operation, aside)
     waiting = await enqueued(store, "waiting")
     assert await order_of_the_queue(store, lease) == ["waiting", "due", "also-due"]
     ids = {str(operation.index_name): operation.id for operation in (*parked, waiting)}
-    await store.wishes.leave([ids["later"]], Wish.RETRY, "caller")
-    head = await store.operations.head()
+    await store.wishes.leave([ids["later"]], Requested.RETRY, "caller")
+    head = await store.lanes.head()
     assert head is not None
     assert head.index_name == "later"
 
@@ -162,10 +158,10 @@ async def test_a_parked_operation_does_not_wait_for_a_clock_that_was_set_back(
     lease = await lease_of(store)
     parked = await started(store, lease, "parked")
     hour = datetime.now(UTC) + timedelta(hours=1)
-    await saved(store, lease, parked, {"aside": True, "next_attempt_at": hour})
-    assert await store.operations.head() is None
-    execute(database_url, "UPDATE operation SET updated_at = :hour", hour=hour)
-    head = await store.operations.head()
+    await saved(store, lease, parked, {"suspended": True, "next_attempt_at": hour})
+    assert await store.lanes.head() is None
+    execute(database_url, "UPDATE job SET updated_at = :hour", hour=hour)
+    head = await store.lanes.head()
     assert head is not None
     assert head.id == parked.id
 
@@ -173,10 +169,10 @@ async def test_a_parked_operation_does_not_wait_for_a_clock_that_was_set_back(
 async def order_of_the_queue(store: Store, lease: Lease) -> list[str]:
     """Takes one after the other and ends it."""
     found: list[str] = []
-    while head := await store.operations.head():
-        claimed = await store.operations.claim(lease.token, head.id, "worker")
+    while head := await store.lanes.head():
+        claimed = await store.jobs.begin(lease.token, head.id, "worker")
         assert claimed
-        assert await store.operations.others_wait(claimed) is (len(found) < 2)
+        assert await store.lanes.others_wait(claimed) is (len(found) < 2)
         found.append(claimed.index_name)
         await saved(store, lease, claimed, {"status": Status.FAILED})
     return found
@@ -185,14 +181,14 @@ async def order_of_the_queue(store: Store, lease: Lease) -> list[str]:
 async def test_rollbacks_and_what_is_cancelled_wait_for_nobody(store: Store) -> None:
     lease = await lease_of(store)
     head = await started(store, lease, "head")
-    paused: Changes = {"status": Status.PAUSED, "aside": True}
-    aside = await saved(store, lease, await started(store, lease, "aside"), paused)
+    paused: Changes = {"status": Status.PAUSED, "suspended": True}
+    aside = await saved(store, lease, await started(store, lease, "suspended"), paused)
     back = await started(store, lease, "back")
     await saved(store, lease, back, {"goal": Goal.ROLL_BACK})
-    assert [one.id for one in await store.operations.urgent()] == [back.id]
-    await store.wishes.leave([aside.id], Wish.CANCEL, "caller")
-    assert [one.id for one in await store.operations.urgent()] == [aside.id, back.id]
-    first = await store.operations.head()
+    assert [one.id for one in await store.lanes.urgent()] == [back.id]
+    await store.wishes.leave([aside.id], Requested.CANCEL, "caller")
+    assert [one.id for one in await store.lanes.urgent()] == [aside.id, back.id]
+    first = await store.lanes.head()
     assert first is not None
     assert first.id == head.id
 
@@ -201,9 +197,9 @@ async def test_a_single_operation_runs_beside_the_batch_queue(store: Store) -> N
     single = (await enqueue(store, "a", single=True)).operations[0]
     later = (await enqueue(store, "c", single=True)).operations[0]
     queued = await enqueued(store, "b")
-    assert await store.operations.head() == queued
-    assert await store.operations.singles(2) == [single, later]
-    assert await store.operations.singles(1) == [single]
+    assert await store.lanes.head() == queued
+    assert await store.lanes.beside(2) == [single, later]
+    assert await store.lanes.beside(1) == [single]
     assert single.batch_id is None
     assert [operation.index_name for operation in await store.listing.queue()] == ["b"]
 
@@ -212,7 +208,7 @@ async def test_a_paused_operation_leaves_the_queue_to_the_others(store: Store) -
     lease = await lease_of(store)
     await saved(store, lease, await started(store, lease, "a"), {"status": Status.PAUSED})
     second = await enqueued(store, "b")
-    assert await store.operations.head() == second
+    assert await store.lanes.head() == second
     (queued,) = await store.listing.queue()
     assert queued.index_name == second.index_name
 
@@ -220,7 +216,7 @@ async def test_a_paused_operation_leaves_the_queue_to_the_others(store: Store) -
 async def test_two_clusters_in_one_database_do_not_see_each_other(open_store: OpenStore) -> None:
     one, other = await open_store("one"), await open_store("other")
     await enqueue(one, "a")
-    assert await other.operations.head() is None
+    assert await other.lanes.head() is None
     assert await other.operations.latest(IndexName("a")) is None
     assert await other.events.after(0) == []
     assert (await enqueue(other, "a")).refused == {}
@@ -233,7 +229,7 @@ async def test_two_clusters_in_one_database_do_not_see_each_other(open_store: Op
 async def test_claim_marks_the_operation_as_started(store: Store) -> None:
     lease = await lease_of(store)
     waiting = await enqueued(store, "a")
-    claimed = await store.operations.claim(lease.token, waiting.id, "worker")
+    claimed = await store.jobs.begin(lease.token, waiting.id, "worker")
     assert claimed is not None
     assert claimed == await store.operations.load(waiting.id)
     assert claimed.started_at is not None
@@ -244,7 +240,7 @@ async def test_claim_marks_the_operation_as_started(store: Store) -> None:
 async def test_a_started_operation_is_not_claimed_again(store: Store) -> None:
     lease = await lease_of(store)
     claimed = await started(store, lease, "a")
-    assert await store.operations.claim(lease.token, claimed.id, "worker") is None
+    assert await store.jobs.begin(lease.token, claimed.id, "worker") is None
     assert await store.operations.load(claimed.id) == claimed
 
 
@@ -252,7 +248,7 @@ async def test_a_cancelled_operation_is_not_claimed(store: Store) -> None:
     lease = await lease_of(store)
     waiting = await enqueued(store, "a")
     assert await store.wishes.end_waiting([waiting.id], "caller")
-    assert await store.operations.claim(lease.token, waiting.id, "worker") is None
+    assert await store.jobs.begin(lease.token, waiting.id, "worker") is None
     cancelled = await store.operations.load(waiting.id)
     assert cancelled.status is Status.CANCELLED
     assert cancelled.started_at is None
@@ -272,7 +268,7 @@ async def test_of_claim_and_cancellation_exactly_one_wins(open_store: OpenStore)
     operations = (await enqueue(worker, *(f"index-{n}" for n in range(60)))).operations
     order = random.Random(1)
     for operation in operations:
-        claim = worker.operations.claim(lease.token, operation.id, "worker")
+        claim = worker.jobs.begin(lease.token, operation.id, "worker")
         cancel = api.wishes.end_waiting([operation.id], "caller")
         if order.random() < 0.5:
             claimed, cancelled = await asyncio.gather(claim, cancel)
@@ -293,17 +289,17 @@ async def test_of_claim_and_cancellation_exactly_one_wins(open_store: OpenStore)
 async def test_a_wish_does_not_disturb_the_worker(store: Store) -> None:
     lease = await lease_of(store)
     claimed = await started(store, lease, "a")
-    assert await store.wishes.leave([claimed.id], Wish.CANCEL, "caller")
+    assert await store.wishes.leave([claimed.id], Requested.CANCEL, "caller")
     wished = await store.operations.load(claimed.id)
-    assert wished == claimed.model_copy(update={"requested": Wish.CANCEL})
+    assert wished == claimed.model_copy(update={"requested": Requested.CANCEL})
     after = await saved(store, lease, claimed, {"attempts": 1})
-    assert after.requested is Wish.CANCEL
+    assert after.requested is Requested.CANCEL
     assert after.attempts == 1
 
 
 async def test_a_wish_for_an_ended_operation_is_refused(store: Store) -> None:
     operation = await ended(store, await lease_of(store), "a", {})
-    assert not await store.wishes.leave([operation.id], Wish.CANCEL, "caller")
+    assert not await store.wishes.leave([operation.id], Requested.CANCEL, "caller")
     assert await store.operations.load(operation.id) == operation
 
 
@@ -337,11 +333,16 @@ async def test_a_save_over_a_newer_row_is_refused_whole(store: Store) -> None:
     new = await saved(store, lease, old, {"attempts": 1})
     events = await store.events.of_operation(old.id)
     with pytest.raises(Outdated):
-        await store.operations.save(
-            lease.token, old, {"attempts": 9}, [_window(0)], [Note(what="late")], "worker"
+        await store.jobs.save(
+            lease.token,
+            old,
+            {"attempts": 9},
+            [_window(0)],
+            [Note(what=EventKind.WARNING)],
+            "worker",
         )
     assert await store.operations.load(old.id) == new
-    assert await store.operations.windows(old.id) == ()
+    assert await store.jobs.windows(old.id) == ()
     assert await store.events.of_operation(old.id) == events
 
 
@@ -364,8 +365,8 @@ async def test_windows_are_added_and_changed_one_by_one(store: Store) -> None:
     operation = await started(store, lease, "a")
     other = await started(store, lease, "b")
     planned = [_window(number) for number in (2, 0, 1)]
-    operation = await store.operations.save(lease.token, operation, {}, planned, (), "worker")
-    await store.operations.save(lease.token, other, {}, [_window(1)], (), "worker")
+    operation = await store.jobs.save(lease.token, operation, {}, planned, (), "worker")
+    await store.jobs.save(lease.token, other, {}, [_window(1)], (), "worker")
     changed = _window(1, WindowState.DONE).model_copy(
         update={
             "task_id": "node:7",
@@ -376,7 +377,7 @@ async def test_windows_are_added_and_changed_one_by_one(store: Store) -> None:
         }
     )
     more = [changed, _window(3, WindowState.RUNNING)]
-    await store.operations.save(lease.token, operation, {}, more, (), "worker")
+    await store.jobs.save(lease.token, operation, {}, more, (), "worker")
     expected = (_window(0), changed, _window(2), _window(3, WindowState.RUNNING))
-    assert await store.operations.windows(operation.id) == expected
-    assert await store.operations.windows(other.id) == (_window(1),)
+    assert await store.jobs.windows(operation.id) == expected
+    assert await store.jobs.windows(other.id) == (_window(1),)

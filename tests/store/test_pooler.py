@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select, text
 
 from app.domain.errors import StoreUnavailable
-from app.domain.operation import Note
+from app.domain.events import EventKind, Note
 from app.store.engine import open_engines, parse_url
 from app.store.migrations import ADVISORY_LOCK
 from app.store.store import Store
@@ -45,7 +45,7 @@ async def test_pooler_an_owner_frozen_within_a_save_does_not_keep_the_role(
         writer, _ = open_engines(parse_url(pooler.url), idle_seconds=0.5)
 
         async def work(transaction: Transaction) -> None:
-            transaction.announce("worker", [Note(what="too late")], operation.id)
+            transaction.announce("worker", [Note(what=EventKind.WARNING)], operation.id)
 
         with pytest.raises(StoreUnavailable):
             async with open_transaction(Transactions(writer, CLUSTER), work):
@@ -101,7 +101,7 @@ async def test_pooler_what_it_answers_by_itself_is_told_in_its_words(
         with pytest.raises(StoreUnavailable, match="authentication failed"):
             await Store.open(pooler.url_as("nobody-we-know"), CLUSTER, lease_seconds=60)
         await asyncio.to_thread(postgres_server.kill)
-        for call in (store.operations.head, store.role.take, store.ping):
+        for call in (store.lanes.head, store.role.take, store.ping):
             with pytest.raises(StoreUnavailable) as caught:
                 await call()
             assert "SELECT" not in caught.value.message
@@ -118,7 +118,7 @@ async def test_pooler_no_answer_is_waited_for_without_end(
             writer, _ = open_engines(parse_url(postgres_url))
 
             async def work(transaction: Transaction) -> None:
-                transaction.announce("worker", [Note(what="slow")])
+                transaction.announce("worker", [Note(what=EventKind.WARNING)])
 
             async with open_transaction(Transactions(writer, CLUSTER), work):
                 with pytest.raises(StoreUnavailable, match=r"no answer within 0\.5 s"):

@@ -10,11 +10,12 @@ import pytest
 from sqlmodel import col, update
 
 from app.domain.errors import LeaseLost
-from app.domain.operation import Note, Operation
+from app.domain.events import EventKind, Note
+from app.domain.operation import Operation
 from app.domain.windows import Window
 from app.store.role import Lease, owner_name
 from app.store.store import Store
-from app.store.tables import OperationRow
+from app.store.tables import JobRow
 from app.store.transactions import Transaction, Transactions
 from tests.conditions import eventually
 from tests.store.conftest import OpenStore
@@ -49,7 +50,7 @@ async def _taken(store: Store) -> Lease:
 
 
 async def _attempts_of(url: str, operation: Operation) -> int:
-    rows = execute(url, "SELECT attempts FROM operation WHERE id = :id", id=operation.id)
+    rows = execute(url, "SELECT attempts FROM job WHERE id = :id", id=operation.id)
     return int(rows[0][0])
 
 
@@ -120,14 +121,19 @@ async def test_an_owner_whose_role_was_taken_over_saves_nothing(
     if lease.deadline is not None:
         assert not lease.held, "the old owner must know before another is the owner"
     with pytest.raises(LeaseLost):
-        await old.operations.save(
-            lease.token, operation, {"attempts": 9}, [WINDOW], [Note(what="late")], "worker"
+        await old.jobs.save(
+            lease.token,
+            operation,
+            {"attempts": 9},
+            [WINDOW],
+            [Note(what=EventKind.WARNING)],
+            "worker",
         )
     with pytest.raises(LeaseLost):
-        await old.operations.claim(lease.token, waiting.id, "worker")
+        await old.jobs.begin(lease.token, waiting.id, "worker")
     assert await new.operations.load(operation.id) == operation
     assert await new.operations.load(waiting.id) == waiting
-    assert await new.operations.windows(operation.id) == ()
+    assert await new.jobs.windows(operation.id) == ()
     assert await new.events.after(0) == events
     await saved(new, taken, operation, {"attempts": 1})
     assert await _attempts_of(database_url, operation) == 1
@@ -217,9 +223,9 @@ async def test_a_take_over_waits_for_an_open_save(
 
     async def work(transaction: Transaction) -> None:
         await transaction.execute(
-            update(OperationRow).where(col(OperationRow.id) == operation.id).values(attempts=7)
+            update(JobRow).where(col(JobRow.id) == operation.id).values(attempts=7)
         )
-        transaction.announce("worker", [Note(what="open save")], operation.id)
+        transaction.announce("worker", [Note(what=EventKind.GOES_ON)], operation.id)
 
     async with open_transaction(transactions, work, lease.token):
         await _let_go(old, lease)
@@ -230,7 +236,7 @@ async def test_a_take_over_waits_for_an_open_save(
     taken = await taking
     assert taken.token != lease.token
     assert await _attempts_of(database_url, operation) == 7
-    assert (await new.events.of_operation(operation.id))[-1].what == "open save"
+    assert (await new.events.of_operation(operation.id))[-1].what == "goes on"
     with pytest.raises(LeaseLost):
         await saved(old, lease, operation)
 

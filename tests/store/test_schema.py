@@ -7,11 +7,10 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from alembic import command
 from alembic.script import ScriptDirectory
 
-from app.domain.errors import SchemaTooNew
-from app.domain.proof import ProofLevel
+from app.domain.errors import SchemaTooNew, SchemaTooOld
+from app.store.listing import Filter
 from app.store.migrations import configuration
 from app.store.store import Store
 from testbed.postgres import PostgresServer
@@ -46,10 +45,10 @@ async def test_the_migrations_give_the_schema_of_the_tables(
 @pytest.mark.parametrize(
     "change",
     [
-        "DROP INDEX uq_operation_live_index;"
-        "CREATE UNIQUE INDEX uq_operation_live_index ON operation (cluster_id, index_name)",
-        "DROP INDEX ix_operation_history",
-        "ALTER TABLE operation ADD COLUMN odd integer CHECK (odd > 1)",
+        "DROP INDEX uq_job_live_index;"
+        "CREATE UNIQUE INDEX uq_job_live_index ON job (cluster_id, index_name)",
+        "DROP INDEX ix_job_history",
+        "ALTER TABLE job ADD COLUMN odd integer CHECK (odd > 1)",
     ],
     ids=["predicate", "missing index", "check"],
 )
@@ -92,21 +91,32 @@ async def test_a_second_start_changes_nothing(open_store: OpenStore, database_ur
         assert schema(connection) == before
 
 
-async def test_operations_of_an_earlier_release_are_taken_up_by_this_one(
+async def test_a_database_made_before_the_first_release_is_refused_and_left_alone(
     open_store: OpenStore, database_url: str
 ) -> None:
     store = await open_store()
     await enqueue(store, "index")
     await store.close()
-    with connected(database_url) as connection:
-        command.downgrade(configuration(connection), "0003")
-    again = await open_store()
-    operation = await again.operations.head()
-    assert operation is not None
-    assert operation.index_name == "index"
-    assert operation.aside is operation.unblocked is operation.forced is False
-    assert (operation.proof_level, operation.kept) == (ProofLevel.SAMPLE, None)
-    assert await again.operations.others_wait(operation.model_copy(update={"id": "another"}))
+    execute(database_url, "UPDATE alembic_version SET version_num = '0015'")
+    with pytest.raises(SchemaTooOld, match=r"made before 1\.0 .* old version"):
+        await open_store()
+    execute(database_url, "UPDATE alembic_version SET version_num = '1000'")
+    assert [operation.index_name for operation in await (await open_store()).listing.queue()] == [
+        "index"
+    ]
+
+
+async def test_a_row_of_another_release_is_read_and_goes_on_from_its_position(
+    open_store: OpenStore, database_url: str
+) -> None:
+    """A phase that this release does not know is no error of a question, but of the machine."""
+    store = await open_store()
+    await enqueue(store, "known", "unknown")
+    execute(database_url, "UPDATE job SET position = 'copy' WHERE index_name = 'known'")
+    execute(database_url, "UPDATE job SET position = 'of_the_future' WHERE index_name = 'unknown'")
+    positions = [brief.id for brief in await store.listing.page(Filter(), 10)]
+    known, unknown = [await store.jobs.load(job_id) for job_id in positions]
+    assert (known.position, unknown.position) == ("copy", "of_the_future")
 
 
 async def test_first_starts_at_the_same_time_all_succeed(open_store: OpenStore) -> None:
@@ -150,4 +160,4 @@ async def test_a_schema_of_a_newer_release_is_refused_and_left_alone(
         assert schema(connection) == before
     assert execute(database_url, "SELECT version_num FROM alembic_version") == [("9999",)]
     assert execute(database_url, "SELECT cluster_id FROM cluster_state") == [("test",)]
-    assert execute(database_url, "SELECT index_name, version FROM operation") == [("index", 0)]
+    assert execute(database_url, "SELECT index_name, version FROM job") == [("index", 0)]

@@ -7,10 +7,12 @@ import random
 
 import pytest
 
-from app.domain.operation import Note, Wish
+from app.domain.events import EventKind, Note
+from app.domain.job import Requested
 from app.domain.windows import Window
 from app.store.engine import open_engines, parse_url
-from app.store.operations import Operations
+from app.store.jobs import Jobs
+from app.store.rows import OPERATIONS_ONLY
 from app.store.store import Store
 from app.store.transactions import Transaction, Transactions
 from tests.conditions import turns
@@ -26,6 +28,10 @@ def _windows(mark: int) -> list[Window]:
     ]
 
 
+def _saying(text: str) -> Note:
+    return Note(what=EventKind.WARNING, text=text)
+
+
 async def test_a_save_is_whole_or_not_there_wherever_its_caller_is_cancelled(
     store: Store, transactions: Transactions, database_url: str
 ) -> None:
@@ -33,17 +39,17 @@ async def test_a_save_is_whole_or_not_there_wherever_its_caller_is_cancelled(
     lease = await lease_of(store)
     operation = await started(store, lease, "a")
     _, reader = open_engines(parse_url(database_url))
-    operations = Operations(transactions, reader, CLUSTER)
+    jobs = Jobs(transactions, reader, CLUSTER, OPERATIONS_ONLY)
     moments = random.Random(20_24)
     for mark in range(1, 61):
         before = await store.events.of_operation(operation.id)
         caller = asyncio.create_task(
-            operations.save(
+            jobs.save(
                 lease.token,
                 operation,
                 {"attempts": mark},
                 _windows(mark),
-                [Note(what=f"saved {mark}"), Note(what=f"also {mark}")],
+                [_saying(f"saved {mark}"), _saying(f"also {mark}")],
                 "worker",
             )
         )
@@ -54,11 +60,11 @@ async def test_a_save_is_whole_or_not_there_wherever_its_caller_is_cancelled(
         await transactions.drain()
         found = await store.operations.load(operation.id)
         news = (await store.events.of_operation(operation.id))[len(before) :]
-        seen = {window.seen for window in await store.operations.windows(operation.id)}
+        seen = {window.seen for window in await store.jobs.windows(operation.id)}
         if begun:
             assert found.attempts == mark
             assert found.version == operation.version + 1
-            assert [event.what for event in news] == [f"saved {mark}", f"also {mark}"]
+            assert [event.text for event in news] == [f"saved {mark}", f"also {mark}"]
             assert seen == {mark}
         else:
             assert found == operation
@@ -76,7 +82,7 @@ async def test_a_save_goes_on_when_its_caller_is_cancelled_while_it_waits(
     operation = await started(worker, lease, "a")
     async with open_transaction(transactions):
         caller = asyncio.create_task(
-            worker.operations.save(lease.token, operation, {"attempts": 5}, (), (), "worker")
+            worker.jobs.save(lease.token, operation, {"attempts": 5}, (), (), "worker")
         )
         await turns(2)
         caller.cancel()
@@ -95,14 +101,14 @@ async def test_work_that_fails_leaves_nothing(store: Store, transactions: Transa
 
     async def work(transaction: Transaction) -> None:
         transaction.next_queued_at()
-        transaction.announce("caller", [Note(what="never")], operation.id)
+        transaction.announce("caller", [_saying("never")], operation.id)
         await transaction.finish()
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         await transactions.run(work)
     assert await store.events.after(0) == before
-    await store.wishes.leave([operation.id], Wish.CANCEL, "caller")
+    await store.wishes.leave([operation.id], Requested.CANCEL, "caller")
     assert [event.number for event in await store.events.after(0)] == [1, 2]
 
 
@@ -129,13 +135,19 @@ async def test_a_reader_never_sees_an_event_below_one_it_has_seen(open_store: Op
 async def test_events_say_who_did_what_and_how_it_was_before(store: Store) -> None:
     lease = await lease_of(store)
     operation = await started(store, lease, "a")
-    note = Note(what="blocked", index="a", text="why", before=None, after={"write": ["true", 1]})
-    await store.operations.save(lease.token, operation, {}, (), [note], "worker:1")
+    note = Note(
+        what=EventKind.WRITE_BLOCK_ADDED,
+        index="a",
+        text="why",
+        before=None,
+        after={"write": ["true", 1]},
+    )
+    await store.jobs.save(lease.token, operation, {}, (), [note], "worker:1")
     queued, begun, blocked = await store.events.of_operation(operation.id)
     assert (queued.who, queued.what, queued.index_name) == ("caller", "queued", "a")
     assert (queued.after, queued.batch_id) == ("reindexed-v8-a", operation.batch_id)
     assert (begun.who, begun.what) == ("worker", "started")
-    assert (blocked.who, blocked.what, blocked.text) == ("worker:1", "blocked", "why")
+    assert (blocked.who, blocked.what, blocked.text) == ("worker:1", "write block added", "why")
     assert (blocked.before, blocked.after) == (None, {"write": ["true", 1]})
     assert blocked.at.tzinfo is not None
     assert await store.events.after(queued.number, limit=1) == [begun]

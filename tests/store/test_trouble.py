@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from app.domain.errors import StoreUnavailable
-from app.domain.operation import Note, Operation
+from app.domain.events import EventKind, Note
+from app.domain.operation import Operation
 from app.store.engine import open_engines, parse_url, sqlite_path
 from app.store.store import Store
 from app.store.transactions import Transaction, Transactions
@@ -122,9 +123,9 @@ async def test_a_removed_folder_is_trouble_and_not_a_crash(tmp_path: Path) -> No
     shutil.rmtree(folder)
     calls = (
         store.ping,
-        store.operations.head,
+        store.lanes.head,
         store.listing.queue,
-        lambda: store.operations.windows("x"),
+        lambda: store.jobs.windows("x"),
         lambda: store.events.after(0),
         store.role.take,
     )
@@ -142,7 +143,7 @@ async def test_the_store_goes_on_after_a_restart_of_postgresql(
     await asyncio.to_thread(postgres_server.stop, keep=True)
     calls = (
         store.ping(),
-        store.operations.head(),
+        store.lanes.head(),
         store.events.after(0),
         store.role.take(),
         store.role.renew(lease),
@@ -179,7 +180,7 @@ async def test_a_server_that_is_killed_within_a_save_leaves_nothing_of_it(
     writer, _ = open_engines(parse_url(postgres_url))
 
     async def work(transaction: Transaction) -> None:
-        transaction.announce("worker", [Note(what="lost")], operation.id)
+        transaction.announce("worker", [Note(what=EventKind.WARNING)], operation.id)
 
     with pytest.raises(StoreUnavailable):
         async with open_transaction(Transactions(writer, CLUSTER), work):
@@ -197,7 +198,7 @@ async def test_an_owner_frozen_within_a_save_does_not_keep_the_role(postgres_url
     writer, _ = open_engines(parse_url(postgres_url), idle_seconds=0.5)
 
     async def work(transaction: Transaction) -> None:
-        transaction.announce("worker", [Note(what="too late")], operation.id)
+        transaction.announce("worker", [Note(what=EventKind.WARNING)], operation.id)
 
     with pytest.raises(StoreUnavailable):
         async with open_transaction(Transactions(writer, CLUSTER), work):
@@ -211,5 +212,5 @@ async def test_two_stores_may_be_closed_while_others_go_on(open_store: OpenStore
     one, other = await open_store(), await open_store()
     first: Operation = await enqueued(one, "a")
     await one.close()
-    assert await other.operations.head() == first
+    assert await other.lanes.head() == first
     await enqueued(other, "b")

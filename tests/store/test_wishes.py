@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 
 from app.domain.errors import Outdated
-from app.domain.operation import Changes, Goal, Status, Wish
+from app.domain.job import Requested
+from app.domain.operation import Changes
+from app.domain.state import Goal, Status
 from app.store.store import Store
 from tests.store.conftest import OpenStore
 from tests.store.operations import ended, enqueue, lease_of, saved, started
 
-PAUSED: Changes = {"status": Status.PAUSED, "aside": True}
+PAUSED: Changes = {"status": Status.PAUSED, "suspended": True}
 
 
 async def statuses(store: Store, *ids: str) -> list[Status]:
@@ -44,7 +46,7 @@ async def test_only_those_are_changed_that_the_wish_fits(store: Store) -> None:
     waiting = (await enqueue(store, "waiting")).operations[0]
     ids = [running.id, done.id, waiting.id]
     assert await store.wishes.pause_waiting(ids, "caller") == {waiting.id}
-    assert await store.wishes.leave(ids, Wish.PAUSE, "caller") == {running.id, waiting.id}
+    assert await store.wishes.leave(ids, Requested.PAUSE, "caller") == {running.id, waiting.id}
     assert await statuses(store, *ids) == [
         Status.IN_PROGRESS,
         Status.COMPLETED,
@@ -56,10 +58,10 @@ async def test_only_those_are_changed_that_the_wish_fits(store: Store) -> None:
 async def test_an_acknowledged_cancel_is_not_replaced_by_another_wish(store: Store) -> None:
     lease = await lease_of(store)
     running = await started(store, lease, "running")
-    assert await store.wishes.leave([running.id], Wish.PAUSE, "caller") == {running.id}
-    assert await store.wishes.leave([running.id], Wish.CANCEL, "caller") == {running.id}
-    assert await store.wishes.leave([running.id], Wish.RETRY, "caller") == set()
-    assert (await store.operations.load(running.id)).requested is Wish.CANCEL
+    assert await store.wishes.leave([running.id], Requested.PAUSE, "caller") == {running.id}
+    assert await store.wishes.leave([running.id], Requested.CANCEL, "caller") == {running.id}
+    assert await store.wishes.leave([running.id], Requested.RETRY, "caller") == set()
+    assert (await store.operations.load(running.id)).requested is Requested.CANCEL
 
 
 async def test_one_that_is_cancelled_while_it_is_being_paused_is_not_left_paused(
@@ -68,13 +70,13 @@ async def test_one_that_is_cancelled_while_it_is_being_paused_is_not_left_paused
     lease = await lease_of(store)
     pausing = await started(store, lease, "pausing")
     other = await started(store, lease, "other")
-    assert await store.wishes.leave([pausing.id], Wish.CANCEL, "caller") == {pausing.id}
-    put_aside: Changes = {"goal": Goal.FINISH, "status": Status.PAUSED, "aside": True}
+    assert await store.wishes.leave([pausing.id], Requested.CANCEL, "caller") == {pausing.id}
+    put_aside: Changes = {"goal": Goal.FINISH, "status": Status.PAUSED, "suspended": True}
     found = await saved(store, lease, pausing, put_aside)
-    assert (found.status, found.requested) == (Status.IN_PROGRESS, Wish.CANCEL)
-    assert [one.id for one in await store.operations.urgent()] == [pausing.id]
+    assert (found.status, found.requested) == (Status.IN_PROGRESS, Requested.CANCEL)
+    assert [one.id for one in await store.lanes.urgent()] == [pausing.id]
     assert (await saved(store, lease, other, put_aside)).status is Status.PAUSED
-    assert [one.id for one in await store.operations.urgent()] == [pausing.id]
+    assert [one.id for one in await store.lanes.urgent()] == [pausing.id]
 
 
 async def test_to_try_again_does_not_come_before_a_pause_nor_wake_what_is_paused(
@@ -83,22 +85,22 @@ async def test_to_try_again_does_not_come_before_a_pause_nor_wake_what_is_paused
     lease = await lease_of(store)
     pausing = await started(store, lease, "pausing")
     paused = await saved(store, lease, await started(store, lease, "paused"), PAUSED)
-    await store.wishes.leave([pausing.id], Wish.PAUSE, "caller")
+    await store.wishes.leave([pausing.id], Requested.PAUSE, "caller")
     ids = [pausing.id, paused.id]
-    assert await store.wishes.leave(ids, Wish.RETRY, "caller") == set()
-    assert (await store.operations.load(pausing.id)).requested is Wish.PAUSE
+    assert await store.wishes.leave(ids, Requested.RETRY, "caller") == set()
+    assert (await store.operations.load(pausing.id)).requested is Requested.PAUSE
     assert await statuses(store, paused.id) == [Status.PAUSED]
 
 
 async def test_a_wish_that_was_taken_back_is_not_granted(store: Store) -> None:
     lease = await lease_of(store)
     read = await started(store, lease, "pausing")
-    await store.wishes.leave([read.id], Wish.PAUSE, "caller")
+    await store.wishes.leave([read.id], Requested.PAUSE, "caller")
     read = await store.operations.load(read.id)
     assert await store.wishes.resume([read.id], "caller") == {read.id}
     with pytest.raises(Outdated):
-        await store.operations.save(
-            lease.token, read, {"goal": Goal.PAUSE}, (), (), "worker", granted=Wish.PAUSE
+        await store.jobs.save(
+            lease.token, read, {"goal": Goal.PAUSE}, (), (), "worker", granted=Requested.PAUSE
         )
     assert (await store.operations.load(read.id)).goal is Goal.FINISH
 
@@ -108,13 +110,15 @@ async def test_resuming_takes_back_a_pause_that_was_not_granted(store: Store) ->
     pausing = await started(store, lease, "pausing")
     paused = (await enqueue(store, "paused")).operations[0]
     going = await started(store, lease, "going")
-    aside = await saved(store, lease, await started(store, lease, "aside"), {"goal": Goal.PAUSE})
-    await store.wishes.leave([pausing.id, aside.id], Wish.PAUSE, "caller")
+    aside = await saved(
+        store, lease, await started(store, lease, "suspended"), {"goal": Goal.PAUSE}
+    )
+    await store.wishes.leave([pausing.id, aside.id], Requested.PAUSE, "caller")
     await store.wishes.pause_waiting([paused.id], "caller")
     ids = [pausing.id, paused.id, going.id, aside.id]
     assert await store.wishes.resume(ids, "caller") == {pausing.id, paused.id}
-    assert (await store.operations.load(pausing.id)).requested is Wish.NONE
-    assert (await store.operations.load(aside.id)).requested is Wish.PAUSE
+    assert (await store.operations.load(pausing.id)).requested is Requested.NONE
+    assert (await store.operations.load(aside.id)).requested is Requested.PAUSE
     assert await whats(store, pausing.id) == [
         "queued",
         "started",
@@ -127,6 +131,6 @@ async def test_the_operations_of_another_cluster_are_not_touched(open_store: Ope
     one, other = await open_store(), await open_store("another")
     theirs = (await enqueue(other, "a")).operations[0]
     assert await one.wishes.end_waiting([theirs.id], "caller") == set()
-    assert await one.wishes.leave([theirs.id], Wish.CANCEL, "caller") == set()
+    assert await one.wishes.leave([theirs.id], Requested.CANCEL, "caller") == set()
     assert (await other.operations.load(theirs.id)).live
     assert await one.wishes.end_waiting([], "caller") == set()

@@ -6,15 +6,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Header
 
-from app.api.patterns import PRINTABLE
-from app.api.service import BatchPath, Caller, Current
+from app.api.access import OPERATOR, VIEWER, Caller
+from app.api.documenting import BODIES
+from app.api.service import BatchPath, Current
 from app.api.v1 import documented
-from app.api.v1.bodies import NewBatch
-from app.api.v1.examples import BATCH_BODIES
-from app.api.v1.schemas import BatchReport, NewBatchAnswer, RefusedIndex
 from app.api.v1.showing import progress_report, summary_of
 from app.domain.pace import NO_LIMIT
 from app.store.enqueueing import BatchKey
+from app.wire.batches import BatchReport, NewBatch, NewBatchAnswer, RefusedIndex
+from app.wire.notation import PRINTABLE
 
 router = APIRouter(prefix="/api/v1/batches", tags=["Batches"])
 
@@ -24,9 +24,9 @@ Key = Annotated[
 ]
 
 
-@router.post("", summary="Post a batch", responses=documented.NEW_BATCH)
+@router.post("", summary="Post a batch", dependencies=OPERATOR, responses=documented.NEW_BATCH)
 async def post_batch(
-    body: Annotated[NewBatch, Body(openapi_examples=BATCH_BODIES)],
+    body: Annotated[NewBatch, Body(openapi_examples=BODIES["v1_batch"])],
     service: Current,
     caller: Caller,
     key: Key = None,
@@ -39,7 +39,7 @@ async def post_batch(
     """
     batch_key = BatchKey(key, body.digest()) if key else None
     pace = body.pace.whole() if body.pace else NO_LIMIT
-    posted = await service.batches.post(body.requests(), caller, batch_key, pace)
+    posted = await service.batches.post(body.requests(), caller.name, batch_key, pace)
     return NewBatchAnswer(
         id=posted.id,
         operations=[summary_of(s) for s in await service.overview.sights(posted.operations)],
@@ -47,7 +47,7 @@ async def post_batch(
     )
 
 
-@router.get("/{batchId}", summary="Get a batch", responses=documented.BATCH)
+@router.get("/{batchId}", summary="Get a batch", dependencies=VIEWER, responses=documented.BATCH)
 async def get_batch(batchId: BatchPath, service: Current) -> BatchReport:
     """How many of its operations are in each state, and how far they are together; they are listed
     by `GET /api/v1/operations?batch=…`."""

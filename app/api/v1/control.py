@@ -6,17 +6,18 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body
 
-from app.api.service import BatchPath, Caller, Current, OperationPath, Service
+from app.api.access import OPERATOR, Caller
+from app.api.documenting import BODIES
+from app.api.service import BatchPath, Current, OperationPath
 from app.api.v1 import documented
-from app.api.v1.bodies import RollbackBody
-from app.api.v1.examples import ROLLBACK_BODIES
-from app.api.v1.schemas import OperationSummary
-from app.api.v1.showing import summary_of
-from app.api.v1.steered import steered
-from app.api.v1.steered_schemas import SteeredBatch
+from app.api.v1.showing import steered, summary_of
 from app.domain.brief import Brief
 from app.domain.operation import Operation
+from app.domain.principal import Principal
 from app.domain.wishes import Action
+from app.sites.site import Site
+from app.wire.batches import SteeredBatch
+from app.wire.operations import OperationSummary, RollbackBody
 
 NOT_FORCED = RollbackBody()
 
@@ -24,49 +25,61 @@ router = APIRouter(prefix="/api/v1/operations/{operationId}", tags=["Operations"
 batches = APIRouter(prefix="/api/v1/batches/{batchId}", tags=["Batches"])
 
 
-@router.post("/cancel", summary="Cancel an operation", responses=documented.CANCELLED)
+@router.post(
+    "/cancel", summary="Cancel an operation", dependencies=OPERATOR, responses=documented.CANCELLED
+)
 async def cancel(operationId: OperationPath, service: Current, caller: Caller) -> OperationSummary:
     """Ends it in any state before the swap: the source is then as it was found.
 
     A waiting one is out of the queue with the answer; of a running one the copy tasks are seen to
     have ended before the new index is removed.
     """
-    return await _shown(service, await service.control.one(Action.CANCEL, operationId, caller))
+    return await _shown(service, await service.control.one(Action.CANCEL, operationId, caller.name))
 
 
-@router.post("/pause", summary="Pause an operation", responses=documented.PAUSED)
+@router.post(
+    "/pause", summary="Pause an operation", dependencies=OPERATOR, responses=documented.PAUSED
+)
 async def pause(operationId: OperationPath, service: Current, caller: Caller) -> OperationSummary:
     """Puts it aside: the queue goes on, what has been copied stays.
 
     Writes to the index stay blocked if they are already: `writesBlocked` says so, and the event.
     """
-    return await _shown(service, await service.control.one(Action.PAUSE, operationId, caller))
+    return await _shown(service, await service.control.one(Action.PAUSE, operationId, caller.name))
 
 
-@router.post("/resume", summary="Resume an operation", responses=documented.RESUMED)
+@router.post(
+    "/resume", summary="Resume an operation", dependencies=OPERATOR, responses=documented.RESUMED
+)
 async def resume(operationId: OperationPath, service: Current, caller: Caller) -> OperationSummary:
     """A paused operation goes on where it stopped, at its old place in the queue; of one that is
     not paused yet the pause is taken back."""
-    return await _shown(service, await service.control.one(Action.RESUME, operationId, caller))
+    return await _shown(service, await service.control.one(Action.RESUME, operationId, caller.name))
 
 
 @router.post(
     "/retry",
     summary="Try an operation again",
+    dependencies=OPERATOR,
     responses=documented.RETRIED,
 )
 async def retry(operationId: OperationPath, service: Current, caller: Caller) -> OperationSummary:
     """A failed or cancelled one is queued anew (the answer is the new operation); one that waits
     for something tries again at once."""
-    return await _shown(service, await service.control.one(Action.RETRY, operationId, caller))
+    return await _shown(service, await service.control.one(Action.RETRY, operationId, caller.name))
 
 
-@router.post("/rollback", summary="Roll an operation back", responses=documented.ROLLED_BACK)
+@router.post(
+    "/rollback",
+    summary="Roll an operation back",
+    dependencies=OPERATOR,
+    responses=documented.ROLLED_BACK,
+)
 async def roll_back(
     operationId: OperationPath,
     service: Current,
     caller: Caller,
-    body: Annotated[RollbackBody, Body(openapi_examples=ROLLBACK_BODIES)] = NOT_FORCED,
+    body: Annotated[RollbackBody, Body(openapi_examples=BODIES["v1_rollback"])] = NOT_FORCED,
 ) -> OperationSummary:
     """Gives the old name and every alias back to the kept copy of the old index, and removes the
     new index, in one step.
@@ -77,10 +90,14 @@ async def roll_back(
     cancelled.
     """
     forced = body.force
-    return await _shown(service, await service.rollback.request(operationId, caller, forced=forced))
+    return await _shown(
+        service, await service.rollback.request(operationId, caller.name, forced=forced)
+    )
 
 
-@batches.post("/cancel", summary="Cancel a batch", responses=documented.BATCH_CANCELLED)
+@batches.post(
+    "/cancel", summary="Cancel a batch", dependencies=OPERATOR, responses=documented.BATCH_CANCELLED
+)
 async def cancel_batch(batchId: BatchPath, service: Current, caller: Caller) -> SteeredBatch:
     """Cancels every operation of the batch that has not swapped yet; each has its answer.
 
@@ -89,7 +106,9 @@ async def cancel_batch(batchId: BatchPath, service: Current, caller: Caller) -> 
     return await _batch(Action.CANCEL, batchId, service, caller)
 
 
-@batches.post("/pause", summary="Pause a batch", responses=documented.BATCH_PAUSED)
+@batches.post(
+    "/pause", summary="Pause a batch", dependencies=OPERATOR, responses=documented.BATCH_PAUSED
+)
 async def pause_batch(batchId: BatchPath, service: Current, caller: Caller) -> SteeredBatch:
     """Pauses every operation of the batch that has not swapped yet; each has its answer.
 
@@ -98,36 +117,47 @@ async def pause_batch(batchId: BatchPath, service: Current, caller: Caller) -> S
     return await _batch(Action.PAUSE, batchId, service, caller)
 
 
-@batches.post("/resume", summary="Resume a batch", responses=documented.BATCH_RESUMED)
+@batches.post(
+    "/resume", summary="Resume a batch", dependencies=OPERATOR, responses=documented.BATCH_RESUMED
+)
 async def resume_batch(batchId: BatchPath, service: Current, caller: Caller) -> SteeredBatch:
     """The paused operations of the batch go on, at their old places in the queue."""
     return await _batch(Action.RESUME, batchId, service, caller)
 
 
-@batches.post("/retry", summary="Try a batch again", responses=documented.BATCH_RETRIED)
+@batches.post(
+    "/retry", summary="Try a batch again", dependencies=OPERATOR, responses=documented.BATCH_RETRIED
+)
 async def retry_batch(batchId: BatchPath, service: Current, caller: Caller) -> SteeredBatch:
     """What failed or was cancelled is queued anew, as one batch; what waits for something tries
     again at once."""
     return await _batch(Action.RETRY, batchId, service, caller)
 
 
-@batches.post("/rollback", summary="Roll a batch back", responses=documented.BATCH_ROLLED_BACK)
+@batches.post(
+    "/rollback",
+    summary="Roll a batch back",
+    dependencies=OPERATOR,
+    responses=documented.BATCH_ROLLED_BACK,
+)
 async def roll_batch_back(
     batchId: BatchPath,
     service: Current,
     caller: Caller,
-    body: Annotated[RollbackBody, Body(openapi_examples=ROLLBACK_BODIES)] = NOT_FORCED,
+    body: Annotated[RollbackBody, Body(openapi_examples=BODIES["v1_rollback"])] = NOT_FORCED,
 ) -> SteeredBatch:
     """Rolls every operation of the batch back that can be, as a rollback of each would."""
     return await _batch(Action.ROLL_BACK, batchId, service, caller, forced=body.force)
 
 
 async def _batch(
-    action: Action, batch_id: str, service: Service, caller: str, *, forced: bool = False
+    action: Action, batch_id: str, service: Site, caller: Principal, *, forced: bool = False
 ) -> SteeredBatch:
-    return steered(batch_id, await service.control.batch(action, batch_id, caller, forced=forced))
+    return steered(
+        batch_id, await service.control.batch(action, batch_id, caller.name, forced=forced)
+    )
 
 
-async def _shown(service: Service, operation: Operation) -> OperationSummary:
+async def _shown(service: Site, operation: Operation) -> OperationSummary:
     (sight,) = await service.overview.sights([Brief.of(operation)])
     return summary_of(sight)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from app.api.errors import error_answers, refused
-from app.api.examples import answers
+from app.api.documenting import Shown, answers, error_answers
 from app.domain.errors import (
     CannotCancel,
     CannotRollBack,
@@ -14,10 +13,10 @@ from app.domain.errors import (
     WrongState,
 )
 
-_BAD_QUERY = refused(400, "bad_request", "[request query.limit]: it must be at most 500")
+_BAD_QUERY = Shown(400, "bad_request", "[request query.limit]: it must be at most 500")
 _UNKNOWN = UnknownOperation("0b9d2f7c6e5a4d3c8b1a0f9e8d7c6b5b")
 
-_BAD_BATCH = refused(
+_BAD_BATCH = Shown(
     400, "bad_request", "[request body.indices]: expected value of type [array] but got [string]"
 )
 
@@ -29,7 +28,7 @@ BATCH = answers("The batch", "v1_batch") | error_answers(_NO_BATCH, 503)
 LIST = answers("A page of operations", "v1_operations") | error_answers(_BAD_QUERY, 503)
 OPERATION = answers("The operation", "v1_operation", "v1_failed") | error_answers(_UNKNOWN, 503)
 PLAN = answers("What would be done, and what stands in the way", "v1_plan") | error_answers(
-    refused(400, "bad_request", "[request body]: give either indices, or outdated true"),
+    Shown(400, "bad_request", "[request body]: give either indices, or outdated true"),
     415,
     426,
     502,
@@ -42,7 +41,7 @@ WORKER = answers("The worker and what it does", "v1_worker") | error_answers(503
 DOCTOR = answers("What was looked at, and what was found", "v1_doctor")
 
 _NO_PACE = InvalidPace("The hours 22:00-22:00 never open. For whole days write 00:00-24:00.")
-_NO_RATE = refused(
+_NO_RATE = Shown(
     400,
     "bad_request",
     "[request body.requestsPerSecond]: it must be at least 0.1",
@@ -51,7 +50,7 @@ _NO_RATE = refused(
 PACE = answers("The pace", "v1_pace", "v1_pace_ill") | error_answers(503)
 PACE_SET = answers("The pace, in force now", "v1_pace") | error_answers(_NO_RATE, _NO_PACE, 503)
 STOPPED = answers("What stands still now", "v1_stopped") | error_answers(
-    refused(
+    Shown(
         400,
         "bad_request",
         "[request body.reason]: expected value of type [string] but got [number]",
@@ -68,7 +67,7 @@ OF_OPERATION_SET = answers("Its pace, in force now", "v1_pace_of_operation") | e
 )
 
 CANCELLED = answers("The operation, on its way back", "v1_cancelling") | error_answers(
-    CannotCancel("The operation has ended: it is completed."), _UNKNOWN, 503
+    CannotCancel("It is too late to cancel: logs-2019 is completed."), _UNKNOWN, 503
 )
 PAUSED = answers("The operation, put aside or soon", "v1_pausing", "v1_paused") | error_answers(
     WrongState("Only an operation that is going on can be paused; logs-2019 is completed."),
@@ -90,7 +89,7 @@ RETRIED = answers("The operation, or the one that follows it", "v1_holding") | e
     502,
     503,
 )
-_BAD_FORCE = refused(400, "bad_request", "[request body.force]: it must be true or false")
+_BAD_FORCE = Shown(400, "bad_request", "[request body.force]: it must be true or false")
 ROLLED_BACK = answers("The operation, on its way back", "v1_rolling_back") | error_answers(
     _BAD_FORCE,
     CannotRollBack(

@@ -6,16 +6,17 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from app.api.access import VIEWER
 from app.api.service import Current
 from app.api.v1 import documented
-from app.api.v1.index_schemas import Blocker, IndexCounts, IndexList, IndexQuery, IndexReport
 from app.domain.elastic_owned import owned_by
-from app.reindex.outdated import Candidate
+from app.upgrades.outdated import Candidate
+from app.wire.indices import Blocker, IndexCounts, IndexList, IndexQuery, IndexReport
 
 router = APIRouter(prefix="/api/v1/indices", tags=["Planning"])
 
 
-@router.get("", summary="List indices", responses=documented.INDICES)
+@router.get("", summary="List indices", dependencies=VIEWER, responses=documented.INDICES)
 async def list_indices(query: Annotated[IndexQuery, Query()], service: Current) -> IndexList:
     """The cluster's indices by name, and which of them the next major version does not open.
 

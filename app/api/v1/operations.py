@@ -6,16 +6,17 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from app.api.access import VIEWER
 from app.api.service import Current, OperationPath
 from app.api.v1 import documented
-from app.api.v1.schemas import OperationDetails, OperationList, OperationQuery
 from app.api.v1.showing import details_of, summary_of
 from app.store.listing import Filter
+from app.wire.operations import OperationDetails, OperationList, OperationQuery
 
 router = APIRouter(prefix="/api/v1/operations", tags=["Operations"])
 
 
-@router.get("", summary="List operations", responses=documented.LIST)
+@router.get("", summary="List operations", dependencies=VIEWER, responses=documented.LIST)
 async def list_operations(
     query: Annotated[OperationQuery, Query()], service: Current
 ) -> OperationList:
@@ -38,7 +39,12 @@ async def list_operations(
     )
 
 
-@router.get("/{operationId}", summary="Get an operation", responses=documented.OPERATION)
+@router.get(
+    "/{operationId}",
+    summary="Get an operation",
+    dependencies=VIEWER,
+    responses=documented.OPERATION,
+)
 async def get_operation(operationId: OperationPath, service: Current) -> OperationDetails:
     """One operation with its windows, its proof and its events."""
     return details_of(await service.overview.whole(operationId))

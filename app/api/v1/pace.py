@@ -6,99 +6,107 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body
 
-from app.api.service import BatchPath, Caller, Current, OperationPath
+from app.api.access import ADMIN, OPERATOR, VIEWER, Caller
+from app.api.documenting import BODIES
+from app.api.service import BatchPath, Current, OperationPath
 from app.api.v1 import documented
-from app.api.v1.examples import PACE_BODIES, STOP_BODIES
-from app.api.v1.pace_schemas import (
-    HealthReport,
-    HoursReport,
-    PaceAnswer,
-    PaceBody,
-    StopBody,
-    StopReport,
-)
 from app.api.v1.showing import limit_of
-from app.reindex.pacing.pacing import PaceReport
+from app.copying.pace import PaceReport
+from app.wire.pace import HealthReport, HoursReport, PaceAnswer, PaceBody, StopBody, StopReport
 
 router = APIRouter(prefix="/api/v1", tags=["Pace"])
 
-Wanted = Annotated[PaceBody, Body(openapi_examples=PACE_BODIES)]
+Wanted = Annotated[PaceBody, Body(openapi_examples=BODIES["v1_pace"])]
 NO_REASON = StopBody()
 
 
-@router.get("/pace", summary="Get the pace", responses=documented.PACE)
+@router.get("/pace", summary="Get the pace", dependencies=VIEWER, responses=documented.PACE)
 async def get_pace(service: Current) -> PaceAnswer:
     """What is set for all copies, what is in force now, and why."""
     return _answer(await service.pacing.service())
 
 
-@router.put("/pace", summary="Set the pace", responses=documented.PACE_SET)
+@router.put("/pace", summary="Set the pace", dependencies=ADMIN, responses=documented.PACE_SET)
 async def put_pace(body: Wanted, service: Current, caller: Caller) -> PaceAnswer:
     """As it is sent: what is absent is not limited. It is in force at once, also for copies that
     run, and stays so over a new start, for every service with the same database."""
-    return _answer(await service.pacing.change_service(body.instead, caller))
+    return _answer(await service.pacing.change_service(body.instead, caller.name))
 
 
-@router.patch("/pace", summary="Change the pace", responses=documented.PACE_SET)
+@router.patch("/pace", summary="Change the pace", dependencies=ADMIN, responses=documented.PACE_SET)
 async def patch_pace(body: Wanted, service: Current, caller: Caller) -> PaceAnswer:
     """What is absent stays as it is."""
-    return _answer(await service.pacing.change_service(body.merged, caller))
+    return _answer(await service.pacing.change_service(body.merged, caller.name))
 
 
-@router.delete("/pace", summary="Forget the pace", responses=documented.PACE)
+@router.delete("/pace", summary="Forget the pace", dependencies=ADMIN, responses=documented.PACE)
 async def delete_pace(service: Current, caller: Caller) -> PaceAnswer:
     """Goes back to what the settings say."""
-    return _answer(await service.pacing.change_service(lambda _: None, caller))
+    return _answer(await service.pacing.change_service(lambda _: None, caller.name))
 
 
-@router.post("/pace/stop", summary="Stop everything", responses=documented.STOPPED)
+@router.post(
+    "/pace/stop", summary="Stop everything", dependencies=ADMIN, responses=documented.STOPPED
+)
 async def stop(
     service: Current,
     caller: Caller,
-    body: Annotated[StopBody, Body(openapi_examples=STOP_BODIES)] = NO_REASON,
+    body: Annotated[StopBody, Body(openapi_examples=BODIES["v1_stop"])] = NO_REASON,
 ) -> PaceAnswer:
     """Nothing new starts, and copies stop where they are, to be gone on with later.
 
     Writes to the indices in hand stay blocked: the answer names them. An operation can be cancelled
     all the same; after its swap it is tidied up.
     """
-    return _answer(await service.pacing.stop(caller, body.reason))
+    return _answer(await service.pacing.stop(caller.name, body.reason))
 
 
-@router.post("/pace/go-on", summary="Go on", responses=documented.PACE)
+@router.post("/pace/go-on", summary="Go on", dependencies=ADMIN, responses=documented.PACE)
 async def go_on(service: Current, caller: Caller) -> PaceAnswer:
     """Ends a stop. Copies go on with the parts that were not done."""
-    return _answer(await service.pacing.go_on(caller))
+    return _answer(await service.pacing.go_on(caller.name))
 
 
-@router.get("/batches/{batchId}/pace", summary="Get a batch's pace", responses=documented.OF_BATCH)
+@router.get(
+    "/batches/{batchId}/pace",
+    summary="Get a batch's pace",
+    dependencies=VIEWER,
+    responses=documented.OF_BATCH,
+)
 async def get_batch_pace(batchId: BatchPath, service: Current) -> PaceAnswer:
     return _answer(await service.pacing.batch(batchId))
 
 
 @router.put(
-    "/batches/{batchId}/pace", summary="Set a batch's pace", responses=documented.OF_BATCH_SET
+    "/batches/{batchId}/pace",
+    summary="Set a batch's pace",
+    dependencies=OPERATOR,
+    responses=documented.OF_BATCH_SET,
 )
 async def put_batch_pace(
     batchId: BatchPath, body: Wanted, service: Current, caller: Caller
 ) -> PaceAnswer:
     """For each of its operations; what is absent is not limited by the batch."""
-    return _answer(await service.pacing.change_batch(batchId, body.instead, caller))
+    return _answer(await service.pacing.change_batch(batchId, body.instead, caller.name))
 
 
 @router.patch(
-    "/batches/{batchId}/pace", summary="Change a batch's pace", responses=documented.OF_BATCH_SET
+    "/batches/{batchId}/pace",
+    summary="Change a batch's pace",
+    dependencies=OPERATOR,
+    responses=documented.OF_BATCH_SET,
 )
 async def patch_batch_pace(
     batchId: BatchPath, body: Wanted, service: Current, caller: Caller
 ) -> PaceAnswer:
     """What is absent stays as it is."""
-    return _answer(await service.pacing.change_batch(batchId, body.merged, caller))
+    return _answer(await service.pacing.change_batch(batchId, body.merged, caller.name))
 
 
 @router.get(
     "/operations/{operationId}/pace",
     summary="Get an operation's pace",
+    dependencies=VIEWER,
     responses=documented.OF_OPERATION,
 )
 async def get_operation_pace(operationId: OperationPath, service: Current) -> PaceAnswer:
@@ -108,25 +116,27 @@ async def get_operation_pace(operationId: OperationPath, service: Current) -> Pa
 @router.put(
     "/operations/{operationId}/pace",
     summary="Set an operation's pace",
+    dependencies=OPERATOR,
     responses=documented.OF_OPERATION_SET,
 )
 async def put_operation_pace(
     operationId: OperationPath, body: Wanted, service: Current, caller: Caller
 ) -> PaceAnswer:
     """What is absent is not limited by the operation. Also for one that waits, or is paused."""
-    return _answer(await service.pacing.change_operation(operationId, body.instead, caller))
+    return _answer(await service.pacing.change_operation(operationId, body.instead, caller.name))
 
 
 @router.patch(
     "/operations/{operationId}/pace",
     summary="Change an operation's pace",
+    dependencies=OPERATOR,
     responses=documented.OF_OPERATION_SET,
 )
 async def patch_operation_pace(
     operationId: OperationPath, body: Wanted, service: Current, caller: Caller
 ) -> PaceAnswer:
     """What is absent stays as it is."""
-    return _answer(await service.pacing.change_operation(operationId, body.merged, caller))
+    return _answer(await service.pacing.change_operation(operationId, body.merged, caller.name))
 
 
 def _answer(report: PaceReport) -> PaceAnswer:

@@ -6,12 +6,16 @@ from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Body
 
-from app.api.service import Caller, Current
+from app.api.access import VIEWER, Caller
+from app.api.documenting import BODIES
+from app.api.service import Current
 from app.api.v1 import documented
-from app.api.v1.bodies import WantedPlan
-from app.api.v1.index_schemas import Blocker
-from app.api.v1.plan_examples import PLAN_BODIES
-from app.api.v1.plan_schemas import (
+from app.domain.disk import Capacity
+from app.domain.estimates import Span
+from app.domain.principal import Role
+from app.upgrades.planning import Plan, PlannedIndex
+from app.wire.indices import Blocker
+from app.wire.plans import (
     DiskReport,
     NodeReport,
     PlannedIndexReport,
@@ -20,17 +24,15 @@ from app.api.v1.plan_schemas import (
     ShardReport,
     SpanReport,
     TrialReport,
+    WantedPlan,
 )
-from app.domain.disk import Capacity
-from app.domain.estimates import Span
-from app.reindex.planning import Plan, PlannedIndex
 
 router = APIRouter(prefix="/api/v1/plan", tags=["Planning"])
 
 
-@router.post("", summary="Plan a batch", responses=documented.PLAN)
+@router.post("", summary="Plan a batch", dependencies=VIEWER, responses=documented.PLAN)
 async def make_plan(
-    body: Annotated[WantedPlan, Body(openapi_examples=PLAN_BODIES)],
+    body: Annotated[WantedPlan, Body(openapi_examples=BODIES["v1_plan"])],
     service: Current,
     caller: Caller,
 ) -> PlanReport:
@@ -38,12 +40,14 @@ async def make_plan(
 
     Each index is judged as it is when it is posted and again before it is begun.
     """
+    if body.trial:
+        caller.require(Role.OPERATOR)  # a trial makes indices
     if body.outdated:
         plan = await service.planner.plan_outdated(body.pattern())
     else:
         plan = await service.planner.plan(body.requests())
     if body.trial:
-        plan = await service.planner.with_trials(plan, caller)
+        plan = await service.planner.with_trials(plan, caller.name)
     return _report(plan)
 
 

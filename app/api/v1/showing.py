@@ -1,15 +1,27 @@
-"""From the read model to the wire models."""
+"""From the read model to the shapes of `/api/v1`."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any, cast
 
 from pydantic.alias_generators import to_camel
 
-from app.api.v1.failure_schemas import FailureReport
-from app.api.v1.schemas import (
+from app.domain.brief import Brief
+from app.domain.clock import from_milliseconds
+from app.domain.job import Requested
+from app.domain.pace import Limit
+from app.domain.progress import Progress
+from app.domain.state import Goal
+from app.domain.wishes import Verdict
+from app.sites.overview import Sight, Whole
+from app.sites.steering import Steered
+from app.wire.batches import SteeredBatch, SteeredOperation
+from app.wire.operations import (
     CopyWindow,
     EventReport,
+    FailureReport,
     Fault,
     Held,
     KeptCopy,
@@ -21,12 +33,6 @@ from app.api.v1.schemas import (
     ProvingReport,
     StepName,
 )
-from app.domain.brief import Brief
-from app.domain.clock import from_milliseconds
-from app.domain.operation import Goal, Wish
-from app.domain.pace import Limit
-from app.domain.progress import Progress
-from app.reindex.overview import Sight, Whole
 
 
 def summary_of(sight: Sight) -> OperationSummary:
@@ -69,7 +75,7 @@ def _fields(sight: Sight) -> dict[str, Any]:
         "kept_copy": _kept_copy(brief),
         "proof_level": brief.proof_level,
         "mode": brief.mode,
-        "cancel_requested": brief.requested is Wish.CANCEL and not brief.state.ended,
+        "cancel_requested": brief.requested is Requested.CANCEL and not brief.state.ended,
         "pending": brief.pending,
         "writes_blocked": brief.writes_blocked,
         "writes_blocked_since": brief.writes_blocked_since if brief.writes_blocked else None,
@@ -153,3 +159,26 @@ def progress_report(progress: Progress) -> ProgressReport:
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 1)
+
+
+def steered(batch_id: str, found: Sequence[Steered]) -> SteeredBatch:
+    """The answer to a wish for a whole batch."""
+    shown = [_steered(one) for one in found]
+    counts = Counter(one.outcome for one in shown)
+    return SteeredBatch(
+        id=batch_id, counts={verdict: counts[verdict] for verdict in Verdict}, operations=shown
+    )
+
+
+def _steered(one: Steered) -> SteeredOperation:
+    brief = Brief.of(one.operation)
+    return SteeredOperation(
+        id=brief.id,
+        index_name=brief.index_name,
+        state=brief.state,
+        pending=brief.pending,
+        writes_blocked=brief.writes_blocked,
+        outcome=one.objection.verdict if one.objection else Verdict.CHANGED,
+        reason=one.objection.message if one.objection else None,
+        followed_by=one.followed_by,
+    )

@@ -6,24 +6,25 @@ from importlib.metadata import version
 
 from fastapi import APIRouter
 
+from app.api.access import VIEWER
 from app.api.service import Current
 from app.api.v1 import documented
-from app.api.v1.schemas import (
+from app.api.v1.showing import limit_of, summary_of
+from app.domain.state import LIVE, State
+from app.sites.doctor import Verdict
+from app.wire.service import (
     CheckReport,
     DoctorAnswer,
     ElasticsearchReport,
     RoleReport,
     WorkerAnswer,
 )
-from app.api.v1.showing import limit_of, summary_of
-from app.domain.state import LIVE, State
-from app.reindex.doctor import Verdict
 
 router = APIRouter(prefix="/api/v1", tags=["Worker"])
 VERSION = version("reindex-queue")
 
 
-@router.get("/worker", summary="Get the worker", responses=documented.WORKER)
+@router.get("/worker", summary="Get the worker", dependencies=VIEWER, responses=documented.WORKER)
 async def get_worker(service: Current) -> WorkerAnswer:
     """Who works, at what, how much waits, and why nothing moves if nothing does.
 
@@ -51,7 +52,9 @@ async def get_worker(service: Current) -> WorkerAnswer:
     )
 
 
-@router.get("/doctor", summary="Find out what is wrong", responses=documented.DOCTOR)
+@router.get(
+    "/doctor", summary="Find out what is wrong", dependencies=VIEWER, responses=documented.DOCTOR
+)
 async def get_doctor(service: Current) -> DoctorAnswer:
     """Looks at everything the queue needs, and says in words how to mend what is wrong.
 

@@ -9,8 +9,8 @@ from testbed.relay import Relay
 from tests.api.test_bad_input import check_envelope
 from tests.conditions import eventually
 from tests.elasticsearch import Elastic
-from tests.reindex.midway import crawl, filled, held_at, hurry
 from tests.service import Service, running_service
+from tests.upgrades.midway import crawl, filled, held_at, hurry
 
 LIST = "/api/v1/operations"
 SWAP = ("POST", "^/_aliases")

@@ -9,8 +9,8 @@ import pytest
 
 from tests.api.test_bad_input import check_envelope
 from tests.elasticsearch import Elastic
-from tests.reindex.midway import filled
 from tests.service import Service, running_service
+from tests.upgrades.midway import filled
 
 NIGHT = {"from": "22:00", "to": "06:00", "zone": "Europe/Berlin", "days": None}
 NEVER_WITH = [

@@ -8,9 +8,9 @@ from testbed.relay import Relay
 from tests.api.test_bad_input import check_envelope
 from tests.conditions import eventually
 from tests.elasticsearch import Elastic
-from tests.reindex.midway import POLL, filled
-from tests.reindex.portrait import as_found
 from tests.service import Service
+from tests.upgrades.midway import POLL, filled
+from tests.upgrades.portrait import as_found
 
 PATH = "/api/v1/plan"
 GB = 1024**3

@@ -9,15 +9,15 @@ import pytest
 from app.domain.errors import StoreUnavailable
 from app.domain.index_settings import STAMP
 from app.elastic.answers import Version
-from app.reindex.doctor import Verdict, of_versions
+from app.sites.doctor import Verdict, of_versions
 from app.store.role import owner_name
 from testbed.postgres import PostgresServer
 from testbed.relay import Relay
 from tests.api.test_bad_input import check_envelope
 from tests.conditions import eventually
 from tests.elasticsearch import Elastic
-from tests.reindex.midway import POLL, filled, held_at
 from tests.service import Service, running_service
+from tests.upgrades.midway import POLL, filled, held_at
 
 BUSY: dict[str, Any] = {"error": {"type": "es_rejected_execution_exception", "reason": "full"}}
 

@@ -1,0 +1,163 @@
+"""A job: what is queued, claimed by the worker, and walked through the phases of its kind.
+
+What only one kind has is a field of that kind's own class, `domain.operation.Operation` for one.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from app.domain.failure import FailureDetails
+from app.domain.names import IndexName
+from app.domain.state import BACK, Goal, Status
+
+LIVE = (Status.IN_PROGRESS, Status.PAUSED)
+"""An index has at most one operation in one of these."""
+PARKED_SECONDS = 60.0
+"""After so long an operation that has made room for others is tried again, when all that wait have
+had their turn."""
+
+
+class Lane(StrEnum):
+    """Where a job waits for its turn, in `queued_at` order."""
+
+    QUEUE = "queue"
+    """One at a time: batches."""
+    BESIDE = "beside"
+    """A few at a time, beside the queue: what was started by name."""
+    SMALL = "small"
+    """Small jobs, for which nothing else waits, and which are in no list."""
+
+
+WAYS_BACK = (*BACK, Goal.PARK, Goal.GIVE_BACK, Goal.ROLL_BACK)
+LONG_HELD = 7
+"""So often must a way back have held, in about half a minute, before the queue passes it by."""
+ENDS_AS = {
+    Goal.FINISH: Status.COMPLETED,
+    Goal.FAIL: Status.FAILED,
+    Goal.CANCEL: Status.CANCELLED,
+    Goal.ROLL_BACK: Status.CANCELLED,
+}
+
+
+class Requested(StrEnum):
+    """What somebody asked of a started job; the worker grants it between two phases."""
+
+    NONE = ""
+    CANCEL = "cancel"
+    PAUSE = "pause"
+    RETRY = "retry"
+
+
+class Record(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Job(Record):
+    """What every kind shares. Times are UTC."""
+
+    id: str
+    cluster_id: str
+    kind: str
+    """The name of its kind, by which its routes are found."""
+    batch_id: str | None = None
+    caller: str
+    lane: Lane = Lane.QUEUE
+    index_name: IndexName
+    """The index that it is about, as it was asked for."""
+    concrete_name: IndexName | None = None
+    """The index behind `index_name` where that is the alias of a kept copy, since a rollback."""
+    queued_at: int
+    """Milliseconds, strictly increasing: the only order of a lane."""
+    started_at: int | None = None
+    """Milliseconds; None: it waits for its turn."""
+
+    status: Status = Status.IN_PROGRESS
+    goal: Goal = Goal.FINISH
+    requested: Requested = Requested.NONE
+    position: str = ""
+    """The phase that was finished last on the route to the end, by its name; empty before the
+    first."""
+    position_back: str = ""
+    """The same of the route to `goal`, where that is another."""
+    past_return: bool = False
+    """A phase is finished from which nothing rolls back by itself."""
+    suspended: bool = False
+    """It was begun, but is not in hand (it was paused or parked): the one that is goes first."""
+    keep_target: bool = False
+    """What it made stays for a person to look at."""
+
+    hold_reason: str | None = None
+    hold_since: datetime | None = None
+    attempts: int = 0
+    crashes: int = 0
+    """Tries in a row that nothing outside is sure to have spoilt (`HoldCause.patience`)."""
+    next_attempt_at: datetime | None = None
+    writes_blocked_since: datetime | None = None
+    """None while the index takes writes, as far as this job goes."""
+    given_back: int = 0
+    """So often it was begun and given back."""
+    given_back_at: datetime | None = None
+    """When last, because it held for long."""
+    error_code: str | None = None
+    error_message: str | None = None
+    failure: FailureDetails | None = None
+    """The details of `error_message`."""
+
+    request: dict[str, Any] | None = None
+    """What was asked for beside the index, in the words of its kind."""
+    result: dict[str, Any] | None = None
+    """What its client is answered, in the words of its kind."""
+    created_at: datetime
+    updated_at: datetime
+    ended_at: datetime | None = None
+    version: int = 0
+    """Grows with every save; what was read at another one is outdated."""
+
+    @property
+    def source_name(self) -> IndexName:
+        """The concrete index that it is about."""
+        return self.concrete_name or self.index_name
+
+    @property
+    def history(self) -> str:
+        """The id of the job in whose history its events are told: the one that it is about, if it
+        is a small job about another, else its own."""
+        return (self.request or {}).get("operation", self.id)
+
+    @property
+    def live(self) -> bool:
+        return self.status in LIVE
+
+    @property
+    def writes_blocked(self) -> bool:
+        """True where it keeps its index from being written to."""
+        return self.live and self.writes_blocked_since is not None
+
+    @property
+    def copies(self) -> bool:
+        """It copies documents now: it has a share in what may be copied at once."""
+        return False
+
+    @property
+    def past_cancel(self) -> bool:
+        """True where a cancel comes too late: after the swap, and in a rollback that has begun to
+        take the new index out of use."""
+        if self.goal is Goal.ROLL_BACK:
+            return self.position_back != ""
+        return self.past_return
+
+    @property
+    def runs(self) -> bool:
+        """True where the machine has something to do on it, also a cancel of a paused one."""
+        cancelled = self.status is Status.PAUSED and self.requested is Requested.CANCEL
+        return self.status is Status.IN_PROGRESS or cancelled
+
+    @property
+    def gives_way(self) -> bool:
+        """It is on a way back that does not get on: the queue does not wait for it."""
+        return self.goal in WAYS_BACK and self.attempts >= LONG_HELD

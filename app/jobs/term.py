@@ -1,0 +1,154 @@
+"""A term: one worker's time with the role, all that it does in it as children of one group, and
+what an exception of one of them means for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from app.domain.clock import boot_seconds
+from app.domain.errors import LeaseLost, ReindexQueueError, StoreFault, StoreTrouble
+from app.domain.texts import capped
+from app.jobs.wake_up import Bell
+from app.store.role import Lease, WorkerRole
+from app.telemetry import logger
+
+log = logger(__name__)
+
+STEADY_SECONDS = 60.0
+"""After so long without a crash, and two renewals, a worker has recovered."""
+
+
+class EndKind(StrEnum):
+    """`STOPPED`: on request. `ROLE_LOST`: another service has the role. `TROUBLE`: the database
+    does not answer, or a row was changed meanwhile. `CRASH`: anything else, so a fault of this
+    service, or a right or a table that somebody has taken from it."""
+
+    STOPPED = "stopped"
+    ROLE_LOST = "role_lost"
+    TROUBLE = "trouble"
+    CRASH = "crash"
+
+
+@dataclass(frozen=True)
+class Ending:
+    """`crashes`: those that were not expected, for the log."""
+
+    kind: EndKind
+    reason: str = ""
+    crashes: tuple[Exception, ...] = ()
+
+    @classmethod
+    def of(cls, met: Sequence[Exception]) -> Ending:
+        """`met`: whatever the parts of the term ended with. The worst of it is how it ended."""
+        if crashes := tuple(error for error in met if _is_crash(error)):
+            return cls(EndKind.CRASH, _words(crashes[0]), crashes)
+        if lost := [error for error in met if isinstance(error, LeaseLost)]:
+            return cls(EndKind.ROLE_LOST, _words(lost[0]))
+        return cls(EndKind.TROUBLE, _words(met[0])) if met else cls(EndKind.STOPPED)
+
+
+def _is_crash(error: Exception) -> bool:
+    return isinstance(error, StoreFault) or not isinstance(error, StoreTrouble)
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, ReindexQueueError):
+        return capped(error.message)
+    return capped(f"{type(error).__name__}: {error}")
+
+
+class Term:
+    """The renewal of the lease, the look at the queue and each operation in hand.
+
+    The first of them that ends with an exception ends the term. The others are not cancelled for
+    that, for they may be in the middle of a step: they see that the term is `over` and end between
+    two steps. What each of them ended with is kept, and `Ending.of` judges all of it. `show` is
+    told at once, for a step may take long.
+    """
+
+    def __init__(
+        self,
+        role: WorkerRole,
+        lease: Lease,
+        bell: Bell,
+        stopping: Callable[[], bool],
+        show: Callable[[Ending], None],
+    ) -> None:
+        self._role = role
+        self._lease = lease
+        self._bell = bell
+        self._stopping = stopping
+        self._show = show
+        self._began = boot_seconds()
+        self._over = asyncio.Event()
+        self._met: list[Exception] = []
+        self._group = asyncio.TaskGroup()
+
+    @property
+    def lease(self) -> Lease:
+        """As last renewed."""
+        return self._lease
+
+    @property
+    def over(self) -> bool:
+        return self._over.is_set() or self._stopping()
+
+    @property
+    def steady(self) -> bool:
+        """It has lasted for so long that what ended the last one is over."""
+        renewed = 2 * (self._role.renew_seconds or 0.0)
+        return not self._over.is_set() and boot_seconds() - self._began > max(
+            STEADY_SECONDS, renewed
+        )
+
+    async def run(self, work: Coroutine[Any, Any, None]) -> Ending:
+        """Until `work` ends, which it does where the term is `over`, and all that it started."""
+        async with self._group:
+            if self._role.renew_seconds:
+                self.start(self._renew(self._role.renew_seconds))
+            await self._keep(work)
+            self._over.set()
+        return Ending.of(self._met)
+
+    def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Runs `work` beside the others; no exception comes out of the task."""
+        return self._group.create_task(self._keep(work))
+
+    async def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task and task.cancelling():
+                raise
+            self._end(RuntimeError("a part of the worker was cancelled by nobody"))
+        except Exception as error:
+            self._end(error)
+
+    def _end(self, error: Exception) -> None:
+        self._met.append(error)
+        self._over.set()
+        self._show(Ending.of(self._met))
+        self._bell.ring()
+
+    async def _renew(self, seconds: float) -> None:
+        """Keeps the lease. A renewal that the database did not answer is tried again; the deadline
+        decides."""
+        while not await self._is_over_within(seconds):
+            try:
+                self._lease = await self._role.renew(self._lease)
+            except (LeaseLost, StoreFault):
+                raise
+            except StoreTrouble as error:
+                log.warning("role_not_renewed", reason=error.message)
+
+    async def _is_over_within(self, seconds: float) -> bool:
+        try:
+            await asyncio.wait_for(self._over.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True

@@ -1,0 +1,271 @@
+"""The worker: holds the role, takes the head of the queue, runs it to its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from app.domain.errors import (
+    ClusterRefused,
+    ClusterTrouble,
+    StoreTrouble,
+)
+from app.domain.job import Job, Lane, Requested
+from app.elastic.cluster import Cluster
+from app.jobs.cluster_identity import Home
+from app.jobs.machine import Machine
+from app.jobs.pacer import Pacer
+from app.jobs.term import Ending, EndKind, Term
+from app.jobs.transitions import backoff
+from app.jobs.wake_up import Bell, Ear
+from app.store.jobs import Jobs
+from app.store.lanes import Lanes
+from app.store.role import Lease, WorkerRole
+from app.telemetry import logger, mark_as
+
+log = logger(__name__)
+
+IDLE_SECONDS = 5.0
+"""How often an idle worker asks the store; a POST to this service rings the bell."""
+MOST_SMALL, MOST_HOLDING = 10, 100
+"""So many small jobs at once, and with those that hold."""
+STANDBY_SECONDS = 1.0
+"""How often a standby asks for the role."""
+
+
+class WorkerState(StrEnum):
+    STARTING = "starting"
+    STANDBY = "standby"
+    IDLE = "idle"
+    WORKING = "working"
+    RESTARTING = "restarting"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True)
+class WorkerReport:
+    """How the worker is: ids of the `operations` being worked on. `error`: what ended the last
+    term; after a crash until the worker has gone on well for a while."""
+
+    state: WorkerState
+    operations: tuple[str, ...]
+    error: str | None
+
+    @property
+    def alive(self) -> bool:
+        return self.state not in (WorkerState.RESTARTING, WorkerState.STOPPED)
+
+    @property
+    def at_work(self) -> bool:
+        """It has the role."""
+        return self.state in (WorkerState.IDLE, WorkerState.WORKING)
+
+
+@dataclass(kw_only=True)
+class Worker:
+    """One task in the service's process. It stops by event between phases, never by cancellation.
+
+    `most_beside`: so many operations that were started by name run beside the queue. `greet` is
+    called once a term, before its first job. `when_idle` leaves small jobs for what is due.
+    """
+
+    role: WorkerRole
+    jobs: Jobs
+    lanes: Lanes
+    machine: Machine
+    bell: Bell
+    pacer: Pacer
+    home: Home
+    who: str
+    most_beside: int
+    greet: Callable[[Cluster], Awaitable[None]]
+    when_idle: Callable[[], Awaitable[None]]
+    report: WorkerReport = field(
+        default_factory=lambda: WorkerReport(WorkerState.STARTING, (), None), init=False
+    )
+
+    def __post_init__(self) -> None:
+        self._stop = asyncio.Event()
+        self._contact = False
+        self._bad_terms = 0
+        self._last_end = EndKind.STOPPED
+        self._error: str | None = None
+        self._head = ""
+        self._unknown: set[str] = set()
+
+    def stop(self) -> None:
+        """Asks the worker to end after the step it is in."""
+        self._stop.set()
+        self.bell.ring()
+
+    async def run(self) -> None:
+        """Until `stop`. Whatever ends a term of work, the next one starts from the store."""
+        mark_as("worker")
+        while not self._stop.is_set():
+            try:
+                ending = await self._serve_a_term()
+            except Exception as error:
+                ending = Ending.of([error])
+            await self._recover(ending)
+        self._tell(WorkerState.STOPPED)
+
+    async def _recover(self, ending: Ending) -> None:
+        """Tells what ended a term, and rests the longer the more of them have ended badly in a row,
+        however far each of them came."""
+        for error in ending.crashes:
+            log.error("worker_crashed", exc_info=error)
+        self._last_end = ending.kind
+        if ending.kind is EndKind.STOPPED:
+            return
+        if ending.kind is EndKind.ROLE_LOST:
+            log.warning("role_lost", reason=ending.reason)
+            rest = backoff(self._bad_terms - 1) if self._bad_terms else 0.0
+        else:
+            rest = backoff(self._bad_terms)
+            log.error("worker_restarts", reason=ending.reason, seconds=round(rest, 2))
+            self._show(ending)
+        self._bad_terms += 1
+        await self._sleep(rest)
+
+    def _show(self, ending: Ending) -> None:
+        if ending.kind in (EndKind.TROUBLE, EndKind.CRASH):
+            self._error = ending.reason
+            self._tell(WorkerState.RESTARTING)
+
+    def _settle(self, term: Term, *, idle: bool) -> None:
+        """Forgets how earlier terms ended: trouble as soon as the database answers, though the
+        next rest is shorter only once nothing is in hand; a crash when this term is steady."""
+        trouble = self._last_end is EndKind.TROUBLE
+        if trouble or term.steady:
+            self._error = None
+        if (trouble and idle) or term.steady:
+            self._bad_terms = 0
+
+    async def _serve_a_term(self) -> Ending:
+        """From taking the role to losing it, a stop or a crash."""
+        lease = await self._take()
+        if lease is None:
+            return Ending(EndKind.STOPPED)
+        log.info("role_taken", owner=self.who)
+        term = Term(self.role, lease, self.bell, self._stop.is_set, self._show)
+        try:
+            return await term.run(self._work(term))
+        finally:
+            await self._release(term.lease)
+
+    async def _take(self) -> Lease | None:
+        while not self._stop.is_set():
+            lease = await self.role.take()
+            if lease:
+                return lease
+            self._tell(WorkerState.STANDBY)
+            await self._sleep(STANDBY_SECONDS)
+        return None
+
+    async def _release(self, lease: Lease) -> None:
+        try:
+            await self.role.release(lease)
+        except StoreTrouble as error:
+            log.warning("role_not_released", reason=error.message)
+
+    async def _work(self, term: Term) -> None:
+        """Keeps the lanes running, each job in a task of its own."""
+        running: dict[str, asyncio.Task[None]] = {}
+        small: dict[str, asyncio.Task[None]] = {}
+        self._contact = False
+        with self.bell.listening() as ear:
+            while not term.over:
+                for tasks in (running, small):
+                    for job_id in [key for key, task in tasks.items() if task.done()]:
+                        del tasks[job_id]
+                await self._fill(term, running, small)
+                self._settle(term, idle=not running)
+                self._tell(WorkerState.WORKING if running else WorkerState.IDLE, [*running])
+                await self._change(ear, [*running.values(), *small.values()])
+
+    async def _fill(
+        self,
+        term: Term,
+        running: dict[str, asyncio.Task[None]],
+        small: dict[str, asyncio.Task[None]],
+    ) -> None:
+        """Begins whatever may be begun now, and goes on with what was begun."""
+        if not running:
+            await self.when_idle()
+        little = await self.lanes.small(MOST_HOLDING)
+        head = None if self._head in running else await self.lanes.head()
+        others = [*await self.lanes.beside(self.most_beside), *await self.lanes.urgent()]
+        found = {one.id: one for one in (*([head] if head else []), *others)}
+        wanted = [job for job in found.values() if job.id not in running and self._knows(job)]
+        little = [job for job in little if self._knows(job)]
+        due = [job for job in little if job.id not in small]
+        if (wanted or due) and self.report.state is WorkerState.IDLE:
+            self.home.doubt()  # hours may have passed since the last question
+        if wanted or due:
+            await self._first_contact(term)
+        busy = sum(job.id in small and job.hold_reason is None for job in little)
+        for job in due[: max(0, MOST_SMALL - busy)]:
+            if not term.over:
+                await self._begin(term, job, small)
+        closed = bool(wanted) and (await self.pacer.service()).closed is not None
+        in_use = {job.index_name for job in little if job.hold_reason is None}
+        for job in wanted:
+            new = job.started_at is None
+            if term.over or (new and (job.source_name in in_use or job.index_name in in_use)):
+                continue  # a small job is about it; it goes first, for its client waits
+            if closed and new and job.requested is Requested.NONE:
+                continue
+            if await self._begin(term, job, running) and head and job.id == head.id:
+                self._head = job.id
+
+    async def _begin(self, term: Term, job: Job, tasks: dict[str, asyncio.Task[None]]) -> bool:
+        """False where it was cancelled or paused meanwhile."""
+        new = job.started_at is None or job.suspended
+        taken = await self.jobs.begin(term.lease.token, job.id, self.who) if new else job
+        if taken:
+            tasks[taken.id] = term.start(self._run(taken, term, new=new))
+        return taken is not None
+
+    def _knows(self, job: Job) -> bool:
+        """One of a kind that only another release knows waits for that."""
+        if job.kind in self.machine.kinds:
+            return True
+        if job.id not in self._unknown:
+            self._unknown.add(job.id)
+            log.warning("job_of_unknown_kind", job=job.id, kind=job.kind, index=job.index_name)
+        return False
+
+    async def _run(self, job: Job, term: Term, *, new: bool) -> None:
+        await self.machine.run(job, lambda: term.lease, lambda: term.over, claimed=new)
+        if job.lane is Lane.SMALL:
+            self.bell.ring()  # its client waits
+
+    async def _first_contact(self, term: Term) -> None:
+        """Once a term, before its first job."""
+        if self._contact:
+            return
+        try:
+            await self.greet(self.machine.new_cluster(lambda: term.lease))
+        except (ClusterTrouble, ClusterRefused):
+            return
+        self._contact = True
+
+    async def _change(self, ear: Ear, tasks: Sequence[asyncio.Task[None]]) -> None:
+        """Waits until something has ended, the bell rings, or it is time to look."""
+        listening = asyncio.ensure_future(ear.wait(IDLE_SECONDS))
+        try:
+            await asyncio.wait({listening, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+
+    def _tell(self, state: WorkerState, operations: Sequence[str] = ()) -> None:
+        self.report = WorkerReport(state, tuple(operations), self._error)
+
+    async def _sleep(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._stop.wait(), seconds)
+        except TimeoutError:
+            return

@@ -1,0 +1,60 @@
+"""A site: one cluster, and all parts of the service that are about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from app.copying.pace import Pacing
+from app.elastic.cluster import ClusterView
+from app.jobs.worker import Worker
+from app.sites.batch_progress import BatchWatch
+from app.sites.checkup import Checkup
+from app.sites.doctor import Doctor
+from app.sites.overview import Overview
+from app.sites.reading import Reading
+from app.sites.steering import Control
+from app.store.store import Store
+from app.upgrades.batches import BatchDesk
+from app.upgrades.outdated import Inventory
+from app.upgrades.planning import Planner
+from app.upgrades.queue import Queue
+from app.upgrades.rollback import Rollback
+from app.upgrades.small import SmallJobDesk
+from app.upgrades.surroundings import Surroundings
+
+
+@dataclass(frozen=True)
+class Site:
+    """One cluster with everything that belongs to it: the store's view of it, its readers, what
+    steers it, and the worker that alone may change it."""
+
+    store: Store
+    cluster: ClusterView
+    surroundings: Surroundings
+    queue: Queue
+    batches: BatchDesk
+    batch_watch: BatchWatch
+    control: Control
+    pacing: Pacing
+    rollback: Rollback
+    inventory: Inventory
+    planner: Planner
+    small_jobs: SmallJobDesk
+    reading: Reading
+    overview: Overview
+    checkup: Checkup
+    doctor: Doctor
+    worker: Worker
+
+
+class Sites:
+    """The sites of one process, by the name of their cluster. One that cannot be reached holds, and
+    stops no other."""
+
+    def __init__(self, sites: Mapping[str, Site]) -> None:
+        self._sites = dict(sites)
+
+    def of(self, name: str | None = None) -> Site:
+        """That of the cluster `name`; None: the first. Raises `KeyError`."""
+        return self._sites[name] if name is not None else next(iter(self._sites.values()))

@@ -1,0 +1,114 @@
+"""Lanes: whose turn it is. Every question is answered from the store, so any worker goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlalchemy import ColumnElement, TextClause, and_, or_
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import col, select
+from sqlmodel.sql.expression import SelectOfScalar
+
+from app.domain import clock
+from app.domain.job import LONG_HELD, PARKED_SECONDS, WAYS_BACK, Job, Lane, Requested
+from app.domain.state import Goal
+from app.store.rows import Models, job_of, read_rows, read_tuples
+from app.store.tables import IN_HAND_ROWS, LISTED_ROWS, WAITING_ROWS, JobRow
+
+MOST_URGENT = 20
+"""So many at once, beside those whose turn it is."""
+
+
+class Lanes:
+    def __init__(self, reader: AsyncEngine, cluster_id: str, models: Models) -> None:
+        self._reader = reader
+        self._cluster_id = cluster_id
+        self._models = models
+
+    async def head(self) -> Job | None:
+        """The job of the batch queue that is next: one in hand, else the first in order.
+
+        One that was parked is left out until it is to be tried again, and then comes after those
+        that were not begun.
+        """
+        found = await self._first(1, Lane.QUEUE)
+        return found[0] if found else None
+
+    async def beside(self, most: int) -> list[Job]:
+        """The first `most` that were started by name, by `queued_at`."""
+        return await self._first(most, Lane.BESIDE)
+
+    async def small(self, most: int) -> list[Job]:
+        """The first `most` small jobs, by `queued_at`."""
+        of_lane = col(JobRow.lane) == Lane.SMALL.value
+        return await self._in_order(most, [WAITING_ROWS, of_lane])
+
+    async def urgent(self) -> list[Job]:
+        """What waits for nobody: begun ones that are cancelled, rollbacks, and ways back that the
+        queue passes by."""
+        back = [Goal.CANCEL.value, Goal.ROLL_BACK.value]
+        cancelled = col(JobRow.requested) == Requested.CANCEL.value
+        query = select(JobRow).where(
+            IN_HAND_ROWS, LISTED_ROWS, or_(cancelled, col(JobRow.goal).in_(back), _gives_way())
+        )
+        return await self._select(query.order_by(col(JobRow.queued_at)).limit(MOST_URGENT))
+
+    async def _first(self, most: int, lane: Lane) -> list[Job]:
+        of_lane = col(JobRow.lane) == lane.value
+        in_hand = [IN_HAND_ROWS, of_lane, col(JobRow.suspended).is_(False), ~_gives_way()]
+        found = await self._in_order(most, in_hand)
+        begun = or_(col(JobRow.started_at).is_(None), col(JobRow.suspended))
+        for due in (_in_turn(), _parked_until_now()):
+            if len(found) < most:
+                found += await self._in_order(
+                    most - len(found), [WAITING_ROWS, of_lane, begun, due]
+                )
+        return found
+
+    async def _in_order(
+        self, most: int, conditions: Sequence[ColumnElement[bool] | TextClause]
+    ) -> list[Job]:
+        query = select(JobRow).where(*conditions)
+        return await self._select(query.order_by(col(JobRow.queued_at)).limit(most))
+
+    async def others_wait(self, job: Job) -> bool:
+        """True where the queue has another job that could go on now."""
+        query = (
+            select(JobRow.id)
+            .where(
+                col(JobRow.cluster_id) == self._cluster_id,
+                WAITING_ROWS,
+                col(JobRow.lane) == Lane.QUEUE.value,
+                or_(_in_turn(), _parked_until_now()),
+                col(JobRow.id) != job.id,
+            )
+            .limit(1)
+        )
+        return bool(await read_tuples(self._reader, query))
+
+    async def _select(self, query: SelectOfScalar[JobRow]) -> list[Job]:
+        query = query.where(col(JobRow.cluster_id) == self._cluster_id)
+        return [job_of(row, self._models) for row in await read_rows(self._reader, query)]
+
+
+def _gives_way() -> ColumnElement[bool]:
+    """`Job.gives_way`."""
+    back = [goal.value for goal in WAYS_BACK]
+    return and_(col(JobRow.goal).in_(back), col(JobRow.attempts) >= LONG_HELD)
+
+
+def _in_turn() -> ColumnElement[bool]:
+    """Not parked: never begun, in hand, resumed, or something is asked of it."""
+    return or_(
+        col(JobRow.suspended).is_(False),
+        col(JobRow.next_attempt_at).is_(None),
+        col(JobRow.requested) != Requested.NONE.value,
+    )
+
+
+def _parked_until_now() -> ColumnElement[bool]:
+    """Also one that was put aside in what is the future now: the clock was set back since."""
+    now = clock.now()
+    impossible = col(JobRow.updated_at) > now + timedelta(seconds=PARKED_SECONDS)
+    return and_(~_in_turn(), or_(col(JobRow.next_attempt_at) <= now, impossible))

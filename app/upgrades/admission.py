@@ -1,0 +1,235 @@
+"""Who is let into the queue: what a request means, and what speaks against it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+from app.domain.errors import AlreadyInProgress, InvalidIndexName, MissingPrivileges, Refused
+from app.domain.kept import kept_name
+from app.domain.names import IndexName, target_name
+from app.domain.request import Defaults, ReindexRequest
+from app.elastic.answers import Looked
+from app.elastic.cluster import ClusterView
+from app.jobs.cluster_identity import Home
+from app.store.enqueueing import Wanted
+from app.store.store import Store
+from app.telemetry import logger
+from app.upgrades.classifier import Facts, faults, unnamed_refusal
+from app.upgrades.privileges import Need
+from app.upgrades.surroundings import Surroundings
+
+log = logger(__name__)
+
+MOST_LEADERS = 500
+"""Statistics of shards are asked for of no more indices at a time."""
+
+
+@dataclass(frozen=True)
+class RefusedName:
+    name: str
+    error: Refused
+
+
+@dataclass(frozen=True)
+class Examined:
+    """One index that is wanted, and everything that speaks against it, the weightiest first.
+
+    `live`: it has an operation already, so nothing of it was looked at.
+    """
+
+    wanted: Wanted
+    faults: Sequence[Refused]
+    live: bool
+
+    @property
+    def blockers(self) -> Sequence[Refused]:
+        """`faults`, or that it is under way."""
+        return [AlreadyInProgress(self.wanted.index_name)] if self.live else self.faults
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a request comes to. `malformed`: names that are none, or that came twice."""
+
+    examined: list[Examined]
+    malformed: list[RefusedName]
+    facts: Facts
+
+
+class Admission:
+    def __init__(
+        self,
+        store: Store,
+        cluster: ClusterView,
+        surroundings: Surroundings,
+        home: Home,
+        major: int | None,
+        defaults: Defaults,
+    ) -> None:
+        self._operations = store.operations
+        self._kept_copies = store.kept_copies
+        self._cluster = cluster
+        self._surroundings = surroundings
+        self._home = home
+        self._major = major
+        self._defaults = defaults
+
+    async def target_of(self, name: IndexName) -> IndexName:
+        """What `name` would be copied to by Kibana's rule."""
+        return target_name(name, self._major or await self._surroundings.one_major())
+
+    async def admit(
+        self, requests: Sequence[ReindexRequest]
+    ) -> tuple[list[Wanted], list[RefusedName]]:
+        """What may be queued, in order, and what not and why.
+
+        An index that has a live operation is left to the store: it is refused or resumed there,
+        and refused also where that one has ended meanwhile.
+
+        Raises `MixedVersions`, `ClusterTrouble`, `StoreTrouble`.
+        """
+        await self._home.check(anew=True)
+        study = await self.study(requests)
+        refused = [
+            RefusedName(one.wanted.index_name, one.faults[0])
+            for one in study.examined
+            if one.faults
+        ]
+        good = [
+            replace(one.wanted, unexamined=one.live) for one in study.examined if not one.faults
+        ]
+        return good, [*study.malformed, *refused]
+
+    async def study(
+        self,
+        requests: Sequence[ReindexRequest],
+        known: Looked | None = None,
+        *,
+        privileges: bool = True,
+        named: bool = True,
+    ) -> Study:
+        """Everything that speaks against each request.
+
+        `known`: all indices of the cluster, where they were looked at just now. `privileges` False:
+        ours are not asked for; `named` False: nobody has named them, they are all that is too old.
+
+        Raises `MixedVersions`, `ClusterTrouble`, `StoreTrouble`.
+        """
+        running = await self._surroundings.one_major()
+        wanted, malformed = self._well_formed(requests, self._major or running)
+        live = await self._operations.live_names()
+        new = [wish for wish in wanted if wish.index_name not in live]
+        facts = Facts(known or Looked(), {}, running)
+        if new:
+            facts = await self._facts(new, known, running)
+            new = await self._behind(new, facts.looked)
+        found: dict[IndexName, Sequence[Refused]] = {
+            wish.index_name: faults(wish, facts) or _unnamed(wish, named=named) for wish in new
+        }
+        if privileges:
+            innocent = [wish for wish in new if not found[wish.index_name]]
+            found |= await self._privilege_faults(innocent, facts.looked, requests)
+        by_name = {wish.index_name: wish for wish in (*wanted, *new)}
+        examined = [
+            Examined(by_name[name], found.get(name, ()), live=name in live)
+            for name in (wish.index_name for wish in wanted)
+        ]
+        return Study(examined, malformed, facts)
+
+    async def _facts(self, new: Sequence[Wanted], known: Looked | None, running: int) -> Facts:
+        looked = known
+        if looked is None:
+            looked = await self._cluster.indices.look_at_all(
+                [name for wish in new for name in (wish.index_name, wish.new_index_name)]
+            )
+        return Facts(
+            looked,
+            await self._cluster.indices.data_streams(),
+            running,
+            await self._operations.completed_targets([wish.index_name for wish in new]),
+            await self._operations.leftover_targets(),
+            (await self._surroundings.versions())[0].parts,
+            await self._leaders(new, looked),
+        )
+
+    async def _leaders(self, new: Sequence[Wanted], looked: Looked) -> Collection[str]:
+        """Of many names it is seen when their turns come, before they are blocked."""
+        names = [wish.source_name for wish in new if wish.source_name in looked]
+        return await self._cluster.shards.leaders(names) if len(names) <= MOST_LEADERS else ()
+
+    async def _behind(self, new: Sequence[Wanted], looked: Looked) -> Sequence[Wanted]:
+        """A name that a rollback has made the alias of a kept copy stands for that."""
+        aliases = [wish.index_name for wish in new if looked.holders(wish.index_name)]
+        if not aliases:
+            return new
+        behind = await self._kept_copies.behind(aliases)
+        return [
+            replace(wish, concrete_name=behind[wish.index_name])
+            if looked.holders(wish.index_name) == [behind.get(wish.index_name)]
+            else wish
+            for wish in new
+        ]
+
+    async def _privilege_faults(
+        self, wishes: Sequence[Wanted], looked: Looked, requests: Sequence[ReindexRequest]
+    ) -> dict[IndexName, list[Refused]]:
+        needs = {wish.index_name: _need(wish, looked) for wish in wishes}
+        lacking = await self._surroundings.missing_privileges(list(needs.values()))
+        if lacking:
+            log.warning(
+                "privileges_missing", indices=len(lacking), first=next(iter(lacking.items()))
+            )
+        given = {request.index_name: request.new_index_name for request in requests}
+        return {
+            name: [MissingPrivileges(name, given[name], lacking[need.index])]
+            for name, need in needs.items()
+            if need.index in lacking
+        }
+
+    def _well_formed(
+        self, requests: Sequence[ReindexRequest], major: int
+    ) -> tuple[list[Wanted], list[RefusedName]]:
+        """What was asked for with names checked by their form; a name twice counts once."""
+        wanted: dict[IndexName, Wanted] = {}
+        refused: list[RefusedName] = []
+        for request in requests:
+            try:
+                wish = self._wanted(request, major)
+            except InvalidIndexName as error:
+                refused.append(RefusedName(request.index_name, error))
+                continue
+            if wish.index_name in wanted:
+                refused.append(RefusedName(wish.index_name, AlreadyInProgress(wish.index_name)))
+            else:
+                wanted[wish.index_name] = wish
+        return list(wanted.values()), refused
+
+    def _wanted(self, request: ReindexRequest, major: int) -> Wanted:
+        name, given = IndexName(request.index_name), request.new_index_name
+        keep = request.keep_old_index
+        if keep is None:
+            keep = self._defaults.keep_old_index
+        return Wanted(
+            index_name=name,
+            new_index_name=IndexName(given) if given is not None else target_name(name, major),
+            keeps_source=request.keeps_source,
+            delete_old_index=request.delete_old_index,
+            mode=request.mode,
+            proof_level=request.proof or self._defaults.proof,
+            keep=keep and not request.keeps_source,  # it stays as it is anyway
+            leaves_followers=request.leaves_followers,
+            pace=request.pace,
+        )
+
+
+def _unnamed(wish: Wanted, *, named: bool) -> list[Refused]:
+    fault = None if named else unnamed_refusal(wish.index_name)
+    return [fault] if fault else []
+
+
+def _need(wish: Wanted, looked: Looked) -> Need:
+    """With any name of a kept copy: its own is not known before it is queued."""
+    kept = kept_name(wish.index_name, "0" * 32) if wish.keep else None
+    aliases = looked[wish.source_name].aliases
+    return Need(wish.source_name, wish.new_index_name, aliases, kept)

@@ -1,0 +1,125 @@
+"""The end of a kept copy: removed by the worker, with proof that nobody needs it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from app.domain import clock
+from app.domain.errors import ClusterBusy, ClusterRefused, ClusterTrouble, Failure, StoreTrouble
+from app.domain.events import EventKind, Note
+from app.domain.names import IndexName
+from app.domain.operation import Changes, Operation
+from app.domain.texts import capped
+from app.elastic.answers import Looked
+from app.elastic.cluster import Cluster
+from app.telemetry import logger
+from app.upgrades.steps.identity import is_whole, look
+
+log = logger(__name__)
+
+NEXT_LOOK = timedelta(days=1)
+"""Where the kept copy may not go yet."""
+
+
+async def expire(operation: Operation, cluster: Cluster, tried: int) -> tuple[Changes, list[Note]]:
+    """`_expire`; where it fails by what waiting is not sure to mend, and was `tried` in vain often
+    enough before, the copy stays for a day, so that other copies and the queue are not kept by it.
+    Raises `ClusterTrouble`, `StoreTrouble`."""
+    try:
+        return await _expire(operation, cluster)
+    except StoreTrouble:
+        raise
+    except ClusterTrouble as error:
+        if not counts(error) or tried + 1 < (error.cause.patience or 0):
+            raise
+        return _stays(operation, error.message)
+    except Failure as error:
+        return _stays(operation, error.message)
+    except Exception as error:
+        log.exception("expiry_crashed", operation=operation.id)
+        return _stays(operation, capped(f"unexpected {type(error).__name__}: {error}", 500))
+
+
+def counts(error: Exception) -> bool:
+    """False for what waiting mends, however often it comes."""
+    return isinstance(error, ClusterTrouble) and error.cause.patience is not None
+
+
+async def _expire(operation: Operation, cluster: Cluster) -> tuple[Changes, list[Note]]:
+    """Removes the kept copy, guarded by the new index; what is to be saved afterwards.
+
+    It stays, and is looked at again a day later, where the new index is not the one that was
+    proven, is not whole, does not have the old name any more, or takes no marker.
+
+    Raises `ClusterTrouble`.
+    """
+    looked = await look(operation, cluster)
+    if not _there(looked, operation):
+        return await _over(operation, looked, cluster)
+    if reason := await _needed(looked, operation, cluster):
+        return _stays(operation, reason)
+    try:
+        await _remove(operation, looked, cluster)
+    except ClusterRefused as error:
+        return _stays(operation, error.message)
+    looked = await look(operation, cluster)
+    if reason := await _needed(looked, operation, cluster):
+        return _stays(operation, reason)
+    if _there(looked, operation):
+        raise ClusterBusy(f"{_name(operation)} is still there.")
+    return await _over(operation, looked, cluster)
+
+
+async def _remove(operation: Operation, looked: Looked, cluster: Cluster) -> None:
+    if operation.marker not in looked[operation.new_index_name].aliases:
+        await cluster.aliases.put_marker(operation.new_index_name, operation.marker)
+    looked = await look(operation, cluster)
+    if _there(looked, operation) and not await _needed(looked, operation, cluster):
+        await cluster.aliases.remove_guarded(
+            _name(operation), operation.new_index_name, operation.marker
+        )
+
+
+async def _over(
+    operation: Operation, looked: Looked, cluster: Cluster
+) -> tuple[Changes, list[Note]]:
+    """It is gone, by us or by somebody else; our marker goes, too."""
+    target = looked.get(operation.new_index_name)
+    notes = [Note(what=EventKind.KEPT_COPY_GONE, index=_name(operation))]
+    if target and target.uuid == operation.target_uuid and operation.marker in target.aliases:
+        try:
+            await cluster.aliases.take(target.index_name, [operation.marker])
+        except ClusterRefused as error:  # somebody blocked it: no reason to try for ever
+            notes.append(Note(what=EventKind.MARKER_LEFT, index=target.name, text=error.message))
+    return {"kept_until": None}, notes
+
+
+def _stays(operation: Operation, reason: str) -> tuple[Changes, list[Note]]:
+    note = Note(
+        what=EventKind.KEPT_COPY_STAYS,
+        index=_name(operation),
+        text=f"{reason} It can be removed by hand; otherwise it is looked at again in a day.",
+    )
+    return {"kept_until": clock.now() + NEXT_LOOK}, [note]
+
+
+def _there(looked: Looked, operation: Operation) -> bool:
+    copy = looked.get(_name(operation))
+    return copy is not None and operation.kept is not None and copy.uuid == operation.kept.uuid
+
+
+async def _needed(looked: Looked, operation: Operation, cluster: Cluster) -> str | None:
+    """Why the kept copy may be the only complete one, in words."""
+    name, target = operation.index_name, looked.get(operation.new_index_name)
+    if target is None or target.uuid != operation.target_uuid:
+        return f"The new index {operation.new_index_name} is not the one that was proven."
+    if name in looked or looked.holders(name) != [target.name]:
+        return f"{name} is not an alias of {target.name} any more."
+    if not await is_whole(target, cluster):
+        return f"Not every primary of {target.name} is active."
+    return None
+
+
+def _name(operation: Operation) -> IndexName:
+    assert operation.kept is not None
+    return operation.kept.name

@@ -1,0 +1,242 @@
+"""The small jobs: a write block, the trial of a plan, the end of a kept copy; only the worker does
+them. For the first two a client waits, which is told what became of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from app.domain import clock
+from app.domain.errors import (
+    AlreadyInProgress,
+    ClusterBusy,
+    ClusterRefused,
+    ClusterTrouble,
+    Failure,
+    IndexNotFound,
+    NotAnIndex,
+    NotBlocked,
+    ReindexQueueError,
+    SmallJobFailed,
+)
+from app.domain.events import EventKind
+from app.domain.holds import HoldCause
+from app.domain.job import Job
+from app.domain.names import IndexName
+from app.domain.operation import Operation
+from app.domain.remedies import Route
+from app.domain.trial import Attempt, Trial
+from app.elastic.cluster import Cluster
+from app.jobs.pacer import Pacer
+from app.jobs.phases import Done, Hold, Outcome, Phase, Work
+from app.jobs.small import SmallKind
+from app.jobs.wake_up import Bell
+from app.store.kept_copies import KeptCopies
+from app.store.small_jobs import SmallJobs
+from app.upgrades.expiry import expire
+from app.upgrades.trial import tidy_up, try_out
+
+BLOCK_WRITE, TRIAL, EXPIRY = "blockWrite", "trial", "expiry"
+WAIT_SECONDS = 30.0
+LOOK_SECONDS = 0.5
+STOPPED_SECONDS = 30.0
+EXPIRY_REST = 30.0
+"""Seconds until a kept copy is looked at again that is still there."""
+
+LiveNames = Callable[[], Awaitable[set[str]]]
+"""The indices that have an operation in progress or paused."""
+
+
+class BlockWrite(SmallKind):
+    """Adds the write block to an index, so that it boots on the next major as it is."""
+
+    name = BLOCK_WRITE
+
+    def __init__(self, live_names: LiveNames) -> None:
+        super().__init__()
+        self._live_names = live_names
+
+    async def do(self, work: Work[Job], cluster: Cluster) -> Outcome:
+        await self._do(work.job, cluster)
+        return Done()
+
+    def answered(self, _job: Job, error: ReindexQueueError, /) -> Done | None:
+        return _told_as(error)
+
+    async def _do(self, job: Job, cluster: Cluster) -> None:
+        if _is_forgotten(job):
+            raise _FORGOTTEN
+        if job.index_name in await self._live_names():
+            raise AlreadyInProgress(job.index_name)
+        name = job.index_name
+        looked = await cluster.indices.look(name)
+        state = looked.get(name)
+        if state is None:
+            holders = looked.holders(name)
+            raise NotAnIndex(name, holders) if holders else IndexNotFound(name)
+        if not (state.write_blocked and state.verified_read_only):
+            await cluster.indices.block_writes(name)
+        if not (await cluster.indices.look(name))[name].write_blocked:
+            raise NotBlocked(BLOCK_WRITE, name)
+
+
+class TryOut(SmallKind):
+    """Makes the new index, looks at it and removes it. One that was cut may have left its index, so
+    it is gone on with; but not for ever with what waiting is not sure to mend."""
+
+    name = TRIAL
+
+    def __init__(self, live_names: LiveNames) -> None:
+        super().__init__()
+        self._live_names = live_names
+
+    async def do(self, work: Work[Job], cluster: Cluster) -> Outcome:
+        trial = await self._do(work.job, cluster)
+        return Done({"result": trial.model_dump(mode="json")})
+
+    def answered(self, job: Job, error: ReindexQueueError, /) -> Done | None:
+        return None if _is_to_be_repeated(job, error) else _told_as(error)
+
+    async def _do(self, job: Job, cluster: Cluster) -> Trial:
+        """Only tidies up where nobody waits any more, or an operation has begun on the index."""
+        if _is_forgotten(job):
+            await tidy_up(job, cluster)
+            raise _FORGOTTEN
+        if job.index_name in await self._live_names():
+            await tidy_up(job, cluster)
+            raise AlreadyInProgress(job.index_name)
+        return await try_out(job, cluster)
+
+
+class Expiry(SmallKind):
+    """The end of the time of a kept copy, whose operation is named in the request."""
+
+    name = EXPIRY
+
+    def __init__(self, find: Callable[[str], Awaitable[Operation | None]]) -> None:
+        super().__init__()
+        self._find = find
+
+    def held_back(self, work: Work[Job], _phase: Phase[Job], /) -> Outcome | None:
+        """While everything is stopped no copy is removed."""
+        if not work.limit.stopped:
+            return None
+        return Hold(HoldCause.STOPPED, work.limit.closed or "", STOPPED_SECONDS, patient=True)
+
+    async def do(self, work: Work[Job], cluster: Cluster) -> Outcome:
+        operation = await self._find((work.job.request or {})["operation"])
+        if operation is None or operation.kept_until is None or operation.live:
+            return Done()  # it was asked back meanwhile
+        changes, notes = await expire(operation, cluster, work.job.crashes)
+        return Done(notes=notes, of_another=(operation, changes))
+
+
+@dataclass
+class Expiries:
+    """Leaves small jobs for kept copies whose time is over, for each now and then."""
+
+    kept_copies: KeptCopies
+    small_jobs: SmallJobs
+    pacer: Pacer
+    who: str
+    _left: dict[str, float] = field(default_factory=dict[str, float])
+
+    async def leave(self) -> None:
+        """For the one that is due, if one is. None is while everything is stopped."""
+        operation = await self.kept_copies.expired()
+        if operation is None or (await self.pacer.service()).stopped:
+            return
+        left = self._left.get(operation.id)
+        if left is not None and clock.boot_seconds() - left < EXPIRY_REST:
+            return
+        self._left = {operation.id: clock.boot_seconds()}
+        request = {"operation": operation.id}
+        await self.small_jobs.leave_once(EXPIRY, operation.index_name, self.who, request)
+
+
+class SmallJobDesk:
+    """The client's side: leaves a small job and waits for its end."""
+
+    def __init__(self, small_jobs: SmallJobs, bell: Bell) -> None:
+        self._small_jobs = small_jobs
+        self._bell = bell
+
+    async def block_writes(self, name: str, caller: str) -> None:
+        """Adds the write block to an index.
+
+        Raises what the worker met, and `ClusterBusy` (503) where no worker did it in time.
+        """
+        job_id = await self._small_jobs.leave(
+            BLOCK_WRITE, IndexName(name), caller, event=EventKind.BLOCK_WRITE_REQUESTED
+        )
+        if await self._ended(job_id) is None:
+            taken_back = await self._small_jobs.withdraw(job_id)
+            raise _too_late("so it was taken back" if taken_back else "and it may still be done")
+
+    async def try_out(self, attempt: Attempt, caller: str) -> Trial:
+        """Makes the new index, looks at it and removes it.
+
+        It is not withdrawn where no worker does it in time: it may be half done, and then has to be
+        tidied up. Raises as `block_writes`.
+        """
+        job_id = await self._small_jobs.leave(
+            TRIAL,
+            attempt.index,
+            caller,
+            attempt.model_dump(mode="json"),
+            event=EventKind.TRIAL_REQUESTED,
+        )
+        job = await self._ended(job_id)
+        if job is None:
+            raise _too_late("and it will not be done any more")
+        return Trial.model_validate(job.result)
+
+    async def _ended(self, job_id: str) -> Job | None:
+        """The job once it is done, None where that takes too long. Raises what it met."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        with self._bell.listening() as ear:
+            self._bell.ring()
+            while time.monotonic() < deadline:
+                job = await self._small_jobs.find(job_id)
+                if job.ended_at is not None:
+                    if job.error_message is not None:
+                        raise _told(job)
+                    return job
+                await ear.wait(LOOK_SECONDS)
+        return None
+
+
+def _too_late(then: str) -> ClusterBusy:
+    return ClusterBusy(f"No worker did it within {WAIT_SECONDS:g} s, {then}; see {Route.READY}.")
+
+
+_FORGOTTEN = Failure("too_late", "Nobody waits for it any more.")
+
+
+def _is_forgotten(job: Job) -> bool:
+    return clock.elapsed(job.created_at) > WAIT_SECONDS
+
+
+def _is_to_be_repeated(job: Job, error: ReindexQueueError) -> bool:
+    if not isinstance(error, ClusterTrouble):
+        return False
+    return error.cause.patience is None or not _is_forgotten(job)
+
+
+def _told_as(error: ReindexQueueError) -> Done:
+    """The end of a small job whose client is told `error`."""
+    status = error.http_status if isinstance(error, ClusterRefused) else None
+    return Done(
+        {
+            "error_code": error.code,
+            "error_message": error.message,
+            "result": {"status": status} if status else None,
+        }
+    )
+
+
+def _told(job: Job) -> SmallJobFailed:
+    """The error that the worker met, for the client's side, which may be another process."""
+    status = (job.result or {}).get("status")
+    return SmallJobFailed(job.error_code or "error", job.error_message or "", status)

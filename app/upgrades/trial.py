@@ -1,0 +1,120 @@
+"""Trying a new index out: made empty, write-blocked and hidden, looked at, and removed, guarded."""
+
+from __future__ import annotations
+
+import asyncio
+
+from app.domain.errors import ClusterBusy, Failure, IndexNotFound
+from app.domain.job import Job
+from app.domain.operation import Operation
+from app.domain.trial import Attempt, Outcome, Trial
+from app.elastic.answers import IndexState, Looked
+from app.elastic.cluster import Cluster
+from app.jobs.phases import Hold
+from app.upgrades.alias_filters import refuse_filters
+from app.upgrades.privileges import refuse_restriction
+from app.upgrades.steps.foresee import refuse_documents
+from app.upgrades.steps.guard import NO_ALIASES, remove_target
+from app.upgrades.steps.identity import look
+from app.upgrades.steps.prepare import record
+from app.upgrades.steps.target import differences, ensure_target, refuse
+
+MOST_TURNS = 20
+PAUSE_SECONDS = 0.1
+
+
+async def try_out(job: Job, cluster: Cluster) -> Trial:
+    """What becomes of the new index. A trial that was cut is begun anew: it knows its index by the
+    stamp. The source gets nothing but the marker that guards the removal, which goes with it.
+
+    Raises `IndexNotFound`, `ClusterTrouble`.
+    """
+    attempt = Attempt.model_validate(job.request)
+    looked = await cluster.indices.look(attempt.source, attempt.target, mappings=True)
+    source = looked.get(attempt.source)
+    if source is None:
+        raise IndexNotFound(attempt.source)
+    if blocks := sorted(source.blocks.keys() & NO_ALIASES):
+        return _not_tried(f"{source.name} has {blocks[0]}, under which nothing guards a removal")
+    if attempt.target in looked and looked[attempt.target].stamp != job.id:
+        return _not_tried(f"{attempt.target} exists, and is left alone")
+    operation = await _as_operation(job, attempt, source, cluster)
+    try:
+        return await _judge(operation, looked, cluster)
+    finally:
+        await _remove(operation, cluster)
+
+
+async def _judge(operation: Operation, looked: Looked, cluster: Cluster) -> Trial:
+    try:
+        if await cluster.security.is_on():
+            await refuse_restriction(operation.source_name, cluster)
+        for _ in range(MOST_TURNS):
+            ensured = await ensure_target(operation, looked, cluster, sealed=True)
+            if isinstance(ensured, Looked):
+                source, target = ensured[operation.source_name], ensured[operation.new_index_name]
+                if faults := differences(source, target, operation.mode):
+                    refuse(source, target, faults)
+                await refuse_filters(source, target, cluster)
+                await refuse_documents(operation, source, target, cluster)
+                return Trial(outcome=Outcome.FITS)
+            await asyncio.sleep(PAUSE_SECONDS)
+            looked = await look(operation, cluster, mappings=True)
+    except Failure as error:
+        return Trial(outcome=Outcome.REFUSED, text=error.message)
+    except ClusterBusy as error:  # the shard limit, perhaps
+        return _not_tried(error.message)
+    return _not_tried("the new index did not come into being in time")
+
+
+def _not_tried(text: str) -> Trial:
+    return Trial(outcome=Outcome.NOT_TRIED, text=text)
+
+
+async def tidy_up(job: Job, cluster: Cluster) -> None:
+    """Removes what a trial may have left that nobody waits for any more."""
+    attempt = Attempt.model_validate(job.request)
+    source = (await cluster.indices.look(attempt.source)).get(attempt.source)
+    if source is None:
+        return
+    await _remove(await _as_operation(job, attempt, source, cluster), cluster)
+
+
+async def _as_operation(
+    job: Job, attempt: Attempt, source: IndexState, cluster: Cluster
+) -> Operation:
+    """One that is never saved: what makes, knows and removes an index of ours works on these."""
+    return Operation(
+        id=job.id,
+        cluster_id="",
+        caller=job.caller,
+        index_name=attempt.source,
+        new_index_name=attempt.target,
+        mode=attempt.mode,
+        queued_at=0,
+        created_at=job.created_at,
+        updated_at=job.created_at,
+        source=await record(source, cluster),
+    )
+
+
+async def _remove(operation: Operation, cluster: Cluster) -> None:
+    """The new index and the marker of its removal, if they are there.
+
+    Raises `ClusterBusy` where it cannot be removed now (a snapshot): it is tried again.
+    """
+    left = await remove_target(operation, None, cluster)
+    if isinstance(left, Hold):
+        if left.cause.patience is None:
+            raise ClusterBusy(left.reason)
+        raise Failure("trial_left", f"{left.reason.rstrip('.')}. It is empty, remove it by hand.")
+    looked = await look(operation, cluster)
+    source, target = looked.get(operation.source_name), looked.get(operation.new_index_name)
+    if source is not None and operation.marker in source.aliases:
+        await cluster.aliases.take(operation.source_name, [operation.marker])
+    if target is not None and target.stamp == operation.id:
+        raise Failure(
+            "trial_left",
+            f"{operation.source_name} was removed or replaced during the trial, so nothing guards "
+            f"the removal of {target.name}: it is empty, remove it by hand.",
+        )

@@ -1,0 +1,156 @@
+"""The health gate's thresholds, and how it lowers and raises the windows in flight."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from app.copying.gate import Gate, Level, Probe, judge, said
+from app.domain.names import IndexName
+from app.domain.pace import Health
+from app.elastic.answers import NodeVitals, Vitals
+
+NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+WELL = NodeVitals(
+    name="es-1",
+    cpu=0.5,
+    heap=0.4,
+    breaker_trips=2,
+    pressure=0.1,
+    pressure_rejections=3,
+    write_rejections=4,
+    search_rejections=5,
+    searches_waiting=0,
+)
+CALM = Vitals({"a": WELL}, "yellow", 0, 0.0)
+
+
+def with_node(**changed: Any) -> Vitals:
+    return replace(CALM, nodes={"a": replace(WELL, **changed)})
+
+
+@pytest.mark.parametrize(
+    ("now", "level", "cause"),
+    [
+        (CALM, Level.CALM, ""),
+        (replace(CALM, status="green"), Level.CALM, ""),
+        (with_node(heap=0.84), Level.CALM, ""),
+        (with_node(heap=0.85), Level.STRAINED, "heap of es-1 is 85% full"),
+        (with_node(heap=0.95), Level.CRITICAL, "heap of es-1 is 95% full"),
+        (with_node(pressure=0.7), Level.STRAINED, "indexing pressure of es-1 is at 70%"),
+        (with_node(pressure=0.9), Level.CRITICAL, "indexing pressure"),
+        (with_node(write_rejections=5), Level.STRAINED, "es-1 rejected 1 writes"),
+        (with_node(search_rejections=9), Level.STRAINED, "es-1 rejected 4 searches"),
+        (with_node(pressure_rejections=4), Level.STRAINED, "es-1 rejected 1 requests"),
+        (with_node(breaker_trips=3), Level.STRAINED, "breaker of es-1 tripped"),
+        (with_node(cpu=0.99), Level.CALM, ""),
+        (with_node(cpu=0.95, searches_waiting=90), Level.CALM, ""),  # for a moment
+        (replace(CALM, status="red"), Level.STRAINED, "the cluster is red"),
+        (replace(CALM, pending=50), Level.STRAINED, "50 cluster tasks wait"),
+        (replace(CALM, pending=1000), Level.CRITICAL, "1000 cluster tasks wait"),
+        (replace(CALM, waited=10.0), Level.STRAINED, "waits for 10 s"),
+        (replace(CALM, waited=61.0), Level.CRITICAL, "waits for 61 s"),
+        # a node that was started anew counts from 0; one that is new has nothing to compare with
+        (with_node(write_rejections=0), Level.CALM, ""),
+        (replace(CALM, nodes={"b": replace(WELL, write_rejections=9)}), Level.CALM, ""),
+        # what is not told is no cause
+        (Vitals(), Level.CALM, ""),
+        (replace(CALM, nodes={"a": NodeVitals("es-1")}), Level.CALM, ""),
+    ],
+)
+def test_what_is_a_strain_and_what_is_critical(now: Vitals, level: Level, cause: str) -> None:
+    verdict = judge(CALM, now)
+    assert verdict.level is level
+    assert cause in verdict.cause
+    assert bool(verdict.cause) == bool(level)
+
+
+def test_a_busy_cpu_is_a_strain_where_searches_wait_for_longer() -> None:
+    waiting = with_node(cpu=0.95, searches_waiting=10)
+    verdict = judge(waiting, waiting)
+    assert (verdict.level, verdict.cause) == (
+        Level.STRAINED,
+        "CPU of es-1 is at 95% and searches wait",
+    )
+    few, idle = with_node(cpu=0.95, searches_waiting=2), with_node(searches_waiting=10)
+    assert judge(few, few).level is judge(idle, idle).level is Level.CALM
+
+
+def test_a_search_is_a_strain_where_it_was_slow_twice_in_a_row() -> None:
+    slow, quick = replace(CALM, searched=0.5), replace(CALM, searched=0.49)
+    probe = Probe(IndexName("shop"), 0.5)
+    verdict = judge(slow, slow, probe)
+    assert (verdict.level, verdict.cause) == (Level.STRAINED, "a search of shop takes 0.5 s")
+    for before, now in ((None, slow), (CALM, slow), (quick, slow), (slow, quick), (slow, CALM)):
+        assert judge(before, now, probe).level is Level.CALM
+
+
+def test_counters_say_nothing_at_the_first_look() -> None:
+    assert judge(None, with_node(write_rejections=900)).level is Level.CALM
+
+
+def test_the_worst_is_named_and_not_too_many() -> None:
+    worst = with_node(heap=0.95, write_rejections=8)
+    assert judge(CALM, worst).cause == "heap of es-1 is 95% full"
+    nodes = {str(n): replace(WELL, name=f"es-{n}", heap=0.85) for n in range(5)}
+    assert judge(None, replace(CALM, nodes=nodes)).cause.endswith("es-2 is 85% full and 2 more")
+
+
+def test_it_halves_under_strain_and_grows_by_one_after_calm_looks() -> None:
+    strained, critical = with_node(heap=0.85), with_node(heap=0.99)
+    gate, seen = Gate(), list[int | None]()
+    for vitals in (CALM, strained, CALM, strained, critical, critical, *[CALM] * 16):
+        gate = gate.look(vitals, 8, NOW)
+        seen.append(gate.health.windows)
+    down = [None, 4, 4, 2, 0, 0]
+    assert seen == [*down, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, None]
+    assert gate.health == Health()
+
+
+def test_the_cause_stays_while_it_recovers() -> None:
+    gate = Gate().look(with_node(heap=0.99), 3, NOW)
+    assert gate.health == Health(windows=0, cause="heap of es-1 is 99% full", since=NOW)
+    for _ in range(2):
+        gate = gate.look(CALM, 3, NOW)
+    assert gate.health.windows == 1
+    assert gate.health.cause == "recovering: heap of es-1 is 99% full"
+    gate = gate.look(with_node(heap=0.85), 3, NOW)
+    assert gate.health.windows == 1
+
+
+def test_a_look_that_fails_changes_no_limit_and_is_said_once() -> None:
+    strained = Gate().look(with_node(heap=0.85), 4, NOW)
+    blind = strained.blinded("no answer within 4 s")
+    assert blind.health.windows == 2
+    assert said(strained.health, blind.health) == [
+        "a look at the cluster failed and changes no limit: no answer within 4 s"
+    ]
+    assert said(blind.health, blind.blinded("another reason").health) == []
+    sees = blind.look(CALM, 4, NOW)
+    assert sees.health == strained.health
+    assert said(blind.health, sees.health) == ["looks at the cluster succeed again"]
+
+
+def test_another_cause_at_the_same_limit_is_said_and_figures_alone_are_not() -> None:
+    full = Gate().look(with_node(heap=0.96), 3, NOW)
+    more = full.look(with_node(heap=0.99), 3, NOW)
+    assert more.health == full.health
+    other = more.look(replace(CALM, pending=5000), 3, NOW)
+    assert other.health.cause == "5000 cluster tasks wait"
+    assert said(more.health, other.health) == ["still 0 windows at once: 5000 cluster tasks wait"]
+
+
+def test_what_has_grown_while_nothing_was_copied_is_no_strain() -> None:
+    before = Gate().look(CALM, 4, NOW)
+    rejected = with_node(write_rejections=900)
+    assert before.look(rejected, 4, NOW).health.windows == 2
+    assert before.after_a_pause().look(rejected, 4, NOW).health.windows is None
+
+
+def test_every_change_is_said_with_its_cause() -> None:
+    strained = Gate().look(with_node(heap=0.85), 4, NOW)
+    assert said(Health(), strained.health) == ["2 windows at once: heap of es-1 is 85% full"]
+    assert said(strained.health, Health()) == ["no limit: the cluster is calm"]

@@ -1,0 +1,83 @@
+"""Documents that are the same, and what is said of those that are not."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from app.elastic.answers import Document
+from app.upgrades.proving.comparing import Measure, differences
+
+EXACTLY = Measure(versions=True, vectors=False)
+
+
+def document(identity: str = "1", source: Any = None, **more: Any) -> Document:
+    text = json.dumps(source or {"n": 1}).encode()
+    return Document(identity, more.get("routing"), more.get("version", 1), text)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"a": 1, "b": [1, {"c": None}]},
+        {"half": "\ud800"},
+        {"huge": 123456789012345678901234567890},
+    ],
+)
+def test_the_same_documents_do_not_differ_whatever_their_order(source: dict[str, Any]) -> None:
+    turned = dict(reversed(source.items()))
+    left = [document("1", source), document("2")]
+    assert differences(left, [document("2"), document("1", turned)], EXACTLY) == []
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ({"n": 1}, {"n": 1.0}),
+        ({"n": 1}, {"n": True}),
+        ({"n": 0}, {"n": False}),
+        ({"n": [1, 2]}, {"n": [2, 1]}),
+        ({"n": 123456789012345678901234567890}, {"n": 123456789012345678901234567891}),
+        ({"n": None}, {"m": None}),
+        ({"n": "\ud800"}, {"n": "\ud801"}),
+    ],
+)
+def test_what_python_takes_for_equal_is_not(left: Any, right: Any) -> None:
+    faults = differences([document("1", left)], [document("1", right)], EXACTLY)
+    assert faults == ["1 (_source)"]
+
+
+def test_what_differs_is_said() -> None:
+    left = [
+        document("a", routing="x"),
+        document("b", version=3),
+        document("c"),
+        document("d" * 100),
+    ]
+    right = [document("a", routing="y"), document("b", version=4, source={"n": 2}), document("c")]
+    assert differences(left, right, EXACTLY) == [
+        "a with routing x (missing)",
+        "b (_version 3 → 4, _source)",
+        f"{'d' * 60}… (missing)",
+    ]
+    assert "b (_source)" in differences(left, right, Measure(versions=False, vectors=False))
+
+
+def test_vectors_that_are_kept_apart_may_be_rounded_and_nothing_else() -> None:
+    with_vectors = Measure(versions=True, vectors=True)
+    left = {"n": 1, "f": 1.5, "deep": [{"v": [1.5000001, 1.0, 2.0]}]}
+    rounded = {"n": 1, "f": 1.5, "deep": [{"v": [1.5, 1.0, 2.0]}]}
+    others: list[Any] = [
+        {"n": 1, "f": 1.5000001, "deep": [{"v": [1.5, 1.0, 2.0]}]},
+        {"n": 1, "f": 1.5, "deep": [{"v": [1.5, 1.0, 2.001]}]},
+        {"n": 1, "f": 1.5, "deep": [{"v": [1.5, 1.0]}]},
+        {"n": 1, "f": 1.5, "deep": [{"v": [1.5, 1.0, 2]}]},
+        {"n": 1, "f": 1.5, "deep": []},
+        {"n": 1, "f": 1.5},
+    ]
+    assert differences([document("1", left)], [document("1", rounded)], with_vectors) == []
+    assert differences([document("1", left)], [document("1", rounded)], EXACTLY) != []
+    for other in others:
+        assert differences([document("1", left)], [document("1", other)], with_vectors) != []
