@@ -117,7 +117,7 @@ class Machine:
     """Runs operations for the holder of the lease, each with a view of the cluster of its own.
 
     `kinds`: by the name that a job has. `history` answers what the newest completed ones say
-    of how long one takes. `park_after`: seconds of a hold after which an job makes room for
+    of how long one takes. `park_after`: seconds of a hold after which a job makes room for
     others, None: never.
     """
 

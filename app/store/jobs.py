@@ -20,7 +20,7 @@ from app.domain.operation import Changes
 from app.domain.state import Status
 from app.domain.windows import Window, WindowState
 from app.store import claims
-from app.store.rows import Models, columns_of, job_of, read_rows
+from app.store.rows import WHOLE_JOB, Models, columns_of, job_of, read_rows
 from app.store.tables import LIVE_ROWS, JobRow, WindowRow
 from app.store.transactions import Transaction, Transactions
 
@@ -43,7 +43,7 @@ _SAVE = (
         ),
         version=JobRow.version + 1,
     )
-    .returning(JobRow)  # pyright: ignore[reportArgumentType]
+    .returning(WHOLE_JOB)
 )
 _PAUSED: Any = case(
     (col(JobRow.requested) == Requested.CANCEL.value, int(Status.IN_PROGRESS)),
@@ -129,7 +129,7 @@ class Jobs:
                     updated_at=transaction.now,
                     version=JobRow.version + 1,
                 )
-                .returning(JobRow)  # pyright: ignore[reportArgumentType]
+                .returning(WHOLE_JOB)
             )
             row = begun.mappings().one_or_none()
             if row is None:

@@ -17,7 +17,7 @@ from app.domain.names import IndexName
 from app.domain.operation import Operation
 from app.domain.state import Goal, Status
 from app.store import claims
-from app.store.rows import operation_of, read_rows, read_tuples, record_of
+from app.store.rows import WHOLE_JOB, operation_of, read_rows, read_tuples, record_of
 from app.store.tables import ENDED_ROWS, KEPT_ROWS, LIVE_ROWS, JobRow
 from app.store.transactions import Transaction, Transactions
 
@@ -99,7 +99,7 @@ class KeptCopies:
                     updated_at=transaction.now,
                     version=operation.version + 1,
                 )
-                .returning(JobRow)  # pyright: ignore[reportArgumentType]
+                .returning(WHOLE_JOB)
             )
             row = woken.mappings().one_or_none()
             if row is None:

@@ -18,6 +18,8 @@ Models = Mapping[str, type[Job]]
 """By kind, the class of its jobs; those of a kind that is not there are plain jobs."""
 
 OPERATIONS_ONLY: Models = {REWRITE: Operation}
+WHOLE_JOB: Any = JobRow
+"""For `returning`, whose types do not know the class of a table, though it takes one."""
 _COLUMNS = frozenset(JobRow.model_fields) - {"record"}
 
 
