@@ -31,7 +31,7 @@ from app.elastic.credentials import Credentials, Tls
 from app.jobs.cluster_identity import Home
 from app.jobs.machine import Machine
 from app.jobs.phases import Kind, Limits
-from app.jobs.wake_up import Bell
+from app.jobs.wake_up import WakeUps
 from app.jobs.worker import Worker
 from app.sendable import custom_headers
 from app.settings import Settings
@@ -157,19 +157,19 @@ async def _running(name: str, settings: Settings, database: Database) -> AsyncGe
 
 
 def _assemble(settings: Settings, store: Store, connection: Connection) -> Site:
-    bell, view = Bell(), ClusterView.of(connection)
+    wake_ups, view = WakeUps(), ClusterView.of(connection)
     surroundings = Surroundings(view)
     home = Home(store.homes, view, settings.reindex_cluster_uuid)
     after_hours = AfterHours(settings.reindex_hours_end, settings.reindex_hours_grace)
-    pacing = Pacing(store, _pace(settings), bell, after_hours)
-    worker = _worker(settings, store, connection, bell, pacing, home)
+    pacing = Pacing(store, _pace(settings), wake_ups, after_hours)
+    worker = _worker(settings, store, connection, wake_ups, pacing, home)
     defaults = Defaults(settings.reindex_keep_old_index, settings.reindex_proof)
     admission = Admission(store, view, surroundings, home, settings.reindex_prefix_major, defaults)
-    queue = Queue(store.operations, store.wishes, admission, bell)
-    small_jobs = SmallJobDesk(store.small_jobs, bell)
+    queue = Queue(store.operations, store.wishes, admission, wake_ups)
+    small_jobs = SmallJobDesk(store.small_jobs, wake_ups)
     inventory = Inventory(view, surroundings, admission)
     overview = Overview(store, pacing)
-    rollback = Rollback(store, view, surroundings, bell)
+    rollback = Rollback(store, view, surroundings, wake_ups)
     checkup = Checkup(store, overview, surroundings, worker, pacing)
     return Site(
         store=store,
@@ -178,7 +178,7 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Site:
         queue=queue,
         batches=BatchDesk(store, queue, pacing),
         batch_watch=BatchWatch(store.listing, view),
-        control=Control(store, queue, rollback, bell),
+        control=Control(store, queue, rollback, wake_ups),
         pacing=pacing,
         rollback=rollback,
         inventory=inventory,
@@ -198,7 +198,7 @@ def _worker(
     settings: Settings,
     store: Store,
     connection: Connection,
-    bell: Bell,
+    wake_ups: WakeUps,
     pacing: Pacing,
     home: Home,
 ) -> Worker:
@@ -218,7 +218,7 @@ def _worker(
         lanes=store.lanes,
         kinds={kind.name: kind for kind in kinds},
         cluster=partial(Cluster.for_worker, connection),
-        bell=bell,
+        wake_ups=wake_ups,
         limits=_limits(settings),
         pacer=governor,
         home=home,
@@ -231,7 +231,7 @@ def _worker(
         jobs=store.jobs,
         lanes=store.lanes,
         machine=machine,
-        bell=bell,
+        wake_ups=wake_ups,
         pacer=governor,
         home=home,
         who=who,

@@ -20,7 +20,7 @@ from app.domain.pace import (
     Stop,
     in_force,
 )
-from app.jobs.wake_up import Bell
+from app.jobs.wake_up import WakeUps
 from app.store.paces import Change, ServicePace
 from app.store.store import Store
 from app.telemetry import logger
@@ -48,12 +48,12 @@ class Pacing:
     """`defaults`: what the settings say, for as long as nobody has said otherwise."""
 
     def __init__(
-        self, store: Store, defaults: Pace, bell: Bell, after_hours: AfterHours | None = None
+        self, store: Store, defaults: Pace, wake_ups: WakeUps, after_hours: AfterHours | None = None
     ) -> None:
         self._store = store
         self._paces = store.paces
         self.defaults = defaults
-        self._bell = bell
+        self._wake_ups = wake_ups
         self._after_hours = after_hours or AfterHours()
 
     # --- asking
@@ -174,7 +174,7 @@ class Pacing:
         return self.said(await self._paces.of_service()).schedules
 
     def _told(self, report: PaceReport) -> PaceReport:
-        self._bell.ring()
+        self._wake_ups.wake()
         log.info("pace_changed", scope=report.scope.value, limit=report.limit.reason)
         return report
 

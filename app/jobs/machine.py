@@ -65,7 +65,7 @@ from app.jobs.transitions import (
     troubled,
     turn_back,
 )
-from app.jobs.wake_up import Bell, Ear
+from app.jobs.wake_up import Subscription, WakeUps
 from app.store.jobs import Jobs
 from app.store.lanes import Lanes
 from app.store.role import Lease
@@ -104,7 +104,7 @@ class _Turn:
     job: Job
     windows: tuple[Window, ...]
     cluster: Cluster
-    ear: Ear
+    subscription: Subscription
     watch: Watch
     doubt: bool = True
     wait: float = 0.0
@@ -125,7 +125,7 @@ class Machine:
     lanes: Lanes
     kinds: Mapping[str, Kind[Any]]
     cluster: Callable[[Callable[[], None]], Cluster]
-    bell: Bell
+    wake_ups: WakeUps
     limits: Limits
     pacer: Pacer
     home: Home
@@ -148,10 +148,10 @@ class Machine:
         """
         windows = await self.jobs.windows(job.id)
         cluster = self.new_cluster(lease)
-        with self.bell.listening() as ear:
+        with self.wake_ups.subscribed() as subscription:
             begun = any(window.state is not WindowState.DONE for window in windows)
             kind, watch = self.kinds[job.kind], Watch(unsure=begun and not claimed)
-            turn = _Turn(kind, job, windows, cluster, ear, watch)
+            turn = _Turn(kind, job, windows, cluster, subscription, watch)
             try:
                 while _is_in_hand(turn.job) and not stopping():
                     await self._grant(turn, lease())
@@ -416,7 +416,7 @@ class Machine:
         return saved
 
     async def _pause(self, turn: _Turn, stopping: Callable[[], bool]) -> None:
-        """Waits, looking for wishes and another pace now and then, at once where the bell rings.
+        """Waits, looking for wishes and another pace now and then, at once where it is woken.
 
         A wish that came with the last save is not waited with.
         """
@@ -427,8 +427,8 @@ class Machine:
             left = until - time.monotonic()
             if left <= 0:
                 return
-            rung = await turn.ear.wait(min(left, LOOK_SECONDS))
-            if rung or left > LOOK_SECONDS:
+            woken = await turn.subscription.wait(min(left, LOOK_SECONDS))
+            if woken or left > LOOK_SECONDS:
                 fresh = await self.jobs.load(turn.job.id)
                 if fresh.requested is not turn.job.requested:
                     turn.job = fresh

@@ -12,7 +12,7 @@ from typing import Any
 from app.domain.clock import boot_seconds
 from app.domain.errors import LeaseLost, ReindexQueueError, StoreFault, StoreTrouble
 from app.domain.texts import capped
-from app.jobs.wake_up import Bell
+from app.jobs.wake_up import WakeUps
 from app.store.role import Lease, WorkerRole
 from app.telemetry import logger
 
@@ -74,13 +74,13 @@ class Term:
         self,
         role: WorkerRole,
         lease: Lease,
-        bell: Bell,
+        wake_ups: WakeUps,
         stopping: Callable[[], bool],
         show: Callable[[Ending], None],
     ) -> None:
         self._role = role
         self._lease = lease
-        self._bell = bell
+        self._wake_ups = wake_ups
         self._stopping = stopping
         self._show = show
         self._began = boot_seconds()
@@ -133,7 +133,7 @@ class Term:
         self._met.append(error)
         self._over.set()
         self._show(Ending.of(self._met))
-        self._bell.ring()
+        self._wake_ups.wake()
 
     async def _renew(self, seconds: float) -> None:
         """Keeps the lease. A renewal that the database did not answer is tried again; the deadline

@@ -1,4 +1,4 @@
-"""The in-process bell: something changed, look again."""
+"""Wake-ups inside one process: something has changed, look again."""
 
 from __future__ import annotations
 
@@ -7,38 +7,39 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 
-class Bell:
-    """Wakes everybody who listens. It carries no data: the store is what is true."""
+class WakeUps:
+    """Wakes every subscriber. A wake-up carries no data: what is true stands in the store."""
 
     def __init__(self) -> None:
-        self._ears: set[asyncio.Event] = set()
+        self._subscribers: set[asyncio.Event] = set()
 
-    def ring(self) -> None:
-        for ear in self._ears:
-            ear.set()
+    def wake(self) -> None:
+        for event in self._subscribers:
+            event.set()
 
     @contextmanager
-    def listening(self) -> Generator[Ear]:
-        """An ear that hears every ring from now on, also between two waits."""
+    def subscribed(self) -> Generator[Subscription]:
+        """A subscription that misses no wake-up from now on, also between two waits."""
         event = asyncio.Event()
-        self._ears.add(event)
+        self._subscribers.add(event)
         try:
-            yield Ear(event)
+            yield Subscription(event)
         finally:
-            self._ears.discard(event)
+            self._subscribers.discard(event)
 
 
-class Ear:
-    """One listener's side of the bell."""
+class Subscription:
+    """One subscriber's side of the wake-ups."""
 
     def __init__(self, event: asyncio.Event) -> None:
         self._event = event
 
     async def wait(self, seconds: float) -> bool:
-        """Waits for a ring since the last wait, or the time; True where the bell was rung."""
+        """Waits for a wake-up since the last wait, or for the time; True where one came."""
         try:
             await asyncio.wait_for(self._event.wait(), max(seconds, 0))
         except TimeoutError:
             return False
+        # Cleared before the caller looks: what changes while it looks wakes it once more.
         self._event.clear()
         return True

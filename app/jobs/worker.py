@@ -19,7 +19,7 @@ from app.jobs.machine import Machine
 from app.jobs.pacer import Pacer
 from app.jobs.term import Ending, EndKind, Term
 from app.jobs.transitions import backoff
-from app.jobs.wake_up import Bell, Ear
+from app.jobs.wake_up import Subscription, WakeUps
 from app.store.jobs import Jobs
 from app.store.lanes import Lanes
 from app.store.role import Lease, WorkerRole
@@ -28,7 +28,7 @@ from app.telemetry import logger, mark_as
 log = logger(__name__)
 
 IDLE_SECONDS = 5.0
-"""How often an idle worker asks the store; a POST to this service rings the bell."""
+"""How often an idle worker asks the store; a POST to this service wakes it."""
 MOST_SMALL, MOST_HOLDING = 10, 100
 """So many small jobs at once, and with those that hold."""
 STANDBY_SECONDS = 1.0
@@ -75,7 +75,7 @@ class Worker:
     jobs: Jobs
     lanes: Lanes
     machine: Machine
-    bell: Bell
+    wake_ups: WakeUps
     pacer: Pacer
     home: Home
     who: str
@@ -98,7 +98,7 @@ class Worker:
     def stop(self) -> None:
         """Asks the worker to end after the step it is in."""
         self._stop.set()
-        self.bell.ring()
+        self.wake_ups.wake()
 
     async def run(self) -> None:
         """Until `stop`. Whatever ends a term of work, the next one starts from the store."""
@@ -149,7 +149,7 @@ class Worker:
         if lease is None:
             return Ending(EndKind.STOPPED)
         log.info("role_taken", owner=self.who)
-        term = Term(self.role, lease, self.bell, self._stop.is_set, self._show)
+        term = Term(self.role, lease, self.wake_ups, self._stop.is_set, self._show)
         try:
             return await term.run(self._work(term))
         finally:
@@ -175,7 +175,7 @@ class Worker:
         running: dict[str, asyncio.Task[None]] = {}
         small: dict[str, asyncio.Task[None]] = {}
         self._contact = False
-        with self.bell.listening() as ear:
+        with self.wake_ups.subscribed() as subscription:
             while not term.over:
                 for tasks in (running, small):
                     for job_id in [key for key, task in tasks.items() if task.done()]:
@@ -183,7 +183,7 @@ class Worker:
                 await self._fill(term, running, small)
                 self._settle(term, idle=not running)
                 self._tell(WorkerState.WORKING if running else WorkerState.IDLE, [*running])
-                await self._change(ear, [*running.values(), *small.values()])
+                await self._change(subscription, [*running.values(), *small.values()])
 
     async def _fill(
         self,
@@ -240,7 +240,7 @@ class Worker:
     async def _run(self, job: Job, term: Term, *, new: bool) -> None:
         await self.machine.run(job, lambda: term.lease, lambda: term.over, claimed=new)
         if job.lane is Lane.SMALL:
-            self.bell.ring()  # its client waits
+            self.wake_ups.wake()  # its client waits
 
     async def _first_contact(self, term: Term) -> None:
         """Once a term, before its first job."""
@@ -252,14 +252,16 @@ class Worker:
             return
         self._contact = True
 
-    async def _change(self, ear: Ear, tasks: Sequence[asyncio.Task[None]]) -> None:
-        """Waits until something has ended, the bell rings, or it is time to look."""
-        listening = asyncio.ensure_future(ear.wait(IDLE_SECONDS))
+    async def _change(
+        self, subscription: Subscription, tasks: Sequence[asyncio.Task[None]]
+    ) -> None:
+        """Waits until something has ended, a wake-up comes, or it is time to look."""
+        woken = asyncio.ensure_future(subscription.wait(IDLE_SECONDS))
         try:
-            await asyncio.wait({listening, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({woken, *tasks}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            listening.cancel()
-            await asyncio.gather(listening, return_exceptions=True)
+            woken.cancel()
+            await asyncio.gather(woken, return_exceptions=True)
 
     def _tell(self, state: WorkerState, operations: Sequence[str] = ()) -> None:
         self.report = WorkerReport(state, tuple(operations), self._error)

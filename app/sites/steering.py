@@ -20,7 +20,7 @@ from app.domain.request import ReindexRequest
 from app.domain.state import Goal, Status
 from app.domain.wishes import Action, Verdict
 from app.jobs.verdicts import Objection, objection
-from app.jobs.wake_up import Bell
+from app.jobs.wake_up import WakeUps
 from app.store.store import Store
 from app.telemetry import logger
 from app.upgrades.queue import Queue
@@ -57,11 +57,11 @@ class _Done:
 
 
 class Control:
-    def __init__(self, store: Store, queue: Queue, rollback: Rollback, bell: Bell) -> None:
+    def __init__(self, store: Store, queue: Queue, rollback: Rollback, wake_ups: WakeUps) -> None:
         self._store = store
         self._queue = queue
         self._rollback = rollback
-        self._bell = bell
+        self._wake_ups = wake_ups
 
     async def one(self, action: Action, operation_id: str, caller: str) -> Operation:
         """The operation after the wish; after a retry of one that had ended, that which follows it.
@@ -91,7 +91,7 @@ class Control:
             )
         if operation_id not in await self._write(action, [operation], caller):
             raise _refused(action, _OVERTAKEN)
-        self._bell.ring()
+        self._wake_ups.wake()
         log.info(f"{action}_requested", operation=operation_id, index=operation.index_name)
         return await self._store.operations.load(operation_id)
 
@@ -111,7 +111,7 @@ class Control:
             done = await self._roll_back(found, caller, forced=forced)
         else:
             done = await self._all(action, found, caller)
-        self._bell.ring()
+        self._wake_ups.wake()
         log.info(f"{action}_requested", batch=batch_id, changed=len(done.changed))
         fresh = {
             operation.id: operation for operation in await self._store.operations.of_batch(batch_id)

@@ -12,7 +12,7 @@ from app.domain.operation import Operation
 from app.domain.pace import NO_LIMIT, Pace
 from app.domain.request import ReindexRequest
 from app.jobs.verdicts import cancel_refusal
-from app.jobs.wake_up import Bell
+from app.jobs.wake_up import WakeUps
 from app.store.enqueueing import BatchKey, Enqueued, refusal_entry
 from app.store.operations import Operations
 from app.store.wishes import Wishes
@@ -36,12 +36,12 @@ class Batch:
 
 class Queue:
     def __init__(
-        self, operations: Operations, wishes: Wishes, admission: Admission, bell: Bell
+        self, operations: Operations, wishes: Wishes, admission: Admission, wake_ups: WakeUps
     ) -> None:
         self._operations = operations
         self._wishes = wishes
         self._admission = admission
-        self._bell = bell
+        self._wake_ups = wake_ups
 
     async def enqueue_batch(
         self,
@@ -94,7 +94,7 @@ class Queue:
             await self._wishes.leave(ids, Requested.CANCEL, caller)
         ):
             raise NotInProgress
-        self._bell.ring()
+        self._wake_ups.wake()
         log.info("cancel_requested", index=name, operation=operation.id)
 
     async def target_of(self, name: IndexName) -> IndexName:
@@ -116,7 +116,7 @@ class Queue:
             good, caller, earlier, single=single, key=key, pace=pace
         )
         refused += [RefusedName(name, error) for name, error in queued.refused.items()]
-        self._bell.ring()
+        self._wake_ups.wake()
         return queued, _in_order(requests, refused)
 
 

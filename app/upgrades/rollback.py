@@ -6,7 +6,7 @@ from app.domain.errors import CannotRollBack, UnknownOperation
 from app.domain.operation import Operation
 from app.domain.state import Goal, Status
 from app.elastic.cluster import ClusterView
-from app.jobs.wake_up import Bell
+from app.jobs.wake_up import WakeUps
 from app.store.store import Store
 from app.telemetry import logger
 from app.upgrades import objections
@@ -18,12 +18,12 @@ log = logger(__name__)
 
 class Rollback:
     def __init__(
-        self, store: Store, cluster: ClusterView, surroundings: Surroundings, bell: Bell
+        self, store: Store, cluster: ClusterView, surroundings: Surroundings, wake_ups: WakeUps
     ) -> None:
         self._store = store
         self._cluster = cluster
         self._surroundings = surroundings
-        self._bell = bell
+        self._wake_ups = wake_ups
 
     async def request(self, operation_id: str, caller: str, *, forced: bool) -> Operation:
         """Lets the worker give the old name back to the kept copy, beside the queue.
@@ -43,7 +43,7 @@ class Rollback:
         if fault := await self._fault(operation, forced=forced):
             raise fault
         woken = await self._store.kept_copies.request_rollback(operation, caller, forced=forced)
-        self._bell.ring()
+        self._wake_ups.wake()
         log.info("rollback_requested", operation=operation_id, index=operation.index_name)
         return woken
 

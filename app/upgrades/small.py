@@ -31,7 +31,7 @@ from app.elastic.cluster import Cluster
 from app.jobs.pacer import Pacer
 from app.jobs.phases import Done, Hold, Outcome, Phase, Work
 from app.jobs.small import SmallKind
-from app.jobs.wake_up import Bell
+from app.jobs.wake_up import WakeUps
 from app.store.kept_copies import KeptCopies
 from app.store.small_jobs import SmallJobs
 from app.upgrades.expiry import expire
@@ -158,9 +158,9 @@ class Expiries:
 class SmallJobDesk:
     """The client's side: leaves a small job and waits for its end."""
 
-    def __init__(self, small_jobs: SmallJobs, bell: Bell) -> None:
+    def __init__(self, small_jobs: SmallJobs, wake_ups: WakeUps) -> None:
         self._small_jobs = small_jobs
-        self._bell = bell
+        self._wake_ups = wake_ups
 
     async def block_writes(self, name: str, caller: str) -> None:
         """Adds the write block to an index.
@@ -195,15 +195,15 @@ class SmallJobDesk:
     async def _ended(self, job_id: str) -> Job | None:
         """The job once it is done, None where that takes too long. Raises what it met."""
         deadline = time.monotonic() + WAIT_SECONDS
-        with self._bell.listening() as ear:
-            self._bell.ring()
+        with self._wake_ups.subscribed() as subscription:
+            self._wake_ups.wake()
             while time.monotonic() < deadline:
                 job = await self._small_jobs.find(job_id)
                 if job.ended_at is not None:
                     if job.error_message is not None:
                         raise _told(job)
                     return job
-                await ear.wait(LOOK_SECONDS)
+                await subscription.wait(LOOK_SECONDS)
         return None
 
 

@@ -17,7 +17,7 @@ Counted from the order, each kind by itself, from 1:
 `REINDEX_TEST_ORDERS` names a file with such an order in JSON; a new text in it is a new order, so
 that one process serves for many. `REINDEX_TEST_COUNTED` names a file that gets a line for all that
 is counted, `REINDEX_TEST_REACHED` one that is made when the moment comes. `REINDEX_TEST_IDLE` is
-how many seconds an idle worker waits for the bell until it looks by itself,
+how many seconds an idle worker waits for a wake-up until it looks by itself,
 `REINDEX_TEST_CHANGE_SECONDS` how long a change may take.
 """
 

@@ -44,7 +44,7 @@ from app.jobs.phases import (
     Route,
     Work,
 )
-from app.jobs.wake_up import Bell
+from app.jobs.wake_up import WakeUps
 from app.jobs.worker import Worker
 from app.store.store import Store
 from app.upgrades.rewrite import Rewrite
@@ -207,7 +207,7 @@ class Playroom:
     """A store with toys in it, and the worker that plays with them."""
 
     store: Store
-    bell: Bell
+    wake_ups: WakeUps
     kind: ToyKind
     worker: Worker
     task: asyncio.Task[None]
@@ -216,17 +216,17 @@ class Playroom:
         """The id of a new toy on that index."""
         request = {"uses": list(uses)}
         toy = await self.store.jobs.enqueue(TOY, lane, IndexName(name), "child", request)
-        self.bell.ring()
+        self.wake_ups.wake()
         return toy
 
     async def ask(self, toy: str, wish: Requested) -> None:
         """As the API does: the wish is left, and the worker woken."""
         assert await self.store.wishes.leave([toy], wish, "child") == {toy}
-        self.bell.ring()
+        self.wake_ups.wake()
 
     async def resume(self, toy: str) -> None:
         assert await self.store.wishes.resume([toy], "child") == {toy}
-        self.bell.ring()
+        self.wake_ups.wake()
 
     async def shown(self, toy: str) -> Toy:
         job = await self.store.jobs.load(toy)
@@ -262,11 +262,11 @@ async def playroom(
     models: dict[str, type[Job]] = {REWRITE: Operation, TOY: Toy}
     store = await Store.open(database_url, "default", 60.0, models=models)
     connection = Connection([elasticsearch_url], Credentials())
-    worker = _worker(store, connection, kinds := [Rewrite(), kind], bell := Bell())
+    worker = _worker(store, connection, kinds := [Rewrite(), kind], wake_ups := WakeUps())
     assert len({one.name for one in kinds}) == 2
     task = asyncio.create_task(worker.run())
     try:
-        yield Playroom(store, bell, kind, worker, task)
+        yield Playroom(store, wake_ups, kind, worker, task)
     finally:
         worker.stop()
         await asyncio.gather(task, return_exceptions=True)
@@ -274,15 +274,17 @@ async def playroom(
         await store.close()
 
 
-def _worker(store: Store, connection: Connection, kinds: Sequence[Kind[Any]], bell: Bell) -> Worker:
+def _worker(
+    store: Store, connection: Connection, kinds: Sequence[Kind[Any]], wake_ups: WakeUps
+) -> Worker:
     home = Home(store.homes, ClusterView.of(connection), None)
-    governor = Governor(Pacing(store, Pace(windows_in_flight=4), bell), store.paces, "worker")
+    governor = Governor(Pacing(store, Pace(windows_in_flight=4), wake_ups), store.paces, "worker")
     machine = Machine(
         jobs=store.jobs,
         lanes=store.lanes,
         kinds={kind.name: kind for kind in kinds},
         cluster=partial(Cluster.for_worker, connection),
-        bell=bell,
+        wake_ups=wake_ups,
         limits=Limits(),
         pacer=governor,
         home=home,
@@ -294,7 +296,7 @@ def _worker(store: Store, connection: Connection, kinds: Sequence[Kind[Any]], be
         jobs=store.jobs,
         lanes=store.lanes,
         machine=machine,
-        bell=bell,
+        wake_ups=wake_ups,
         pacer=governor,
         home=home,
         who="worker",

@@ -325,7 +325,7 @@ async def test_it_stays_where_it_may_be_the_only_copy(
     copy = operation["keptCopy"]["index"]
     harm(es)
     execute(sqlite_url, "UPDATE job SET kept_until = '2020-01-01 00:00:00'")
-    await service.post_batch("rings the bell")
+    await service.post_batch("wakes the worker")
     shown = await expired(service, operation["id"])
     (event,) = [event for event in shown["events"] if event["what"] == "kept copy stays"]
     assert "removed by hand" in event["text"]

@@ -85,7 +85,7 @@ async def test_second_look_of_an_expiry_leaves_what_is_not_ours_or_is_needed(
     sent = len(removals(relay))
     after_the_marker(relay, TARGET, harms(es, copy)[harm])
     execute(sqlite_url, OVER)
-    await relayed.post_batch("rings the bell")
+    await relayed.post_batch("wakes the worker")
     await expired(relayed, operation["id"])
     assert copy in es.indices()
     assert len(removals(relay)) == sent
