@@ -28,7 +28,7 @@ from app.domain.request import Defaults
 from app.elastic.cluster import Cluster, ClusterView
 from app.elastic.connection import Connection
 from app.elastic.credentials import Credentials, Tls
-from app.jobs.cluster_identity import Home
+from app.jobs.cluster_identity import ClusterIdentity
 from app.jobs.machine import Machine
 from app.jobs.phases import Kind, Limits
 from app.jobs.wake_up import WakeUps
@@ -159,12 +159,16 @@ async def _running(name: str, settings: Settings, database: Database) -> AsyncGe
 def _assemble(settings: Settings, store: Store, connection: Connection) -> Site:
     wake_ups, view = WakeUps(), ClusterView.of(connection)
     surroundings = Surroundings(view)
-    home = Home(store.homes, view, settings.reindex_cluster_uuid)
+    cluster_identity = ClusterIdentity(
+        store.cluster_identities, view, settings.reindex_cluster_uuid
+    )
     after_hours = AfterHours(settings.reindex_hours_end, settings.reindex_hours_grace)
     pacing = Pacing(store, _pace(settings), wake_ups, after_hours)
-    worker = _worker(settings, store, connection, wake_ups, pacing, home)
+    worker = _worker(settings, store, connection, wake_ups, pacing, cluster_identity)
     defaults = Defaults(settings.reindex_keep_old_index, settings.reindex_proof)
-    admission = Admission(store, view, surroundings, home, settings.reindex_prefix_major, defaults)
+    admission = Admission(
+        store, view, surroundings, cluster_identity, settings.reindex_prefix_major, defaults
+    )
     queue = Queue(store.operations, store.wishes, admission, wake_ups)
     small_jobs = SmallJobDesk(store.small_jobs, wake_ups)
     inventory = Inventory(view, surroundings, admission)
@@ -189,7 +193,7 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Site:
         reading=Reading(store.operations, store.listing, view, surroundings, queue),
         overview=overview,
         checkup=checkup,
-        doctor=Doctor(store, view, checkup, worker, pacing, home),
+        doctor=Doctor(store, view, checkup, worker, pacing, cluster_identity),
         worker=worker,
     )
 
@@ -200,7 +204,7 @@ def _worker(
     connection: Connection,
     wake_ups: WakeUps,
     pacing: Pacing,
-    home: Home,
+    cluster_identity: ClusterIdentity,
 ) -> Worker:
     """The worker with its machine and the governor of its copies."""
     who = f"worker:{owner_name()}"
@@ -221,7 +225,7 @@ def _worker(
         wake_ups=wake_ups,
         limits=_limits(settings),
         pacer=governor,
-        home=home,
+        cluster_identity=cluster_identity,
         who=who,
         history=partial(measured, store.listing),
         park_after=settings.reindex_hold_skip_seconds if skips else None,
@@ -233,7 +237,7 @@ def _worker(
         machine=machine,
         wake_ups=wake_ups,
         pacer=governor,
-        home=home,
+        cluster_identity=cluster_identity,
         who=who,
         most_beside=settings.reindex_max_singles,
         greet=tell_of_dropped_header,

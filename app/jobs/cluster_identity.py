@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from app.domain.errors import OtherCluster
 from app.elastic.cluster import ClusterView
-from app.store.home import Homes
+from app.store.cluster_identity import ClusterIdentities
 
 
-class Home:
-    """Asks until it has seen the right cluster, and again after `doubt`."""
+class ClusterIdentity:
+    """Asks until it has seen the right cluster, and again after `forget_last_check`."""
 
-    def __init__(self, homes: Homes, cluster: ClusterView, accepted: str | None) -> None:
-        self._homes = homes
+    def __init__(
+        self, identities: ClusterIdentities, cluster: ClusterView, accepted: str | None
+    ) -> None:
+        self._identities = identities
         self._cluster = cluster
         self._accepted = accepted
         self._seen = False
 
-    def doubt(self) -> None:
+    def forget_last_check(self) -> None:
         """There was trouble: what answers next may be another cluster at the same address."""
         self._seen = False
 
@@ -27,7 +29,7 @@ class Home:
             return
         self._seen = False
         found = await self._cluster.nodes.cluster_uuid()
-        kept = await self._homes.settle(found, self._accepted)
+        kept = await self._identities.settle(found, self._accepted)
         if kept != found:
             raise OtherCluster(found, kept)
         self._seen = True

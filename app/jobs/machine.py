@@ -34,7 +34,7 @@ from app.domain.tasks import Watch
 from app.domain.texts import capped
 from app.domain.windows import Window, WindowState
 from app.elastic.cluster import Cluster
-from app.jobs.cluster_identity import Home
+from app.jobs.cluster_identity import ClusterIdentity
 from app.jobs.pacer import Pacer
 from app.jobs.phases import (
     Again,
@@ -128,7 +128,7 @@ class Machine:
     wake_ups: WakeUps
     limits: Limits
     pacer: Pacer
-    home: Home
+    cluster_identity: ClusterIdentity
     who: str
     history: Callable[[], Awaitable[Sequence[Measured]]]
     park_after: float | None = None
@@ -257,14 +257,14 @@ class Machine:
     ) -> Outcome:
         kind, job, answers = turn.kind, work.job, False
         try:
-            await self.home.check(anew=job.lane is Lane.SMALL)
+            await self.cluster_identity.check(anew=job.lane is Lane.SMALL)
             answers = True
             outcome = await run(work, turn.cluster)
         except StoreTrouble:
             raise
         except ReindexQueueError as error:
             if isinstance(error, ClusterTrouble):
-                self.home.doubt()
+                self.cluster_identity.forget_last_check()
             if (done := kind.answered(job, error)) is not None:
                 return ended(kind, job, phase, done)
             return _judged(kind, job, phase, error, answers=answers)

@@ -14,7 +14,7 @@ from app.domain.errors import (
 )
 from app.domain.job import Job, Lane, Requested
 from app.elastic.cluster import Cluster
-from app.jobs.cluster_identity import Home
+from app.jobs.cluster_identity import ClusterIdentity
 from app.jobs.machine import Machine
 from app.jobs.pacer import Pacer
 from app.jobs.term import Ending, EndKind, Term
@@ -77,7 +77,7 @@ class Worker:
     machine: Machine
     wake_ups: WakeUps
     pacer: Pacer
-    home: Home
+    cluster_identity: ClusterIdentity
     who: str
     most_beside: int
     greet: Callable[[Cluster], Awaitable[None]]
@@ -202,7 +202,8 @@ class Worker:
         little = [job for job in little if self._knows(job)]
         due = [job for job in little if job.id not in small]
         if (wanted or due) and self.report.state is WorkerState.IDLE:
-            self.home.doubt()  # hours may have passed since the last question
+            # Hours may have passed, and another cluster may have the address by now.
+            self.cluster_identity.forget_last_check()
         if wanted or due:
             await self._first_contact(term)
         busy = sum(job.id in small and job.hold_reason is None for job in little)

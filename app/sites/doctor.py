@@ -17,7 +17,7 @@ from app.domain.remedies import Command, Setting
 from app.domain.state import LIVE
 from app.elastic.answers import Version
 from app.elastic.cluster import ClusterView
-from app.jobs.cluster_identity import Home
+from app.jobs.cluster_identity import ClusterIdentity
 from app.jobs.worker import Worker
 from app.sites.checkup import IN_HAND, PING_SECONDS, Checkup
 from app.store.listing import Filter
@@ -64,9 +64,9 @@ class Doctor:
         checkup: Checkup,
         worker: Worker,
         pacing: Pacing,
-        home: Home,
+        cluster_identity: ClusterIdentity,
     ) -> None:
-        self._home = home
+        self._cluster_identity = cluster_identity
         self._store = store
         self._cluster = cluster
         self._checkup = checkup
@@ -100,12 +100,12 @@ class Doctor:
             return [away, *(_unknown(name, "Elasticsearch") for name in names)]
         shown = ", ".join(version.number for version in report.versions)
         reached = Check("elasticsearch", Verdict.OK, f"answers, version {shown}")
-        home = await self._cluster_itself() if stored else _unknown("cluster", "the database")
+        identity = await self._cluster_itself() if stored else _unknown("cluster", "the database")
         rights = await self._privileges() if stored else _unknown("privileges", "the database")
-        well = home.verdict is Verdict.OK
+        well = identity.verdict is Verdict.OK
         left = await self._leftovers() if well else _unknown("leftovers", "the right cluster")
         header = await self._header()
-        return [reached, home, of_versions(report.versions), rights, header, left]
+        return [reached, identity, of_versions(report.versions), rights, header, left]
 
     async def _header(self) -> Check:
         try:
@@ -118,7 +118,7 @@ class Doctor:
 
     async def _cluster_itself(self) -> Check:
         try:
-            await self._home.check(anew=True)
+            await self._cluster_identity.check(anew=True)
         except OtherCluster as error:
             return Check("cluster", Verdict.WRONG, error.finding, error.remedy)
         except ReindexQueueError as error:

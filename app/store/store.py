@@ -12,9 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.domain.errors import StoreUnavailable
 from app.store import migrations, sqlite_file
 from app.store.batches import Batches
+from app.store.cluster_identity import ClusterIdentities
 from app.store.engine import limits_idle, open_engines, parse_url, sqlite_path
 from app.store.events import Events
-from app.store.home import Homes
 from app.store.jobs import Jobs
 from app.store.kept_copies import KeptCopies
 from app.store.lanes import Lanes
@@ -58,7 +58,7 @@ class Store:
         self.events = Events(reader, cluster_id)
         self.listing = Listing(reader, cluster_id)
         self.paces = Paces(self._transactions, reader, cluster_id)
-        self.homes = Homes(self._transactions, reader, cluster_id)
+        self.cluster_identities = ClusterIdentities(self._transactions, reader, cluster_id)
         self.role = role
         self._owned: Database | None = None
         self._reading, self._writing = Probe(self.ping), Probe(self._write)

@@ -11,7 +11,7 @@ from app.domain.names import IndexName, target_name
 from app.domain.request import Defaults, ReindexRequest
 from app.elastic.answers import Looked
 from app.elastic.cluster import ClusterView
-from app.jobs.cluster_identity import Home
+from app.jobs.cluster_identity import ClusterIdentity
 from app.store.enqueueing import Wanted
 from app.store.store import Store
 from app.telemetry import logger
@@ -63,7 +63,7 @@ class Admission:
         store: Store,
         cluster: ClusterView,
         surroundings: Surroundings,
-        home: Home,
+        cluster_identity: ClusterIdentity,
         major: int | None,
         defaults: Defaults,
     ) -> None:
@@ -71,7 +71,7 @@ class Admission:
         self._kept_copies = store.kept_copies
         self._cluster = cluster
         self._surroundings = surroundings
-        self._home = home
+        self._cluster_identity = cluster_identity
         self._major = major
         self._defaults = defaults
 
@@ -89,7 +89,7 @@ class Admission:
 
         Raises `MixedVersions`, `ClusterTrouble`, `StoreTrouble`.
         """
-        await self._home.check(anew=True)
+        await self._cluster_identity.check(anew=True)
         study = await self.study(requests)
         refused = [
             RefusedName(one.wanted.index_name, one.faults[0])

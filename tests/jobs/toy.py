@@ -30,7 +30,7 @@ from app.domain.state import Goal
 from app.elastic.cluster import Cluster, ClusterView
 from app.elastic.connection import Connection
 from app.elastic.credentials import Credentials
-from app.jobs.cluster_identity import Home
+from app.jobs.cluster_identity import ClusterIdentity
 from app.jobs.machine import Machine
 from app.jobs.phases import (
     Again,
@@ -277,7 +277,7 @@ async def playroom(
 def _worker(
     store: Store, connection: Connection, kinds: Sequence[Kind[Any]], wake_ups: WakeUps
 ) -> Worker:
-    home = Home(store.homes, ClusterView.of(connection), None)
+    cluster_identity = ClusterIdentity(store.cluster_identities, ClusterView.of(connection), None)
     governor = Governor(Pacing(store, Pace(windows_in_flight=4), wake_ups), store.paces, "worker")
     machine = Machine(
         jobs=store.jobs,
@@ -287,7 +287,7 @@ def _worker(
         wake_ups=wake_ups,
         limits=Limits(),
         pacer=governor,
-        home=home,
+        cluster_identity=cluster_identity,
         who="worker",
         history=_no_history,
     )
@@ -298,7 +298,7 @@ def _worker(
         machine=machine,
         wake_ups=wake_ups,
         pacer=governor,
-        home=home,
+        cluster_identity=cluster_identity,
         who="worker",
         most_beside=2,
         greet=_greet,

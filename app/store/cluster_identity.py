@@ -14,7 +14,7 @@ from app.telemetry import logger
 log = logger(__name__)
 
 
-class Homes:
+class ClusterIdentities:
     def __init__(self, transactions: Transactions, reader: AsyncEngine, cluster_id: str) -> None:
         self._transactions = transactions
         self._reader = reader
