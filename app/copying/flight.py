@@ -43,11 +43,12 @@ MOST_LIGHTER = 4
 
 @dataclass
 class Flight:
-    """The windows of an operation during one turn: `changed` and `notes` are to be saved.
+    """The windows of an operation in one call of the phase `copy`.
 
-    `trouble` is why a window could not be started or has to run again after a pause; `unsure`: a
-    task may have been started, or not be ended, of which no window knows; `waits`: nothing may be
-    started now, since such a task may be copying. `loose`: as `Operation.loose_tasks`.
+    `changed` and `notes` are to be saved. `trouble` is why a window could not be started or has to
+    run again after a pause; `maybe_sent`: a task may have been started, or not be ended, of which
+    no window knows; `waits`: nothing may be started now, since such a task may be copying. `loose`:
+    as `Operation.loose_tasks`.
     """
 
     operation: Operation
@@ -57,7 +58,7 @@ class Flight:
     changed: dict[int, Window] = field(default_factory=dict[int, Window])
     notes: list[Note] = field(default_factory=list[Note])
     trouble: tuple[HoldCause, str] | None = None
-    unsure: bool = False
+    maybe_sent: bool = False
     waits: bool = False
 
     @classmethod
@@ -205,7 +206,7 @@ async def start(flight: Flight, work: Work[Operation], cluster: Cluster) -> None
             _not_answered(flight, error, at)
             if not isinstance(error, ClusterTrouble):
                 raise
-            flight.trouble, flight.unsure = (error.cause, error.message), True
+            flight.trouble, flight.maybe_sent = (error.cause, error.message), True
             return
         _number_used_again(flight, task_id)
         if limit.requests_per_second:

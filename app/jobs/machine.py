@@ -106,7 +106,7 @@ class _Turn:
     cluster: Cluster
     subscription: Subscription
     watch: Watch
-    doubt: bool = True
+    maybe_sent: bool = True
     wait: float = 0.0
     limit: Limit = UNLIMITED
     looks: int = 0
@@ -186,37 +186,39 @@ class Machine:
     async def _next(self, turn: _Turn, lease: Lease) -> Outcome:
         """Calls the next phase; whatever goes wrong becomes an outcome here, one arm each."""
         job = turn.job
-        doubt, turn.doubt = turn.doubt, True
+        maybe_sent, turn.maybe_sent = turn.maybe_sent, True
         if not lease.held:
             return Hold(HoldCause.ROLE_RENEWED, "the worker role is being renewed", 0.2)
         try:
             phase = phase_of(turn.kind, job)
         except UnknownPosition as error:
             return Hold(HoldCause.UNKNOWN_POSITION, str(error), 30.0, patient=True)
-        work = await self._work(turn, doubt=doubt)
+        work = await self._work(turn, maybe_sent=maybe_sent)
         if (instead := self._held_back(turn.kind, work, phase)) is not None:
             return instead
         if turn.limit.closed is None and await self.pacer.look_after(
             job, turn.cluster, lease.token
         ):
-            work = await self._work(turn, doubt=doubt)
+            work = await self._work(turn, maybe_sent=maybe_sent)
         outcome = await self._call(turn, phase, phase.run, work)
         if isinstance(outcome, Hold) and (remedy := turn.kind.remedy(outcome, job)):
             outcome = await self._call(turn, phase, remedy, work)
         if isinstance(outcome, Done) and _is_joined(phase, outcome):
             outcome = await self._join(turn, work, outcome)
         outcome = _seen_in_vain(turn, phase, outcome)
-        turn.doubt = isinstance(outcome, Hold) or (isinstance(outcome, Again) and outcome.doubt)
+        turn.maybe_sent = isinstance(outcome, Hold) or (
+            isinstance(outcome, Again) and outcome.maybe_sent
+        )
         return outcome
 
-    async def _work(self, turn: _Turn, *, doubt: bool) -> Work[Any]:
+    async def _work(self, turn: _Turn, *, maybe_sent: bool) -> Work[Any]:
         """What the next phase is given, with the pace in force now."""
         turn.limit = await self.pacer.limit(turn.job)
         return Work(
             turn.job,
             turn.windows,
             self.limits,
-            doubt,
+            maybe_sent,
             turn.limit,
             self.pacer.allowance(turn.job, turn.limit),
             self.history,
@@ -233,7 +235,7 @@ class Machine:
         """The next phase's outcome with `done` in it, as if both were one."""
         job = work.job.model_copy(update=dict(done.changes))
         windows = _with(work.windows, done.windows)
-        next_work = replace(work, job=job, windows=windows, doubt=False)
+        next_work = replace(work, job=job, windows=windows, maybe_sent=False)
         phase = phase_of(turn.kind, job)
         outcome = self._held_back(turn.kind, next_work, phase)
         if outcome is None:

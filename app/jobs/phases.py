@@ -51,8 +51,8 @@ class Done:
 class Again:
     """The phase got on, but is not done; call it again after `after` seconds.
 
-    `anew`: the windows there were are forgotten, the copy begins anew. `doubt`: an answer was lost
-    (`Work.doubt`).
+    `anew`: the windows there were are forgotten, the copy begins anew. `maybe_sent`: the next
+    call is told so (`Work.maybe_sent`), since an answer was lost.
     """
 
     changes: Changes = field(default_factory=Changes)
@@ -60,7 +60,7 @@ class Again:
     notes: Sequence[Note] = ()
     after: float = 0.0
     anew: bool = False
-    doubt: bool = False
+    maybe_sent: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,16 +117,16 @@ async def _no_history() -> Sequence[Measured]:
 class Work(Generic[J]):
     """What a phase is given: the job, its windows in order, and the copy's limits.
 
-    `doubt`: an answer may have been lost before this call (a crash, a cut), so what a phase would
-    start may be running already. `limit` is the pace in force, `allowance` what it leaves now.
-    `history` answers what the newest completed operations say of how long one takes. `watch`:
+    `maybe_sent`: an answer may have been lost before this call (a crash, a cut), so what a phase
+    would start may be running already. `limit` is the pace in force, `allowance` what it leaves
+    now. `history` answers what the newest completed operations say of how long one takes. `watch`:
     which tasks cannot be seen but may still write.
     """
 
     job: J
     windows: tuple[Window, ...]
     limits: Limits
-    doubt: bool
+    maybe_sent: bool
     limit: Limit = UNLIMITED
     allowance: Allowance = field(default_factory=Allowance)
     history: Callable[[], Awaitable[Sequence[Measured]]] = _no_history

@@ -131,7 +131,7 @@ async def test_strangers_without_our_header_are_ours_by_what_they_copy(
     task = copy(es, "plain", "target")
     found = await tasks.look_for(ours(), (), cluster)
     assert ([t.id for t in found.running], found.known) == ([task], [])
-    assert await tasks.may_write(Work(ours(), (), LIMITS, doubt=False), found, cluster)
+    assert await tasks.may_write(Work(ours(), (), LIMITS, maybe_sent=False), found, cluster)
 
 
 async def test_strangers_on_a_node_that_has_left_are_waited_for_a_while(
@@ -139,7 +139,7 @@ async def test_strangers_on_a_node_that_has_left_are_waited_for_a_while(
 ) -> None:
     ref = TaskRef(id="a-node-that-left:7", started=LONG_AGO)
     held = ours().model_copy(update={"loose_tasks": [ref]})
-    work = Work(held, (), LIMITS, doubt=False)
+    work = Work(held, (), LIMITS, maybe_sent=False)
     found = await tasks.look_for(held, (), cluster)
     assert (found.ended, found.away) == ([], [ref])
     reason = await tasks.may_write(work, found, cluster)

@@ -45,7 +45,7 @@ def window(number: int, **changed: Any) -> Window:
     return Window(**given)
 
 
-def turn(limit: Limit, *windows: Window, **changed: Any) -> tuple[Work[Operation], Flight]:
+def iteration(limit: Limit, *windows: Window, **changed: Any) -> tuple[Work[Operation], Flight]:
     limits = Limits(
         window_documents=1,
         batch_documents=1,
@@ -66,7 +66,7 @@ def running(number: int) -> Window:
 
 def test_a_limited_copy_whose_flight_is_full_is_not_looked_at_more_often_than_others() -> None:
     for limit in (LIMITED, replace(LIMITED, requests_per_second=None)):
-        outcome = _onwards(*turn(limit, running(0), window(1)))
+        outcome = _onwards(*iteration(limit, running(0), window(1)))
         assert isinstance(outcome, Again)
         assert outcome.after == LAST_POLL
 
@@ -74,13 +74,15 @@ def test_a_limited_copy_whose_flight_is_full_is_not_looked_at_more_often_than_ot
 def test_a_copy_of_which_all_that_is_left_rests_says_so_and_is_not_looked_at_before() -> None:
     done = window(0, state=WindowState.DONE)
     rests = window(1, attempt=5, failures=4, ended_at=datetime.now(UTC))
-    outcome = _onwards(*turn(UNLIMITED, done, rests, hold_reason="it was rejected"))
+    outcome = _onwards(*iteration(UNLIMITED, done, rests, hold_reason="it was rejected"))
     assert isinstance(outcome, Hold)
     assert outcome.reason == "it was rejected"
     assert 7 < outcome.retry_after <= 8
 
 
 def test_while_the_cluster_is_critical_a_copy_that_is_done_is_not_proven() -> None:
-    outcome = _onwards(*turn(replace(UNLIMITED, ill="heap"), window(0, state=WindowState.DONE)))
+    outcome = _onwards(
+        *iteration(replace(UNLIMITED, ill="heap"), window(0, state=WindowState.DONE))
+    )
     assert isinstance(outcome, Hold)
     assert outcome.patient

@@ -62,7 +62,7 @@ async def copy(work: Work[Operation], cluster: Cluster) -> Outcome:
     A window that is lost, failed or rejected runs again by itself; the others go on. Nothing is
     done outside of the hours for copies, or while everything is stopped.
     """
-    if work.doubt:  # a database that was restored may know less than was done
+    if work.maybe_sent:  # a database that was restored may know less than was done
         looked = await look(work.job, cluster)
         blocked_source_in(looked, work.job)
         target_in(looked, work.job)
@@ -85,8 +85,8 @@ async def copy(work: Work[Operation], cluster: Cluster) -> Outcome:
 
 
 async def _fly(flight: Flight, work: Work[Operation], cluster: Cluster) -> Outcome | None:
-    """A turn of the windows; an outcome where that has to be saved before anything else."""
-    if work.doubt or work.watch.unsure:
+    """One round of the windows; an outcome where that has to be saved before anything else."""
+    if work.maybe_sent or work.watch.unsure:
         await flights.take_up(flight, cluster)
     await flights.look(flight, cluster)
     if halts(work.job, flight, work.limit):
@@ -104,7 +104,7 @@ async def _fly(flight: Flight, work: Work[Operation], cluster: Cluster) -> Outco
         return None
     anew = await flights.throttle(flight, work, cluster)
     if split_long(flight, flight.next_ones(work.limit), work.limits.window_seconds) or anew:
-        return Again({}, list(flight.changed.values()), flight.notes, doubt=anew)
+        return Again({}, list(flight.changed.values()), flight.notes, maybe_sent=anew)
     if small := _small(flight, work):
         await flights.copy_at_once(flight, small, work, cluster)
     else:
@@ -171,10 +171,12 @@ def _onwards(work: Work[Operation], flight: Flight) -> Outcome:
     after = min(looks, default=FIRST_POLL)
     recent = clock.elapsed(work.job.updated_at) < SAVE_SECONDS
     if not flight.changed and recent:
-        return Again(after=after, doubt=flight.unsure)
+        return Again(after=after, maybe_sent=flight.maybe_sent)
     shown = flight.changed | {window.number: window for window in running}
     after = 0.0 if _has_room(work, flight) else after
-    return Again(changes, list(shown.values()), flight.notes, after=after, doubt=flight.unsure)
+    return Again(
+        changes, list(shown.values()), flight.notes, after=after, maybe_sent=flight.maybe_sent
+    )
 
 
 def _next_look(window: Window, now: datetime) -> float:
@@ -189,7 +191,7 @@ def _next_look(window: Window, now: datetime) -> float:
 
 
 def _has_room(work: Work[Operation], flight: Flight) -> bool:
-    """True where the next window can be sent at once (small ones come in several turns)."""
+    """True where the next window can be sent at once (small ones take several calls)."""
     return bool(_small(flight, work)) and not flight.trouble
 
 
