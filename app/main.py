@@ -28,6 +28,7 @@ from app.domain.request import Defaults
 from app.elastic.cluster import Cluster, ClusterView
 from app.elastic.connection import Connection
 from app.elastic.credentials import Credentials, Tls
+from app.jobs.bookkeeping import Bookkeeping
 from app.jobs.cluster_identity import ClusterIdentity
 from app.jobs.machine import Machine
 from app.jobs.phases import Kind, Limits
@@ -210,7 +211,7 @@ def _worker(
     who = f"worker:{owner_name()}"
     watch = settings.reindex_health_seconds if settings.reindex_health_gate else None
     governor = Governor(pacing, store.paces, who, watch, _probe(settings))
-    skips = settings.reindex_hold_policy == "skip"
+    limits = _limits(settings)
     kinds: list[Kind[Any]] = [
         Rewrite(),
         BlockWrite(store.operations.live_names),
@@ -219,16 +220,14 @@ def _worker(
     ]
     machine = Machine(
         jobs=store.jobs,
-        lanes=store.lanes,
+        bookkeeping=_bookkeeping(settings, store, limits, who),
         kinds={kind.name: kind for kind in kinds},
         cluster=partial(Cluster.for_worker, connection),
         wake_ups=wake_ups,
-        limits=_limits(settings),
+        limits=limits,
         pacer=governor,
         cluster_identity=cluster_identity,
-        who=who,
         history=partial(measured, store.listing),
-        park_after=settings.reindex_hold_skip_seconds if skips else None,
     )
     return Worker(
         role=store.role,
@@ -242,6 +241,17 @@ def _worker(
         most_beside=settings.reindex_max_singles,
         greet=tell_of_dropped_header,
         when_idle=Expiries(store.kept_copies, store.small_jobs, governor, who).leave,
+    )
+
+
+def _bookkeeping(settings: Settings, store: Store, limits: Limits, who: str) -> Bookkeeping:
+    skips = settings.reindex_hold_policy == "skip"
+    return Bookkeeping(
+        jobs=store.jobs,
+        lanes=store.lanes,
+        limits=limits,
+        who=who,
+        park_after=settings.reindex_hold_skip_seconds if skips else None,
     )
 
 

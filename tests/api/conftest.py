@@ -12,7 +12,7 @@ import pytest
 Line = dict[str, Any]
 Logged = Callable[[], AbstractContextManager[list[Line]]]
 
-WORKER = ("app.jobs.worker", "app.jobs.machine")
+WORKER = ("app.jobs.worker", "app.jobs.machine", "app.jobs.bookkeeping")
 
 
 @pytest.fixture

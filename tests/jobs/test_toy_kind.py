@@ -14,7 +14,7 @@ import pytest
 from app.domain import clock
 from app.domain.job import Job, Lane, Requested
 from app.domain.state import Goal, Status
-from app.jobs import machine, transitions
+from app.jobs import bookkeeping, transitions
 from app.jobs.phases import Done, phase_of
 from app.store.jobs import lets_go
 from tests.elasticsearch import Elastic
@@ -234,7 +234,7 @@ async def test_another_worker_goes_on_from_the_saved_position(
 async def test_a_toy_whose_index_is_in_use_names_who_uses_it_and_goes_on_after(
     room: Playroom, es: Elastic, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machine, "IN_USE_SECONDS", 0.1)
+    monkeypatch.setattr(bookkeeping, "IN_USE_SECONDS", 0.1)
     made(es, "ball", waits_for="grow")
     made(es, "doll")
     first = await room.post("ball", lane=Lane.BESIDE, uses=["shelf"])
@@ -253,7 +253,7 @@ async def test_a_toy_whose_index_is_in_use_names_who_uses_it_and_goes_on_after(
 async def test_a_toy_whose_index_is_in_use_lets_others_of_its_lane_go_first(
     room: Playroom, es: Elastic, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machine, "IN_USE_SECONDS", 0.1)
+    monkeypatch.setattr(bookkeeping, "IN_USE_SECONDS", 0.1)
     monkeypatch.setattr(transitions, "PARKED_SECONDS", 1.0)
     made(es, "ball", waits_for="grow")
     made(es, "doll", "kite")

@@ -30,6 +30,7 @@ from app.domain.state import Goal
 from app.elastic.cluster import Cluster, ClusterView
 from app.elastic.connection import Connection
 from app.elastic.credentials import Credentials
+from app.jobs.bookkeeping import Bookkeeping
 from app.jobs.cluster_identity import ClusterIdentity
 from app.jobs.machine import Machine
 from app.jobs.phases import (
@@ -278,17 +279,17 @@ def _worker(
     store: Store, connection: Connection, kinds: Sequence[Kind[Any]], wake_ups: WakeUps
 ) -> Worker:
     cluster_identity = ClusterIdentity(store.cluster_identities, ClusterView.of(connection), None)
-    governor = Governor(Pacing(store, Pace(windows_in_flight=4), wake_ups), store.paces, "worker")
+    limits, who = Limits(), "worker"
+    governor = Governor(Pacing(store, Pace(windows_in_flight=4), wake_ups), store.paces, who)
     machine = Machine(
         jobs=store.jobs,
-        lanes=store.lanes,
+        bookkeeping=Bookkeeping(jobs=store.jobs, lanes=store.lanes, limits=limits, who=who),
         kinds={kind.name: kind for kind in kinds},
         cluster=partial(Cluster.for_worker, connection),
         wake_ups=wake_ups,
-        limits=Limits(),
+        limits=limits,
         pacer=governor,
         cluster_identity=cluster_identity,
-        who="worker",
         history=_no_history,
     )
     return Worker(
@@ -299,7 +300,7 @@ def _worker(
         wake_ups=wake_ups,
         pacer=governor,
         cluster_identity=cluster_identity,
-        who="worker",
+        who=who,
         most_beside=2,
         greet=_greet,
         when_idle=_nothing_is_due,
