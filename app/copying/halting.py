@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from app.copying.flight import Flight, end_all
+from app.copying.flight import Flight
 from app.copying.tasks import still_to_come
+from app.copying.window_tasks import end_all
 from app.domain import clock
 from app.domain.events import EventKind, Note
 from app.domain.holds import HoldCause

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from app.copying.flight import Flight
 from app.domain.events import EventKind, Note
 from app.domain.operation import Operation
 from app.domain.windows import Window
+from app.elastic.cluster import Cluster
 from app.jobs.phases import Work
 
 BATCH_SECONDS = 2.0
@@ -22,8 +24,34 @@ TOO_SMALL = 20
 """A running task whose batches could be so many times larger now starts anew with such."""
 CRAWL_SECONDS = 60.0
 """While the cluster is in a critical state, a running task does a batch in so many seconds."""
+REST_SECONDS = 60.0
+"""So old may be what is known of how long search contexts may rest."""
 SAME = 0.01
 """A difference that is not worth a request."""
+
+
+async def throttle(flight: Flight, work: Work[Operation], cluster: Cluster) -> bool:
+    """Changes the speed of the running tasks where the pace asks for another than before.
+
+    A task that somebody slowed down by hand is left so until then. True where the batches of one do
+    not suit the pace: it is to run again, which must be saved before its task is cancelled.
+    """
+    sharing = len(flight.running) + len(flight.next_ones(work.limit))
+    longest = await cluster.nodes.longest_rest(REST_SECONDS) if flight.running else None
+    anew: list[Window] = []
+    for window in flight.running:
+        rate = _wanted_rate(work, window, sharing, longest)
+        if _same(window.rate, rate):
+            continue
+        if _ill_sized(work, window, rate, longest):
+            anew.append(window)
+        else:
+            await cluster.tasks.throttle(window.task_id or "", rate, window.rate)
+            flight.put(window.model_copy(update={"rate": rate}))
+    for window in anew:
+        flight.give_up(window)
+        flight.notes.append(_anew_note(window))
+    return bool(anew)
 
 
 def paced(window: Window, share: float | None) -> Window:
@@ -42,7 +70,7 @@ def scroll_for(share: float | None, longest: float | None) -> str | None:
     return None if share is None else f"{LONG_REST / 3_600:.0f}h"
 
 
-def wanted_rate(
+def _wanted_rate(
     work: Work[Operation], window: Window, running: int, longest: float | None = None
 ) -> float | None:
     """Documents a second for the task of a running window."""
@@ -53,7 +81,7 @@ def wanted_rate(
     return crawl if share is None else min(share, crawl)
 
 
-def ill_sized(
+def _ill_sized(
     work: Work[Operation], window: Window, rate: float | None, longest: float | None = None
 ) -> bool:
     """True where a running task had better begin anew with batches of another size: it would wait
@@ -73,13 +101,13 @@ def _at_most(seconds: float, longest: float | None) -> float:
     return seconds if longest is None else min(seconds, longest * WAIT_SHARE)
 
 
-def same(one: float | None, other: float | None) -> bool:
+def _same(one: float | None, other: float | None) -> bool:
     if one is None or other is None:
         return one is other
     return abs(one - other) <= SAME * other
 
 
-def anew_note(window: Window) -> Note:
+def _anew_note(window: Window) -> Note:
     return Note(
         what=EventKind.WINDOW_RUNS_AGAIN,
         text=f"window {window.number}: its batches of {window.size} do not suit the new pace",

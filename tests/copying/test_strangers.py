@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.copying import flight as flights
-from app.copying import tasks
+from app.copying import tasks, window_tasks
 from app.copying.flight import Flight
 from app.domain.names import IndexName
 from app.domain.operation import Operation
@@ -82,7 +81,7 @@ async def test_strangers_with_the_number_of_our_task_are_not_waited_for(
         await all_copied(es)
         assert es.get(f"/_tasks/{stranger}")["completed"]
     flight = flying(stranger, since)
-    await flights.look(flight, cluster)
+    await window_tasks.look(flight, cluster)
     assert flight.windows[0].state is WindowState.PLANNED
     assert flight.windows[0].attempt == 2
     assert len(es.copy_tasks()) == slowly  # it was not cancelled
@@ -97,7 +96,7 @@ async def test_strangers_apart_our_own_task_is_taken_for_ours(
     if task == "stored":
         await all_copied(es)
     flight = flying(mine, started(es, mine))
-    await flights.look(flight, cluster)
+    await window_tasks.look(flight, cluster)
     wanted = WindowState.RUNNING if task == "running" else WindowState.DONE
     assert flight.windows[0].state is wanted
 
@@ -157,6 +156,6 @@ async def test_a_number_that_is_used_again_tells_that_its_first_task_has_ended(
     task = copy(es, "plain", "target")
     flight = flying(task, None)
     flight.loose = [TaskRef(id=task)]
-    flights._number_used_again(flight, task)  # pyright: ignore[reportPrivateUsage]
+    flight.forget_number(task)
     assert flight.windows[0].state is WindowState.PLANNED
     assert flight.loose == []

@@ -6,12 +6,12 @@ import asyncio
 from dataclasses import replace
 from datetime import datetime
 
-from app.copying import flight as flights
+from app.copying import window_tasks
 from app.copying.flight import Flight
 from app.copying.halting import LAST_POLL, halt, halts, strained
 from app.copying.plan import windows_of
 from app.copying.splitting import split_long
-from app.copying.throttling import paced
+from app.copying.throttling import paced, throttle
 from app.domain import clock
 from app.domain.errors import Failure, TaskCancelled
 from app.domain.events import EventKind, Note
@@ -87,12 +87,12 @@ async def copy(work: Work[Operation], cluster: Cluster) -> Outcome:
 async def _fly(flight: Flight, work: Work[Operation], cluster: Cluster) -> Outcome | None:
     """One round of the windows; an outcome where that has to be saved before anything else."""
     if work.maybe_sent or work.watch.unsure:
-        await flights.take_up(flight, cluster)
-    await flights.look(flight, cluster)
+        await window_tasks.take_up(flight, cluster)
+    await window_tasks.look(flight, cluster)
     if halts(work.job, flight, work.limit):
         return await halt(flight, work, cluster)
     if flight.waits:
-        await flights.throttle(flight, work, cluster)
+        await throttle(flight, work, cluster)
         return None
     if any(window.attempt > 1 for window in flight.next_ones(work.limit)) and (
         missing := await _missing(work.job, cluster)
@@ -102,11 +102,11 @@ async def _fly(flight: Flight, work: Work[Operation], cluster: Cluster) -> Outco
             missing,
         )  # each task would wait a minute for the shard
         return None
-    anew = await flights.throttle(flight, work, cluster)
+    anew = await throttle(flight, work, cluster)
     if split_long(flight, flight.next_ones(work.limit), work.limits.window_seconds) or anew:
         return Again({}, list(flight.changed.values()), flight.notes, maybe_sent=anew)
     if small := _small(flight, work):
-        await flights.copy_at_once(flight, small, work, cluster)
+        await window_tasks.copy_at_once(flight, small, work, cluster)
     else:
         await _start(flight, work, cluster)
     return None
@@ -133,7 +133,7 @@ async def _start(flight: Flight, work: Work[Operation], cluster: Cluster) -> Non
     if following and (reason := await no_room_to_go_on(work, following, cluster)):
         flight.trouble = HoldCause.DISK_SPACE, reason
     else:
-        await flights.start(flight, work, cluster)
+        await window_tasks.start(flight, work, cluster)
 
 
 def _small(flight: Flight, work: Work[Operation]) -> list[Window]:
