@@ -212,16 +212,10 @@ def _worker(
     watch = settings.reindex_health_seconds if settings.reindex_health_gate else None
     governor = Governor(pacing, store.paces, who, watch, _probe(settings))
     limits = _limits(settings)
-    kinds: list[Kind[Any]] = [
-        Rewrite(),
-        BlockWrite(store.operations.live_names),
-        TryOut(store.operations.live_names),
-        Expiry(store.operations.find),
-    ]
     machine = Machine(
         jobs=store.jobs,
         bookkeeping=_bookkeeping(settings, store, limits, who),
-        kinds={kind.name: kind for kind in kinds},
+        kinds={kind.name: kind for kind in _kinds(store)},
         cluster=partial(Cluster.for_worker, connection),
         wake_ups=wake_ups,
         limits=limits,
@@ -242,6 +236,15 @@ def _worker(
         greet=tell_of_dropped_header,
         when_idle=Expiries(store.kept_copies, store.small_jobs, governor, who).leave,
     )
+
+
+def _kinds(store: Store) -> list[Kind[Any]]:
+    return [
+        Rewrite(),
+        BlockWrite(store.operations.live_names),
+        TryOut(store.operations.live_names),
+        Expiry(store.operations.find),
+    ]
 
 
 def _bookkeeping(settings: Settings, store: Store, limits: Limits, who: str) -> Bookkeeping:

@@ -121,6 +121,7 @@ class Bookkeeping:
         self, in_hand: InHand, hold: Hold, notes: Sequence[Note], lease: Lease
     ) -> None:
         """A hold that says nothing new is saved all the same: it is shown when the next look is."""
+        # As it was before this look: what was told of it then is not told again below.
         job, pause = in_hand.job, growing(hold.retry_after, in_hand.job.attempts)
         hold = replace(hold, reason=capped(hold.reason), retry_after=pause)
         in_hand.wait = pause
@@ -129,6 +130,7 @@ class Bookkeeping:
         in_hand.job = await self.save(lease, job, held(job, hold), hold.windows, notes)
         in_hand.windows = with_changed(in_hand.windows, hold.windows)
         if hold.cause is HoldCause.UNKNOWN_POSITION:
+            # Another release has begun it, and knows what it needs: nothing is turned back here.
             return
         await self._end_long_block(in_hand, job, lease)
         if not hold.patient:
@@ -169,6 +171,7 @@ class Bookkeeping:
         if job.past_return or since is None or clock.left(since, after):
             return
         if not await self.lanes.others_wait(job):
+            # With nobody behind it, it keeps what it has, and looks again.
             return
         reason = job.hold_reason or ""
         note = Note(what=EventKind.PARKING, index=job.index_name, text=reason)

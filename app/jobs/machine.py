@@ -110,21 +110,19 @@ class Machine:
         *,
         claimed: bool = False,
     ) -> None:
-        """Walks `job` to its end, or until `stopping`.
+        """Walks `job` to its end, or until `stopping`. `lease`: as it was renewed last.
 
-        `lease`: as it was renewed last. `claimed`: nobody had it in hand before, so that nothing it
-        had sent is on its way. Raises `StoreTrouble`: the caller takes the job up again from the
-        store.
+        `claimed`: nobody had it in hand before, so that nothing it had sent is on its way.
+        Raises `StoreTrouble`: the caller takes the job up again from the store.
         """
         windows = await self.jobs.windows(job.id)
-        cluster = self.new_cluster(lease)
         with self.wake_ups.subscribed() as subscription:
             begun = any(window.state is not WindowState.DONE for window in windows)
             walk = _Walk(
                 job=job,
                 windows=windows,
                 kind=self.kinds[job.kind],
-                cluster=cluster,
+                cluster=self.new_cluster(lease),
                 subscription=subscription,
                 # Another process may have sent a start just before it died: it may yet arrive.
                 watch=Watch(unsure=begun and not claimed),
@@ -215,16 +213,9 @@ class Machine:
             return failed(kind, work.job, phase, error)
 
     async def _call(
-        self,
-        walk: _Walk,
-        phase: Phase[Any],
-        run: PhaseFunction[Any],
-        work: Work[Any],
+        self, walk: _Walk, phase: Phase[Any], run: PhaseFunction[Any], work: Work[Any]
     ) -> Outcome:
-        """What `run` answers, or what becomes of the job by what it raises.
-
-        Raises `StoreTrouble`.
-        """
+        """What `run` answers, or makes of the job by what it raises. Raises `StoreTrouble`."""
         kind, job, answers = walk.kind, work.job, False
         try:
             # A small job has recorded nothing of its index that would tell another cluster's apart.

@@ -111,6 +111,8 @@ class Term:
             if self._role.renew_seconds:
                 self.start(self._renew(self._role.renew_seconds))
             await self._keep(work)
+            # Ends the renewal, too. A job that is still in a step has what is left of the lease: no
+            # change is sent after that, and no save finds the token once another has the role.
             self._over.set()
         return Ending.of(self._met)
 
@@ -125,11 +127,14 @@ class Term:
             task = asyncio.current_task()
             if task and task.cancelling():
                 raise
+            # A task group takes no notice of a child that was cancelled: the job would be gone, and
+            # the term would go on without it.
             self._end(RuntimeError("a part of the worker was cancelled by nobody"))
         except Exception as error:
             self._end(error)
 
     def _end(self, error: Exception) -> None:
+        # In this order: whoever wakes must find the term over.
         self._met.append(error)
         self._over.set()
         self._show(Ending.of(self._met))
@@ -144,6 +149,7 @@ class Term:
             except (LeaseLost, StoreFault):
                 raise
             except StoreTrouble as error:
+                # The lease in hand still runs, and may even have been renewed: the answer was lost.
                 log.warning("role_not_renewed", reason=error.message)
 
     async def _is_over_within(self, seconds: float) -> bool:

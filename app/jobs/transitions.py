@@ -36,10 +36,12 @@ def ended(kind: Kind[J], job: J, phase: Phase[J], done: Done) -> Done:
         place = {"position_back": phase.name}
     changes: Changes = {**done.changes, **place, "attempts": 0, "crashes": 0}
     notes = list(done.notes)
+    # Asked of the job as it will be: whether a later phase applies may go by what this one found.
     following = kind.routes[job.goal].after(phase.name, job.model_copy(update=dict(changes)))
     if following is None:
         changes |= _end_of_route(kind, job)
         notes += _aside_notes(job)
+        # Of a job that is given back no window may stay: its copy is gone, and begins anew.
         done = replace(done, anew=job.goal is Goal.GIVE_BACK)
     if "status" in changes and changes["status"] not in LIVE:
         changes["ended_at"] = clock.now()
@@ -149,6 +151,7 @@ def _given_up(kind: Kind[J], job: J, phase: Phase[J], hold: Hold, tries: int) ->
         return _stays(job, failure)
     suspending = job.goal in (Goal.PAUSE, Goal.PARK, Goal.GIVE_BACK)
     if suspending or _can_turn_back(job):
+        # One that cannot even be put aside would keep its index blocked: it fails instead.
         keep = kind.keeps_result(job, hold.cause)
         return turn_back(kind, job, phase, failure, Goal.FAIL, keep=keep)
     if job.goal in BACK:
@@ -213,12 +216,15 @@ def turn_back(
     message = capped(error.message)
     changes: Changes = {
         "goal": goal,
+        # The way back begins at its first phase, whatever was done: where a phase finds nothing to
+        # undo it is done.
         "position_back": "",
         "error_code": error.code,
         "error_message": message,
         "failure": kind.explained(job, error, phase.name),
         "keep_target": keep,
         "lost_since": None,
+        # What was tried in vain on the way forward costs the way back none of its tries.
         "crashes": 0,
     }
     notes = [Note(what=EventKind.TURNED_BACK, index=job.index_name, text=message)]
@@ -235,6 +241,7 @@ def held(job: Job, hold: Hold) -> Changes:
     now = clock.now()
     return {
         "hold_reason": hold.reason,
+        # Of the first look: patience, parking and giving back count from there.
         "hold_since": job.hold_since or now,
         "attempts": job.attempts + 1,
         "next_attempt_at": now + timedelta(seconds=hold.retry_after),
@@ -257,6 +264,7 @@ def blocks_for_long(job: Job, seconds: float) -> Note | None:
     since = job.writes_blocked_since
     if not seconds or since is None or clock.elapsed(since) < seconds:
         return None
+    # The last look was saved at `updated_at`. Where it was that long then, it was told then.
     told = clock.elapsed(since) - clock.elapsed(job.updated_at) >= seconds
     if told and job.hold_reason is not None:
         return None
@@ -272,6 +280,7 @@ def growing(pause: float, attempts: int) -> float:
 
 def backoff(attempts: int) -> float:
     """Seconds until the next try: doubling from 1 to 30, each between half and whole of that."""
+    # With jitter: what has met the same trouble at one time does not come back at one time.
     most: float = min(30.0, 2.0 ** min(attempts, 5))
     return most * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
 

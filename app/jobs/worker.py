@@ -98,6 +98,7 @@ class Worker:
     def stop(self) -> None:
         """Asks the worker to end after the step it is in."""
         self._stop.set()
+        # What waits sees the stop when it wakes; nothing is cancelled in the middle of a step.
         self.wake_ups.wake()
 
     async def run(self) -> None:
@@ -160,6 +161,7 @@ class Worker:
             lease = await self.role.take()
             if lease:
                 return lease
+            # Nobody tells when the role becomes free: the other process may have been killed.
             self._tell(WorkerState.STANDBY)
             await self._sleep(STANDBY_SECONDS)
         return None
@@ -168,6 +170,7 @@ class Worker:
         try:
             await self.role.release(lease)
         except StoreTrouble as error:
+            # It runs out by itself, and this process may take its own one again before.
             log.warning("role_not_released", reason=error.message)
 
     async def _work(self, term: Term) -> None:
@@ -175,8 +178,10 @@ class Worker:
         running: dict[str, asyncio.Task[None]] = {}
         small: dict[str, asyncio.Task[None]] = {}
         self._contact = False
+        # Subscribed before the first look: what comes between a look and the wait ends the wait.
         with self.wake_ups.subscribed() as subscription:
             while not term.over:
+                # Before the lanes are asked: a job that gave way has ended here to go on as urgent.
                 for tasks in (running, small):
                     for job_id in [key for key, task in tasks.items() if task.done()]:
                         del tasks[job_id]
@@ -193,10 +198,12 @@ class Worker:
     ) -> None:
         """Begins whatever may be begun now, and goes on with what was begun."""
         if not running:
+            # Before the lanes are asked: what it leaves is begun in this very look.
             await self.when_idle()
         little = await self.lanes.small(MOST_HOLDING)
         head = None if self._head in running else await self.lanes.head()
         others = [*await self.lanes.beside(self.most_beside), *await self.lanes.urgent()]
+        # A job may be in two lanes at once, as one that was begun by name and is cancelled.
         found = {one.id: one for one in (*([head] if head else []), *others)}
         wanted = [job for job in found.values() if job.id not in running and self._knows(job)]
         little = [job for job in little if self._knows(job)]
@@ -206,8 +213,10 @@ class Worker:
             self.cluster_identity.forget_last_check()
         if wanted or due:
             await self._first_contact(term)
+        # One that holds takes no room from those behind it.
         busy = sum(job.id in small and job.hold_reason is None for job in little)
         for job in due[: max(0, MOST_SMALL - busy)]:
+            # Asked for each: the term may have ended while the one before was begun.
             if not term.over:
                 await self._begin(term, job, small)
         closed = bool(wanted) and (await self.pacer.service()).closed is not None
@@ -217,12 +226,14 @@ class Worker:
             if term.over or (new and (job.source_name in in_use or job.index_name in in_use)):
                 continue  # a small job is about it; it goes first, for its client waits
             if closed and new and job.requested is Requested.NONE:
-                continue
+                continue  # nothing begins while it is closed, but what is asked of a job is granted
             if await self._begin(term, job, running) and head and job.id == head.id:
                 self._head = job.id
 
     async def _begin(self, term: Term, job: Job, tasks: dict[str, asyncio.Task[None]]) -> bool:
         """False where it was cancelled or paused meanwhile."""
+        # The row decides, not what was read: the API ends one that was not begun, and then this
+        # finds no row to begin.
         new = job.started_at is None or job.suspended
         taken = await self.jobs.begin(term.lease.token, job.id, self.who) if new else job
         if taken:
@@ -250,7 +261,7 @@ class Worker:
         try:
             await self.greet(self.machine.new_cluster(lambda: term.lease))
         except (ClusterTrouble, ClusterRefused):
-            return
+            return  # asked again before the next job
         self._contact = True
 
     async def _change(
@@ -261,6 +272,7 @@ class Worker:
         try:
             await asyncio.wait({woken, *tasks}, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            # A wait that is left over would swallow a wake-up that comes during the next look.
             woken.cancel()
             await asyncio.gather(woken, return_exceptions=True)
 
