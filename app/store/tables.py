@@ -17,6 +17,8 @@ from sqlalchemy import (
 )
 from sqlmodel import Field, SQLModel
 
+from app.domain.operation import REWRITE
+
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -31,14 +33,18 @@ class Table(SQLModel):
 
 
 JSON_OR_NULL: Any = JSON(none_as_null=True)
-LISTED_ROWS = text("lane <> 'small'")
-LIVE_ROWS = text("lane <> 'small' AND status IN (0, 3)")
-ENDED_ROWS = text("lane <> 'small' AND status IN (1, 2, 4)")
-"""Conditions for queries, too: SQLite takes a partial index only for its own words. Small jobs are
-in no list."""
+# Conditions for queries, too: SQLite takes a partial index only for its own words.
+REWRITES = text(f"kind = '{REWRITE}'")
+LIVE_REWRITES = text(f"kind = '{REWRITE}' AND status IN (0, 3)")
+ENDED_REWRITES = text(f"kind = '{REWRITE}' AND status IN (1, 2, 4)")
+"""Operations: what lists show, what Kibana's routes answer, and what reserves an index."""
+LIVE_ROWS = text("status IN (0, 3)")
 WAITING_ROWS = text("status = 0")
 IN_HAND_ROWS = text("status = 0 AND started_at IS NOT NULL")
 KEPT_ROWS = text("kept_until IS NOT NULL")
+"""Jobs of every kind, as are these; only a rewrite has a kept copy."""
+BUT_SMALL_ROWS = text("lane <> 'small'")
+"""Nothing is asked of a small job while it runs, and it keeps nobody waiting."""
 
 
 class ClusterStateRow(Table, table=True):
@@ -85,24 +91,25 @@ class JobRow(Table, table=True):
     __tablename__ = "job"  # pyright: ignore[reportAssignmentType]
     __table_args__ = (
         CheckConstraint("status IN (0, 1, 2, 3, 4)", name="status"),
-        CheckConstraint("lane IN ('queue', 'beside', 'small')", name="lane"),
+        CheckConstraint("lane IN ('queue', 'beside', 'copies', 'small')", name="lane"),
         # SQLite takes the one made last among equals: the narrowest come last (migration, too)
-        # at most one live operation an index, and no two that would fill one target
+        # what a rewrite reserves: at most one that lives an index, and no two that would fill one
+        # target; a job of another kind is bound by its claims alone
         Index(
             "uq_job_live_index",
             "cluster_id",
             "index_name",
             unique=True,
-            sqlite_where=LIVE_ROWS,
-            postgresql_where=LIVE_ROWS,
+            sqlite_where=LIVE_REWRITES,
+            postgresql_where=LIVE_REWRITES,
         ),
         Index(
             "uq_job_live_target",
             "cluster_id",
             "new_index_name",
             unique=True,
-            sqlite_where=LIVE_ROWS,
-            postgresql_where=LIVE_ROWS,
+            sqlite_where=LIVE_REWRITES,
+            postgresql_where=LIVE_REWRITES,
         ),
         Index("ix_job_batch", "cluster_id", "batch_id", "status"),
         Index("ix_job_history", "cluster_id", "index_name", "queued_at"),
@@ -110,8 +117,8 @@ class JobRow(Table, table=True):
             "ix_job_place",
             "cluster_id",
             "queued_at",
-            sqlite_where=LISTED_ROWS,
-            postgresql_where=LISTED_ROWS,
+            sqlite_where=REWRITES,
+            postgresql_where=REWRITES,
         ),
         # the head of a lane is the first entry of this index, however long the history is
         Index(
@@ -134,9 +141,9 @@ class JobRow(Table, table=True):
             "cluster_id",
             "status",
             "queued_at",
-            "lane",
-            sqlite_where=ENDED_ROWS,
-            postgresql_where=ENDED_ROWS,
+            "kind",  # so that they are counted from the index alone
+            sqlite_where=ENDED_REWRITES,
+            postgresql_where=ENDED_REWRITES,
         ),
         Index(
             "ix_job_in_hand",
