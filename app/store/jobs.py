@@ -132,7 +132,7 @@ class Jobs:
                 transaction.announce(who, [note], job.id)
             return job
 
-        return await self._transactions.run(work, token)
+        return await self._transactions.run(work, token, foreseen=1)
 
     async def save(
         self,
@@ -186,7 +186,7 @@ class Jobs:
                 transaction.announce(who, notes, job.history, job.batch_id)
             return cast(J, job_of(row, self._models))
 
-        return await self._transactions.run(work, token)
+        return await self._transactions.run(work, token, foreseen=len(notes))
 
 
 async def insert_job(
