@@ -98,7 +98,9 @@ def upgrade() -> None:
         sa.Column("kept", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("kept_until", sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
         sa.Column("record", sa.JSON(none_as_null=True), nullable=True),
-        sa.CheckConstraint("lane IN ('queue', 'beside', 'copies', 'small')", name=op.f("ck_job_lane")),
+        sa.CheckConstraint(
+            "lane IN ('queue', 'beside', 'copies', 'small')", name=op.f("ck_job_lane")
+        ),
         sa.CheckConstraint("status IN (0, 1, 2, 3, 4)", name=op.f("ck_job_status")),
         sa.ForeignKeyConstraint(["batch_id"], ["batch.id"], name=op.f("fk_job_batch_id_batch")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_job")),
