@@ -211,7 +211,7 @@ def _worker(
         Rewrite(),
         BlockWrite(store.operations.live_names),
         TryOut(store.operations.live_names),
-        Expiry(store.operations.find),
+        Expiry(store.operations.find, store.kept_copies.in_use),
     ]
     machine = Machine(
         jobs=store.jobs,

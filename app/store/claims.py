@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, exists, literal, or_, union_all
+from sqlalchemy import ColumnElement, Executable, delete, exists, literal, or_, union_all
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select
 
 from app.domain.errors import InUse
 from app.domain.names import IndexName
+from app.store.rows import read_tuples
 from app.store.tables import ClaimRow, JobRow
 from app.store.transactions import Transaction
 
@@ -38,14 +40,26 @@ async def take(
     taken = await transaction.execute(_insert(transaction, job_id, wanted, in_the_way, exclusive))
     if taken.all():
         return
-    query = (
+    index, other, about = (await transaction.execute(_user(in_the_way))).one()
+    raise InUse(index, other, about)
+
+
+async def in_use(reader: AsyncEngine, cluster_id: str, name: IndexName) -> InUse | None:
+    """Which job uses that index, alone or beside others."""
+    this = [col(ClaimRow.cluster_id) == cluster_id, col(ClaimRow.index_name) == name]
+    for index, job_id, about in await read_tuples(reader, _user(this)):
+        return InUse(index, job_id, about)
+    return None
+
+
+def _user(claims: Sequence[ColumnElement[bool]]) -> Executable:
+    """What `InUse` is told of the first of these claims."""
+    return (
         select(ClaimRow.index_name, ClaimRow.job_id, JobRow.index_name)
         .join(JobRow, col(JobRow.id) == col(ClaimRow.job_id))
-        .where(*in_the_way)
+        .where(*claims)
         .limit(1)
     )
-    index, other, about = (await transaction.execute(query)).one()
-    raise InUse(index, other, about)
 
 
 def _insert(

@@ -66,6 +66,12 @@ class KeptCopies:
         rows = await read_rows(self._reader, query)
         return {row["index_name"]: Kept.model_validate(row["kept"]).name for row in rows}
 
+    async def in_use(self, operation: Operation) -> InUse | None:
+        """Which job uses its kept copy; None where none does, or there is no copy."""
+        if operation.kept is None:
+            return None
+        return await claims.in_use(self._reader, self._cluster_id, operation.kept.name)
+
     async def request_rollback(
         self, operation: Operation, caller: str, *, forced: bool
     ) -> Operation:
