@@ -29,6 +29,8 @@ NAMING = {
 
 
 class Table(SQLModel):
+    # Each table says its name as a text, as SQLModel documents it; but SQLModel's types know only
+    # the function that makes a name up.
     metadata = MetaData(naming_convention=NAMING)
 
 
@@ -50,7 +52,7 @@ BUT_SMALL_ROWS = text("lane <> 'small'")
 class ClusterStateRow(Table, table=True):
     """One row a cluster: the lease, and the counters. Every writing transaction locks it first."""
 
-    __tablename__ = "cluster_state"  # pyright: ignore[reportAssignmentType]
+    __tablename__ = "cluster_state"  # pyright: ignore[reportAssignmentType] - see `Table`
 
     cluster_id: str = Field(primary_key=True, max_length=64)
     token: str | None = Field(default=None, max_length=64)
@@ -69,7 +71,7 @@ class ClusterStateRow(Table, table=True):
 class BatchRow(Table, table=True):
     """Operations that were posted together, and the names that were refused."""
 
-    __tablename__ = "batch"  # pyright: ignore[reportAssignmentType]
+    __tablename__ = "batch"  # pyright: ignore[reportAssignmentType] - see `Table`
     __table_args__ = (
         Index("uq_batch_idempotency_key", "cluster_id", "idempotency_key", unique=True),
     )
@@ -88,7 +90,7 @@ class JobRow(Table, table=True):
     """A job; `app.domain.job.Job` says what the fields mean, `app.domain.operation.Operation` those
     that only a rewrite has. What no list shows and no query asks for is in `record`."""
 
-    __tablename__ = "job"  # pyright: ignore[reportAssignmentType]
+    __tablename__ = "job"  # pyright: ignore[reportAssignmentType] - see `Table`
     __table_args__ = (
         CheckConstraint("status IN (0, 1, 2, 3, 4)", name="status"),
         CheckConstraint("lane IN ('queue', 'beside', 'copies', 'small')", name="lane"),
@@ -218,7 +220,7 @@ class JobRow(Table, table=True):
 class ClaimRow(Table, table=True):
     """An index that a job uses now: `exclusive`, or beside others that only read it."""
 
-    __tablename__ = "claim"  # pyright: ignore[reportAssignmentType]
+    __tablename__ = "claim"  # pyright: ignore[reportAssignmentType] - see `Table`
 
     cluster_id: str = Field(primary_key=True, max_length=64)
     index_name: str = Field(primary_key=True, max_length=255)
@@ -229,7 +231,7 @@ class ClaimRow(Table, table=True):
 class WindowRow(Table, table=True):
     """One part of a copy; `app.domain.windows.Window` says what the fields mean."""
 
-    __tablename__ = "copy_window"  # pyright: ignore[reportAssignmentType]
+    __tablename__ = "copy_window"  # pyright: ignore[reportAssignmentType] - see `Table`
     __table_args__ = (CheckConstraint("state IN ('planned', 'running', 'done')", name="state"),)
 
     job_id: str = Field(primary_key=True, max_length=32, foreign_key="job.id")
@@ -257,7 +259,7 @@ class WindowRow(Table, table=True):
 class EventRow(Table, table=True):
     """What happened, append-only. `number` grows in the order of the commits."""
 
-    __tablename__ = "event"  # pyright: ignore[reportAssignmentType]
+    __tablename__ = "event"  # pyright: ignore[reportAssignmentType] - see `Table`
     __table_args__ = (Index("ix_event_job", "job_id", "number"),)
 
     cluster_id: str = Field(primary_key=True, max_length=64)
