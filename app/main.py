@@ -243,7 +243,7 @@ def _kinds(store: Store) -> list[Kind[Any]]:
         Rewrite(),
         BlockWrite(store.operations.live_names),
         TryOut(store.operations.live_names),
-        Expiry(store.operations.find),
+        Expiry(store.operations.find, store.kept_copies.in_use),
     ]
 
 

@@ -98,7 +98,9 @@ def upgrade() -> None:
         sa.Column("kept", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("kept_until", sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
         sa.Column("record", sa.JSON(none_as_null=True), nullable=True),
-        sa.CheckConstraint("lane IN ('queue', 'beside', 'small')", name=op.f("ck_job_lane")),
+        sa.CheckConstraint(
+            "lane IN ('queue', 'beside', 'copies', 'small')", name=op.f("ck_job_lane")
+        ),
         sa.CheckConstraint("status IN (0, 1, 2, 3, 4)", name=op.f("ck_job_status")),
         sa.ForeignKeyConstraint(["batch_id"], ["batch.id"], name=op.f("fk_job_batch_id_batch")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_job")),
@@ -109,15 +111,15 @@ def upgrade() -> None:
             "uq_job_live_index",
             ["cluster_id", "index_name"],
             unique=True,
-            sqlite_where=sa.text("lane <> 'small' AND status IN (0, 3)"),
-            postgresql_where=sa.text("lane <> 'small' AND status IN (0, 3)"),
+            sqlite_where=sa.text("kind = 'rewrite' AND status IN (0, 3)"),
+            postgresql_where=sa.text("kind = 'rewrite' AND status IN (0, 3)"),
         )
         batch_op.create_index(
             "uq_job_live_target",
             ["cluster_id", "new_index_name"],
             unique=True,
-            sqlite_where=sa.text("lane <> 'small' AND status IN (0, 3)"),
-            postgresql_where=sa.text("lane <> 'small' AND status IN (0, 3)"),
+            sqlite_where=sa.text("kind = 'rewrite' AND status IN (0, 3)"),
+            postgresql_where=sa.text("kind = 'rewrite' AND status IN (0, 3)"),
         )
         batch_op.create_index("ix_job_batch", ["cluster_id", "batch_id", "status"], unique=False)
         batch_op.create_index(
@@ -127,8 +129,8 @@ def upgrade() -> None:
             "ix_job_place",
             ["cluster_id", "queued_at"],
             unique=False,
-            sqlite_where=sa.text("lane <> 'small'"),
-            postgresql_where=sa.text("lane <> 'small'"),
+            sqlite_where=sa.text("kind = 'rewrite'"),
+            postgresql_where=sa.text("kind = 'rewrite'"),
         )
         batch_op.create_index(
             "ix_job_lane",
@@ -141,15 +143,15 @@ def upgrade() -> None:
             "ix_job_live",
             ["cluster_id", "queued_at"],
             unique=False,
-            sqlite_where=sa.text("lane <> 'small' AND status IN (0, 3)"),
-            postgresql_where=sa.text("lane <> 'small' AND status IN (0, 3)"),
+            sqlite_where=sa.text("status IN (0, 3)"),
+            postgresql_where=sa.text("status IN (0, 3)"),
         )
         batch_op.create_index(
             "ix_job_ended",
-            ["cluster_id", "status", "queued_at", "lane"],
+            ["cluster_id", "status", "queued_at", "kind"],
             unique=False,
-            sqlite_where=sa.text("lane <> 'small' AND status IN (1, 2, 4)"),
-            postgresql_where=sa.text("lane <> 'small' AND status IN (1, 2, 4)"),
+            sqlite_where=sa.text("kind = 'rewrite' AND status IN (1, 2, 4)"),
+            postgresql_where=sa.text("kind = 'rewrite' AND status IN (1, 2, 4)"),
         )
         batch_op.create_index(
             "ix_job_in_hand",
@@ -240,23 +242,23 @@ def downgrade() -> None:
     with op.batch_alter_table("job", schema=None) as batch_op:
         batch_op.drop_index(
             "uq_job_live_target",
-            sqlite_where=sa.text("lane <> 'small' AND status IN (0, 3)"),
-            postgresql_where=sa.text("lane <> 'small' AND status IN (0, 3)"),
+            sqlite_where=sa.text("kind = 'rewrite' AND status IN (0, 3)"),
+            postgresql_where=sa.text("kind = 'rewrite' AND status IN (0, 3)"),
         )
         batch_op.drop_index(
             "uq_job_live_index",
-            sqlite_where=sa.text("lane <> 'small' AND status IN (0, 3)"),
-            postgresql_where=sa.text("lane <> 'small' AND status IN (0, 3)"),
+            sqlite_where=sa.text("kind = 'rewrite' AND status IN (0, 3)"),
+            postgresql_where=sa.text("kind = 'rewrite' AND status IN (0, 3)"),
         )
         batch_op.drop_index(
             "ix_job_place",
-            sqlite_where=sa.text("lane <> 'small'"),
-            postgresql_where=sa.text("lane <> 'small'"),
+            sqlite_where=sa.text("kind = 'rewrite'"),
+            postgresql_where=sa.text("kind = 'rewrite'"),
         )
         batch_op.drop_index(
             "ix_job_live",
-            sqlite_where=sa.text("lane <> 'small' AND status IN (0, 3)"),
-            postgresql_where=sa.text("lane <> 'small' AND status IN (0, 3)"),
+            sqlite_where=sa.text("status IN (0, 3)"),
+            postgresql_where=sa.text("status IN (0, 3)"),
         )
         batch_op.drop_index(
             "ix_job_lane",
@@ -276,8 +278,8 @@ def downgrade() -> None:
         batch_op.drop_index("ix_job_history")
         batch_op.drop_index(
             "ix_job_ended",
-            sqlite_where=sa.text("lane <> 'small' AND status IN (1, 2, 4)"),
-            postgresql_where=sa.text("lane <> 'small' AND status IN (1, 2, 4)"),
+            sqlite_where=sa.text("kind = 'rewrite' AND status IN (1, 2, 4)"),
+            postgresql_where=sa.text("kind = 'rewrite' AND status IN (1, 2, 4)"),
         )
         batch_op.drop_index("ix_job_batch")
 

@@ -32,11 +32,11 @@ def install(app: FastAPI) -> None:
     body = bytes(page.body).replace(b"</head>", _NARROW)
 
     @app.get("/docs", include_in_schema=False)
-    async def docs() -> HTMLResponse:  # pyright: ignore[reportUnusedFunction]
+    async def docs() -> HTMLResponse:  # pyright: ignore[reportUnusedFunction] - a route
         return HTMLResponse(body)
 
     @app.get("/", include_in_schema=False)
-    async def start() -> RedirectResponse:  # pyright: ignore[reportUnusedFunction]
+    async def start() -> RedirectResponse:  # pyright: ignore[reportUnusedFunction] - a route
         """For a person who opens the address that the service prints."""
         return RedirectResponse("docs")
 

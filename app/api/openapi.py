@@ -92,6 +92,7 @@ def install(app: FastAPI, base_path: str, *, xsrf: bool, logins: Logins) -> None
             kept[:] = [document, _finished(document, base_path, xsrf, logins)]
         return kept[1]
 
+    # FastAPI's own way to change the document; a type checker takes a method for fixed
     app.openapi = finished  # pyright: ignore[reportAttributeAccessIssue]
 
 

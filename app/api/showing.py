@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
+from app.domain.job import Lane
 from app.domain.operation import Operation, Step
 from app.domain.queue_entry import QueueEntry
 from app.domain.state import Status
@@ -84,7 +85,7 @@ def _options(operation: Operation | QueueEntry) -> dict[str, Any]:
     options: dict[str, Any] = {}
     if operation.source and operation.last_completed_step >= Step.REINDEX_STARTED:
         options["openAndClose"] = operation.source.closed
-    if not operation.single:
+    if operation.lane == Lane.QUEUE:
         options["queueSettings"] = {"queuedAt": operation.queued_at}
         if operation.started_at is not None:
             options["queueSettings"]["startedAt"] = operation.started_at

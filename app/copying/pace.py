@@ -83,10 +83,8 @@ class Pacing:
         operation = await self._store.operations.find(operation_id)
         if operation is None:
             raise UnknownOperation(operation_id)
-        pace = (await self._paces.of_operations([operation_id])).get(operation_id, NO_LIMIT)
-        return await self._report(
-            Scope.OPERATION, pace, await self._paces.of_batch(operation.batch_id)
-        )
+        pace, of_batch = await self._paces.of_job(operation.id)
+        return await self._report(Scope.OPERATION, pace, of_batch)
 
     async def limits(self, briefs: Sequence[Brief]) -> dict[str, Limit]:
         """The limit in force for each of these operations that has not ended, by its id."""

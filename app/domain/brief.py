@@ -49,11 +49,6 @@ class Brief(Record):
         return cls.model_validate(operation, from_attributes=True)
 
     @property
-    def single(self) -> bool:
-        """It was started by name."""
-        return self.lane is Lane.BESIDE
-
-    @property
     def state(self) -> State:
         return state_of(
             self.status,

@@ -29,6 +29,8 @@ class Lane(StrEnum):
     """One at a time: batches."""
     BESIDE = "beside"
     """A few at a time, beside the queue: what was started by name."""
+    COPIES = "copies"
+    """A few at a time, beside the others: copies for a caller. No kind uses it yet."""
     SMALL = "small"
     """Small jobs, for which nothing else waits, and which are in no list."""
 

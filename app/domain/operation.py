@@ -7,7 +7,7 @@ from enum import IntEnum
 from typing import Any, TypedDict
 
 from app.domain.failure import FailureDetails
-from app.domain.job import Job, Lane, Record
+from app.domain.job import Job, Record
 from app.domain.kept import Kept
 from app.domain.names import IndexName
 from app.domain.proof import ProofLevel, Proving
@@ -15,7 +15,7 @@ from app.domain.state import Goal, Status
 from app.domain.tasks import TaskRef
 
 REWRITE = "rewrite"
-"""The name of the kind."""
+"""The name of the kind; the partial indexes of `store/tables.py` have it in their condition."""
 
 
 class Step(IntEnum):
@@ -122,11 +122,6 @@ class Operation(Job):
     proof: Proof | None = None
     forced: bool = False
     """It is rolled back also where documents were written since."""
-
-    @property
-    def single(self) -> bool:
-        """It was started by name, so it is not in the batch queue on the wire."""
-        return self.lane is Lane.BESIDE
 
     @property
     def copies(self) -> bool:

@@ -9,7 +9,7 @@ from app.domain.operation import Source
 
 
 class QueueEntry(NamedTuple):
-    """The fields of `Operation` by the same names, as bare numbers where it has an enum.
+    """The fields of `Operation` by the same names, as bare numbers and texts where it has an enum.
 
     There can be ten thousand in one answer: a plain tuple is made in a tenth of the time.
     `updated_at` and `source` are None for one that was not started.
@@ -19,7 +19,7 @@ class QueueEntry(NamedTuple):
     new_index_name: str
     status: int
     last_completed_step: int
-    single: bool
+    lane: str
     queued_at: int
     started_at: int | None
     updated_at: datetime | None

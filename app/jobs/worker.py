@@ -202,7 +202,10 @@ class Worker:
             await self.when_idle()
         little = await self.lanes.small(MOST_HOLDING)
         head = None if self._head in running else await self.lanes.head()
-        others = [*await self.lanes.beside(self.most_beside), *await self.lanes.urgent()]
+        others = [
+            *await self.lanes.first(Lane.BESIDE, self.most_beside),
+            *await self.lanes.urgent(),
+        ]
         # A job may be in two lanes at once, as one that was begun by name and is cancelled.
         found = {one.id: one for one in (*([head] if head else []), *others)}
         wanted = [job for job in found.values() if job.id not in running and self._knows(job)]

@@ -13,7 +13,7 @@ from app.domain.errors import (
     UnknownOperation,
     WrongState,
 )
-from app.domain.job import Requested
+from app.domain.job import Lane, Requested
 from app.domain.operation import Operation
 from app.domain.pace import NO_LIMIT
 from app.domain.request import ReindexRequest
@@ -86,7 +86,7 @@ class Control:
             return await self._queue.start(
                 request,
                 caller,
-                enqueue=not operation.single,
+                enqueue=operation.lane is Lane.QUEUE,
                 pace=await self._store.paces.of_batch(operation.batch_id),
             )
         if operation_id not in await self._write(action, [operation], caller):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from sqlalchemy import and_
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, or_, select, update
 
 from app.domain.events import EventKind, Note
 from app.store.rows import read_tuples
-from app.store.tables import KEPT_ROWS, LIVE_ROWS, ClusterStateRow, JobRow
+from app.store.tables import BUT_SMALL_ROWS, KEPT_ROWS, LIVE_ROWS, ClusterStateRow, JobRow
 from app.store.transactions import Transaction, Transactions
 from app.telemetry import logger
 
@@ -25,7 +26,7 @@ class ClusterIdentities:
 
         It becomes the data's where none is known yet, where it is the one that a person named
         (`accepted`; no other is taken then), and where no data need another any more: no live
-        operation and no kept copy.
+        job but small ones, and no kept copy.
         """
         if accepted not in (found, None):
             return accepted
@@ -50,9 +51,8 @@ class ClusterIdentities:
         return found if known == found else await self._transactions.run(work)
 
     async def _free(self, transaction: Transaction) -> bool:
+        in_need = or_(and_(BUT_SMALL_ROWS, LIVE_ROWS), KEPT_ROWS)
         query = (
-            select(JobRow.id)
-            .where(col(JobRow.cluster_id) == self._cluster_id, or_(LIVE_ROWS, KEPT_ROWS))
-            .limit(1)
+            select(JobRow.id).where(col(JobRow.cluster_id) == self._cluster_id, in_need).limit(1)
         )
         return (await transaction.execute(query)).first() is None

@@ -122,6 +122,7 @@ def limits_idle(statement: Any, engine: AsyncEngine) -> Any:
 
 
 def _prepare_sqlite(engine: AsyncEngine, *, query_only: bool) -> None:
+    # only SQLAlchemy calls it
     @event.listens_for(engine.sync_engine, "connect")
     def on_connect(connection: Any, _record: Any) -> None:  # pyright: ignore[reportUnusedFunction]
         connection.isolation_level = None
@@ -140,6 +141,7 @@ def _prepare_sqlite(engine: AsyncEngine, *, query_only: bool) -> None:
 def _name_file(file: Path | None, context: ExceptionContext) -> None:
     """SQLite's own words do not say which file cannot be opened or written."""
     if isinstance(context.original_exception, sqlite3.Error):
+        # an attribute of our own, which an exception takes; `trouble.py` reads it
         context.original_exception.database_file = file  # pyright: ignore[reportAttributeAccessIssue]
 
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, case, func, insert
-from sqlmodel import col, select, update
+from sqlalchemy import ColumnElement, bindparam, case, func, insert, select
+from sqlmodel import col, update
 
 from app.domain.errors import AlreadyInProgress, Refused, TargetTaken
 from app.domain.events import EventKind, Note
@@ -20,7 +20,7 @@ from app.domain.pace import NO_LIMIT, Pace
 from app.domain.proof import ProofLevel
 from app.domain.state import Status
 from app.store.rows import operation_of
-from app.store.tables import ENDED_ROWS, LIVE_ROWS, BatchRow, JobRow
+from app.store.tables import ENDED_REWRITES, LIVE_REWRITES, BatchRow, JobRow
 from app.store.transactions import Transaction
 
 _PACE_OF_BATCH = (
@@ -215,7 +215,7 @@ async def _resume(
 async def _batch_of(transaction: Transaction, key: BatchKey) -> str | None:
     """The batch that was posted with `key`: writing transactions come one after the other."""
     found = await transaction.execute(
-        select(BatchRow.id).where(
+        select(col(BatchRow.id)).where(
             col(BatchRow.cluster_id) == transaction.cluster_id,
             col(BatchRow.idempotency_key) == key.key,
         )
@@ -249,23 +249,20 @@ async def _insert_batch(
 
 
 async def _living(transaction: Transaction) -> _Live:
-    of_cluster = col(JobRow.cluster_id) == transaction.cluster_id
     rows = await transaction.execute(
         select(
-            JobRow.id,
-            JobRow.index_name,
-            JobRow.new_index_name,
-            JobRow.status,
-        ).where(of_cluster, LIVE_ROWS)
+            col(JobRow.id),
+            col(JobRow.index_name),
+            col(JobRow.concrete_name),
+            col(JobRow.new_index_name),
+            col(JobRow.status),
+        ).where(col(JobRow.cluster_id) == transaction.cluster_id, LIVE_REWRITES)
     )
     found = rows.all()
-    source = func.coalesce(JobRow.concrete_name, JobRow.index_name)
     return _Live(
-        by_index={name: (key, Status(status)) for key, name, _, status in found},
-        filler={target: name for _, name, target, _ in found},
-        sources=set(
-            (await transaction.execute(select(source).where(of_cluster, LIVE_ROWS))).scalars()
-        ),
+        by_index={name: (key, Status(status)) for key, name, _, _, status in found},
+        filler={target: name for _, name, _, target, _ in found},
+        sources={concrete or name for _, name, concrete, _, _ in found},
     )
 
 
@@ -287,10 +284,10 @@ async def _leftovers(transaction: Transaction) -> dict[tuple[str, str], dict[str
         else_=record["leftover_source"].as_string(),
     )
     rows = await transaction.execute(
-        select(JobRow.index_name, JobRow.new_index_name, left_uuid(), copied_from)
+        select(col(JobRow.index_name), col(JobRow.new_index_name), left_uuid(), copied_from)
         .where(
             col(JobRow.cluster_id) == transaction.cluster_id,
-            ENDED_ROWS,
+            ENDED_REWRITES,
             col(JobRow.status).in_(ENDED_WITHOUT_SWAP),
             col(JobRow.keep_target).is_(True),
         )

@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select, update
 
-from app.domain.errors import AlreadyInProgress, Outdated, UnknownOperation
+from app.domain.errors import Outdated, UnknownOperation
 from app.domain.events import EventKind, Note
 from app.domain.job import LIVE, Job, Lane, Requested
 from app.domain.names import IndexName
@@ -21,7 +21,7 @@ from app.domain.state import Status
 from app.domain.windows import Window, WindowState
 from app.store import claims
 from app.store.rows import WHOLE_JOB, Models, columns_of, job_of, read_rows
-from app.store.tables import LIVE_ROWS, JobRow, WindowRow
+from app.store.tables import JobRow, WindowRow
 from app.store.transactions import Transaction, Transactions
 
 J = TypeVar("J", bound=Job)
@@ -72,19 +72,11 @@ class Jobs:
         event: EventKind | None = EventKind.QUEUED,
     ) -> str:
         """The id of a new job of any kind, the last of its lane. Rewrites are queued many at a
-        time by `Operations.enqueue`.
-
-        Raises `AlreadyInProgress` where an operation on the index lives.
+        time by `Operations.enqueue`, which reserves their indices; any other job may wait for one
+        that is in use.
         """
 
         async def work(transaction: Transaction) -> str:
-            live = select(JobRow.id).where(
-                col(JobRow.cluster_id) == self._cluster_id,
-                col(JobRow.index_name) == index,
-                LIVE_ROWS,
-            )
-            if (await transaction.execute(live)).first() is not None:
-                raise AlreadyInProgress(index)
             return await insert_job(transaction, kind, lane, index, caller, request, event)
 
         return await self._transactions.run(work)
@@ -140,7 +132,7 @@ class Jobs:
                 transaction.announce(who, [note], job.id)
             return job
 
-        return await self._transactions.run(work, token)
+        return await self._transactions.run(work, token, foreseen=1)
 
     async def save(
         self,
@@ -194,7 +186,7 @@ class Jobs:
                 transaction.announce(who, notes, job.history, job.batch_id)
             return cast(J, job_of(row, self._models))
 
-        return await self._transactions.run(work, token)
+        return await self._transactions.run(work, token, foreseen=len(notes))
 
 
 async def insert_job(

@@ -18,7 +18,7 @@ from app.domain.operation import Operation
 from app.domain.state import Goal, Status
 from app.store import claims
 from app.store.rows import WHOLE_JOB, operation_of, read_rows, read_tuples, record_of
-from app.store.tables import ENDED_ROWS, KEPT_ROWS, LIVE_ROWS, JobRow
+from app.store.tables import ENDED_REWRITES, KEPT_ROWS, LIVE_REWRITES, REWRITES, JobRow
 from app.store.transactions import Transaction, Transactions
 
 
@@ -35,6 +35,7 @@ class KeptCopies:
             select(*columns)
             .where(
                 col(JobRow.cluster_id) == self._cluster_id,
+                REWRITES,
                 KEPT_ROWS,
                 col(JobRow.kept_until) <= clock.latest(),
                 col(JobRow.status) == int(Status.COMPLETED),
@@ -56,7 +57,7 @@ class KeptCopies:
             .where(
                 col(JobRow.cluster_id) == self._cluster_id,
                 col(JobRow.index_name).in_(names),
-                ENDED_ROWS,
+                ENDED_REWRITES,
                 col(JobRow.status) == int(Status.CANCELLED),
                 col(JobRow.goal) == Goal.ROLL_BACK.value,
             )
@@ -64,6 +65,12 @@ class KeptCopies:
         )
         rows = await read_rows(self._reader, query)
         return {row["index_name"]: Kept.model_validate(row["kept"]).name for row in rows}
+
+    async def in_use(self, operation: Operation) -> InUse | None:
+        """Which job uses its kept copy; None where none does, or there is no copy."""
+        if operation.kept is None:
+            return None
+        return await claims.in_use(self._reader, self._cluster_id, operation.kept.name)
 
     async def request_rollback(
         self, operation: Operation, caller: str, *, forced: bool
@@ -125,7 +132,7 @@ class KeptCopies:
         found = await transaction.execute(
             select(JobRow.index_name).where(
                 col(JobRow.cluster_id) == self._cluster_id,
-                LIVE_ROWS,
+                LIVE_REWRITES,
                 or_(
                     col(JobRow.index_name).in_(names),
                     col(JobRow.new_index_name).in_(names),

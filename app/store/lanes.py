@@ -14,10 +14,13 @@ from app.domain import clock
 from app.domain.job import LONG_HELD, PARKED_SECONDS, WAYS_BACK, Job, Lane, Requested
 from app.domain.state import Goal
 from app.store.rows import Models, job_of, read_rows, read_tuples
-from app.store.tables import IN_HAND_ROWS, LISTED_ROWS, WAITING_ROWS, JobRow
+from app.store.tables import IN_HAND_ROWS, WAITING_ROWS, JobRow
 
 MOST_URGENT = 20
 """So many at once, beside those whose turn it is."""
+
+_ALL_BUT_SMALL = [lane.value for lane in Lane if lane is not Lane.SMALL]
+"""By name, so that SQLite takes the index of those in hand."""
 
 
 class Lanes:
@@ -32,12 +35,8 @@ class Lanes:
         One that was parked is left out until it is to be tried again, and then comes after those
         that were not begun.
         """
-        found = await self._first(1, Lane.QUEUE)
+        found = await self.first(Lane.QUEUE, 1)
         return found[0] if found else None
-
-    async def beside(self, most: int) -> list[Job]:
-        """The first `most` that were started by name, by `queued_at`."""
-        return await self._first(most, Lane.BESIDE)
 
     async def small(self, most: int) -> list[Job]:
         """The first `most` small jobs, by `queued_at`."""
@@ -50,11 +49,15 @@ class Lanes:
         back = [Goal.CANCEL.value, Goal.ROLL_BACK.value]
         cancelled = col(JobRow.requested) == Requested.CANCEL.value
         query = select(JobRow).where(
-            IN_HAND_ROWS, LISTED_ROWS, or_(cancelled, col(JobRow.goal).in_(back), _gives_way())
+            IN_HAND_ROWS,
+            col(JobRow.lane).in_(_ALL_BUT_SMALL),
+            or_(cancelled, col(JobRow.goal).in_(back), _gives_way()),
         )
         return await self._select(query.order_by(col(JobRow.queued_at)).limit(MOST_URGENT))
 
-    async def _first(self, most: int, lane: Lane) -> list[Job]:
+    async def first(self, lane: Lane, most: int) -> list[Job]:
+        """The first `most` of a lane whose jobs may be parked: those in hand, then those that wait,
+        each by `queued_at`."""
         of_lane = col(JobRow.lane) == lane.value
         in_hand = [IN_HAND_ROWS, of_lane, col(JobRow.suspended).is_(False), ~_gives_way()]
         found = await self._in_order(most, in_hand)
@@ -73,13 +76,13 @@ class Lanes:
         return await self._select(query.order_by(col(JobRow.queued_at)).limit(most))
 
     async def others_wait(self, job: Job) -> bool:
-        """True where the queue has another job that could go on now."""
+        """True where its lane has another job that could go on now."""
         query = (
             select(JobRow.id)
             .where(
                 col(JobRow.cluster_id) == self._cluster_id,
                 WAITING_ROWS,
-                col(JobRow.lane) == Lane.QUEUE.value,
+                col(JobRow.lane) == job.lane.value,
                 or_(_in_turn(), _parked_until_now()),
                 col(JobRow.id) != job.id,
             )

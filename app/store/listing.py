@@ -29,13 +29,13 @@ from sqlmodel import col
 
 from app.domain.brief import Brief
 from app.domain.job import Lane
-from app.domain.operation import REWRITE, Source, Step
+from app.domain.operation import Source, Step
 from app.domain.progress import CopyFigures, Stretch
 from app.domain.queue_entry import QueueEntry
 from app.domain.state import BACK, BY_STATUS, Goal, State, Status
 from app.domain.windows import WindowState
 from app.store.rows import read_rows, read_tuples
-from app.store.tables import ENDED_ROWS, LISTED_ROWS, LIVE_ROWS, JobRow, WindowRow
+from app.store.tables import ENDED_REWRITES, LIVE_REWRITES, REWRITES, JobRow, WindowRow
 
 Conditions = list[ColumnElement[bool] | TextClause]
 
@@ -44,7 +44,6 @@ _BRIEFS = TypeAdapter(list[Brief])
 _BEGUN = col(JobRow.started_at).is_not(None)
 _OF_ENTRY: Any = {
     "updated_at": case((_BEGUN, JobRow.updated_at)),  # parsing ten thousand times would be felt
-    "single": col(JobRow.lane) == Lane.BESIDE.value,
     "source": case((_BEGUN, JobRow.record)),
 }
 _QUEUE_ENTRY: Any = [
@@ -108,11 +107,11 @@ class Listing:
     async def counts(self, wanted: Filter) -> dict[State, int]:
         """How many operations are in each state, whatever `wanted.states` says."""
         where, number = self._conditions(wanted), func.count().label("number")
-        ended = select(_ended_state, number).where(*where, ENDED_ROWS).group_by(_status)
+        ended = select(_ended_state, number).where(*where, ENDED_REWRITES).group_by(_status)
         back = select(literal(State.ROLLED_BACK.value), number).where(
-            *where, ENDED_ROWS, _IS_ROLLED_BACK
+            *where, ENDED_REWRITES, _IS_ROLLED_BACK
         )  # apart: the index of the ended ones does not have the goal
-        live = select(_state, number).where(*where, LIVE_ROWS).group_by(_state)
+        live = select(_state, number).where(*where, LIVE_REWRITES).group_by(_state)
         rows = await read_rows(self._reader, union_all(ended, live, back))  # at one moment
         found = {row["state"]: row["number"] for row in rows}
         if rolled_back := found.get(State.ROLLED_BACK.value, 0):
@@ -157,7 +156,7 @@ class Listing:
         windows = select(col(WindowRow.number)).where(col(WindowRow.job_id) == col(JobRow.id))
         query = select(col(JobRow.index_name)).where(
             *self._conditions(Filter(batch=batch)),
-            LIVE_ROWS,
+            LIVE_REWRITES,
             col(JobRow.last_completed_step) < int(Step.REINDEX_STARTED),
             ~windows.exists(),
         )
@@ -166,8 +165,7 @@ class Listing:
     def _conditions(self, wanted: Filter) -> Conditions:
         conditions: Conditions = [
             col(JobRow.cluster_id) == self._cluster_id,
-            LISTED_ROWS,
-            col(JobRow.kind) == REWRITE,
+            REWRITES,
         ]
         if wanted.index is not None:
             conditions.append(col(JobRow.index_name) == wanted.index)
@@ -194,9 +192,9 @@ def _in_states(states: Sequence[State]) -> Conditions:
     plain = {State.CANCELLED if state is State.ROLLED_BACK else state for state in states}
     ended = {status.value for status, state in BY_STATUS.items() if state in plain and state.ended}
     if all(state.ended for state in states):
-        conditions += [ENDED_ROWS, _status.in_(sorted(ended))]
+        conditions += [ENDED_REWRITES, _status.in_(sorted(ended))]
     elif not ended:
-        conditions.append(LIVE_ROWS)
+        conditions.append(LIVE_REWRITES)
     return conditions
 
 

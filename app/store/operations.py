@@ -14,7 +14,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 from app.domain import clock
 from app.domain.errors import UnknownOperation
 from app.domain.names import IndexName
-from app.domain.operation import REWRITE, Operation
+from app.domain.operation import Operation
 from app.domain.pace import NO_LIMIT, Pace
 from app.domain.state import Status
 from app.store.enqueueing import (
@@ -26,7 +26,14 @@ from app.store.enqueueing import (
     left_uuid,
 )
 from app.store.rows import operation_of, read_rows, read_tuples
-from app.store.tables import ENDED_ROWS, KEPT_ROWS, LIVE_ROWS, WAITING_ROWS, JobRow
+from app.store.tables import (
+    ENDED_REWRITES,
+    KEPT_ROWS,
+    LIVE_REWRITES,
+    LIVE_ROWS,
+    REWRITES,
+    JobRow,
+)
 from app.store.transactions import Transaction, Transactions
 
 T = TypeVar("T")
@@ -51,13 +58,12 @@ class Operations:
         return found[0] if found else None
 
     async def in_use(self) -> set[str]:
-        """The jobs that may have something in the cluster: live ones, those with a kept copy,
-        and those that were changed in the last minute."""
+        """The jobs of any kind that may have something in the cluster: live ones, those with a kept
+        copy, and those that were changed in the last minute."""
         since, until = clock.shown_within(LATELY.total_seconds())
         query = select(JobRow.id).where(
             col(JobRow.cluster_id) == self._cluster_id,
             or_(
-                WAITING_ROWS,
                 LIVE_ROWS,
                 KEPT_ROWS,
                 col(JobRow.updated_at).between(since, until + LATELY),
@@ -69,30 +75,27 @@ class Operations:
         """The indices that have an operation in progress or paused."""
         query = select(JobRow.index_name).where(
             col(JobRow.cluster_id) == self._cluster_id,
-            LIVE_ROWS,
+            LIVE_REWRITES,
         )
         return set(await self._column(query))
 
     async def completed_targets(self, names: Sequence[IndexName]) -> dict[str, str]:
         """Where the newest completed operation of each of `names` has put it."""
-        query = (
-            select(JobRow.index_name, JobRow.new_index_name)
-            .where(
-                col(JobRow.cluster_id) == self._cluster_id,
-                col(JobRow.index_name).in_(names),
-                col(JobRow.kind) == REWRITE,
-                col(JobRow.status) == int(Status.COMPLETED),
-            )
-            .order_by(col(JobRow.queued_at))
+        query = select(JobRow.queued_at, JobRow.index_name, JobRow.new_index_name).where(
+            col(JobRow.cluster_id) == self._cluster_id,
+            col(JobRow.index_name).in_(names),
+            REWRITES,
+            col(JobRow.status) == int(Status.COMPLETED),
         )
-        rows = await read_rows(self._reader, query)
+        # put in order here: for an order SQLite would walk through the index of all rewrites
+        rows = sorted(await read_rows(self._reader, query), key=lambda row: row["queued_at"])
         return {row["index_name"]: row["new_index_name"] for row in rows}
 
     async def leftover_targets(self) -> set[str]:
         """UUIDs of the targets that operations without a swap left for a person to look at."""
         query = select(left_uuid()).where(
             col(JobRow.cluster_id) == self._cluster_id,
-            ENDED_ROWS,
+            ENDED_REWRITES,
             col(JobRow.status).in_(ENDED_WITHOUT_SWAP),
             col(JobRow.keep_target).is_(True),
         )
@@ -114,11 +117,11 @@ class Operations:
 
     async def of_batch(self, batch_id: str) -> list[Operation]:
         """All that belong to it now, by `queued_at`."""
-        query = select(JobRow).where(col(JobRow.batch_id) == batch_id)
-        return await self._select(query.order_by(col(JobRow.queued_at)))
+        found = await self._select(select(JobRow).where(col(JobRow.batch_id) == batch_id))
+        return sorted(found, key=lambda one: one.queued_at)  # as in `completed_targets`
 
     async def _select(self, query: SelectOfScalar[JobRow]) -> list[Operation]:
-        query = query.where(col(JobRow.cluster_id) == self._cluster_id, col(JobRow.kind) == REWRITE)
+        query = query.where(col(JobRow.cluster_id) == self._cluster_id, REWRITES)
         return [operation_of(row) for row in await read_rows(self._reader, query)]
 
     async def enqueue(

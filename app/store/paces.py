@@ -16,8 +16,8 @@ from app.domain.job import LIVE
 from app.domain.operation import Step
 from app.domain.pace import NO_LIMIT, Health, Pace, Stop
 from app.domain.state import Goal
-from app.store.rows import read_rows
-from app.store.tables import IN_HAND_ROWS, LISTED_ROWS, LIVE_ROWS, BatchRow, ClusterStateRow, JobRow
+from app.store.rows import read_rows, read_tuples
+from app.store.tables import IN_HAND_ROWS, LIVE_ROWS, REWRITES, BatchRow, ClusterStateRow, JobRow
 from app.store.transactions import Transaction, Transactions
 
 Change = Callable[[Pace], Pace]
@@ -80,11 +80,24 @@ class Paces:
         rows = await read_rows(self._reader, query)
         return {row["id"]: Pace.model_validate(row["pace"]) for row in rows if row["pace"]}
 
+    async def of_job(self, job_id: str) -> tuple[Pace, Pace]:
+        """Its own, and that of its batch; `NO_LIMIT` where none is set."""
+        batch = BatchRow
+        query = (
+            select(col(JobRow.pace), col(batch.pace))
+            .join(batch, col(batch.id) == col(JobRow.batch_id), isouter=True)
+            .where(col(JobRow.cluster_id) == self._cluster_id, col(JobRow.id) == job_id)
+        )
+        for own, of_batch in await read_tuples(self._reader, query):
+            return _load(own), _load(of_batch)
+        return NO_LIMIT, NO_LIMIT
+
     async def copying(self) -> int:
         """The operations that are copying now, more or less: the service's rate is for all."""
         row = JobRow
         query = select(func.count().label("copying")).where(
             col(row.cluster_id) == self._cluster_id,
+            REWRITES,
             IN_HAND_ROWS,
             col(row.suspended).is_(False),
             col(row.goal) == Goal.FINISH.value,
@@ -145,7 +158,7 @@ class Paces:
             this = (
                 col(JobRow.cluster_id) == self._cluster_id,
                 col(JobRow.id) == operation_id,
-                LISTED_ROWS,
+                REWRITES,
             )
             query = select(
                 JobRow.status,
@@ -219,6 +232,10 @@ class Paces:
             await self._transactions.run(work, token)
         finally:
             self.generation += 1
+
+
+def _load(stored: Any) -> Pace:
+    return Pace.model_validate(stored) if stored else NO_LIMIT
 
 
 def _dump(pace: Pace | None) -> dict[str, Any] | None:

@@ -7,12 +7,13 @@ from typing import Any
 
 from sqlmodel import col, select, update
 
+from app.domain.errors import AlreadyInProgress
 from app.domain.events import EventKind
 from app.domain.job import Job, Lane
 from app.domain.names import IndexName
 from app.domain.state import Goal, Status
 from app.store.jobs import Jobs, insert_job
-from app.store.tables import WAITING_ROWS, JobRow
+from app.store.tables import LIVE_REWRITES, WAITING_ROWS, JobRow
 from app.store.transactions import Transaction, Transactions
 
 
@@ -32,7 +33,18 @@ class SmallJobs:
         event: EventKind | None = None,
     ) -> str:
         """The id of a new one. Raises `AlreadyInProgress` where an operation on the index lives."""
-        return await self._jobs.enqueue(kind, Lane.SMALL, index, caller, request, event=event)
+
+        async def work(transaction: Transaction) -> str:
+            live = select(JobRow.id).where(
+                col(JobRow.cluster_id) == self._cluster_id,
+                col(JobRow.index_name) == index,
+                LIVE_REWRITES,
+            )
+            if (await transaction.execute(live)).first() is not None:
+                raise AlreadyInProgress(index)
+            return await insert_job(transaction, kind, Lane.SMALL, index, caller, request, event)
+
+        return await self._transactions.run(work)
 
     async def leave_once(
         self, kind: str, index: IndexName, caller: str, request: Mapping[str, Any]

@@ -17,6 +17,8 @@ from sqlalchemy import (
 )
 from sqlmodel import Field, SQLModel
 
+from app.domain.operation import REWRITE
+
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -27,24 +29,30 @@ NAMING = {
 
 
 class Table(SQLModel):
+    # Each table says its name as a text, as SQLModel documents it; but SQLModel's types know only
+    # the function that makes a name up.
     metadata = MetaData(naming_convention=NAMING)
 
 
 JSON_OR_NULL: Any = JSON(none_as_null=True)
-LISTED_ROWS = text("lane <> 'small'")
-LIVE_ROWS = text("lane <> 'small' AND status IN (0, 3)")
-ENDED_ROWS = text("lane <> 'small' AND status IN (1, 2, 4)")
-"""Conditions for queries, too: SQLite takes a partial index only for its own words. Small jobs are
-in no list."""
+# Conditions for queries, too: SQLite takes a partial index only for its own words.
+REWRITES = text(f"kind = '{REWRITE}'")
+LIVE_REWRITES = text(f"kind = '{REWRITE}' AND status IN (0, 3)")
+ENDED_REWRITES = text(f"kind = '{REWRITE}' AND status IN (1, 2, 4)")
+"""Operations: what lists show, what Kibana's routes answer, and what reserves an index."""
+LIVE_ROWS = text("status IN (0, 3)")
 WAITING_ROWS = text("status = 0")
 IN_HAND_ROWS = text("status = 0 AND started_at IS NOT NULL")
 KEPT_ROWS = text("kept_until IS NOT NULL")
+"""Jobs of every kind, as are these; only a rewrite has a kept copy."""
+BUT_SMALL_ROWS = text("lane <> 'small'")
+"""Nothing is asked of a small job while it runs, and it keeps nobody waiting."""
 
 
 class ClusterStateRow(Table, table=True):
     """One row a cluster: the lease, and the counters. Every writing transaction locks it first."""
 
-    __tablename__ = "cluster_state"  # pyright: ignore[reportAssignmentType]
+    __tablename__ = "cluster_state"  # pyright: ignore[reportAssignmentType] - see `Table`
 
     cluster_id: str = Field(primary_key=True, max_length=64)
     token: str | None = Field(default=None, max_length=64)
@@ -63,7 +71,7 @@ class ClusterStateRow(Table, table=True):
 class BatchRow(Table, table=True):
     """Operations that were posted together, and the names that were refused."""
 
-    __tablename__ = "batch"  # pyright: ignore[reportAssignmentType]
+    __tablename__ = "batch"  # pyright: ignore[reportAssignmentType] - see `Table`
     __table_args__ = (
         Index("uq_batch_idempotency_key", "cluster_id", "idempotency_key", unique=True),
     )
@@ -82,27 +90,28 @@ class JobRow(Table, table=True):
     """A job; `app.domain.job.Job` says what the fields mean, `app.domain.operation.Operation` those
     that only a rewrite has. What no list shows and no query asks for is in `record`."""
 
-    __tablename__ = "job"  # pyright: ignore[reportAssignmentType]
+    __tablename__ = "job"  # pyright: ignore[reportAssignmentType] - see `Table`
     __table_args__ = (
         CheckConstraint("status IN (0, 1, 2, 3, 4)", name="status"),
-        CheckConstraint("lane IN ('queue', 'beside', 'small')", name="lane"),
+        CheckConstraint("lane IN ('queue', 'beside', 'copies', 'small')", name="lane"),
         # SQLite takes the one made last among equals: the narrowest come last (migration, too)
-        # at most one live operation an index, and no two that would fill one target
+        # what a rewrite reserves: at most one that lives an index, and no two that would fill one
+        # target; a job of another kind is bound by its claims alone
         Index(
             "uq_job_live_index",
             "cluster_id",
             "index_name",
             unique=True,
-            sqlite_where=LIVE_ROWS,
-            postgresql_where=LIVE_ROWS,
+            sqlite_where=LIVE_REWRITES,
+            postgresql_where=LIVE_REWRITES,
         ),
         Index(
             "uq_job_live_target",
             "cluster_id",
             "new_index_name",
             unique=True,
-            sqlite_where=LIVE_ROWS,
-            postgresql_where=LIVE_ROWS,
+            sqlite_where=LIVE_REWRITES,
+            postgresql_where=LIVE_REWRITES,
         ),
         Index("ix_job_batch", "cluster_id", "batch_id", "status"),
         Index("ix_job_history", "cluster_id", "index_name", "queued_at"),
@@ -110,8 +119,8 @@ class JobRow(Table, table=True):
             "ix_job_place",
             "cluster_id",
             "queued_at",
-            sqlite_where=LISTED_ROWS,
-            postgresql_where=LISTED_ROWS,
+            sqlite_where=REWRITES,
+            postgresql_where=REWRITES,
         ),
         # the head of a lane is the first entry of this index, however long the history is
         Index(
@@ -134,9 +143,9 @@ class JobRow(Table, table=True):
             "cluster_id",
             "status",
             "queued_at",
-            "lane",
-            sqlite_where=ENDED_ROWS,
-            postgresql_where=ENDED_ROWS,
+            "kind",  # so that they are counted from the index alone
+            sqlite_where=ENDED_REWRITES,
+            postgresql_where=ENDED_REWRITES,
         ),
         Index(
             "ix_job_in_hand",
@@ -211,7 +220,7 @@ class JobRow(Table, table=True):
 class ClaimRow(Table, table=True):
     """An index that a job uses now: `exclusive`, or beside others that only read it."""
 
-    __tablename__ = "claim"  # pyright: ignore[reportAssignmentType]
+    __tablename__ = "claim"  # pyright: ignore[reportAssignmentType] - see `Table`
 
     cluster_id: str = Field(primary_key=True, max_length=64)
     index_name: str = Field(primary_key=True, max_length=255)
@@ -222,7 +231,7 @@ class ClaimRow(Table, table=True):
 class WindowRow(Table, table=True):
     """One part of a copy; `app.domain.windows.Window` says what the fields mean."""
 
-    __tablename__ = "copy_window"  # pyright: ignore[reportAssignmentType]
+    __tablename__ = "copy_window"  # pyright: ignore[reportAssignmentType] - see `Table`
     __table_args__ = (CheckConstraint("state IN ('planned', 'running', 'done')", name="state"),)
 
     job_id: str = Field(primary_key=True, max_length=32, foreign_key="job.id")
@@ -250,7 +259,7 @@ class WindowRow(Table, table=True):
 class EventRow(Table, table=True):
     """What happened, append-only. `number` grows in the order of the commits."""
 
-    __tablename__ = "event"  # pyright: ignore[reportAssignmentType]
+    __tablename__ = "event"  # pyright: ignore[reportAssignmentType] - see `Table`
     __table_args__ = (Index("ix_event_job", "job_id", "number"),)
 
     cluster_id: str = Field(primary_key=True, max_length=64)

@@ -22,7 +22,7 @@ from app.store.trouble import translating
 T = TypeVar("T")
 
 _CLUSTER = update(ClusterStateRow).where(col(ClusterStateRow.cluster_id) == bindparam("cluster"))
-_LOCK = _CLUSTER.values(last_event=ClusterStateRow.last_event).returning(
+_LOCK = _CLUSTER.values(last_event=ClusterStateRow.last_event + bindparam("foreseen")).returning(
     col(ClusterStateRow.last_event), col(ClusterStateRow.last_queued_at)
 )
 _ADD_EVENTS = insert(EventRow)
@@ -42,6 +42,8 @@ class Transaction:
     last_event: int
     last_queued_at: int
     now: datetime
+    stored: tuple[int, int]
+    """The last event and `queued_at` as the cluster's row has them now."""
     _events: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
     def next_queued_at(self) -> int:
@@ -84,10 +86,11 @@ class Transaction:
             await self.connection.execute(statement, rows)
 
     async def finish(self) -> None:
+        """Adds the events, and counts them where their number was not foreseen."""
         await self.bulk(_ADD_EVENTS, self._events)
-        await self.execute(
-            _COUNT, cluster=self.cluster_id, event=self.last_event, place=self.last_queued_at
-        )
+        event, place = counters = self.last_event, self.last_queued_at
+        if counters != self.stored:
+            await self.execute(_COUNT, cluster=self.cluster_id, event=event, place=place)
 
 
 class Transactions:
@@ -106,14 +109,23 @@ class Transactions:
         self._lock: Any = limits_idle(_LOCK, writer)
         self._lock_as_owner: Any = self._lock.where(col(ClusterStateRow.token) == bindparam("mine"))
 
-    async def run(self, work: Callable[[Transaction], Awaitable[T]], token: str | None = None) -> T:
+    async def run(
+        self,
+        work: Callable[[Transaction], Awaitable[T]],
+        token: str | None = None,
+        *,
+        foreseen: int = 0,
+    ) -> T:
         """Runs `work` and commits. A cancelled caller does not cancel the transaction.
+
+        `foreseen`: so many events it will most likely announce. They are counted by the statement
+        that locks, which spares one; another number of them is put right at the end.
 
         Raises `LeaseLost` where `token` is not the worker's any more, `StoreUnavailable` or
         `StoreFault` where the database failed: then the commit may have happened, so read again
         before going on.
         """
-        task = asyncio.ensure_future(self._run(work, token))
+        task = asyncio.ensure_future(self._run(work, token, foreseen))
         self._open.add(task)
         task.add_done_callback(self._open.discard)
         return await asyncio.shield(task)
@@ -123,22 +135,31 @@ class Transactions:
         while self._open:
             await asyncio.wait(self._open)
 
-    async def _run(self, work: Callable[[Transaction], Awaitable[T]], token: str | None) -> T:
+    async def _run(
+        self, work: Callable[[Transaction], Awaitable[T]], token: str | None, foreseen: int
+    ) -> T:
         with translating():
             async with self._writer.begin() as connection:
-                transaction = await self._fenced(connection, token)
+                transaction = await self._fenced(connection, token, foreseen)
                 result = await work(transaction)
                 await transaction.finish()
         return result
 
-    async def _fenced(self, connection: AsyncConnection, token: str | None) -> Transaction:
+    async def _fenced(
+        self, connection: AsyncConnection, token: str | None, foreseen: int
+    ) -> Transaction:
         statement: Any = self._lock
-        given = {"cluster": self._cluster_id}
+        given: dict[str, Any] = {"cluster": self._cluster_id, "foreseen": foreseen}
         if token is not None:
             statement, given = self._lock_as_owner, {**given, "mine": token}
         row = (await connection.execute(statement, given)).one_or_none()
         if row is None:
             raise LeaseLost
         return Transaction(
-            connection, self._cluster_id, row.last_event, row.last_queued_at, clock.now()
+            connection=connection,
+            cluster_id=self._cluster_id,
+            last_event=row.last_event - foreseen,
+            last_queued_at=row.last_queued_at,
+            now=clock.now(),
+            stored=(row.last_event, row.last_queued_at),
         )

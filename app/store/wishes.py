@@ -15,7 +15,7 @@ from sqlmodel import col, update
 from app.domain.events import EventKind, Note
 from app.domain.job import Requested
 from app.domain.state import Goal, Status
-from app.store.tables import LISTED_ROWS, LIVE_ROWS, JobRow
+from app.store.tables import BUT_SMALL_ROWS, LIVE_ROWS, JobRow
 from app.store.transactions import Transaction, Transactions
 
 Conditions = list[ColumnElement[bool] | TextClause]
@@ -127,7 +127,7 @@ async def _change(
         .where(
             col(JobRow.cluster_id) == transaction.cluster_id,
             col(JobRow.id).in_(ids),
-            LISTED_ROWS,
+            BUT_SMALL_ROWS,
             *where,
         )
         .values(**values)

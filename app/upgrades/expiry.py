@@ -48,6 +48,11 @@ def counts(error: Exception) -> bool:
 async def _expire(operation: Operation, cluster: Cluster) -> tuple[Changes, list[Note]]:
     """Removes the kept copy, guarded by the new index; what is to be saved afterwards.
 
+    Two calls change something, and neither needs a claim. The marker on the new index hides
+    nothing and is taken off again. The removal comes about only while that marker is there, so not
+    once a rollback has removed the new index; and where it comes first, the rollback finds no copy
+    with its own marker and leaves everything as it was.
+
     It stays, and is looked at again a day later, where the new index is not the one that was
     proven, is not whole, does not have the old name any more, or takes no marker.
 

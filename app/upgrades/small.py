@@ -15,6 +15,7 @@ from app.domain.errors import (
     ClusterTrouble,
     Failure,
     IndexNotFound,
+    InUse,
     NotAnIndex,
     NotBlocked,
     ReindexQueueError,
@@ -110,13 +111,24 @@ class TryOut(SmallKind):
 
 
 class Expiry(SmallKind):
-    """The end of the time of a kept copy, whose operation is named in the request."""
+    """The end of the time of a kept copy, whose operation is named in the request.
+
+    It claims nothing: it gives way to whoever uses the copy, and does not keep a rollback out for
+    as long as the cluster cannot remove it. A rollback that is asked for between the last look and
+    the removal harms nothing: each of the two removes an index only together with a marker on the
+    other one, so that of two such calls the second finds no marker (`expiry`).
+    """
 
     name = EXPIRY
 
-    def __init__(self, find: Callable[[str], Awaitable[Operation | None]]) -> None:
+    def __init__(
+        self,
+        find: Callable[[str], Awaitable[Operation | None]],
+        in_use: Callable[[Operation], Awaitable[InUse | None]],
+    ) -> None:
         super().__init__()
         self._find = find
+        self._in_use = in_use
 
     def held_back(self, work: Work[Job], _phase: Phase[Job], /) -> Outcome | None:
         """While everything is stopped no copy is removed."""
@@ -128,6 +140,8 @@ class Expiry(SmallKind):
         operation = await self._find((work.job.request or {})["operation"])
         if operation is None or operation.kept_until is None or operation.live:
             return Done()  # it was asked back meanwhile
+        if used := await self._in_use(operation):
+            return Hold(HoldCause.INDEX_IN_USE, used.message, EXPIRY_REST, patient=True)
         changes, notes = await expire(operation, cluster, work.job.crashes)
         return Done(notes=notes, of_another=(operation, changes))
 

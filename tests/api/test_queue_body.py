@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from app.api.showing import operation_of, queue_body
 from app.domain.index_settings import RESTORED
+from app.domain.job import Lane
 from app.domain.operation import Source, Step
 from app.domain.queue_entry import QueueEntry
 from app.domain.state import Status
@@ -49,7 +50,7 @@ entries = st.builds(
     new_index_name=texts,
     status=st.sampled_from([int(status) for status in Status]),
     last_completed_step=st.sampled_from([int(step) for step in Step]),
-    single=st.booleans(),
+    lane=st.sampled_from([Lane.QUEUE.value, Lane.BESIDE.value]),
     queued_at=milliseconds,
     started_at=optional(milliseconds),
     updated_at=times,
@@ -70,7 +71,7 @@ def modelled(entry: QueueEntry) -> ReindexOperation:
     options = ReindexOptions(
         open_and_close=closed,
         queue_settings=None
-        if entry.single
+        if entry.lane == Lane.BESIDE
         else QueueSettings(queued_at=entry.queued_at, started_at=entry.started_at),
         delete_old_index=entry.delete_old_index or None,
     )

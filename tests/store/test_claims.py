@@ -110,6 +110,28 @@ async def test_a_second_claim_of_a_job_is_added_to_its_first(
     assert {index for index, _, _ in claimed(database_url)} == {"a", "b", "c"}
 
 
+@pytest.mark.parametrize("alone_first", [True, False])
+async def test_a_second_claim_of_a_job_makes_its_first_no_weaker(
+    store: Store, transactions: Transactions, database_url: str, alone_first: bool
+) -> None:
+    operation = await started(store, await lease_of(store), "a")
+    for exclusive in (alone_first, not alone_first):
+        await take(transactions, operation, "a", exclusive=exclusive)
+    assert claimed(database_url) == {("a", operation.id, True)}
+
+
+async def test_a_claim_for_itself_alone_is_refused_where_others_read_and_stays_a_shared_one(
+    store: Store, transactions: Transactions, database_url: str
+) -> None:
+    lease = await lease_of(store)
+    first, second = [await started(store, lease, name) for name in ("a", "b")]
+    for job in (first, second):
+        await take(transactions, job, "read", exclusive=False)
+    with pytest.raises(InUse):
+        await take(transactions, first, "read")
+    assert claimed(database_url) == {("read", first.id, False), ("read", second.id, False)}
+
+
 async def test_those_that_only_read_share_an_index(
     store: Store, transactions: Transactions, database_url: str
 ) -> None:

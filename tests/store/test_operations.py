@@ -11,7 +11,7 @@ import pytest
 from app.domain.errors import Outdated
 from app.domain.events import EventKind, Note
 from app.domain.failure import FailedDocument, FailureClass, FailureDetails
-from app.domain.job import Requested
+from app.domain.job import Lane, Requested
 from app.domain.kept import Kept
 from app.domain.names import IndexName
 from app.domain.operation import Changes, Operation, Proof, Source, Step
@@ -198,8 +198,8 @@ async def test_a_single_operation_runs_beside_the_batch_queue(store: Store) -> N
     later = (await enqueue(store, "c", single=True)).operations[0]
     queued = await enqueued(store, "b")
     assert await store.lanes.head() == queued
-    assert await store.lanes.beside(2) == [single, later]
-    assert await store.lanes.beside(1) == [single]
+    assert await store.lanes.first(Lane.BESIDE, 2) == [single, later]
+    assert await store.lanes.first(Lane.BESIDE, 1) == [single]
     assert single.batch_id is None
     assert [operation.index_name for operation in await store.listing.queue()] == ["b"]
 

@@ -70,7 +70,7 @@ async def test_small_jobs_are_in_no_list_count_queue_or_history(store: Store) ->
     assert not any((await store.listing.counts(Filter())).values())
     assert await store.listing.queue() == []
     assert await store.lanes.head() is None
-    assert await store.lanes.beside(10) == []
+    assert await store.lanes.first(Lane.BESIDE, 10) == []
     assert await store.operations.live_names() == set()
     assert await store.operations.latest(NAME) is None
     assert await store.operations.completed_targets([NAME]) == {}

@@ -17,6 +17,7 @@ from app.store.store import Store
 from app.store.transactions import Transaction, Transactions
 from tests.conditions import turns
 from tests.store.conftest import CLUSTER, OpenStore
+from tests.store.database import execute
 from tests.store.open_transaction import open_transaction
 from tests.store.operations import enqueue, enqueued, lease_of, started
 
@@ -130,6 +131,23 @@ async def test_a_reader_never_sees_an_event_below_one_it_has_seen(open_store: Op
     await writing
     await look()
     assert seen == list(range(1, 3 * 30 + 1))
+
+
+@pytest.mark.parametrize("foreseen", [0, 1, 2, 5])
+async def test_events_are_numbered_without_a_gap_however_many_were_foreseen(
+    store: Store, transactions: Transactions, database_url: str, foreseen: int
+) -> None:
+    async def work(transaction: Transaction) -> None:
+        transaction.announce("worker", [_saying("one"), _saying("other")])
+
+    async def nothing(transaction: Transaction) -> None:
+        assert transaction.last_event == 2
+
+    await transactions.run(work, foreseen=foreseen)
+    await transactions.run(nothing, foreseen=foreseen)
+    await transactions.run(work, foreseen=foreseen)
+    assert [event.number for event in await store.events.after(0)] == [1, 2, 3, 4]
+    assert execute(database_url, "SELECT last_event FROM cluster_state") == [(4,)]
 
 
 async def test_events_say_who_did_what_and_how_it_was_before(store: Store) -> None:

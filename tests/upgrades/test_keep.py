@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from app.domain.job import Lane
+from app.domain.names import IndexName
+from app.upgrades import small
 from testbed.relay import Relay, Seen
 from tests.conditions import eventually
 from tests.elasticsearch import Elastic
@@ -305,6 +308,32 @@ async def test_a_look_at_it_that_is_refused_does_not_keep_the_queue_from_working
     await relay.wait_for(*place)
     assert copy in es.indices()
     assert (await relayed.client.get("/readyz")).status_code == 200
+
+
+async def test_it_stays_for_as_long_as_another_job_uses_it(
+    service: Service, es: Elastic, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(small, "EXPIRY_REST", 0.2)
+    filled(es, "old")
+    operation = await kept(service, "old")
+    copy = operation["keptCopy"]["index"]
+    reader = await service.parts.store.jobs.enqueue("reads", Lane.BESIDE, IndexName(copy), "test")
+    claim = "INSERT INTO claim VALUES ('default', :copy, :job, false)"
+    execute(sqlite_url, claim, copy=copy, job=reader)
+    execute(sqlite_url, "UPDATE job SET kept_until = '2020-01-01 00:00:00' WHERE kept IS NOT NULL")
+    await service.post_batch("rings the bell")
+    reason = f"{copy} is in use by the operation {reader} on {copy}"
+
+    async def waits() -> bool:
+        found = execute(sqlite_url, "SELECT hold_reason FROM job WHERE kind = 'expiry'")
+        return found == [(reason,)]
+
+    await eventually(waits, "the expiry waits for the reader")
+    assert copy in es.indices()
+    execute(sqlite_url, "DELETE FROM claim")
+    shown = await expired(service, operation["id"])
+    assert shown["keptCopy"]["state"] == "removed"
+    assert copy not in es.indices()
 
 
 def lock(es: Elastic) -> None:

@@ -10,7 +10,7 @@ from pydantic.alias_generators import to_camel
 
 from app.domain.brief import Brief
 from app.domain.clock import from_milliseconds
-from app.domain.job import Requested
+from app.domain.job import Lane, Requested
 from app.domain.pace import Limit
 from app.domain.progress import Progress
 from app.domain.state import Goal
@@ -68,7 +68,7 @@ def _fields(sight: Sight) -> dict[str, Any]:
         "new_index_name": brief.new_index_name,
         "state": brief.state,
         "step": cast(StepName, to_camel(brief.last_completed_step.name.lower())),
-        "queued": not brief.single,
+        "queued": brief.lane is Lane.QUEUE,
         "batch_id": brief.batch_id,
         "caller": brief.caller,
         "keeps_old_index": brief.keeps_source,
