@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from app.copying.limit import in_force
 from app.domain import clock
 from app.domain.brief import Brief
 from app.domain.errors import InvalidPace, UnknownBatch, UnknownOperation
@@ -18,7 +19,6 @@ from app.domain.pace import (
     Said,
     Scope,
     Stop,
-    in_force,
 )
 from app.jobs.wake_up import Bell
 from app.store.paces import Change, ServicePace
