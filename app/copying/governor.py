@@ -15,7 +15,7 @@ from app.domain import clock
 from app.domain.errors import ReindexQueueError
 from app.domain.events import EventKind, Note
 from app.domain.job import Job
-from app.domain.pace import NO_LIMIT, Limit, Pace, Said, Scope
+from app.domain.pace import Limit, Pace, Said, Scope
 from app.elastic.cluster import ClusterView
 from app.store.paces import Paces
 from app.telemetry import logger
@@ -89,8 +89,8 @@ class Governor:
         if known and fresh:
             return known.said
         found = await self.paces.of_service()
-        batch = await self.paces.of_batch(job.batch_id)
-        own = (await self.paces.of_operations([job.id])).get(job.id, NO_LIMIT)
+        batch = await self.paces.get(Scope.BATCH, job.batch_id)
+        own = await self.paces.get(Scope.OPERATION, job.id)
         self._read[job.id] = _Read(self.pacing.said(found, batch, own), now, generation)
         return self._read[job.id].said
 
