@@ -7,13 +7,15 @@ import math
 import time
 from dataclasses import dataclass, field, replace
 
+from app.copying.allowance import Allowance
 from app.copying.gate import Gate, Probe, said
+from app.copying.limit import in_force
 from app.copying.pace import Pacing
 from app.domain import clock
 from app.domain.errors import ReindexQueueError
 from app.domain.events import EventKind, Note
 from app.domain.job import Job
-from app.domain.pace import Allowance, Limit, Pace, Said, Scope, in_force
+from app.domain.pace import Limit, Pace, Said, Scope
 from app.elastic.cluster import ClusterView
 from app.store.paces import Paces
 from app.telemetry import logger

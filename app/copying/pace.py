@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from app.copying.limit import in_force
 from app.domain import clock
 from app.domain.brief import Brief
-from app.domain.errors import InvalidPace, UnknownBatch, UnknownOperation
+from app.domain.errors import InvalidPace, UnknownBatch
 from app.domain.hours import Schedule, are_open, next_change
 from app.domain.pace import (
     NO_LIMIT,
@@ -18,7 +19,6 @@ from app.domain.pace import (
     Said,
     Scope,
     Stop,
-    in_force,
 )
 from app.jobs.wake_up import WakeUps
 from app.store.paces import Change, ServicePace
@@ -58,33 +58,28 @@ class Pacing:
 
     # --- asking
 
-    async def service(self) -> PaceReport:
+    async def get(self, scope: Scope, owner_id: str = "") -> PaceReport:
+        """`owner_id`: of the batch or the operation. Raises `UnknownBatch`, `UnknownOperation`."""
+        batch_id = await self._batch_of(scope, owner_id)
+        batch = await self._paces.get(Scope.BATCH, batch_id)
+        is_operation, is_service = scope is Scope.OPERATION, scope is Scope.SERVICE
+        own = await self._paces.get(scope, owner_id) if is_operation else NO_LIMIT
         found = await self._paces.of_service()
-        said = self.said(found)
+        said = self.said(found, batch, own)
+        pace = dict(said.scopes())[scope]
+        copying = 1 if is_service else await self._copying(found)
         return PaceReport(
-            Scope.SERVICE,
-            said.service,
-            found.pace is not None,
-            in_force(said, clock.now()),
+            scope,
+            pace,
+            found.pace is not None if is_service else pace != NO_LIMIT,
+            in_force(said, clock.now(), copying),
             found.stop,
             found.health,
-            await self._paces.blocked_indices() if found.stop else (),
+            await self._paces.blocked_indices() if is_service and found.stop else (),
         )
 
-    async def batch(self, batch_id: str) -> PaceReport:
-        """Raises `UnknownBatch`."""
-        if await self._store.batches.find(batch_id) is None:
-            raise UnknownBatch(batch_id)
-        pace = await self._paces.of_batch(batch_id)
-        return await self._report(Scope.BATCH, pace, NO_LIMIT)
-
-    async def operation(self, operation_id: str) -> PaceReport:
-        """Raises `UnknownOperation`."""
-        operation = await self._store.operations.find(operation_id)
-        if operation is None:
-            raise UnknownOperation(operation_id)
-        pace, of_batch = await self._paces.of_job(operation.id)
-        return await self._report(Scope.OPERATION, pace, of_batch)
+    async def service(self) -> PaceReport:
+        return await self.get(Scope.SERVICE)
 
     async def limits(self, briefs: Sequence[Brief]) -> dict[str, Limit]:
         """The limit in force for each of these operations that has not ended, by its id."""
@@ -92,8 +87,10 @@ class Pacing:
         if not live:
             return {}
         found, now = await self._paces.of_service(), clock.now()
-        batches = await self._paces.of_batches(list({b.batch_id for b in live if b.batch_id}))
-        operations = await self._paces.of_operations([brief.id for brief in live])
+        batches = await self._paces.get_all(
+            Scope.BATCH, list({b.batch_id for b in live if b.batch_id})
+        )
+        operations = await self._paces.get_all(Scope.OPERATION, [brief.id for brief in live])
         copying = await self._copying(found)
         return {
             brief.id: in_force(
@@ -116,12 +113,15 @@ class Pacing:
             pace = pace.model_copy(update={"windows_in_flight": usual})
         return Said(pace, batch, operation, found.stop, found.health, usual or 1, self._after_hours)
 
-    async def _report(self, scope: Scope, pace: Pace, of_batch: Pace) -> PaceReport:
-        found = await self._paces.of_service()
-        batch, operation = (pace, NO_LIMIT) if scope is Scope.BATCH else (of_batch, pace)
-        copying = await self._copying(found)
-        limit = in_force(self.said(found, batch, operation), clock.now(), copying)
-        return PaceReport(scope, pace, pace != NO_LIMIT, limit, found.stop, found.health)
+    async def _batch_of(self, scope: Scope, owner_id: str) -> str | None:
+        """The batch whose pace has a say. Raises `UnknownBatch`, `UnknownOperation`."""
+        if scope is Scope.SERVICE:
+            return None
+        if scope is Scope.OPERATION:
+            return (await self._store.operations.load(owner_id)).batch_id
+        if await self._store.batches.find(owner_id) is None:
+            raise UnknownBatch(owner_id)
+        return owner_id
 
     async def _copying(self, found: ServicePace) -> int:
         """By how many the service's rate is shared, where there is one."""
@@ -131,33 +131,28 @@ class Pacing:
 
     # --- wishes
 
-    async def change_service(self, change: Callable[[Pace], Pace | None], by: str) -> PaceReport:
-        """None as the result: as the settings say. Raises `InvalidPace`."""
+    async def change(self, change: Change, by: str, scope: Scope, owner_id: str = "") -> PaceReport:
+        """`owner_id`: of the batch or the operation.
+
+        Raises `InvalidPace`, `UnknownBatch`, `UnknownOperation`, `WrongState` where it has ended.
+        """
+        wider = await self._hours_around(scope, owner_id)
 
         def checked(before: Pace) -> Pace | None:
             after = change(before)
-            return after and _sensible(after)
+            return after and _sensible(after, wider)
 
-        await self._paces.change_service(checked, self.defaults, by)
-        return self._told(await self.service())
+        unset = self.defaults if scope is Scope.SERVICE else NO_LIMIT
+        await self._paces.change(checked, by, scope, owner_id, unset)
+        return self._told(await self.get(scope, owner_id))
+
+    async def forget(self, by: str, scope: Scope, owner_id: str = "") -> PaceReport:
+        """Back to what holds where nothing is set. Raises as `change`."""
+        return await self.change(lambda _: None, by, scope, owner_id)
 
     async def check_batch(self, pace: Pace) -> None:
-        """Whether a batch can have it. Raises `InvalidPace`."""
-        _sensible(pace, await self._hours_of_service())
-
-    async def change_batch(self, batch_id: str, change: Change, by: str) -> PaceReport:
-        """Raises `InvalidPace`, `UnknownBatch`."""
-        wider = await self._hours_of_service()
-        await self._paces.change_batch(batch_id, lambda p: _sensible(change(p), wider), by)
-        return self._told(await self.batch(batch_id))
-
-    async def change_operation(self, operation_id: str, change: Change, by: str) -> PaceReport:
-        """Raises `InvalidPace`, `UnknownOperation`, `WrongState` where it has ended."""
-        operation = await self._store.operations.find(operation_id)
-        of_batch = await self._paces.of_batch(operation.batch_id if operation else None)
-        wider = [*await self._hours_of_service(), *([of_batch.hours] if of_batch.hours else [])]
-        await self._paces.change_operation(operation_id, lambda p: _sensible(change(p), wider), by)
-        return self._told(await self.operation(operation_id))
+        """Whether a batch that is still to be posted can have it. Raises `InvalidPace`."""
+        _sensible(pace, self.said(await self._paces.of_service()).schedules)
 
     async def stop(self, by: str, reason: str) -> PaceReport:
         """Nothing new starts, and copies stop where they are; write blocks stay."""
@@ -168,8 +163,13 @@ class Pacing:
         await self._paces.go_on(by)
         return self._told(await self.service())
 
-    async def _hours_of_service(self) -> list[Schedule]:
-        return self.said(await self._paces.of_service()).schedules
+    async def _hours_around(self, scope: Scope, owner_id: str) -> list[Schedule]:
+        """Those of the wider scopes."""
+        if scope is Scope.SERVICE:
+            return []
+        batch_id = await self._batch_of(scope, owner_id) if scope is Scope.OPERATION else None
+        batch = await self._paces.get(Scope.BATCH, batch_id)
+        return self.said(await self._paces.of_service(), batch).schedules
 
     def _told(self, report: PaceReport) -> PaceReport:
         self._wake_ups.wake()

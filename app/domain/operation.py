@@ -10,6 +10,7 @@ from app.domain.failure import FailureDetails
 from app.domain.job import Job, Record
 from app.domain.kept import Kept
 from app.domain.names import IndexName
+from app.domain.pair import Leftover, Pair
 from app.domain.proof import ProofLevel, Proving
 from app.domain.state import Goal, Status
 from app.domain.tasks import TaskRef
@@ -133,9 +134,25 @@ class Operation(Job):
         return self.kept is not None
 
     @property
+    def pair(self) -> Pair:
+        """What making, knowing and removing an index of ours needs of it."""
+        left = self.leftover_uuid
+        return Pair(
+            job_id=self.id,
+            source_name=self.source_name,
+            target_name=self.new_index_name,
+            source_uuid=self.source.uuid if self.source else None,
+            target_uuid=self.target_uuid,
+            asked_name=self.index_name,
+            kept_name=self.kept.name if self.kept else None,
+            mode=self.mode,
+            filled=self.source_seq_nos is not None,
+            leftover=Leftover(left, self.leftover_source, self.keeps_source) if left else None,
+        )
+
+    @property
     def marker(self) -> IndexName:
-        """The hidden alias that guards a removal: it is put on the index that must survive."""
-        return IndexName(f".rq-{self.id}")
+        return self.pair.marker
 
 
 class Changes(TypedDict, total=False):

@@ -5,8 +5,20 @@ from __future__ import annotations
 from typing import Protocol
 
 from app.domain.job import Job
-from app.domain.pace import Allowance, Limit
+from app.domain.pace import Limit
 from app.elastic.cluster import ClusterView
+
+
+class Allowance(Protocol):
+    """What the rate in force leaves for the next tasks."""
+
+    def due(self) -> float:
+        """Seconds until the next task may start."""
+        ...
+
+    def take(self, documents: int, rate: float) -> None:
+        """So many are copied now; `rate`: documents a second."""
+        ...
 
 
 class Pacer(Protocol):

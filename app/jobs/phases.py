@@ -18,12 +18,13 @@ from app.domain.holds import HoldCause
 from app.domain.job import Job
 from app.domain.names import IndexName
 from app.domain.operation import Changes, Step
-from app.domain.pace import UNLIMITED, Allowance, Limit
+from app.domain.pace import Limit
 from app.domain.proof import FULL_UP_TO, FullUpTo
 from app.domain.state import Goal
 from app.domain.tasks import Watch
 from app.domain.windows import Window
 from app.elastic.cluster import Cluster
+from app.jobs.pacer import Allowance
 
 J = TypeVar("J", bound=Job)
 """The kind's own class of jobs."""
@@ -127,8 +128,8 @@ class Work(Generic[J]):
     windows: tuple[Window, ...]
     limits: Limits
     maybe_sent: bool
-    limit: Limit = UNLIMITED
-    allowance: Allowance = field(default_factory=Allowance)
+    limit: Limit
+    allowance: Allowance
     history: Callable[[], Awaitable[Sequence[Measured]]] = _no_history
     watch: Watch = field(default_factory=Watch)
 

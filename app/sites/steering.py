@@ -15,7 +15,7 @@ from app.domain.errors import (
 )
 from app.domain.job import Lane, Requested
 from app.domain.operation import Operation
-from app.domain.pace import NO_LIMIT
+from app.domain.pace import NO_LIMIT, Scope
 from app.domain.request import ReindexRequest
 from app.domain.state import Goal, Status
 from app.domain.wishes import Action, Verdict
@@ -87,7 +87,7 @@ class Control:
                 request,
                 caller,
                 enqueue=operation.lane is Lane.QUEUE,
-                pace=await self._store.paces.of_batch(operation.batch_id),
+                pace=await self._store.paces.get(Scope.BATCH, operation.batch_id),
             )
         if operation_id not in await self._write(action, [operation], caller):
             raise _refused(action, _OVERTAKEN)
@@ -157,7 +157,7 @@ class Control:
         """Queues those that have ended again, as one batch."""
         if not ended:
             return
-        pace = await self._store.paces.of_batch(ended[0].batch_id)
+        pace = await self._store.paces.get(Scope.BATCH, ended[0].batch_id)
         batch = await self._queue.enqueue_batch(await self._requests(ended), caller, pace=pace)
         followers = {operation.index_name: operation.id for operation in batch.enqueued}
         faults = {refused.name: refused.error.message for refused in batch.refused}
@@ -170,7 +170,7 @@ class Control:
 
     async def _requests(self, ended: Sequence[Operation]) -> list[ReindexRequest]:
         """What was asked for then, each with the pace that was set for it."""
-        paces = await self._store.paces.of_operations([one.id for one in ended])
+        paces = await self._store.paces.get_all(Scope.OPERATION, [one.id for one in ended])
         return [replace(_request(one), pace=paces.get(one.id, NO_LIMIT)) for one in ended]
 
     async def _roll_back(self, found: Sequence[Operation], caller: str, *, forced: bool) -> _Done:

@@ -14,14 +14,14 @@ from app.domain.errors import UnknownBatch, UnknownOperation, WrongState
 from app.domain.events import EventKind, Note
 from app.domain.job import LIVE
 from app.domain.operation import Step
-from app.domain.pace import NO_LIMIT, Health, Pace, Stop
+from app.domain.pace import NO_LIMIT, Health, Pace, Scope, Stop
 from app.domain.state import Goal
 from app.store.rows import read_rows, read_tuples
 from app.store.tables import IN_HAND_ROWS, LIVE_ROWS, REWRITES, BatchRow, ClusterStateRow, JobRow
 from app.store.transactions import Transaction, Transactions
 
-Change = Callable[[Pace], Pace]
-"""From the pace that is set (`NO_LIMIT` where none is) to the one that is to be."""
+Change = Callable[[Pace], Pace | None]
+"""From the pace that is set, or what holds where none is, to the one that is to be; None: none."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,59 @@ class ServicePace:
     pace: Pace | None
     stop: Stop | None
     health: Health
+
+
+@dataclass(frozen=True)
+class _Owner:
+    """Whose pace was changed, in the words of the event, and in whose history it is told."""
+
+    words: str
+    operation_id: str | None = None
+    batch_id: str | None = None
+
+
+def _service(_row: Any, _id: str) -> _Owner:
+    return _Owner("of the service")
+
+
+def _batch(row: Any, batch_id: str) -> _Owner:
+    if row is None:
+        raise UnknownBatch(batch_id)
+    return _Owner("of the batch", batch_id=batch_id)
+
+
+def _operation(row: Any, operation_id: str) -> _Owner:
+    if row is None:
+        raise UnknownOperation(operation_id)
+    if row.status not in [int(status) for status in LIVE]:
+        raise WrongState(f"The operation on {row.index_name} has ended.")
+    return _Owner(f"of the operation on {row.index_name}", operation_id, row.batch_id)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where the pace of a scope is stored.
+
+    `query` reads the pace and what `owner` judges: `owner` is given the row that was found, or
+    None, and raises where that pace cannot be changed. `only`: conditions for rows that count.
+    """
+
+    table: type[Any]
+    query: Any
+    owner: Callable[[Any, str], _Owner]
+    only: tuple[Any, ...] = ()
+
+
+_PLACES = {
+    Scope.SERVICE: _Place(ClusterStateRow, select(col(ClusterStateRow.pace)), _service),
+    Scope.BATCH: _Place(BatchRow, select(col(BatchRow.pace)), _batch),
+    Scope.OPERATION: _Place(
+        JobRow,
+        select(col(JobRow.pace), JobRow.status, JobRow.index_name, JobRow.batch_id),
+        _operation,
+        (REWRITES,),
+    ),
+}
 
 
 class Paces:
@@ -56,27 +109,18 @@ class Paces:
             health=Health.model_validate(row["health"] or {}),
         )
 
-    async def of_batch(self, batch_id: str | None) -> Pace:
+    async def get(self, scope: Scope, owner_id: str | None) -> Pace:
         """`NO_LIMIT` where none is set, and for an operation of no batch."""
-        return (await self.of_batches([batch_id])).get(batch_id, NO_LIMIT) if batch_id else NO_LIMIT
+        if not owner_id:
+            return NO_LIMIT
+        return (await self.get_all(scope, [owner_id])).get(owner_id, NO_LIMIT)
 
-    async def of_batches(self, ids: Sequence[str]) -> dict[str, Pace]:
-        """Those that have one, by their id."""
-        if not ids:
+    async def get_all(self, scope: Scope, owner_ids: Sequence[str]) -> dict[str, Pace]:
+        """Those of these batches or operations that have one, by their id."""
+        if not owner_ids:
             return {}
-        query = select(BatchRow.id, col(BatchRow.pace)).where(
-            col(BatchRow.cluster_id) == self._cluster_id, col(BatchRow.id).in_(ids)
-        )
-        rows = await read_rows(self._reader, query)
-        return {row["id"]: Pace.model_validate(row["pace"]) for row in rows if row["pace"]}
-
-    async def of_operations(self, ids: Sequence[str]) -> dict[str, Pace]:
-        """Those that have one, by their id."""
-        if not ids:
-            return {}
-        query = select(JobRow.id, col(JobRow.pace)).where(
-            col(JobRow.cluster_id) == self._cluster_id, col(JobRow.id).in_(ids)
-        )
+        table = _PLACES[scope].table
+        query = select(col(table.id), col(table.pace)).where(*self._rows(scope, owner_ids))
         rows = await read_rows(self._reader, query)
         return {row["id"]: Pace.model_validate(row["pace"]) for row in rows if row["pace"]}
 
@@ -121,61 +165,23 @@ class Paces:
 
     # --- wishes, by anybody
 
-    async def change_service(
-        self, change: Callable[[Pace], Pace | None], unset: Pace, by: str
+    async def change(
+        self, change: Change, by: str, scope: Scope, owner_id: str = "", unset: Pace = NO_LIMIT
     ) -> None:
-        """`unset` is what holds where nothing is set; None as the result goes back to that."""
+        """`owner_id`: of the batch or the operation. `unset`: what holds where nothing is set.
+
+        Raises `UnknownBatch`, `UnknownOperation`, `WrongState` where the operation has ended.
+        """
+        place, this = _PLACES[scope], self._rows(scope, [owner_id])
 
         async def work(transaction: Transaction) -> None:
-            found = await self._locked(transaction, ClusterStateRow.pace, self._state)
-            before = Pace.model_validate(found) if found else unset
+            row = (await transaction.execute(place.query.where(*this))).one_or_none()
+            owner = place.owner(row, owner_id)
+            before = Pace.model_validate(row.pace) if row and row.pace else unset
             after = change(before)
-            await self._put(transaction, ClusterStateRow, self._state, pace=_dump(after))
-            transaction.announce(by, [_note(before, after or unset, "of the service")])
-
-        await self._run(work)
-
-    async def change_batch(self, batch_id: str, change: Change, by: str) -> None:
-        """Raises `UnknownBatch`."""
-
-        async def work(transaction: Transaction) -> None:
-            this = (col(BatchRow.cluster_id) == self._cluster_id, col(BatchRow.id) == batch_id)
-            query = select(col(BatchRow.pace)).where(*this)
-            row = (await transaction.execute(query)).one_or_none()
-            if row is None:
-                raise UnknownBatch(batch_id)
-            before = Pace.model_validate(row.pace) if row.pace else NO_LIMIT
-            after = change(before)
-            await self._put(transaction, BatchRow, this, pace=_dump(after))
-            transaction.announce(by, [_note(before, after, "of the batch")], batch_id=batch_id)
-
-        await self._run(work)
-
-    async def change_operation(self, operation_id: str, change: Change, by: str) -> None:
-        """Raises `UnknownOperation`, `WrongState` where it has ended."""
-
-        async def work(transaction: Transaction) -> None:
-            this = (
-                col(JobRow.cluster_id) == self._cluster_id,
-                col(JobRow.id) == operation_id,
-                REWRITES,
-            )
-            query = select(
-                JobRow.status,
-                JobRow.index_name,
-                JobRow.batch_id,
-                col(JobRow.pace),
-            ).where(*this)
-            row = (await transaction.execute(query)).one_or_none()
-            if row is None:
-                raise UnknownOperation(operation_id)
-            if row.status not in [int(status) for status in LIVE]:
-                raise WrongState(f"The operation on {row.index_name} has ended.")
-            before = Pace.model_validate(row.pace) if row.pace else NO_LIMIT
-            after = change(before)
-            await self._put(transaction, JobRow, this, pace=_dump(after))
-            note = _note(before, after, f"of the operation on {row.index_name}")
-            transaction.announce(by, [note], operation_id, row.batch_id)
+            await self._put(transaction, place.table, this, pace=_dump(after))
+            note = _note(before, after or unset, owner.words)
+            transaction.announce(by, [note], owner.operation_id, owner.batch_id)
 
         await self._run(work)
 
@@ -213,6 +219,17 @@ class Paces:
             transaction.announce(who, [note], operation_id)
 
         await self._run(work, token)
+
+    def _rows(self, scope: Scope, owner_ids: Sequence[str]) -> tuple[Any, ...]:
+        """The conditions for the rows of these; for the service, for the cluster's row."""
+        table = _PLACES[scope].table
+        if scope is Scope.SERVICE:
+            return self._state
+        return (
+            col(table.cluster_id) == self._cluster_id,
+            col(table.id).in_(owner_ids),
+            *_PLACES[scope].only,
+        )
 
     @property
     def _state(self) -> tuple[Any, ...]:

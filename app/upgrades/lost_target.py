@@ -65,7 +65,7 @@ async def instead_of(hold: Hold, work: Work[Operation], cluster: Cluster) -> Out
 
 async def _lost(operation: Operation, cluster: Cluster) -> str | None:
     """A sentence where a primary of the target is lost, None where all are there or may come."""
-    target = (await look(operation, cluster)).get(operation.new_index_name)
+    target = (await look(operation.pair, cluster)).get(operation.new_index_name)
     if target is None or target.uuid != operation.target_uuid or target.closed:
         return None
     active = await cluster.shards.stats(target.index_name)
@@ -80,7 +80,7 @@ async def _lost(operation: Operation, cluster: Cluster) -> str | None:
 async def _intact(operation: Operation, cluster: Cluster) -> bool:
     """Is the source the one that was recorded, with every primary, as far as it went?"""
     assert operation.source is not None
-    source = (await look(operation, cluster)).get(operation.source_name)
+    source = (await look(operation.pair, cluster)).get(operation.source_name)
     if source is None or source.uuid != operation.source.uuid or source.closed:
         return False
     stats = await cluster.shards.stats(source.index_name)

@@ -48,7 +48,7 @@ class Rollback:
         return woken
 
     async def _fault(self, operation: Operation, *, forced: bool) -> CannotRollBack | None:
-        looked = await look(operation, self._cluster)
+        looked = await look(operation.pair, self._cluster)
         fault = objections.of_indices(operation, looked)
         if fault or forced:
             return fault

@@ -6,7 +6,7 @@ import asyncio
 
 from app.domain.errors import ClusterBusy, Failure, IndexNotFound
 from app.domain.job import Job
-from app.domain.operation import Operation
+from app.domain.pair import Pair
 from app.domain.trial import Attempt, Outcome, Trial
 from app.elastic.answers import IndexState, Looked
 from app.elastic.cluster import Cluster
@@ -16,7 +16,6 @@ from app.upgrades.privileges import refuse_restriction
 from app.upgrades.steps.foresee import refuse_documents
 from app.upgrades.steps.guard import NO_ALIASES, remove_target
 from app.upgrades.steps.identity import look
-from app.upgrades.steps.prepare import record
 from app.upgrades.steps.target import differences, ensure_target, refuse
 
 MOST_TURNS = 20
@@ -38,28 +37,28 @@ async def try_out(job: Job, cluster: Cluster) -> Trial:
         return _not_tried(f"{source.name} has {blocks[0]}, under which nothing guards a removal")
     if attempt.target in looked and looked[attempt.target].stamp != job.id:
         return _not_tried(f"{attempt.target} exists, and is left alone")
-    operation = await _as_operation(job, attempt, source, cluster)
+    pair = _pair(job, attempt, source)
     try:
-        return await _judge(operation, looked, cluster)
+        return await _judge(pair, looked, cluster)
     finally:
-        await _remove(operation, cluster)
+        await _remove(pair, cluster)
 
 
-async def _judge(operation: Operation, looked: Looked, cluster: Cluster) -> Trial:
+async def _judge(pair: Pair, looked: Looked, cluster: Cluster) -> Trial:
     try:
         if await cluster.security.is_on():
-            await refuse_restriction(operation.source_name, cluster)
+            await refuse_restriction(pair.source_name, cluster)
         for _ in range(MOST_TURNS):
-            ensured = await ensure_target(operation, looked, cluster, sealed=True)
+            ensured = await ensure_target(pair, looked, cluster, sealed=True)
             if isinstance(ensured, Looked):
-                source, target = ensured[operation.source_name], ensured[operation.new_index_name]
-                if faults := differences(source, target, operation.mode):
+                source, target = ensured[pair.source_name], ensured[pair.target_name]
+                if faults := differences(source, target, pair.mode):
                     refuse(source, target, faults)
                 await refuse_filters(source, target, cluster)
-                await refuse_documents(operation, source, target, cluster)
+                await refuse_documents(source, target, cluster)
                 return Trial(outcome=Outcome.FITS)
             await asyncio.sleep(PAUSE_SECONDS)
-            looked = await look(operation, cluster, mappings=True)
+            looked = await look(pair, cluster, mappings=True)
     except Failure as error:
         return Trial(outcome=Outcome.REFUSED, text=error.message)
     except ClusterBusy as error:  # the shard limit, perhaps
@@ -77,44 +76,30 @@ async def tidy_up(job: Job, cluster: Cluster) -> None:
     source = (await cluster.indices.look(attempt.source)).get(attempt.source)
     if source is None:
         return
-    await _remove(await _as_operation(job, attempt, source, cluster), cluster)
+    await _remove(_pair(job, attempt, source), cluster)
 
 
-async def _as_operation(
-    job: Job, attempt: Attempt, source: IndexState, cluster: Cluster
-) -> Operation:
-    """One that is never saved: what makes, knows and removes an index of ours works on these."""
-    return Operation(
-        id=job.id,
-        cluster_id="",
-        caller=job.caller,
-        index_name=attempt.source,
-        new_index_name=attempt.target,
-        mode=attempt.mode,
-        queued_at=0,
-        created_at=job.created_at,
-        updated_at=job.created_at,
-        source=await record(source, cluster),
-    )
+def _pair(job: Job, attempt: Attempt, source: IndexState) -> Pair:
+    return Pair(job.id, attempt.source, attempt.target, source_uuid=source.uuid, mode=attempt.mode)
 
 
-async def _remove(operation: Operation, cluster: Cluster) -> None:
+async def _remove(pair: Pair, cluster: Cluster) -> None:
     """The new index and the marker of its removal, if they are there.
 
     Raises `ClusterBusy` where it cannot be removed now (a snapshot): it is tried again.
     """
-    left = await remove_target(operation, None, cluster)
+    left = await remove_target(pair, None, cluster)
     if isinstance(left, Hold):
         if left.cause.patience is None:
             raise ClusterBusy(left.reason)
         raise Failure("trial_left", f"{left.reason.rstrip('.')}. It is empty, remove it by hand.")
-    looked = await look(operation, cluster)
-    source, target = looked.get(operation.source_name), looked.get(operation.new_index_name)
-    if source is not None and operation.marker in source.aliases:
-        await cluster.aliases.take(operation.source_name, [operation.marker])
-    if target is not None and target.stamp == operation.id:
+    looked = await look(pair, cluster)
+    source, target = looked.get(pair.source_name), looked.get(pair.target_name)
+    if source is not None and pair.marker in source.aliases:
+        await cluster.aliases.take(pair.source_name, [pair.marker])
+    if target is not None and target.stamp == pair.job_id:
         raise Failure(
             "trial_left",
-            f"{operation.source_name} was removed or replaced during the trial, so nothing guards "
+            f"{pair.source_name} was removed or replaced during the trial, so nothing guards "
             f"the removal of {target.name}: it is empty, remove it by hand.",
         )

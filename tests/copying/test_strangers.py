@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from app.copying import tasks, window_tasks
+from app.copying.allowance import Allowance
 from app.copying.flight import Flight
 from app.domain.names import IndexName
 from app.domain.operation import Operation
+from app.domain.pace import UNLIMITED
 from app.domain.tasks import TaskRef, Watch
 from app.domain.windows import Window, WindowState
 from app.elastic.cluster import Cluster
@@ -130,7 +132,9 @@ async def test_strangers_without_our_header_are_ours_by_what_they_copy(
     task = copy(es, "plain", "target")
     found = await tasks.look_for(ours(), (), cluster)
     assert ([t.id for t in found.running], found.known) == ([task], [])
-    assert await tasks.may_write(Work(ours(), (), LIMITS, maybe_sent=False), found, cluster)
+    assert await tasks.may_write(
+        Work(ours(), (), LIMITS, False, UNLIMITED, Allowance()), found, cluster
+    )
 
 
 async def test_strangers_on_a_node_that_has_left_are_waited_for_a_while(
@@ -138,7 +142,7 @@ async def test_strangers_on_a_node_that_has_left_are_waited_for_a_while(
 ) -> None:
     ref = TaskRef(id="a-node-that-left:7", started=LONG_AGO)
     held = ours().model_copy(update={"loose_tasks": [ref]})
-    work = Work(held, (), LIMITS, maybe_sent=False)
+    work = Work(held, (), LIMITS, False, UNLIMITED, Allowance())
     found = await tasks.look_for(held, (), cluster)
     assert (found.ended, found.away) == ([], [ref])
     reason = await tasks.may_write(work, found, cluster)

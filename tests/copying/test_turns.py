@@ -6,9 +6,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from app.copying.allowance import Allowance
 from app.copying.flight import Flight
 from app.domain.operation import Operation
-from app.domain.pace import UNLIMITED, Allowance, Limit, Scope
+from app.domain.pace import UNLIMITED, Limit, Scope
 from app.domain.windows import Window, WindowState
 from app.jobs.phases import Again, Hold, Limits, Work
 from app.upgrades.steps.copy import (

@@ -222,12 +222,12 @@ async def test_the_data_are_about_another_cluster_only_once_no_job_but_small_one
     store: Store,
 ) -> None:
     lease = await lease_of(store)
-    assert await store.homes.settle("one", None) == "one"
+    assert await store.cluster_identities.settle("one", None) == "one"
     posted = await toy(store)
     await store.small_jobs.leave("blockWrite", NAME, "caller")
-    assert await store.homes.settle("two", None) == "one"
+    assert await store.cluster_identities.settle("two", None) == "one"
     await saved(store, lease, await begun(store, lease, posted), {"status": Status.COMPLETED})
-    assert await store.homes.settle("two", None) == "two"
+    assert await store.cluster_identities.settle("two", None) == "two"
 
 
 async def test_a_plain_job_is_no_operation(store: Store) -> None:

@@ -12,6 +12,7 @@ from app.api.service import BatchPath, Current, OperationPath
 from app.api.v1 import documented
 from app.api.v1.showing import limit_of
 from app.copying.pace import PaceReport
+from app.domain.pace import Scope
 from app.wire.pace import HealthReport, HoursReport, PaceAnswer, PaceBody, StopBody, StopReport
 
 router = APIRouter(prefix="/api/v1", tags=["Pace"])
@@ -23,26 +24,26 @@ NO_REASON = StopBody()
 @router.get("/pace", summary="Get the pace", dependencies=VIEWER, responses=documented.PACE)
 async def get_pace(service: Current) -> PaceAnswer:
     """What is set for all copies, what is in force now, and why."""
-    return _answer(await service.pacing.service())
+    return _answer(await service.pacing.get(Scope.SERVICE))
 
 
 @router.put("/pace", summary="Set the pace", dependencies=ADMIN, responses=documented.PACE_SET)
 async def put_pace(body: Wanted, service: Current, caller: Caller) -> PaceAnswer:
     """As it is sent: what is absent is not limited. It is in force at once, also for copies that
     run, and stays so over a new start, for every service with the same database."""
-    return _answer(await service.pacing.change_service(body.instead, caller.name))
+    return _answer(await service.pacing.change(body.instead, caller.name, Scope.SERVICE))
 
 
 @router.patch("/pace", summary="Change the pace", dependencies=ADMIN, responses=documented.PACE_SET)
 async def patch_pace(body: Wanted, service: Current, caller: Caller) -> PaceAnswer:
     """What is absent stays as it is."""
-    return _answer(await service.pacing.change_service(body.merged, caller.name))
+    return _answer(await service.pacing.change(body.merged, caller.name, Scope.SERVICE))
 
 
 @router.delete("/pace", summary="Forget the pace", dependencies=ADMIN, responses=documented.PACE)
 async def delete_pace(service: Current, caller: Caller) -> PaceAnswer:
     """Goes back to what the settings say."""
-    return _answer(await service.pacing.change_service(lambda _: None, caller.name))
+    return _answer(await service.pacing.forget(caller.name, Scope.SERVICE))
 
 
 @router.post(
@@ -74,7 +75,7 @@ async def go_on(service: Current, caller: Caller) -> PaceAnswer:
     responses=documented.OF_BATCH,
 )
 async def get_batch_pace(batchId: BatchPath, service: Current) -> PaceAnswer:
-    return _answer(await service.pacing.batch(batchId))
+    return _answer(await service.pacing.get(Scope.BATCH, batchId))
 
 
 @router.put(
@@ -87,7 +88,7 @@ async def put_batch_pace(
     batchId: BatchPath, body: Wanted, service: Current, caller: Caller
 ) -> PaceAnswer:
     """For each of its operations; what is absent is not limited by the batch."""
-    return _answer(await service.pacing.change_batch(batchId, body.instead, caller.name))
+    return _answer(await service.pacing.change(body.instead, caller.name, Scope.BATCH, batchId))
 
 
 @router.patch(
@@ -100,7 +101,7 @@ async def patch_batch_pace(
     batchId: BatchPath, body: Wanted, service: Current, caller: Caller
 ) -> PaceAnswer:
     """What is absent stays as it is."""
-    return _answer(await service.pacing.change_batch(batchId, body.merged, caller.name))
+    return _answer(await service.pacing.change(body.merged, caller.name, Scope.BATCH, batchId))
 
 
 @router.get(
@@ -110,7 +111,7 @@ async def patch_batch_pace(
     responses=documented.OF_OPERATION,
 )
 async def get_operation_pace(operationId: OperationPath, service: Current) -> PaceAnswer:
-    return _answer(await service.pacing.operation(operationId))
+    return _answer(await service.pacing.get(Scope.OPERATION, operationId))
 
 
 @router.put(
@@ -123,7 +124,9 @@ async def put_operation_pace(
     operationId: OperationPath, body: Wanted, service: Current, caller: Caller
 ) -> PaceAnswer:
     """What is absent is not limited by the operation. Also for one that waits, or is paused."""
-    return _answer(await service.pacing.change_operation(operationId, body.instead, caller.name))
+    return _answer(
+        await service.pacing.change(body.instead, caller.name, Scope.OPERATION, operationId)
+    )
 
 
 @router.patch(
@@ -136,7 +139,9 @@ async def patch_operation_pace(
     operationId: OperationPath, body: Wanted, service: Current, caller: Caller
 ) -> PaceAnswer:
     """What is absent stays as it is."""
-    return _answer(await service.pacing.change_operation(operationId, body.merged, caller.name))
+    return _answer(
+        await service.pacing.change(body.merged, caller.name, Scope.OPERATION, operationId)
+    )
 
 
 def _answer(report: PaceReport) -> PaceAnswer:

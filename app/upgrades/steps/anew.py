@@ -21,7 +21,7 @@ async def begin_anew(work: Work[Operation], reason: str, cluster: Cluster) -> Ou
     found = await look_for(operation, work.windows, cluster)
     if waits := await may_write(work, found, cluster):
         return Hold(HoldCause.TASK_RUNNING, waits, retry_after=0.5)
-    if hold := await remove_target(operation, operation.target_uuid, cluster):
+    if hold := await remove_target(operation.pair, operation.target_uuid, cluster):
         return hold
     return Again(
         {

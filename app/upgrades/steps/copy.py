@@ -63,18 +63,18 @@ async def copy(work: Work[Operation], cluster: Cluster) -> Outcome:
     done outside of the hours for copies, or while everything is stopped.
     """
     if work.maybe_sent:  # a database that was restored may know less than was done
-        looked = await look(work.job, cluster)
-        blocked_source_in(looked, work.job)
-        target_in(looked, work.job)
+        looked = await look(work.job.pair, cluster)
+        blocked_source_in(looked, work.job.pair)
+        target_in(looked, work.job.pair)
     flight = Flight.of(work)
     try:
         first = await _fly(flight, work, cluster)
     except TaskCancelled:
         raise
     except Failure:  # it may be no wonder: then that is what is told
-        looked = await look(work.job, cluster)
-        blocked_source_in(looked, work.job)
-        target_in(looked, work.job)
+        looked = await look(work.job.pair, cluster)
+        blocked_source_in(looked, work.job.pair)
+        target_in(looked, work.job.pair)
         raise
     if first:
         return flight.saved_with(first)

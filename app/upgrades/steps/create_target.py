@@ -19,12 +19,14 @@ async def create_target(work: Work[Operation], cluster: Cluster) -> Outcome:
     empty target is removed, guarded, and made once more.
     """
     operation = work.job
-    looked = await ensure_target(operation, await look(operation, cluster, mappings=True), cluster)
+    looked = await ensure_target(
+        operation.pair, await look(operation.pair, cluster, mappings=True), cluster
+    )
     if not isinstance(looked, Looked):
         return looked
-    source, target = blocked_source_in(looked, operation), looked[operation.new_index_name]
+    source, target = blocked_source_in(looked, operation.pair), looked[operation.new_index_name]
     if faults := differences(source, target, operation.mode):
-        return await make_again(operation, source, target, faults, cluster)
+        return await make_again(operation.pair, source, target, faults, cluster)
     if operation.source and "index.blocks.metadata" in operation.source.blocks:
         await refuse_filters(source, target, cluster)  # nobody could look before
     if len(await cluster.shards.stats(target.index_name)) < target.shards:

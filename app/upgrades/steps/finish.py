@@ -20,7 +20,7 @@ async def finish(work: Work[Operation], cluster: Cluster) -> Outcome:
     assert operation.source is not None
     if await end_returned(work, cluster):
         return Again(after=0.3)
-    target = target_in(await cluster.indices.look(operation.new_index_name), operation)
+    target = target_in(await cluster.indices.look(operation.new_index_name), operation.pair)
     hidden = operation.source.settings.get(HIDDEN)
     wanted = {HIDDEN: hidden, **operation.source.lifecycle}
     if lifecycle.POLICY in target.settings:  # by a template: it would delete it one day
@@ -35,7 +35,7 @@ async def finish(work: Work[Operation], cluster: Cluster) -> Outcome:
         blocks = {key: operation.source.blocks.get(key) for key in keys}
         await cluster.indices.put_settings(operation.new_index_name, blocks, target.set_blocks)
     look_again = await cluster.indices.look(operation.new_index_name)
-    if not _as_it_was(target_in(look_again, operation), operation.source):
+    if not _as_it_was(target_in(look_again, operation.pair), operation.source):
         return Again(after=0.1)
     if operation.keeps_source and not isinstance(
         waits := await restore_source(work, cluster), Done

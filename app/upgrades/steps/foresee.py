@@ -8,7 +8,6 @@ from typing import Any
 from app.domain.errors import DocumentsRefused, ReindexQueueError
 from app.domain.failure import counted
 from app.domain.mappings import has_type
-from app.domain.operation import Operation
 from app.domain.weights import next_look, together
 from app.elastic.answers import Document, IndexState
 from app.elastic.cluster import Cluster
@@ -30,9 +29,7 @@ _NOT_TRUE_OF = frozenset({"join", "semantic_text"})
 """Types whose documents `_simulate` refuses, or makes anew, for want of their routing."""
 
 
-async def refuse_documents(
-    operation: Operation, source: IndexState, target: IndexState, cluster: Cluster
-) -> None:
+async def refuse_documents(source: IndexState, target: IndexState, cluster: Cluster) -> None:
     """Raises `DocumentsRefused` where the target would not take some that the source has.
 
     Tried are those that are stored first, which the mapping of now has not always been for, and
@@ -41,7 +38,7 @@ async def refuse_documents(
     """
     try:
         tried = await _sample(source, cluster) if await _is_asked(source, target, cluster) else []
-        refused = await cluster.documents.refusals(operation.new_index_name, tried) if tried else []
+        refused = await cluster.documents.refusals(target.index_name, tried) if tried else []
     except ReindexQueueError:  # of no matter: the copy will tell
         return
     found = [one for one in refused if one.type in _REFUSALS]
@@ -49,7 +46,7 @@ async def refuse_documents(
         return
     first = found[0]
     raise DocumentsRefused(
-        f"{operation.new_index_name} would refuse {len(found)} of {len(tried)} documents of "
+        f"{target.name} would refuse {len(found)} of {len(tried)} documents of "
         f"{source.name} that were tried, so nothing was blocked; the first ({first.id}) because of "
         f"{first.type}: {first.reason}",
         found,

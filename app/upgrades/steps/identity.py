@@ -7,21 +7,19 @@ from collections.abc import Iterable
 
 from app.domain.errors import Failure
 from app.domain.operation import Operation
+from app.domain.pair import Pair
 from app.elastic.answers import IndexState, Looked
 from app.elastic.cluster import ClusterView
 
 MARKERS = ".rq-"
-"""What every marker alias begins with (`Operation.marker`)."""
+"""What every marker alias begins with (`Pair.marker`)."""
 
 _MARKER = re.compile(re.escape(MARKERS) + "([0-9a-f]{32})")
 
 
-async def look(operation: Operation, cluster: ClusterView, *, mappings: bool = False) -> Looked:
-    """Source, target and kept copy, and what else has the name of the operation's index."""
-    names = [operation.source_name, operation.index_name, operation.new_index_name]
-    if operation.kept:
-        names.append(operation.kept.name)
-    return await cluster.indices.look(*dict.fromkeys(names), mappings=mappings)
+async def look(pair: Pair, cluster: ClusterView, *, mappings: bool = False) -> Looked:
+    """Source, target and kept copy, and what else has the name that was asked for."""
+    return await cluster.indices.look(*pair.names, mappings=mappings)
 
 
 def name_in_place(looked: Looked, operation: Operation) -> None:
@@ -42,15 +40,15 @@ def name_in_place(looked: Looked, operation: Operation) -> None:
         )
 
 
-def source_in(looked: Looked, operation: Operation) -> IndexState:
+def source_in(looked: Looked, pair: Pair) -> IndexState:
     """The source as it is now. Raises `Failure` where it is gone or another index has its name."""
-    name = operation.source_name
+    name = pair.source_name
     state = looked.get(name)
     if state is None:
         holders = looked.holders(name)
         now = f" Its name is now an alias of {', '.join(holders)}." if holders else ""
         raise Failure("source_missing", f"Index {name} does not exist.{now}")
-    if operation.source and state.uuid != operation.source.uuid:
+    if pair.source_uuid and state.uuid != pair.source_uuid:
         raise Failure(
             "source_replaced",
             f"Index {name} was deleted and made again since the operation began. "
@@ -59,31 +57,31 @@ def source_in(looked: Looked, operation: Operation) -> IndexState:
     return state
 
 
-def blocked_source_in(looked: Looked, operation: Operation) -> IndexState:
+def blocked_source_in(looked: Looked, pair: Pair) -> IndexState:
     """The source, which must still be open and refuse writes. Raises `Failure`."""
-    state = source_in(looked, operation)
+    state = source_in(looked, pair)
     if state.closed:
         raise Failure(
             "source_closed",
-            f"Somebody closed {operation.source_name} during the reindex, so it cannot be read. "
+            f"Somebody closed {pair.source_name} during the reindex, so it cannot be read. "
             "Open it, then post it again.",
         )
     if not state.write_blocked:
         raise Failure(
             "write_block_lifted",
-            f"Somebody lifted the write block of {operation.source_name} during the reindex, so "
+            f"Somebody lifted the write block of {pair.source_name} during the reindex, so "
             "the copy may be incomplete. Post the index again.",
         )
     return state
 
 
-def target_in(looked: Looked, operation: Operation) -> IndexState:
+def target_in(looked: Looked, pair: Pair) -> IndexState:
     """The target, which must be the very index this operation made. Raises `Failure`."""
-    name = operation.new_index_name
+    name = pair.target_name
     state = looked.get(name)
     if state is None:
         raise Failure("target_missing", f"The target {name} was deleted during the reindex.")
-    if state.uuid != operation.target_uuid:
+    if state.uuid != pair.target_uuid:
         raise Failure(
             "target_replaced",
             f"The target {name} was deleted during the reindex, and another index has its name "
@@ -96,8 +94,8 @@ def target_in(looked: Looked, operation: Operation) -> IndexState:
 def both_in(looked: Looked, operation: Operation) -> None:
     """Raises `Failure` unless source and target are the two indices we mean, the source blocked."""
     name_in_place(looked, operation)
-    blocked_source_in(looked, operation)
-    target_in(looked, operation)
+    blocked_source_in(looked, operation.pair)
+    target_in(looked, operation.pair)
 
 
 def is_swapped(looked: Looked, operation: Operation) -> bool:

@@ -33,7 +33,7 @@ async def keep(work: Work[Operation], cluster: Cluster) -> Outcome:
     """
     operation, kept = work.job, work.job.kept
     assert kept is not None
-    looked = await look(operation, cluster)
+    looked = await look(operation.pair, cluster)
     if is_swapped(looked, operation):
         return Done()
     both_in(looked, operation)
@@ -108,12 +108,12 @@ async def drop_kept(work: Work[Operation], cluster: Cluster) -> Outcome:
     kept = operation.kept
     if kept is None or operation.source is None:
         return Done()
-    if hold := await remove_own(operation, kept.name, kept.uuid, cluster):
+    if hold := await remove_own(operation.pair, kept.name, kept.uuid, cluster):
         return hold
-    state = (looked := await look(operation, cluster)).get(kept.name)
+    state = (looked := await look(operation.pair, cluster)).get(kept.name)
     if state is None or not (state.uuid == kept.uuid or state.stamp == operation.id):
         return Done({"kept": Kept(name=kept.name)})
     source = looked.get(operation.source_name)
     if source is not None and source.uuid == operation.source.uuid:
         return Hold(HoldCause.NOT_SEEN, f"the kept copy {kept.name} is still there")
-    return Done(notes=[kept_note(operation, kept.name)])
+    return Done(notes=[kept_note(operation.pair, kept.name)])

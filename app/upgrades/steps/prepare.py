@@ -34,17 +34,17 @@ async def prepare(work: Work[Operation], cluster: Cluster) -> Outcome:
     source untouched (Kibana fails after it has blocked writes).
     """
     operation = work.job
-    looked = await look(operation, cluster, mappings=True)
+    looked = await look(operation.pair, cluster, mappings=True)
     if operation.source is None:
         return await _take(operation, looked, cluster)
-    if full := flooded(source_in(looked, operation)):
+    if full := flooded(source_in(looked, operation.pair)):
         return full
-    ensured = await ensure_target(operation, looked, cluster)
+    ensured = await ensure_target(operation.pair, looked, cluster)
     if not isinstance(ensured, Looked):
         return ensured
-    source, target = source_in(ensured, operation), ensured[operation.new_index_name]
+    source, target = source_in(ensured, operation.pair), ensured[operation.new_index_name]
     if faults := differences(source, target, operation.mode):
-        return await make_again(operation, source, target, faults, cluster)
+        return await make_again(operation.pair, source, target, faults, cluster)
     if await cluster.security.is_on(REMEMBERED_SECONDS):
         await refuse_restriction(operation.new_index_name, cluster)
     case = Case(work, source, target, cluster)
@@ -52,7 +52,7 @@ async def prepare(work: Work[Operation], cluster: Cluster) -> Outcome:
         return replace(hold, changes={"target_uuid": target.uuid})
     await refuse_filters(source, target, cluster)
     if operation.source and is_worth_it(operation.source.primary_bytes):
-        await refuse_documents(operation, source, target, cluster)
+        await refuse_documents(source, target, cluster)
     return await _ready(case)
 
 

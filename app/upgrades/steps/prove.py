@@ -38,7 +38,7 @@ async def prove(work: Work[Operation], cluster: Cluster) -> Outcome:
     """
     operation = work.job
     found, looked = await asyncio.gather(
-        look_for(operation, work.windows, cluster), look(operation, cluster, mappings=True)
+        look_for(operation, work.windows, cluster), look(operation.pair, cluster, mappings=True)
     )
     if reason := await may_write(work, found, cluster):
         return Hold(HoldCause.TASK_RUNNING, reason, retry_after=0.2)
@@ -51,7 +51,7 @@ async def _compare(work: Work[Operation], looked: Looked, cluster: Cluster) -> O
     # fields hidden since the start would be missed by no count
     if await cluster.security.is_on(REMEMBERED_SECONDS):
         await refuse_restriction(operation.source_name, cluster)
-    source, target = blocked_source_in(looked, operation), target_in(looked, operation)
+    source, target = blocked_source_in(looked, operation.pair), target_in(looked, operation.pair)
     _same_make(source, target, operation)
     level = operation.proof_level if comparable(operation, source) else ProofLevel.COUNT
     vectors = level is not ProofLevel.COUNT and await hidden_vectors(source, cluster)

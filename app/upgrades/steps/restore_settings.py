@@ -28,8 +28,8 @@ async def restore_settings(work: Work[Operation], cluster: Cluster) -> Outcome:
     """
     operation = work.job
     assert operation.source is not None
-    looked = await look(operation, cluster, mappings=True)
-    target, source = target_in(looked, operation), _source(looked, operation)
+    looked = await look(operation.pair, cluster, mappings=True)
+    target, source = target_in(looked, operation.pair), _source(looked, operation)
     if source is not None and target.stamp and (opened := _opened(source, target)):
         await cluster.indices.put_dynamic(
             operation.new_index_name, opened
@@ -43,8 +43,8 @@ async def restore_settings(work: Work[Operation], cluster: Cluster) -> Outcome:
         wanted["index.blocks.write"] = "true"  # no writable moment between the swap and the finish
     if not _is_ready(target, wanted, operation):
         await _make_ready(target, wanted, operation, cluster)
-        looked = await look(operation, cluster, mappings=True)
-        target, source = target_in(looked, operation), _source(looked, operation)
+        looked = await look(operation.pair, cluster, mappings=True)
+        target, source = target_in(looked, operation.pair), _source(looked, operation)
         if not _is_ready(target, wanted, operation):
             return Again(after=SHOWN_AFTER)
     if source is not None:

@@ -30,7 +30,7 @@ async def ready_kept(work: Work[Operation], cluster: Cluster) -> Outcome:
     operation = work.job
     assert operation.kept is not None
     assert operation.source is not None
-    looked = await look(operation, cluster)
+    looked = await look(operation.pair, cluster)
     if is_rolled_back(looked, operation):
         return Done()
     _refuse(objections.of_indices(operation, looked))
@@ -76,7 +76,7 @@ async def swap_back(work: Work[Operation], cluster: Cluster) -> Outcome:
     unseen. Whatever comes in between, it is given back as it was found.
     """
     operation = work.job
-    if is_rolled_back(await look(operation, cluster), operation):
+    if is_rolled_back(await look(operation.pair, cluster), operation):
         return _back(operation)
     try:
         return await _swap_back(operation, cluster)
@@ -87,7 +87,7 @@ async def swap_back(work: Work[Operation], cluster: Cluster) -> Outcome:
 
 async def _swap_back(operation: Operation, cluster: Cluster) -> Outcome:
     assert operation.kept is not None
-    looked = await look(operation, cluster)
+    looked = await look(operation.pair, cluster)
     _refuse(objections.of_indices(operation, looked))
     target = looked[operation.new_index_name]
     await _refuse_unless_intact(operation, cluster)
@@ -106,7 +106,7 @@ async def _swap_back(operation: Operation, cluster: Cluster) -> Outcome:
     if operation.marker not in looked[operation.kept.name].aliases:
         await cluster.aliases.put_marker(operation.kept.name, operation.marker)
     present = await cluster.aliases.properties(target.index_name)
-    _refuse(objections.of_indices(operation, await look(operation, cluster)))
+    _refuse(objections.of_indices(operation, await look(operation.pair, cluster)))
     await _refuse_unless_intact(operation, cluster)
     return await _send(operation, {name: present[name] for name in named(present)}, cluster)
 
@@ -141,7 +141,7 @@ async def _send(
         )
     except ClusterRefused as error:
         refused = error
-    if is_rolled_back(await look(operation, cluster), operation):
+    if is_rolled_back(await look(operation.pair, cluster), operation):
         return _back(operation)
     if refused:
         raise refused
@@ -169,7 +169,7 @@ async def _give_back_target(operation: Operation, cluster: Cluster) -> None:
     kept = operation.kept
     assert kept is not None
     for _ in range(4):
-        looked = await look(operation, cluster)
+        looked = await look(operation.pair, cluster)
         copy, target = looked.get(kept.name), looked.get(operation.new_index_name)
         if copy is not None and operation.marker in copy.aliases:
             await cluster.aliases.take(kept.name, [operation.marker])
@@ -186,7 +186,7 @@ async def restore_kept(work: Work[Operation], cluster: Cluster) -> Outcome:
     operation = work.job
     assert operation.kept is not None
     assert operation.source is not None
-    copy = (await look(operation, cluster)).get(operation.kept.name)
+    copy = (await look(operation.pair, cluster)).get(operation.kept.name)
     if copy is None or copy.uuid != operation.kept.uuid:
         return Done(notes=[Note(what=EventKind.WARNING, text=f"{operation.kept.name} was removed")])
     wanted: dict[str, str | None] = {

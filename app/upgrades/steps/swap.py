@@ -29,7 +29,7 @@ async def swap(work: Work[Operation], cluster: Cluster) -> Outcome:
     read again, with the marker on the target already, and whatever changed is proven again first.
     """
     operation = work.job
-    looked = await look(operation, cluster)
+    looked = await look(operation.pair, cluster)
     if is_swapped(looked, operation):
         return Done(swapped(work))
     both_in(looked, operation)
@@ -41,7 +41,7 @@ async def swap(work: Work[Operation], cluster: Cluster) -> Outcome:
         return Again(TO_THE_CLONE)
     if operation.marker not in looked[operation.new_index_name].aliases:  # somebody took it off
         await cluster.aliases.put_marker(operation.new_index_name, operation.marker)
-        looked = await look(operation, cluster)
+        looked = await look(operation.pair, cluster)
         both_in(looked, operation)
     if operation.marker not in looked[operation.new_index_name].aliases:
         return Hold(
@@ -66,11 +66,11 @@ async def _swap(
             operation.source_name, operation.new_index_name, operation.marker, aliases
         )
     except ClusterRefused:
-        looked = await look(operation, cluster)
+        looked = await look(operation.pair, cluster)
         if not is_swapped(looked, operation):
             raise
         return Done(swapped(work))
-    looked = await look(operation, cluster)
+    looked = await look(operation.pair, cluster)
     if not is_swapped(looked, operation):
         return Hold(
             HoldCause.NOT_SEEN, "the alias swap was accepted but is not in the cluster state yet"

@@ -9,7 +9,7 @@ from typing import Any
 from app.domain import filling, index_settings, lifecycle
 from app.domain.errors import ClusterRefused, ClusterUnreachable, Failure
 from app.domain.holds import HoldCause
-from app.domain.operation import Operation
+from app.domain.pair import Leftover, Pair
 from app.domain.retired import FIELD_NAMES, retired, says_field_names, without_defaults
 from app.domain.warnings import UNTYPED
 from app.elastic.answers import IndexState, Looked
@@ -33,7 +33,7 @@ _SHOWN = 5
 
 
 async def ensure_target(
-    operation: Operation, looked: Looked, cluster: Cluster, *, sealed: bool = False
+    pair: Pair, looked: Looked, cluster: Cluster, *, sealed: bool = False
 ) -> Looked | Outcome:
     """Source and target as they are once the target is there, or what has to be waited for first.
 
@@ -43,21 +43,21 @@ async def ensure_target(
     Raises `Failure` where the name is taken by somebody else, where the cluster refuses mappings
     or settings for a new index, and where the index does not come out as the source.
     """
-    if operation.new_index_name not in looked:
-        await _create(operation, looked, cluster, SEALED if sealed else {})
-        looked = await look(operation, cluster, mappings=True)
-    target = looked.get(operation.new_index_name)
+    if pair.target_name not in looked:
+        await _create(pair, looked, cluster, SEALED if sealed else {})
+        looked = await look(pair, cluster, mappings=True)
+    target = looked.get(pair.target_name)
     if target is None:
-        name = operation.new_index_name
+        name = pair.target_name
         return Hold(
             HoldCause.NOT_SEEN, f"the target {name} was made, and is not in the cluster state yet"
         )
-    if operation.id != target.stamp and operation.target_uuid != target.uuid:
-        return await _not_ours(operation, looked, cluster)
+    if pair.job_id != target.stamp and pair.target_uuid != target.uuid:
+        return await _not_ours(pair, looked, cluster)
     if target.aliases:  # a template gave it some: a search must not find a half-filled index
         await cluster.aliases.take(target.index_name, target.aliases)
         return Again()
-    if target.stamp and (closing := _closing(source_in(looked, operation), target)):
+    if target.stamp and (closing := _closing(source_in(looked, pair), target)):
         await cluster.indices.put_dynamic(target.index_name, closing)
         return Again()
     return looked
@@ -71,26 +71,24 @@ def _closing(source: IndexState, target: IndexState) -> dict[str, Any]:
     return filling.dynamic_request(source.mappings, filling.UNMAPPED_IS_LEFT_OUT)
 
 
-async def _create(
-    operation: Operation, looked: Looked, cluster: Cluster, more: Mapping[str, str]
-) -> None:
-    source = source_in(looked, operation)
-    _name_is_free(looked, operation)
+async def _create(pair: Pair, looked: Looked, cluster: Cluster, more: Mapping[str, str]) -> None:
+    source = source_in(looked, pair)
+    _name_is_free(looked, pair)
     try:
-        await _make(operation, source, cluster, more)
+        await _make(pair, source, cluster, more)
     except ClusterUnreachable:  # or no node may have its shards: then it is there
-        if operation.new_index_name not in await look(operation, cluster):
+        if pair.target_name not in await look(pair, cluster):
             raise
     except ClusterRefused as error:
         if error.kind == "resource_already_exists_exception":
             return
-        looked = await look(operation, cluster)  # somebody may have been quicker
-        source_in(looked, operation)
-        _name_is_free(looked, operation)
+        looked = await look(pair, cluster)  # somebody may have been quicker
+        source_in(looked, pair)
+        _name_is_free(looked, pair)
         if _STREAMS_ONLY in error.reason:
             raise Failure(
                 "target_of_streams",
-                f"{operation.new_index_name} cannot be an index: {error.reason}. Nothing was "
+                f"{pair.target_name} cannot be an index: {error.reason}. Nothing was "
                 "changed. Narrow the pattern of that template, or name another new index "
                 "(newIndexName), then post the index again.",
             ) from error
@@ -101,19 +99,17 @@ async def _create(
         ) from error
 
 
-async def _make(
-    operation: Operation, source: IndexState, cluster: Cluster, more: Mapping[str, str]
-) -> None:
+async def _make(pair: Pair, source: IndexState, cluster: Cluster, more: Mapping[str, str]) -> None:
     """Asks once more where it is refused for what can be done without."""
     more = {**filling.limits_for_documents(source.mappings), **more}
     try:
-        await _send_creation(operation, source, cluster, more)
+        await _send_creation(pair, source, cluster, more)
     except ClusterRefused as error:
         if _LIMITED.search(error.reason):
             more = {**filling.limits_raised(source.settings), **more}
-            await _send_creation(operation, source, cluster, more)
+            await _send_creation(pair, source, cluster, more)
         elif FIELD_NAMES in error.reason and says_field_names(source.mappings):
-            await _send_whole(operation, source, cluster, {**_own(operation, source), **more})
+            await _send_whole(pair, source, cluster, {**_own(pair, source), **more})
         else:
             raise
 
@@ -127,23 +123,23 @@ def _remedy(source: IndexState, reason: str) -> str:
     return by_hand
 
 
-def _name_is_free(looked: Looked, operation: Operation) -> None:
+def _name_is_free(looked: Looked, pair: Pair) -> None:
     """Raises `Failure` where the target's name is an alias."""
-    if holders := looked.holders(operation.new_index_name):
+    if holders := looked.holders(pair.target_name):
         raise Failure(
             "target_taken",
-            f"The target's name {operation.new_index_name} is an alias of {', '.join(holders)}. "
+            f"The target's name {pair.target_name} is an alias of {', '.join(holders)}. "
             "Rename or remove that alias.",
         )
 
 
 async def _send_creation(
-    operation: Operation, source: IndexState, cluster: Cluster, more: Mapping[str, str]
+    pair: Pair, source: IndexState, cluster: Cluster, more: Mapping[str, str]
 ) -> None:
-    settings = {**_own(operation, source), **more}
+    settings = {**_own(pair, source), **more}
     oldest = (await cluster.nodes.versions(REMEMBERED_SECONDS))[0]
     if not oldest.creates_from:
-        await _send_whole(operation, source, cluster, settings)
+        await _send_whole(pair, source, cluster, settings)
         return
     closing = filling.dynamic_closed(source.mappings)
     _refuse_depth(source, closing)
@@ -152,30 +148,30 @@ async def _send_creation(
     settings |= {key: None for key in dropped if key in source.settings}
     left_out = index_settings.NOT_COPIED
     settings |= {key: source.settings[key] for key in left_out if key in source.settings}
-    if oldest.parts >= (9, 2) and await _shows_vectors(operation, cluster):
+    if oldest.parts >= (9, 2) and await _shows_vectors(pair, cluster):
         settings[VECTORS] = "false"
     await cluster.indices.create_from(
-        operation.source_name,
-        operation.new_index_name,
+        pair.source_name,
+        pair.target_name,
         settings,
         # merged beside a type of its own it would be no mapping (8.19): that is closed afterwards
         closing if source.mapping_type == UNTYPED else {},
     )
 
 
-def _own(operation: Operation, source: IndexState) -> dict[str, Any]:
+def _own(pair: Pair, source: IndexState) -> dict[str, Any]:
     """What the target has of its own while it is filled."""
     settings: dict[str, Any] = {
         **index_settings.WHILE_COPYING,
-        index_settings.STAMP: operation.id,
+        index_settings.STAMP: pair.job_id,
         # not copied by _create_from, and another number sends an _id to another shard
         "index.number_of_routing_shards": str(source.routing_shards),
     }
-    return settings | ({"index.mode": operation.mode} if operation.mode else {})
+    return settings | ({"index.mode": pair.mode} if pair.mode else {})
 
 
 async def _send_whole(
-    operation: Operation, source: IndexState, cluster: Cluster, settings: Mapping[str, Any]
+    pair: Pair, source: IndexState, cluster: Cluster, settings: Mapping[str, Any]
 ) -> None:
     """Every setting that a new index can have, and the whole mapping but for defaults."""
     _refuse_depth(source, source.mappings)
@@ -185,7 +181,7 @@ async def _send_whole(
         gone = index_settings.dropped(source.settings)
         copied = {key: value for key, value in copied.items() if key not in gone}
     await cluster.indices.create(
-        operation.new_index_name,
+        pair.target_name,
         {**copied, **settings},
         filling.closed_to_new_fields(without_defaults(source.mappings)),
     )
@@ -204,29 +200,32 @@ def _refuse_depth(source: IndexState, mappings: Mapping[str, Any]) -> None:
         )
 
 
-async def _shows_vectors(operation: Operation, cluster: Cluster) -> bool:
+async def _shows_vectors(pair: Pair, cluster: Cluster) -> bool:
     """A new index of 9.2 and newer hides vectors from `_source`; one from before does not."""
-    return await cluster.indices.effective_setting(operation.source_name, VECTORS) == "false"
+    return await cluster.indices.effective_setting(pair.source_name, VECTORS) == "false"
 
 
-async def _not_ours(operation: Operation, looked: Looked, cluster: Cluster) -> Outcome:
+async def _not_ours(pair: Pair, looked: Looked, cluster: Cluster) -> Outcome:
     """A target that an earlier failed operation left is removed; anybody else's stays.
 
     One that is or was in use stays, too (it has aliases; where the source keeps its name and only
     the aliases move, it may have had them once it has lost its stamp), and one that was copied
     from another index, of which it may be all there is.
     """
-    target, source = looked[operation.new_index_name], source_in(looked, operation)
-    served = operation.keeps_source and target.stamp is None
-    untouched = not served and not named(target.aliases)
-    same = operation.leftover_source in (None, source.uuid)
-    if target.uuid == operation.leftover_uuid and untouched and same:
-        return await remove_target(operation, target.uuid, cluster) or Again()
+    target, source, left = looked[pair.target_name], source_in(looked, pair), pair.leftover
+    if left is not None and _is_left(target, source, left):
+        return await remove_target(pair, target.uuid, cluster) or Again()
     raise Failure(
         "target_taken",
         f"The index {target.name} already exists. Please try again after it was removed or "
         "renamed; it was not made by this operation and was left alone.",
     )
+
+
+def _is_left(target: IndexState, source: IndexState, left: Leftover) -> bool:
+    unused = not named(target.aliases) and not (left.stamped and target.stamp is None)
+    same = left.source_uuid in (None, source.uuid)
+    return target.uuid == left.uuid and unused and same
 
 
 def differences(source: IndexState, target: IndexState, mode: str | None) -> list[str]:
@@ -252,7 +251,7 @@ def differences(source: IndexState, target: IndexState, mode: str | None) -> lis
 
 
 async def make_again(
-    operation: Operation,
+    pair: Pair,
     source: IndexState,
     target: IndexState,
     faults: list[str],
@@ -260,9 +259,9 @@ async def make_again(
 ) -> Outcome:
     """An empty target that the source has grown out of since it was made is removed, guarded, and
     made once more. Raises `Failure` where it was made just now, and does not come out right."""
-    if target.uuid != operation.target_uuid:
+    if target.uuid != pair.target_uuid:
         refuse(source, target, faults)
-    return await remove_target(operation, target.uuid, cluster) or Again({"target_uuid": None})
+    return await remove_target(pair, target.uuid, cluster) or Again({"target_uuid": None})
 
 
 def refuse(source: IndexState, target: IndexState, faults: list[str]) -> None:

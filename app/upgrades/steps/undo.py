@@ -27,7 +27,7 @@ async def end_tasks(work: Work[Operation], cluster: Cluster) -> Outcome:
     operation = work.job
     if operation.source is None:  # nothing was sent; also for a user who may not even look
         return Done()
-    if is_swapped(await look(operation, cluster), operation):
+    if is_swapped(await look(operation.pair, cluster), operation):
         return _forward(work)
     found = await tasks.look_for(operation, work.windows, cluster)
     if await tasks.end(found.running, cluster):
@@ -63,7 +63,7 @@ async def drop_target(work: Work[Operation], cluster: Cluster) -> Outcome:
         return Done()
     if operation.keep_target:
         return await _leave(operation, cluster)
-    looked = await look(operation, cluster)
+    looked = await look(operation.pair, cluster)
     if is_swapped(looked, operation):
         return _forward(work)
     if served := await _served(operation, looked, cluster):
@@ -71,9 +71,9 @@ async def drop_target(work: Work[Operation], cluster: Cluster) -> Outcome:
         return Done(notes=[*left.notes, served]) if isinstance(left, Done) else left
     if (await tasks.look_for(operation, work.windows, cluster)).running:  # come back with its node
         return Again({"position_back": ""})
-    if hold := await remove_target(operation, operation.target_uuid, cluster):
+    if hold := await remove_target(operation.pair, operation.target_uuid, cluster):
         return hold
-    looked = await look(operation, cluster)
+    looked = await look(operation.pair, cluster)
     target = looked.get(operation.new_index_name)
     ours = target is not None and target.uuid == operation.target_uuid
     if target is None or not (ours or target.stamp == operation.id):
@@ -83,7 +83,7 @@ async def drop_target(work: Work[Operation], cluster: Cluster) -> Outcome:
         return Hold(HoldCause.NOT_SEEN, f"the target {target.name} is still there")
     left = await _leave(operation, cluster)
     return (
-        Done(notes=[*left.notes, kept_note(operation, operation.new_index_name)])
+        Done(notes=[*left.notes, kept_note(operation.pair, operation.new_index_name)])
         if isinstance(left, Done)
         else left
     )

@@ -21,8 +21,8 @@ async def wait_to_block(work: Work[Operation], cluster: Cluster) -> Outcome:
     since it was recorded, or was parked."""
     operation = work.job
     assert operation.source is not None
-    looked = await look(operation, cluster)
-    state = source_in(looked, operation)
+    looked = await look(operation.pair, cluster)
+    state = source_in(looked, operation.pair)
     if hold := flooded(state):
         return hold
     target = looked.get(operation.new_index_name)
@@ -43,11 +43,11 @@ async def wait_to_block(work: Work[Operation], cluster: Cluster) -> Outcome:
 async def write_block(work: Work[Operation], cluster: Cluster) -> Outcome:
     """Blocks writes without a writable gap, opens a closed source, and reads how far it goes."""
     operation = work.job
-    state = source_in(await look(operation, cluster), operation)
+    state = source_in(await look(operation.pair, cluster), operation.pair)
     if hold := flooded(state):
         return hold
     await block_source(state, cluster)
-    state = source_in(await cluster.indices.look(operation.source_name), operation)
+    state = source_in(await cluster.indices.look(operation.source_name), operation.pair)
     if state.closed:
         await cluster.indices.open(operation.source_name)
         return Again(after=0.05)
