@@ -154,3 +154,20 @@ def test_every_change_is_said_with_its_cause() -> None:
     strained = Gate().look(with_node(heap=0.85), 4, NOW)
     assert said(Health(), strained.health) == ["2 windows at once: heap of es-1 is 85% full"]
     assert said(strained.health, Health()) == ["no limit: the cluster is calm"]
+    one = Gate().look(with_node(heap=0.85), 2, NOW).health
+    assert said(Health(), one) == ["1 window at once: heap of es-1 is 85% full"]
+
+
+def test_on_the_way_up_the_cause_is_told_once_as_recovering() -> None:
+    gate = Gate().look(with_node(heap=0.99), 9, NOW)
+    for _ in range(6):
+        gate = gate.look(CALM, 9, NOW)
+    assert (gate.health.windows, gate.health.cause) == (3, "recovering: heap of es-1 is 99% full")
+
+
+def test_calm_looks_are_counted_anew_after_a_pause() -> None:
+    gate = Gate().look(with_node(heap=0.85), 4, NOW).look(CALM, 4, NOW)
+    assert gate.calm == 1
+    assert gate.after_a_pause().calm == 0
+    assert gate.look(CALM, 4, NOW).health.windows == 3
+    assert gate.after_a_pause().look(CALM, 4, NOW).health.windows == 2
