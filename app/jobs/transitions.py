@@ -218,8 +218,6 @@ def turn_back(
         "error_message": message,
         "failure": kind.explained(job, error, phase.name),
         "keep_target": keep,
-        "lost_since": None,
-        "crashes": 0,
     }
     notes = [Note(what=EventKind.TURNED_BACK, index=job.index_name, text=message)]
     if not [*kind.routes[goal]]:  # there is nothing to undo
@@ -332,6 +330,5 @@ def _stay_completed() -> Changes:
             "position_back": "",
             "status": Status.COMPLETED,
             "ended_at": clock.now(),
-            "crashes": 0,
         }
     )
