@@ -223,14 +223,12 @@ def turn_back(
         "error_message": message,
         "failure": kind.explained(job, error, phase.name),
         "keep_target": keep,
-        "lost_since": None,
-        # What was tried in vain on the way forward costs the way back none of its tries.
-        "crashes": 0,
     }
     notes = [Note(what=EventKind.TURNED_BACK, index=job.index_name, text=message)]
     if not [*kind.routes[goal]]:  # there is nothing to undo
         changes["status"], changes["ended_at"] = ENDS_AS[goal], clock.now()
         notes.append(Note(what=_ENDED[goal], index=job.index_name))
+    # With the hold its tries are over: those in vain on the way forward cost the way back none.
     return Again(cleared(changes), notes=notes)
 
 
@@ -341,6 +339,5 @@ def _stay_completed() -> Changes:
             "position_back": "",
             "status": Status.COMPLETED,
             "ended_at": clock.now(),
-            "crashes": 0,
         }
     )

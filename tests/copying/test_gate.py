@@ -154,3 +154,81 @@ def test_every_change_is_said_with_its_cause() -> None:
     strained = Gate().look(with_node(heap=0.85), 4, NOW)
     assert said(Health(), strained.health) == ["2 windows at once: heap of es-1 is 85% full"]
     assert said(strained.health, Health()) == ["no limit: the cluster is calm"]
+    one = Gate().look(with_node(heap=0.85), 2, NOW).health
+    assert said(Health(), one) == ["1 window at once: heap of es-1 is 85% full"]
+
+
+def test_on_the_way_up_the_cause_is_told_once_as_recovering() -> None:
+    gate = Gate().look(with_node(heap=0.99), 9, NOW)
+    for _ in range(6):
+        gate = gate.look(CALM, 9, NOW)
+    assert (gate.health.windows, gate.health.cause) == (3, "recovering: heap of es-1 is 99% full")
+
+
+def test_calm_looks_are_counted_anew_after_a_pause() -> None:
+    gate = Gate().look(with_node(heap=0.85), 4, NOW).look(CALM, 4, NOW)
+    assert gate.calm == 1
+    assert gate.after_a_pause().calm == 0
+    assert gate.look(CALM, 4, NOW).health.windows == 3
+    assert gate.after_a_pause().look(CALM, 4, NOW).health.windows == 2
+
+
+def test_three_causes_are_all_named() -> None:
+    nodes = {str(n): replace(WELL, name=f"es-{n}", heap=0.85) for n in range(3)}
+    assert judge(None, replace(CALM, nodes=nodes)).cause == (
+        "heap of es-0 is 85% full, heap of es-1 is 85% full, heap of es-2 is 85% full"
+    )
+
+
+@pytest.mark.parametrize(
+    ("now", "cause"),
+    [
+        (replace(CALM, status="red"), "the cluster is red"),
+        (replace(CALM, pending=50), "50 cluster tasks wait"),
+        (replace(CALM, waited=10.0), "the oldest cluster task waits for 10 s"),
+    ],
+)
+def test_what_is_said_of_the_cluster(now: Vitals, cause: str) -> None:
+    assert judge(CALM, now).cause == cause
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "level"),
+    [(0, 0, Level.CALM), (0, None, Level.CALM), (None, 1, Level.CALM), (0, 1, Level.STRAINED)],
+)
+def test_a_counter_says_something_where_both_looks_tell_it(
+    before: int | None, now: int | None, level: Level
+) -> None:
+    counted = judge(with_node(write_rejections=before), with_node(write_rejections=now))
+    assert counted.level is level
+
+
+@pytest.mark.parametrize(
+    ("cpu", "waiting", "level"),
+    [
+        (0.9, 10, Level.STRAINED),
+        (0.89, 10, Level.CALM),
+        (0.9, 9, Level.CALM),
+        (None, 10, Level.CALM),
+    ],
+)
+def test_a_cpu_is_busy_from_nine_tenths_on(cpu: float | None, waiting: int, level: Level) -> None:
+    node = with_node(cpu=cpu, searches_waiting=waiting)
+    assert judge(node, node).level is level
+
+
+def test_a_look_measures_the_search_that_it_was_given() -> None:
+    slow, probe = replace(CALM, searched=0.5), Probe(IndexName("shop"), 0.5)
+    gate = Gate().look(slow, 4, NOW, probe)
+    assert gate.look(slow, 4, NOW).health.windows is None
+    assert gate.look(slow, 4, NOW, probe).health.windows == 2
+
+
+def test_what_grows_after_a_change_of_the_limit_is_still_a_strain() -> None:
+    gate = Gate().look(with_node(heap=0.85), 8, NOW)
+    assert gate.look(with_node(write_rejections=9), 8, NOW).health.windows == 2
+
+
+def test_half_of_an_odd_number_of_windows_is_the_smaller_half() -> None:
+    assert Gate().look(with_node(heap=0.85), 3, NOW).health.windows == 1
+    assert Gate().look(with_node(heap=0.85), 7, NOW).health.windows == 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.proof import FULL_UP_TO, FullUpTo, ProofLevel
+from app.domain.proof import FULL_UP_TO, FullUpTo, ProofLevel, Proving, Side
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,31 @@ def test_the_limit_is_documents_and_a_size(text: str, wanted: FullUpTo) -> None:
 def test_anything_else_is_none(text: str) -> None:
     with pytest.raises(ValueError, match=r"invalid|convert|-1"):
         FullUpTo.parse(text)
+
+
+def test_every_document_can_be_compared_unless_somebody_says_otherwise() -> None:
+    assert FULL_UP_TO.choose(1, 1) is ProofLevel.FULL
+
+
+def test_the_limit_is_said_as_people_write_it() -> None:
+    assert str(FULL_UP_TO) == "100,000 documents and 256mb"
+
+
+HALF_WAY = Proving(
+    documents=10,
+    target_seq_nos=[4, 6],
+    source=Side(shard=1, from_seq_no=3, documents=7, digest="ab"),
+    target=Side(shard=1, from_seq_no=2, documents=4, digest="cd"),
+    page_documents=50,
+)
+
+
+def test_a_comparison_one_by_one_begins_anew_and_keeps_what_is_known() -> None:
+    assert HALF_WAY.begun_one_by_one() == Proving(
+        documents=10, target_seq_nos=[4, 6], one_by_one=True, page_documents=50
+    )
+
+
+def test_both_sides_count_half_where_both_are_read() -> None:
+    assert HALF_WAY.compared == 5
+    assert HALF_WAY.model_copy(update={"one_by_one": True}).compared == 7

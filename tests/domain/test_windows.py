@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,6 +14,7 @@ from app.domain.windows import (
     cut,
     cuts_needed,
     fraction_done,
+    in_turn,
     opaque_id,
     opaque_prefix,
     window_for,
@@ -141,3 +145,80 @@ def test_windows_are_bounded_by_the_disk_and_by_what_their_documents_weigh() -> 
     assert window_for(1_000_000, 1_000_000_000, 500_000) == 250_000
     assert window_for(1_000_000, 4_000_000_000, 500_000, json=400_000_000_000) == 5_000
     assert window_for(0, 0, 500_000) == 500_000
+    assert window_for(7, 1_000_000_000, 500) == 1  # whole documents
+    assert window_for(1, 1_000_000_000, 500) == 1  # at least one, however heavy it is
+    assert window_for(10, 1, 500, json=0) == 500
+
+
+@pytest.mark.parametrize(
+    ("documents", "per_window", "least", "cuts"),
+    [
+        (0, 100, 1, 0),
+        (100, 100, 1, 0),
+        (101, 100, 1, 1),
+        (300, 100, 1, 2),
+        (60_000, 500_000, 4, 2),  # three that are still worth a task
+        (80_000, 500_000, 4, 3),
+        (800_000, 500_000, 4, 3),
+        (39_999, 500_000, 4, 0),
+        (40_000, 500_000, 4, 1),
+        (10_000_000, 500_000, 4, 19),  # more are needed than are wanted at least
+    ],
+)
+def test_a_shard_is_cut_into_as_many_as_are_needed_or_wanted(
+    documents: int, per_window: int, least: int, cuts: int
+) -> None:
+    assert cuts_needed(documents, per_window, least) == cuts
+
+
+def test_a_shard_is_not_cut_further_than_its_size_wants_unless_somebody_asks() -> None:
+    assert cuts_needed(1_000_000, 1_000_000) == 0
+
+
+def test_windows_take_batches_of_a_thousand_unless_somebody_says_otherwise() -> None:
+    assert {window.batch for window in cut(0, 0, 10, [5])} == {1_000}
+    assert {window.batch for window in cut(0, 0, 10, [5], 7)} == {7}
+
+
+def test_the_first_windows_take_the_documents_that_are_over() -> None:
+    assert [window.documents for window in cut(0, 0, 11, [1, 2, 3])] == [3, 3, 3, 2]
+
+
+def test_shards_take_turns() -> None:
+    windows = [*cut(1, 0, 9, [3, 6]), *cut(0, 3, 9, [5]), *cut(2, 5, 9, [])]
+    assert [(w.shard, w.number) for w in in_turn(windows)] == [
+        (0, 3),
+        (1, 0),
+        (2, 5),
+        (0, 4),
+        (1, 1),
+        (1, 2),
+    ]
+    assert in_turn([]) == []
+
+
+def test_a_window_that_runs_again_keeps_its_range_and_forgets_its_task() -> None:
+    (window,) = cut(2, 7, 40, [], batch=500)
+    ran = window.model_copy(
+        update={
+            "state": WindowState.RUNNING,
+            "attempt": 3,
+            "failures": 2,
+            "task_id": "node:1",
+            "task_started": 5,
+            "paced": 16,
+            "rate": 4.0,
+            "seen": 30,
+            "started_at": datetime(2026, 1, 1, tzinfo=UTC),
+            "ended_at": datetime(2026, 1, 2, tzinfo=UTC),
+        }
+    )
+    kept = {"failures": 2, "started_at": ran.started_at}
+    assert ran.to_run_again() == window.model_copy(update={"attempt": 4, **kept})
+
+
+def test_what_is_done_counts_whole_and_what_runs_no_more_than_it_has() -> None:
+    first, second = cut(0, 0, 10, [5])
+    assert fraction_done([first.model_copy(update={"seen": 99}), second]) == 0.5
+    done = first.model_copy(update={"state": WindowState.DONE, "seen": 1})
+    assert fraction_done([done, second.model_copy(update={"seen": 2})]) == 0.7

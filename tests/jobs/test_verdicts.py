@@ -12,7 +12,15 @@ from app.domain.operation import Operation
 from app.domain.state import Goal, Status
 from app.domain.wishes import Action, Verdict
 from app.jobs.transitions import granted
-from app.jobs.verdicts import Against, against_cancel, cancel_refusal, objection
+from app.jobs.verdicts import (
+    Against,
+    Objection,
+    against_cancel,
+    cancel_refusal,
+    objection,
+    told,
+    word,
+)
 from tests.jobs.test_transitions import operation
 
 SWAPPED = "swap"
@@ -129,3 +137,118 @@ def test_a_pause_is_granted_before_the_swap_alone(goal: Goal) -> None:
         found = operation(goal=goal, position=step, requested=Requested.PAUSE)
         pauses = goal is Goal.FINISH and step is not SWAPPED
         assert bool(granted(found)[0]) == pauses
+
+
+ONGOING = "Only an operation that is going on can be paused; "
+PAUSED_ONLY = "Only a paused operation can be resumed; "
+AGAIN = "Only an operation that failed, was cancelled or waits for something can be tried again; "
+CANCELLED = operation(requested=Requested.CANCEL)
+PAUSING = operation(requested=Requested.PAUSE)
+
+
+def idle(message: str, *, so_already: bool = False) -> Objection:
+    return Objection(Verdict.UNCHANGED, message, so_already)
+
+
+@pytest.mark.parametrize(
+    ("found", "objected"),
+    [
+        (operation(), None),
+        (operation(goal=Goal.PARK), None),
+        (operation(goal=Goal.GIVE_BACK), None),
+        (operation(requested=Requested.RETRY), None),
+        (operation(status=Status.PAUSED), idle("It is paused already.", so_already=True)),
+        (operation(goal=Goal.PAUSE), idle("It is being paused already.", so_already=True)),
+        (PAUSING, idle("It is being paused already.", so_already=True)),
+        (
+            ended(Status.COMPLETED),
+            Objection(Verdict.TOO_LATE, "It is too late to pause: a is completed."),
+        ),
+        (
+            operation(position=SWAPPED),
+            Objection(
+                Verdict.TOO_LATE, "It is too late to pause: the new index has the name already."
+            ),
+        ),
+        (ended(Status.FAILED), idle(f"{ONGOING}a is failed.")),
+        (ended(Status.FAILED, Goal.FAIL), idle(f"{ONGOING}a is failed.")),
+        (operation(goal=Goal.FAIL), idle(f"{ONGOING}a is on its way back.")),
+        (operation(goal=Goal.CANCEL), idle(f"{ONGOING}a is on its way back.")),
+        (CANCELLED, idle(f"{ONGOING}a is on its way back.")),
+        (
+            operation(goal=Goal.ROLL_BACK, position=SWAPPED),
+            idle(f"{ONGOING}a is being rolled back."),
+        ),
+    ],
+)
+def test_who_may_be_paused(found: Operation, objected: Objection | None) -> None:
+    assert objection(Action.PAUSE, found) == objected
+
+
+@pytest.mark.parametrize(
+    ("found", "objected"),
+    [
+        (operation(status=Status.PAUSED), None),
+        (PAUSING, None),
+        (operation(goal=Goal.PAUSE), idle("a is being paused. Resume it once it is.")),
+        (
+            operation(goal=Goal.PAUSE, requested=Requested.PAUSE),
+            idle("a is being paused. Resume it once it is."),
+        ),
+        (operation(), idle(f"{PAUSED_ONLY}a is in progress.")),
+        (CANCELLED, idle(f"{PAUSED_ONLY}a is on its way back.")),
+        (
+            operation(status=Status.FAILED, requested=Requested.PAUSE),
+            idle(f"{PAUSED_ONLY}a is failed."),
+        ),
+    ],
+)
+def test_who_may_be_resumed(found: Operation, objected: Objection | None) -> None:
+    assert objection(Action.RESUME, found) == objected
+
+
+@pytest.mark.parametrize(
+    ("found", "objected"),
+    [
+        (ended(Status.FAILED, Goal.FAIL), None),
+        (ended(Status.CANCELLED, Goal.CANCEL), None),
+        (operation(status=Status.FAILED, requested=Requested.CANCEL), None),
+        (operation(hold_reason="no disk"), None),
+        (
+            operation(hold_reason="no disk", requested=Requested.CANCEL),
+            idle("Its cancel comes first; a is on its way back."),
+        ),
+        (
+            operation(hold_reason="no disk", requested=Requested.PAUSE),
+            idle("Its pause comes first; a is in progress."),
+        ),
+        (operation(), idle(f"{AGAIN}a is in progress.")),
+        (operation(status=Status.PAUSED, hold_reason="no disk"), idle(f"{AGAIN}a is paused.")),
+        (ended(Status.COMPLETED), idle(f"{AGAIN}a is completed.")),
+        (ended(Status.CANCELLED, Goal.ROLL_BACK), idle(f"{AGAIN}a is rolled back.")),
+    ],
+)
+def test_who_may_be_tried_again(found: Operation, objected: Objection | None) -> None:
+    assert objection(Action.RETRY, found) == objected
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (operation(), "in progress"),
+        (operation(goal=Goal.PARK), "in progress"),
+        (operation(goal=Goal.FAIL), "on its way back"),
+        (operation(goal=Goal.CANCEL), "on its way back"),
+        (CANCELLED, "on its way back"),
+        (PAUSING, "in progress"),
+        (operation(status=Status.PAUSED), "paused"),
+        (ended(Status.COMPLETED), "completed"),
+        (ended(Status.FAILED, Goal.FAIL), "failed"),
+        (operation(status=Status.FAILED, requested=Requested.CANCEL), "failed"),
+        (operation(goal=Goal.ROLL_BACK, position=SWAPPED), "being rolled back"),
+        (ended(Status.CANCELLED, Goal.ROLL_BACK), "rolled back"),
+    ],
+)
+def test_a_status_is_said_in_words(found: Operation, said: str) -> None:
+    assert word(found) == said
+    assert told(found) == f"a is {said}."

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+from datetime import UTC, datetime
 
 import pytest
 
+from app.domain.errors import LeaseLost
 from app.domain.events import EventKind, Note
 from app.domain.job import Requested
 from app.domain.windows import Window
@@ -169,3 +171,66 @@ async def test_events_say_who_did_what_and_how_it_was_before(store: Store) -> No
     assert (blocked.before, blocked.after) == (None, {"write": ["true", 1]})
     assert blocked.at.tzinfo is not None
     assert await store.events.after(queued.number, limit=1) == [begun]
+
+
+async def test_a_place_in_the_order_is_the_time_and_never_one_of_before(
+    transactions: Transactions,
+) -> None:
+    """Milliseconds; the clock may stand still or be set back."""
+    later, earlier = datetime(2100, 1, 1, tzinfo=UTC), datetime(2020, 1, 1, tzinfo=UTC)
+    first = int(later.timestamp() * 1000)
+
+    async def work(transaction: Transaction) -> list[int]:
+        transaction.now = later
+        found = [transaction.next_queued_at(), transaction.next_queued_at()]
+        transaction.now = earlier
+        return [*found, transaction.next_queued_at()]
+
+    async def next_one(transaction: Transaction) -> int:
+        return transaction.next_queued_at()
+
+    assert await transactions.run(work) == [first, first + 1, first + 2]
+    assert await transactions.run(next_one) == first + 3
+
+
+async def test_an_event_has_all_that_its_note_says_and_the_next_number(
+    store: Store, transactions: Transactions
+) -> None:
+    about = await enqueued(store, "a")
+    made = Note(what=EventKind.WARNING, index="a", text="why", before=[1], after={"b": 2})
+
+    async def work(transaction: Transaction) -> tuple[int, datetime]:
+        transaction.announce("caller", [made, _saying("more")], about.id, about.batch_id)
+        transaction.announce("worker", [_saying("of nothing")])
+        return transaction.last_event, transaction.now
+
+    last, now = await transactions.run(work)
+    _, first, second, third = await store.events.after(0)
+    assert [first.number, second.number, third.number] == [2, 3, last] == [2, 3, 4]
+    assert {event.at for event in (first, second, third)} == {now}
+    assert (first.job_id, first.batch_id, first.who) == (about.id, about.batch_id, "caller")
+    assert (first.what, first.index_name, first.text) == (EventKind.WARNING, "a", "why")
+    assert (first.before, first.after) == ([1], {"b": 2})
+    assert (second.job_id, second.batch_id, second.text) == (about.id, about.batch_id, "more")
+    assert about.batch_id is not None
+    assert (third.job_id, third.batch_id, third.who) == (None, None, "worker")
+
+
+async def test_nothing_is_done_for_a_token_that_is_not_the_workers(
+    store: Store, transactions: Transactions
+) -> None:
+    begun: list[str] = []
+
+    async def work(transaction: Transaction) -> None:
+        begun.append(transaction.cluster_id)
+
+    with pytest.raises(LeaseLost):
+        await transactions.run(work, "anything")
+    lease = await lease_of(store)
+    for token in ("", "anything"):
+        with pytest.raises(LeaseLost):
+            await transactions.run(work, token)
+    assert begun == []
+    await transactions.run(work, lease.token)
+    await transactions.run(work)
+    assert begun == [CLUSTER, CLUSTER]

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from app.domain.errors import DocumentsDiffer
 from app.elastic.answers import Document
-from app.upgrades.proving.comparing import Measure, differences
+from app.upgrades.proving.comparing import Measure, differences, refuse
+from tests.upgrades.steps.indices import operation
 
 EXACTLY = Measure(versions=True, vectors=False)
 
@@ -81,3 +83,58 @@ def test_vectors_that_are_kept_apart_may_be_rounded_and_nothing_else() -> None:
     assert differences([document("1", left)], [document("1", rounded)], EXACTLY) != []
     for other in others:
         assert differences([document("1", left)], [document("1", other)], with_vectors) != []
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ({"v": [1.5]}, {"v": 1.5}),
+        ({"v": 1.5}, {"v": [1.5]}),
+        ({"v": ["a"]}, {"v": {"a": 1}}),
+        ({"v": {"a": 1}}, {"v": ["a"]}),
+        ({"v": {"a": 1}}, {"v": 1}),
+        ({"v": [1.5, "a"]}, {"v": [1.5, "b"]}),
+    ],
+)
+def test_a_vector_is_nothing_but_a_list_of_numbers(left: Any, right: Any) -> None:
+    for one, other in ((left, right), (right, left)):
+        faults = differences(
+            [document("1", one)], [document("1", other)], Measure(versions=True, vectors=True)
+        )
+        assert faults == ["1 (_source)"]
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        (b"[" * 100_000 + b"]" * 100_000, b" " + b"[" * 100_000 + b"]" * 100_000),
+        (b"1" * 5_000, b" " + b"1" * 5_000),
+        (b"no JSON", b"no  JSON"),
+    ],
+    ids=["nested too deeply", "too many digits", "no JSON"],
+)
+def test_what_cannot_be_read_is_the_same_only_byte_by_byte(left: bytes, right: bytes) -> None:
+    one, other = document()._replace(source=left), document()._replace(source=right)
+    assert differences([one], [one], EXACTLY) == []
+    assert differences([one], [other], EXACTLY) == ["1 (_source)"]
+
+
+def test_an_id_of_as_many_characters_as_are_shown_is_shown_whole() -> None:
+    assert differences([document("d" * 60)], [], EXACTLY) == [f"{'d' * 60} (missing)"]
+    assert differences([document("d" * 61)], [], EXACTLY) == [f"{'d' * 60}… (missing)"]
+
+
+@pytest.mark.parametrize(("faults", "more"), [(1, ""), (10, ""), (11, " and 1 more")])
+def test_a_refusal_names_the_first_ten_and_how_many_more_there_are(faults: int, more: str) -> None:
+    named = "; ".join(str(n) for n in range(min(faults, 10)))
+    with pytest.raises(DocumentsDiffer) as error:
+        refuse(operation(), [str(n) for n in range(faults)])
+    assert error.value.message == (
+        "Documents in reindexed-v8-old are not as in old, though their number is the same: "
+        f"{named}{more}. Both indices were kept: old is as before. Look at both, then post the "
+        "index again."
+    )
+
+
+def test_nothing_is_refused_where_nothing_differs() -> None:
+    refuse(operation(), [])
