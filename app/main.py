@@ -11,12 +11,9 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from app.api import docs_page, handlers, health, openapi, update_index, upgrade_assistant
+from app.api import handlers, health, openapi, update_index, upgrade_assistant
 from app.api.access import Access, Logins
-from app.api.body_limit import BodyLimit
-from app.api.browsers import OwnPages
-from app.api.kibana_host import KibanaHost
-from app.api.stopping import Stopping
+from app.api.middleware import BodyLimit, KibanaHost, OwnPages, Stopping
 from app.api.v1.routes import ROUTERS
 from app.copying.gate import Probe
 from app.copying.governor import Governor
@@ -27,12 +24,11 @@ from app.domain.pace import AfterHours, Pace
 from app.domain.request import Defaults
 from app.elastic.cluster import Cluster, ClusterView
 from app.elastic.connection import Connection
-from app.elastic.credentials import Credentials, Tls
+from app.elastic.node import Credentials, Tls
 from app.jobs.bookkeeping import Bookkeeping
-from app.jobs.cluster_identity import ClusterIdentity
 from app.jobs.machine import Machine
 from app.jobs.phases import Kind, Limits
-from app.jobs.wake_up import WakeUps
+from app.jobs.term import ClusterIdentity, WakeUps
 from app.jobs.worker import Worker
 from app.sendable import custom_headers
 from app.settings import Settings
@@ -46,16 +42,14 @@ from app.sites.steering import Control
 from app.store.role import owner_name
 from app.store.store import Database, Store
 from app.telemetry import logger
-from app.upgrades.admission import Admission
-from app.upgrades.batches import BatchDesk
+from app.upgrades.admission import Admission, Surroundings
 from app.upgrades.measuring import measured
 from app.upgrades.outdated import Inventory
 from app.upgrades.planning import Planner
-from app.upgrades.queue import Queue
+from app.upgrades.queue import BatchDesk, Queue
 from app.upgrades.rewrite import Rewrite
 from app.upgrades.rollback import Rollback
 from app.upgrades.small import BlockWrite, Expiries, Expiry, SmallJobDesk, TryOut
-from app.upgrades.surroundings import Surroundings
 
 log = logger(__name__)
 
@@ -84,10 +78,10 @@ def create_app(settings: Settings) -> FastAPI:
     logins = _logins(settings)
     _add_routes(app)
     _add_middleware(app, settings, logins)
-    handlers.install(app)
-    docs_page.install(app)
+    handlers.install_handlers(app)
+    openapi.install_page(app)
     base_path, xsrf = settings.server_basepath, not settings.server_xsrf_disableprotection
-    openapi.install(app, base_path, xsrf=xsrf, logins=logins())
+    openapi.install_openapi(app, base_path, xsrf=xsrf, logins=logins())
     return app
 
 

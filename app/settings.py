@@ -26,13 +26,13 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from app.domain.durations import seconds_of
 from app.domain.errors import Refused
+from app.domain.files import load_authorities, load_pair
+from app.domain.formatting import parsed_duration
 from app.domain.hours import Hours, HoursEnd, Schedule
 from app.domain.names import IndexName
+from app.domain.operation import FULL_UP_TO, FullUpTo, ProofLevel
 from app.domain.pace import LEAST_RATE, MOST_RATE, MOST_WINDOWS
-from app.domain.pem import load_authorities, load_pair
-from app.domain.proof import FULL_UP_TO, FullUpTo, ProofLevel
 from app.secret_files import SUFFIX, SecretFile, SecretFiles, is_secret, plain
 from app.sendable import check_sendable
 
@@ -142,7 +142,7 @@ class Settings(BaseSettings):
     @classmethod
     def _seconds(cls, value: Any) -> Any:
         """`26h`, `90m`, `1d12h`; a number without a unit could be anything."""
-        return seconds_of(value) if isinstance(value, str) else value
+        return parsed_duration(value) if isinstance(value, str) else value
 
     @field_validator("reindex_proof_full_up_to", mode="before")
     @classmethod

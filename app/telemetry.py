@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict
 
-from app.domain.texts import printable
+from app.domain.formatting import printable
 
 
 def configure(*, json: bool, level: str) -> None:

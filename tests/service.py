@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import httpx
 
-from app.domain.state import ENDED
+from app.domain.job import ENDED_STATES
 from app.main import create_app
 from app.settings import Settings
 from app.sites.site import Site as Parts
@@ -56,7 +56,7 @@ class Api:
         found: list[dict[str, Any]] = []
 
         async def over() -> bool:
-            found[:] = [o for o in [await self.newest(name)] if o and o["state"] in ENDED]
+            found[:] = [o for o in [await self.newest(name)] if o and o["state"] in ENDED_STATES]
             return bool(found)
 
         await eventually(over, f"the operation of {name} ends", seconds, pause=0.05)

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from app.domain.job import Goal
 from app.domain.operation import Step
-from app.domain.state import Goal
 from app.upgrades.rewrite import FORWARD, Rewrite
 from docs.picture import layers
 

@@ -1,8 +1,4 @@
-"""The door: who is let in, as whom, and what role a route needs.
-
-Callers log in by Basic with one name and password, or with one key as `ApiKey` or `Bearer`. Where
-no login is set, everybody is let in. Whoever is let in is an admin of all clusters and indices.
-"""
+"""The door: who is let in, as whom, what role a route needs, and what the routes work with."""
 
 from __future__ import annotations
 
@@ -14,12 +10,44 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Path, Request
+from pydantic import AfterValidator
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.errors import answer
 from app.domain.principal import Principal, Role
+from app.sites.site import Site, Sites
+from app.wire.notation import without_nul
+
+
+async def of_request(request: Request) -> Site:
+    sites = request.app.state.sites
+    assert isinstance(sites, Sites)
+    return sites.of()
+
+
+Current = Annotated[Site, Depends(of_request)]
+IndexPath = Annotated[
+    str,
+    Path(
+        title="Index name",
+        description="A concrete index: no alias, no pattern. Characters beyond `a-z0-9._-` must be "
+        "percent-encoded.",
+        examples=["logs-2019"],
+    ),
+]
+OperationPath = Annotated[
+    str,
+    AfterValidator(without_nul),
+    Path(title="Operation", description="Its id", examples=["0b9d2f7c6e5a4d3c8b1a0f9e8d7c6b5a"]),
+]
+BatchPath = Annotated[
+    str,
+    AfterValidator(without_nul),
+    Path(title="Batch", description="Its id", examples=["5f0c1b2a3d4e5f60718293a4b5c6d7e8"]),
+]
+
 
 OPEN = ("/healthz", "/readyz")
 """Probes of an orchestrator have no login, and are told no more than they need."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from fastapi.openapi.models import Example
 
-from app.api.errors import CRASH, MEDIA_TYPE, TOO_LARGE, attributes_of, envelope, status_of
+from app.api.errors import CRASH, MEDIA_TYPE, TOO_LARGE, attributes_of, envelope, http_status_of
 from app.domain.errors import (
     ClusterRefused,
     ClusterUnreachable,
@@ -93,7 +93,7 @@ class Shown:
     @classmethod
     def of(cls, error: ReindexQueueError, path: str = "") -> Shown:
         """`path`: of the route that answers it, where families of routes differ."""
-        return cls(status_of(error, path), error.code, error.message, attributes_of(error))
+        return cls(http_status_of(error, path), error.code, error.message, attributes_of(error))
 
     @property
     def example(self) -> Example:

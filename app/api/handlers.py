@@ -11,13 +11,20 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from app.api.errors import CRASH, MEDIA_TYPE, TOO_LARGE, answer, attributes_of, status_of
-from app.api.faults import sentence
+from app.api.errors import (
+    CRASH,
+    MEDIA_TYPE,
+    TOO_LARGE,
+    answer,
+    attributes_of,
+    http_status_of,
+    sentence,
+)
 from app.api.openapi import methods_at
 from app.domain.errors import ReindexQueueError
 
 
-def install(app: FastAPI) -> None:
+def install_handlers(app: FastAPI) -> None:
     app.add_exception_handler(ReindexQueueError, _on_domain_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_error)
@@ -26,7 +33,7 @@ def install(app: FastAPI) -> None:
 
 async def _on_domain_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ReindexQueueError)
-    status = status_of(error, request.url.path)
+    status = http_status_of(error, request.url.path)
     return answer(request, status, error.message, error.code, attributes_of(error))
 
 

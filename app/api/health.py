@@ -7,9 +7,8 @@ import asyncio
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict
 
-from app.api.access import is_anonymous
+from app.api.access import Current, is_anonymous
 from app.api.documenting import answers
-from app.api.service import Current
 from app.domain.errors import ReindexQueueError, StoreTrouble
 from app.jobs.worker import WorkerState
 from app.sites.site import Site

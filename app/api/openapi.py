@@ -1,7 +1,4 @@
-"""The API's document: what FastAPI cannot know of the routes, and what they have in common.
-
-Nothing in it names FastAPI's 422, which this service never answers.
-"""
+"""The API's document: what FastAPI cannot know of the routes, and the page that shows it."""
 
 from __future__ import annotations
 
@@ -13,14 +10,53 @@ from typing import Any
 from urllib.parse import quote
 
 from fastapi import FastAPI
+from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.security import HTTPBasic, HTTPBearer
 from fastapi.security.http import HTTPBase
+from fastapi.staticfiles import StaticFiles
+from starlette.responses import HTMLResponse, RedirectResponse
 from starlette.routing import compile_path
 
 from app.api.access import OPEN, REFUSED, Logins
-from app.api.browsers import REFUSED as ANOTHER_SITE
 from app.api.documenting import ANSWERS, BODIES, Answers, Shown, error_answers
 from app.api.errors import NO_XSRF
+from app.api.middleware import REFUSED as ANOTHER_SITE
+
+_FILES = "docs/files"
+_NO_ICON = "data:,"
+_NARROW = b"""<style>
+@media (max-width: 700px) {
+  .swagger-ui .opblock-tag { flex-wrap: wrap; }
+  .swagger-ui .opblock-tag small { flex-basis: 100%; padding: 0; }
+}
+</style></head>"""
+"""On a narrow screen Swagger UI leaves a letter or two a line to the words beside a heading."""
+
+
+def install_page(app: FastAPI) -> None:
+    """Serves `/docs`. Every address on the page is relative, so that it works below any path."""
+    page = get_swagger_ui_html(
+        openapi_url="openapi.json",
+        title=f"{app.title} API",
+        swagger_js_url=f"{_FILES}/swagger-ui-bundle.js",
+        swagger_css_url=f"{_FILES}/swagger-ui.css",
+        swagger_favicon_url=_NO_ICON,
+        swagger_ui_parameters={"defaultModelsExpandDepth": 0, "displayRequestDuration": True},
+    )
+
+    body = bytes(page.body).replace(b"</head>", _NARROW)
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:  # pyright: ignore[reportUnusedFunction] - a route
+        return HTMLResponse(body)
+
+    @app.get("/", include_in_schema=False)
+    async def start() -> RedirectResponse:  # pyright: ignore[reportUnusedFunction] - a route
+        """For a person who opens the address that the service prints."""
+        return RedirectResponse("docs")
+
+    app.mount(f"/{_FILES}", StaticFiles(packages=[("fastapi_offline", "static")]))
+
 
 Json = dict[str, Any]
 
@@ -79,7 +115,7 @@ _METHODS = (*_SAFE, "post", "put", "patch", "delete")
 _SHOWN_AT = "http://localhost:5602"
 
 
-def install(app: FastAPI, base_path: str, *, xsrf: bool, logins: Logins) -> None:
+def install_openapi(app: FastAPI, base_path: str, *, xsrf: bool, logins: Logins) -> None:
     """`xsrf`: changing requests must carry `kbn-xsrf`. `logins`: how callers log in, if they do."""
     app.description, app.openapi_tags = DESCRIPTION, [dict(tag) for tag in TAGS]
     app.servers = [{"url": base_path}] if base_path else []

@@ -6,9 +6,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Response
 
-from app.api.access import OPERATOR, Caller
+from app.api.access import OPERATOR, Caller, Current, IndexPath
 from app.api.documenting import BAD_NAME, BODIES, error_answers
-from app.api.service import Current, IndexPath
 from app.domain.errors import AlreadyInProgress, NotAnIndex, Refused
 from app.wire.kibana import UpdateBody
 

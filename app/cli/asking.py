@@ -10,7 +10,7 @@ import typer
 from app.cli import display, requests, views
 from app.cli.client import ServiceAway, Trouble
 from app.cli.session import Session, index_name
-from app.domain.state import ENDED, LIVE, State
+from app.domain.job import ENDED_STATES, LIVE_STATES, State
 from app.wire.notation import MOST_A_PAGE
 from app.wire.operations import OperationDetails, OperationList, OperationSummary
 from app.wire.service import CheckReport, DoctorAnswer, WorkerAnswer
@@ -21,7 +21,7 @@ MOST_ON_A_TERMINAL = 50
 
 def overview(session: Session) -> None:
     """The worker, what is in hand, and what has ended last."""
-    recent = requests.operations(ENDED, limit=RECENT, newest_first=True)
+    recent = requests.operations(ENDED_STATES, limit=RECENT, newest_first=True)
     if session.curl:
         session.print_curl(requests.worker(), recent)
         return
@@ -73,11 +73,11 @@ def queue(session: Session, *, everything: bool) -> None:
     """Live operations in order; on a terminal the first ones only, unless all are wanted."""
     console = display.terminal()
     most = MOST_ON_A_TERMINAL if console and not everything and not session.as_json else None
-    asked = requests.operations(LIVE, limit=most or MOST_A_PAGE, counts=True)
+    asked = requests.operations(LIVE_STATES, limit=most or MOST_A_PAGE, counts=True)
     if session.curl:
         session.print_curl(asked, then="where next is not null, again with &after= and its value")
         return
-    raw = list(pages(session, LIVE, most=most))
+    raw = list(pages(session, LIVE_STATES, most=most))
     if session.as_json:
         session.print_json({"operations": [o for page in raw for o in page["operations"]]})
         return
@@ -87,7 +87,7 @@ def queue(session: Session, *, everything: bool) -> None:
         display.say("The queue is empty.")
         return
     views.operations(shown)
-    total = sum((answers[0].counts or {}).get(state, 0) for state in LIVE)
+    total = sum((answers[0].counts or {}).get(state, 0) for state in LIVE_STATES)
     if most and total > len(shown):
         display.say(f"and {total - len(shown):,} more; --all shows them", "dim")
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from app.cli.requests import HEADERS, Request
+from app.cli.requests import HEADERS, Call
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 60.0
@@ -74,29 +74,29 @@ def default_url() -> str:
 
 
 @dataclass(frozen=True)
-class Login:
+class ServiceLogin:
     """`header` is sent as `authorization`; `curl` are words for a shell, without the secret."""
 
     header: str | None = field(default=None, repr=False)
     curl: str = ""
 
 
-def login(*, here: bool) -> Login:
+def login(*, here: bool) -> ServiceLogin:
     """`here`: the address is the default one, so the login may be the service's own settings.
 
     Raises `Misuse`.
     """
     for prefix in (OWN, SERVER) if here else (OWN,):
         if key := _secret(f"{prefix}_APIKEY"):
-            return Login(
+            return ServiceLogin(
                 f"ApiKey {_sendable(prefix, key[0])}", f'-H "authorization: ApiKey {key[1]}"'
             )
         name = os.environ.get(f"{prefix}_USERNAME")
         password = _secret(f"{prefix}_PASSWORD")
         if name and password:
             basic = b64encode(f"{name}:{password[0]}".encode(errors="surrogateescape")).decode()
-            return Login(f"Basic {basic}", f'-u "${prefix}_USERNAME:{password[1]}"')
-    return Login()
+            return ServiceLogin(f"Basic {basic}", f'-u "${prefix}_USERNAME:{password[1]}"')
+    return ServiceLogin()
 
 
 def _sendable(prefix: str, key: str) -> str:
@@ -123,7 +123,7 @@ class Client:
     A loopback address is never asked for by way of a proxy. `SSL_CERT_FILE` may name whom to trust.
     """
 
-    def __init__(self, url: str, login: Login) -> None:
+    def __init__(self, url: str, login: ServiceLogin) -> None:
         self.url = _checked(url)
         self._http = httpx.Client(
             base_url=self.url,
@@ -138,7 +138,7 @@ class Client:
         """The address without user and password."""
         return str(self.url.copy_with(username=None, password=None)).rstrip("/")
 
-    def send(self, request: Request) -> Any:
+    def send(self, request: Call) -> Any:
         """The JSON of the answer."""
         try:
             answer = self._http.request(request.method, request.target, json=request.body)
@@ -152,7 +152,7 @@ class Client:
             ) from None
         return self._content(answer)
 
-    def ask(self, request: Request, model: type[M]) -> M:
+    def ask(self, request: Call, model: type[M]) -> M:
         """The answer as its model."""
         return self.understood(self.send(request), model)
 
@@ -188,7 +188,7 @@ class Client:
     _where = "If it is elsewhere, name it with --url or REINDEX_QUEUE_URL."
 
 
-def _headers(login: Login) -> httpx.Headers:
+def _headers(login: ServiceLogin) -> httpx.Headers:
     given = {"authorization": login.header} if login.header else {}
     return httpx.Headers(HEADERS | given, encoding="utf-8")
 

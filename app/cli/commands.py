@@ -20,12 +20,12 @@ from app.cli.session import (
     OfIndex,
     OneBatch,
     OneIndex,
-    Outdated,
+    OutdatedOption,
     Session,
     with_session,
 )
-from app.domain.texts import printable
-from app.domain.wishes import Action
+from app.domain.formatting import printable
+from app.domain.job import Action
 
 WIDEST_HELP = 120
 """Columns; help is as wide as the terminal, but lines of more are hard to read."""
@@ -85,7 +85,7 @@ def serve(
 def submit(
     session: Session,
     index: Names = None,
-    outdated: Outdated = False,
+    outdated: OutdatedOption = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until all of them have ended")] = False,
 ) -> None:
     """Queues indices, in the order given.
@@ -107,7 +107,7 @@ def submit(
 def plan(
     session: Session,
     index: Names = None,
-    outdated: Outdated = False,
+    outdated: OutdatedOption = False,
     trial: Annotated[
         bool,
         typer.Option("--trial", help="Make each new index, empty, look at it, and remove it again"),

@@ -16,8 +16,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from app.cli.client import Trouble
-from app.domain.durations import spoken
-from app.domain.texts import printable
+from app.domain.formatting import duration_text, printable
 
 STYLES = {
     "waiting": "dim",
@@ -84,7 +83,7 @@ def speed(documents_a_second: float | None) -> str:
 
 def between(low: float, high: float) -> str:
     """A span of seconds."""
-    least, most = spoken(low), spoken(high)
+    least, most = duration_text(low), duration_text(high)
     return least if least == most else f"{least}-{most}"
 
 
@@ -102,7 +101,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Table:
+class TextTable:
     """`columns`: the first is a name, the second a state; those in `numbers` are set to the right.
 
     `note`: what the column of the notes is called in plain text.
@@ -147,7 +146,7 @@ def _padded(row: Sequence[str], widths: Sequence[int]) -> str:
     return (" " * GUTTER).join([*fixed, last]).rstrip()
 
 
-def show(table: Table) -> None:
+def show(table: TextTable) -> None:
     console = terminal()
     if console:
         _draw(table, console)
@@ -180,7 +179,7 @@ def styled(word: str) -> str:
     return STYLES.get(word, MOVING)
 
 
-def plain(table: Table) -> list[str]:
+def plain(table: TextTable) -> list[str]:
     """Columns two spaces apart; names are whole, the note is last: `awk` finds its way."""
     noted = any(row.note for row in table.rows)
     head = [column.upper() for column in table.columns] + ([table.note.upper()] if noted else [])
@@ -192,7 +191,7 @@ def plain(table: Table) -> list[str]:
     return [_aligned(line, widths, table) for line in (head, *body)]
 
 
-def _aligned(line: Sequence[str], widths: Sequence[int], table: Table) -> str:
+def _aligned(line: Sequence[str], widths: Sequence[int], table: TextTable) -> str:
     cells: list[str] = []
     for column, width, cell in zip(table.columns, widths, line, strict=False):
         fill = " " * (width - cell_len(cell))
@@ -200,7 +199,7 @@ def _aligned(line: Sequence[str], widths: Sequence[int], table: Table) -> str:
     return (" " * GUTTER).join([*cells, *line[len(widths) :]]).rstrip()
 
 
-def _draw(table: Table, console: Console) -> None:
+def _draw(table: TextTable, console: Console) -> None:
     drawn = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for column in table.columns:
         drawn.add_column(
@@ -218,7 +217,7 @@ def _draw(table: Table, console: Console) -> None:
             console.print(Text.assemble((shorten(name, room), "bold"), ": ", printable(row.note)))
 
 
-def _room_for_names(table: Table, width: int) -> int:
+def _room_for_names(table: TextTable, width: int) -> int:
     """What the other columns leave of the terminal's width."""
     others = sum(
         max(

@@ -9,7 +9,7 @@ from typing import Any
 
 from app.cli import asking, display, requests
 from app.cli.client import Misuse
-from app.cli.requests import Request
+from app.cli.requests import Call
 from app.cli.session import Session, batch_id, index_name
 from app.domain.errors import InvalidPace
 from app.domain.hours import Hours
@@ -38,7 +38,7 @@ class Whose:
 
 
 def show(session: Session, whose: Whose) -> None:
-    _send(session, whose, Request("GET", whose.path(session)))
+    _send(session, whose, Call("GET", whose.path(session)))
 
 
 def change(
@@ -59,26 +59,26 @@ def change(
         body["hours"] = _schedule(hours)
     if not body:
         raise Misuse("Say what is to be changed: --rate, --windows or --hours.")
-    _send(session, whose, Request("PATCH", whose.path(session), body=body))
+    _send(session, whose, Call("PATCH", whose.path(session), body=body))
 
 
 def reset(session: Session, whose: Whose) -> None:
     path = whose.path(session)
-    own = Request("PUT", path, body={})
-    _send(session, whose, Request("DELETE", path) if path == requests.PACE else own)
+    own = Call("PUT", path, body={})
+    _send(session, whose, Call("DELETE", path) if path == requests.PACE else own)
 
 
 def stop(session: Session, reason: str) -> None:
     if len(reason) > MOST_REASON:
         raise Misuse(f"--reason: write at most {MOST_REASON} characters, not {len(reason):,}.")
-    _send(session, Whose(), Request("POST", f"{requests.PACE}/stop", body={"reason": reason}))
+    _send(session, Whose(), Call("POST", f"{requests.PACE}/stop", body={"reason": reason}))
 
 
 def go_on(session: Session) -> None:
-    _send(session, Whose(), Request("POST", f"{requests.PACE}/go-on"))
+    _send(session, Whose(), Call("POST", f"{requests.PACE}/go-on"))
 
 
-def _send(session: Session, whose: Whose, request: Request) -> None:
+def _send(session: Session, whose: Whose, request: Call) -> None:
     if session.curl:
         first = [requests.newest_of(index_name(whose.index))] if whose.index is not None else []
         session.print_curl(*first, request)

@@ -9,9 +9,9 @@ import typer
 
 from app.cli import requests
 from app.cli.client import Misuse
-from app.cli.display import Row, Table, between, compact, count, say, show, show_grid
+from app.cli.display import Row, TextTable, between, compact, count, say, show, show_grid
 from app.cli.session import Session, names_of
-from app.domain.sizes import spoken as size
+from app.domain.formatting import size_text
 from app.wire.plans import PlannedIndexReport, PlanReport, SpanReport
 
 COLUMNS = ("index", "verdict", "documents", "size", "takes", "no writes")
@@ -47,7 +47,7 @@ def plan(session: Session, given: Sequence[str], *, outdated: bool, trial: bool)
 def _show(answer: PlanReport) -> None:
     in_full = len(answer.indices) <= MOST_IN_FULL
     rows = [Row(_cells(one), _note(one, in_full=in_full)) for one in answer.indices]
-    show(Table(COLUMNS, rows, NUMBERS, note="what to know"))
+    show(TextTable(COLUMNS, rows, NUMBERS, note="what to know"))
     say()
     show_grid([(label, text) for label, text in _whole(answer) if text])
 
@@ -57,7 +57,7 @@ def _cells(one: PlannedIndexReport) -> list[str]:
         one.index,
         _verdict(one),
         UNKNOWN if one.documents is None else compact(one.documents),
-        UNKNOWN if one.primary_bytes is None else size(one.primary_bytes),
+        UNKNOWN if one.primary_bytes is None else size_text(one.primary_bytes),
         _span(one.duration),
         _span(one.write_block),
     ]
@@ -112,13 +112,15 @@ def _fits(one: PlannedIndexReport) -> bool:
 def _whole(answer: PlanReport) -> Iterator[tuple[str, str]]:
     verdicts = Counter(map(_verdict, answer.indices))
     words = ", ".join(f"{verdicts[word]:,} {word}" for word in VERDICTS if verdicts[word])
-    amount = f"{compact(answer.documents)} documents, {size(answer.primary_bytes)} without replicas"
+    amount = (
+        f"{compact(answer.documents)} documents, {size_text(answer.primary_bytes)} without replicas"
+    )
     yield "plan", f"{words}; {amount}"
     yield "takes", _takes(answer)
     if answer.ready and (disk := answer.disk):
-        stays = f", {size(disk.staying_bytes)} in the end" if disk.staying_bytes else ""
-        left = f"{size(disk.room_bytes)} left below the low watermark"
-        yield "disk", f"{size(disk.peak_bytes)} more at a time{stays}; {left}"
+        stays = f", {size_text(disk.staying_bytes)} in the end" if disk.staying_bytes else ""
+        left = f"{size_text(disk.room_bytes)} left below the low watermark"
+        yield "disk", f"{size_text(disk.peak_bytes)} more at a time{stays}; {left}"
         yield "", disk.shortage or ""
     if answer.ready and (shards := answer.shards):
         yield "shards", f"{shards.peak:,} more at a time; {shards.left:,} left"

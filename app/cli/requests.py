@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
-from app.domain.state import State
-from app.domain.wishes import Action
+from app.domain.job import Action, State
 
 KIBANA = "/api/upgrade_assistant/reindex"
 HEADERS = {"kbn-xsrf": "true"}
@@ -21,7 +20,7 @@ MOST_AN_ARGUMENT = 100_000
 
 
 @dataclass(frozen=True)
-class Request:
+class Call:
     """One request to the service. `body` is sent as JSON."""
 
     method: str
@@ -43,16 +42,16 @@ def operation_path(operation_id: str) -> str:
     return f"/api/v1/operations/{quote(operation_id, safe='')}"
 
 
-def batch(names: Sequence[str]) -> Request:
-    return Request("POST", f"{KIBANA}/batch", body={"indexNames": list(names)})
+def batch(names: Sequence[str]) -> Call:
+    return Call("POST", f"{KIBANA}/batch", body={"indexNames": list(names)})
 
 
-def batch_report(batch_id: str) -> Request:
-    return Request("GET", batch_path(batch_id))
+def batch_report(batch_id: str) -> Call:
+    return Call("GET", batch_path(batch_id))
 
 
-def cancel(index: str) -> Request:
-    return Request("POST", f"{KIBANA}/{quote(index, safe='')}/cancel")
+def cancel(index: str) -> Call:
+    return Call("POST", f"{KIBANA}/{quote(index, safe='')}/cancel")
 
 
 def operations(
@@ -64,7 +63,7 @@ def operations(
     after: str | None = None,
     newest_first: bool = False,
     counts: bool = False,
-) -> Request:
+) -> Call:
     query = [("state", state.value) for state in states]
     query += [("index", index)] if index is not None else []
     query += [("batch", batch_id)] if batch_id is not None else []
@@ -72,47 +71,47 @@ def operations(
     query += [("counts", "true")] if counts else []
     query += [("limit", str(limit))]
     query += [("after", after)] if after is not None else []
-    return Request("GET", "/api/v1/operations", query)
+    return Call("GET", "/api/v1/operations", query)
 
 
-def newest_of(index: str) -> Request:
+def newest_of(index: str) -> Call:
     return operations(index=index, limit=1, newest_first=True)
 
 
-def operation(operation_id: str) -> Request:
-    return Request("GET", operation_path(operation_id))
+def operation(operation_id: str) -> Call:
+    return Call("GET", operation_path(operation_id))
 
 
-def steer(action: Action, operation_id: str, body: Any = None) -> Request:
-    return Request("POST", f"{operation_path(operation_id)}/{action}", body=body)
+def steer(action: Action, operation_id: str, body: Any = None) -> Call:
+    return Call("POST", f"{operation_path(operation_id)}/{action}", body=body)
 
 
-def steer_batch(action: Action, batch_id: str, body: Any = None) -> Request:
-    return Request("POST", f"{batch_path(batch_id)}/{action}", body=body)
+def steer_batch(action: Action, batch_id: str, body: Any = None) -> Call:
+    return Call("POST", f"{batch_path(batch_id)}/{action}", body=body)
 
 
-def outdated(after: str | None = None) -> Request:
+def outdated(after: str | None = None) -> Call:
     query = [("needs", "reindex"), *([("after", after)] if after is not None else [])]
-    return Request("GET", "/api/v1/indices", query)
+    return Call("GET", "/api/v1/indices", query)
 
 
-def plan(names: Sequence[str], *, trial: bool) -> Request:
+def plan(names: Sequence[str], *, trial: bool) -> Call:
     """Without names: of all that the next major version does not open."""
     body: dict[str, Any] = {"indices": [{"index": name} for name in names]}
     if not names:
         body = {"outdated": True}
-    return Request("POST", "/api/v1/plan", body=body | ({"trial": True} if trial else {}))
+    return Call("POST", "/api/v1/plan", body=body | ({"trial": True} if trial else {}))
 
 
-def worker() -> Request:
-    return Request("GET", "/api/v1/worker")
+def worker() -> Call:
+    return Call("GET", "/api/v1/worker")
 
 
-def doctor() -> Request:
-    return Request("GET", "/api/v1/doctor")
+def doctor() -> Call:
+    return Call("GET", "/api/v1/doctor")
 
 
-def curl(url: str, request: Request, login: str = "") -> str:
+def curl(url: str, request: Call, login: str = "") -> str:
     """The same request as a line for a shell; a long body comes as a here-document.
 
     `login`: words for the shell that log in. A password in `url` is left out: curl asks for it.

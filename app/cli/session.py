@@ -15,8 +15,8 @@ from typing import Annotated, Any, Concatenate, ParamSpec, TextIO
 import typer
 
 from app.cli import display, requests
-from app.cli.client import Client, Login, Misuse, default_url, login
-from app.cli.requests import Request
+from app.cli.client import Client, Misuse, ServiceLogin, default_url, login
+from app.cli.requests import Call
 from app.domain.errors import InvalidIndexName
 from app.domain.names import IndexName
 
@@ -60,7 +60,7 @@ Output = Annotated[
 Curl = Annotated[
     bool, typer.Option("--curl", help="Print the same as curl requests instead of sending it")
 ]
-Outdated = Annotated[
+OutdatedOption = Annotated[
     bool, typer.Option("--outdated", help="All that the next major version does not open")
 ]
 Every = Annotated[
@@ -104,13 +104,13 @@ class Session:
         return Client(self.url, self._login)
 
     @cached_property
-    def _login(self) -> Login:
+    def _login(self) -> ServiceLogin:
         return login(here=self.url == default_url())
 
-    def curl_of(self, request: Request) -> str:
+    def curl_of(self, request: Call) -> str:
         return requests.curl(self.url, request, self._login.curl)
 
-    def print_curl(self, *wanted: Request, then: str = "") -> None:
+    def print_curl(self, *wanted: Call, then: str = "") -> None:
         """`then`: what is to be done with the last answer, as a comment."""
         lines = [self.curl_of(request) for request in wanted]
         display.say_lines([*lines, *([f"# {then}"] if then else [])])

@@ -11,8 +11,7 @@ from app.cli import asking, display, requests
 from app.cli.client import Misuse
 from app.cli.display import count
 from app.cli.session import Session, batch_id, index_name
-from app.domain.state import Pending, State
-from app.domain.wishes import Action, Verdict
+from app.domain.job import Action, ActionResult, Pending, State
 from app.wire.batches import SteeredBatch, SteeredOperation
 from app.wire.operations import OperationSummary
 
@@ -103,7 +102,7 @@ def _batch(session: Session, action: Action, batch: str, body: Any) -> None:
         session.print_json(raw)
     else:
         _show(action, answer)
-    if answer.counts[Verdict.TOO_LATE] or answer.counts[Verdict.REFUSED]:
+    if answer.counts[ActionResult.TOO_LATE] or answer.counts[ActionResult.REFUSED]:
         raise typer.Exit(1)
 
 
@@ -116,15 +115,15 @@ def _show(action: Action, answer: SteeredBatch) -> None:
         for one in answer.operations
     ]
     if rows:
-        display.show(display.Table(("index", "state", "outcome"), rows))
+        display.show(display.TextTable(("index", "state", "outcome"), rows))
     numbers = [f"{n:,} {_OUTCOMES[v]}" for v, n in answer.counts.items() if n]
     total = count(len(answer.operations), "operation")
     display.say(f"{total}: {', '.join(numbers)}." if numbers else "The batch has no operations.")
 
 
 _OUTCOMES = {
-    Verdict.CHANGED: "changed",
-    Verdict.UNCHANGED: "unchanged",
-    Verdict.TOO_LATE: "too late",
-    Verdict.REFUSED: "refused",
+    ActionResult.CHANGED: "changed",
+    ActionResult.UNCHANGED: "unchanged",
+    ActionResult.TOO_LATE: "too late",
+    ActionResult.REFUSED: "refused",
 }

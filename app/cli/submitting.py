@@ -11,7 +11,7 @@ from app.cli import display, requests
 from app.cli.client import Misuse, Trouble
 from app.cli.display import count
 from app.cli.session import Session, names_of, tell
-from app.domain.texts import printable
+from app.domain.formatting import printable
 from app.wire.indices import IndexList
 from app.wire.kibana import BatchAnswer
 from app.wire.notation import MOST_NAMES
@@ -105,7 +105,7 @@ def _post(session: Session, names: Sequence[str]) -> list[Any]:
     return answers
 
 
-def _requests(names: Sequence[str]) -> list[requests.Request]:
+def _requests(names: Sequence[str]) -> list[requests.Call]:
     parts = range(0, len(names), MOST_NAMES)
     return [requests.batch(names[start : start + MOST_NAMES]) for start in parts]
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from app.cli.display import (
     Row,
-    Table,
+    TextTable,
     between,
     compact,
     count,
@@ -18,10 +18,9 @@ from app.cli.display import (
     speed,
     styled,
 )
-from app.domain.durations import spoken
-from app.domain.proof import ProofLevel
-from app.domain.sizes import spoken as size
-from app.domain.state import Pending, State
+from app.domain.formatting import duration_text, size_text
+from app.domain.job import Pending, State
+from app.domain.operation import ProofLevel
 from app.wire.operations import (
     FailureReport,
     Held,
@@ -41,12 +40,12 @@ def operations(shown: Sequence[OperationSummary]) -> None:
     rows = [
         Row([o.index_name, doing(o), *_progress(o.progress), blocked_for(o)], why(o)) for o in shown
     ]
-    show(Table(COLUMNS, rows, NUMBERS))
+    show(TextTable(COLUMNS, rows, NUMBERS))
 
 
 def ended(shown: Sequence[OperationSummary]) -> None:
     rows = [Row([o.index_name, o.state.value, _clock(o.ended_at), took(o)], why(o)) for o in shown]
-    show(Table(("index", "state", "ended", "took"), rows, frozenset({"took"})))
+    show(TextTable(("index", "state", "ended", "took"), rows, frozenset({"took"})))
 
 
 def why(operation: OperationSummary) -> str:
@@ -97,10 +96,10 @@ def held(hold: Held) -> str:
     """How long it waits, how often it has tried, when it tries again, and for what it waits."""
     now = datetime.now(UTC)
     waited = max(0.0, (now - hold.since).total_seconds()) if hold.since else None
-    since = "waits" if waited is None else f"waits for {spoken(waited)}"
+    since = "waits" if waited is None else f"waits for {duration_text(waited)}"
     tries = f", {count(hold.attempts, 'try', 'tries')}" if hold.attempts > 1 else ""
     left = (hold.next_attempt_at - now).total_seconds() if hold.next_attempt_at else 0.0
-    again = f", next try in {spoken(left)}" if left >= 1 else ""
+    again = f", next try in {duration_text(left)}" if left >= 1 else ""
     return f"{since}{tries}{again}: {hold.reason}"
 
 
@@ -112,13 +111,13 @@ def limits(pace: LimitReport | None) -> str:
 def blocked_for(operation: OperationSummary) -> str:
     """How long its index has taken no writes; empty where it does."""
     since = operation.writes_blocked_since
-    return spoken((datetime.now(UTC) - since).total_seconds()) if since else ""
+    return duration_text((datetime.now(UTC) - since).total_seconds()) if since else ""
 
 
 def took(operation: OperationSummary) -> str:
     if operation.started_at is None or operation.ended_at is None:
         return ""
-    return spoken((operation.ended_at - operation.started_at).total_seconds())
+    return duration_text((operation.ended_at - operation.started_at).total_seconds())
 
 
 def _progress(progress: ProgressReport | None) -> list[str]:
@@ -241,7 +240,7 @@ def _sentence(progress: ProgressReport | None) -> str:
     done, percents, now, left = _progress(progress)
     rate = now or speed(progress.overall_speed)
     total = progress.bytes_total
-    amount = f"{size(progress.bytes_done)}/{size(total)}" if total else ""
+    amount = f"{size_text(progress.bytes_done)}/{size_text(total)}" if total else ""
     words = [f"{done} documents", amount, percents, rate, f"ETA {left}" if left else ""]
     windows = count(progress.windows_total, "window")
     return ", ".join(word for word in words if word) + f" ({windows})"

@@ -16,8 +16,8 @@ from app.cli.client import Trouble
 from app.cli.display import percent, shorten, speed
 from app.cli.session import INTERRUPTED, Session, tell
 from app.cli.watching import Look, View, follow, line, together
-from app.domain.state import State
-from app.domain.texts import printable
+from app.domain.formatting import printable
+from app.domain.job import State
 from app.wire.operations import OperationList, OperationSummary
 
 REFRESH_SECONDS = 1.0

@@ -15,8 +15,8 @@ from app.cli import asking, display, requests, views
 from app.cli.client import Client, ServiceAway
 from app.cli.display import compact, cut, percent, shorten, speed
 from app.cli.session import INTERRUPTED, Session, index_name, tell
-from app.domain.state import LIVE, State
-from app.domain.texts import printable
+from app.domain.formatting import printable
+from app.domain.job import LIVE_STATES, State
 from app.wire.batches import BatchReport
 from app.wire.operations import OperationList, OperationSummary, ProgressReport
 from app.wire.service import WorkerAnswer
@@ -46,7 +46,7 @@ class View:
     @property
     def left(self) -> int:
         """How many are still to be worked off; a paused one waits for a person."""
-        return sum(self.counts[state] for state in LIVE if state is not State.PAUSED)
+        return sum(self.counts[state] for state in LIVE_STATES if state is not State.PAUSED)
 
     @property
     def well(self) -> bool:

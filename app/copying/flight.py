@@ -6,15 +6,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from app.copying import tasks
-from app.copying.result import Rerun, judge
+from app.copying.tasks import Rerun, judge_task
 from app.domain import clock
 from app.domain.errors import Failure
 from app.domain.events import EventKind, Note
 from app.domain.holds import HoldCause
 from app.domain.operation import Operation
 from app.domain.pace import Limit
-from app.domain.tasks import TaskRef, Watch
-from app.domain.windows import Window, WindowState, in_turn, opaque_id
+from app.domain.windows import TaskRef, Watch, Window, WindowState, in_turn, opaque_id
 from app.elastic.answers import RunningTask, TaskState
 from app.jobs.phases import Outcome, Work
 
@@ -126,7 +125,7 @@ class Flight:
 
         Raises `Failure` where running again would not help.
         """
-        verdict = judge(task)
+        verdict = judge_task(task)
         if isinstance(verdict, Rerun):
             self.run_again(window, verdict)
             return

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import IntEnum
 
+from app.domain.formatting import same_but_figures
 from app.domain.names import IndexName
-from app.domain.pace import WELL, Health
-from app.domain.texts import same_but_figures
+from app.domain.pace import WELL, ClusterHealth
 from app.elastic.answers import NodeVitals, Vitals
 
 CALM_LOOKS = 2
@@ -27,7 +27,7 @@ class Level(IntEnum):
 
 
 @dataclass(frozen=True)
-class Verdict:
+class GateVerdict:
     level: Level
     cause: str = ""
 
@@ -80,16 +80,16 @@ class Probe:
     seconds: float
 
 
-def judge(before: Vitals | None, now: Vitals, probe: Probe | None = None) -> Verdict:
+def judge_health(before: Vitals | None, now: Vitals, probe: Probe | None = None) -> GateVerdict:
     """What `now` says, and what has grown since `before`; what is not told is no cause."""
     found = [*_findings(before, now), *_of_probe(before, now, probe)]
     findings = sorted(found, key=lambda finding: -finding[0])
     if not findings:
-        return Verdict(Level.CALM)
+        return GateVerdict(Level.CALM)
     level = findings[0][0]
     causes = [cause for found, cause in findings if found is level]
     more = f" and {len(causes) - MOST_CAUSES} more" if len(causes) > MOST_CAUSES else ""
-    return Verdict(level, ", ".join(causes[:MOST_CAUSES]) + more)
+    return GateVerdict(level, ", ".join(causes[:MOST_CAUSES]) + more)
 
 
 def _findings(before: Vitals | None, now: Vitals) -> Iterator[Finding]:
@@ -149,13 +149,13 @@ class Gate:
     """What the looks so far have come to; `calm` counts those without a cause in a row, `seen` are
     the last vitals."""
 
-    health: Health = WELL
+    health: ClusterHealth = WELL
     calm: int = 0
     seen: Vitals | None = None
 
     def look(self, vitals: Vitals, most: int, now: datetime, probe: Probe | None = None) -> Gate:
         """`most`: windows at once that the pace allows; there is nothing to limit above it."""
-        verdict = judge(self.seen, vitals, probe)
+        verdict = judge_health(self.seen, vitals, probe)
         calm = self.calm + 1 if verdict.level is Level.CALM else 0
         windows = _windows(self.health.windows, verdict.level, most, calm)
         if windows == self.health.windows:
@@ -164,10 +164,10 @@ class Gate:
                 cause = verdict.cause
             seen_again = self.health.model_copy(update={"blind": None, "cause": cause})
             return replace(self, health=seen_again, calm=calm, seen=vitals)
-        health = Health()
+        health = ClusterHealth()
         if windows is not None:
             cause = verdict.cause or _recovering(self.health.cause)
-            health = Health(windows=windows, cause=cause, since=now)
+            health = ClusterHealth(windows=windows, cause=cause, since=now)
         return Gate(health, seen=vitals)
 
     def after_a_pause(self) -> Gate:
@@ -196,7 +196,7 @@ def _recovering(cause: str) -> str:
     return cause if cause.startswith("recovering") else f"recovering: {cause}"
 
 
-def said(before: Health, after: Health) -> Sequence[str]:
+def sentence(before: ClusterHealth, after: ClusterHealth) -> Sequence[str]:
     """What is worth an event: that the limit changed and why, that nothing was seen, that it was.
 
     Empty where nothing changed.

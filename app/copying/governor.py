@@ -7,9 +7,8 @@ import math
 import time
 from dataclasses import dataclass, field, replace
 
-from app.copying.allowance import Allowance
-from app.copying.gate import Gate, Probe, said
-from app.copying.limit import in_force
+from app.copying.gate import Gate, Probe, sentence
+from app.copying.limit import Allowance, in_force
 from app.copying.pace import Pacing
 from app.domain import clock
 from app.domain.errors import ReindexQueueError
@@ -112,7 +111,7 @@ class Governor:
         before = gate.health
         on = self.watch_seconds is not None
         gate = await self._ask(gate, job, cluster) if on else Gate()
-        text = "; ".join(said(before, gate.health)) if on else "it is switched off"
+        text = "; ".join(sentence(before, gate.health)) if on else "it is switched off"
         if before == gate.health or not text:
             self._gate = gate
             return False

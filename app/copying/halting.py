@@ -11,9 +11,8 @@ from app.copying.window_tasks import end_all
 from app.domain import clock
 from app.domain.events import EventKind, Note
 from app.domain.holds import HoldCause
-from app.domain.operation import Operation
+from app.domain.operation import FULL_UP_TO, Operation, ProofLevel
 from app.domain.pace import Limit
-from app.domain.proof import FULL_UP_TO, ProofLevel
 from app.domain.windows import Window, WindowState
 from app.elastic.cluster import Cluster
 from app.jobs.phases import Again, Hold, Outcome, Work

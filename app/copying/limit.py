@@ -1,11 +1,33 @@
-"""What of all that was said about the pace is in force for an operation, and why, in words."""
+"""What of all that was said about the pace is in force for an operation, in words, and what a
+rate leaves while documents are copied."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from datetime import datetime
 
 from app.domain.hours import HoursEnd, are_open, last_change, next_change
-from app.domain.pace import AtOnce, Health, Limit, Said, Scope, Stop, plain
+from app.domain.pace import AtOnce, ClusterHealth, Limit, Said, Scope, Stop, plain
+
+
+class Allowance:
+    """What was taken in advance of a rate: the first batch of a task comes at once.
+
+    Before the next task starts, it has to be made up for; so small indices keep the rate, too.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._even_at = 0.0
+
+    def due(self) -> float:
+        """Seconds until the next task may start."""
+        return max(0.0, self._even_at - self._clock())
+
+    def take(self, documents: int, rate: float) -> None:
+        """`rate`: documents a second of all that share this."""
+        self._even_at = max(self._even_at, self._clock()) + documents / rate
 
 
 def in_force(said: Said, now: datetime, copying: int = 1, *, blocked: bool = False) -> Limit:
@@ -50,7 +72,7 @@ def _rate_words(rate: float | None, scope: Scope | None, copying: int) -> str:
     return f"at most {plain(rate)} documents a second ({scope}{shared})"
 
 
-def _windows_words(windows: AtOnce, health: Health) -> str:
+def _windows_words(windows: AtOnce, health: ClusterHealth) -> str:
     if windows.gated:
         source = f"health gate: {health.cause}"
     else:
@@ -82,7 +104,7 @@ def _late_words(said: Said, until: datetime) -> str:
     return f"the hours, {_shown(said)}, are over: it goes on until {_moment(until)} at most"
 
 
-def _blind_words(health: Health) -> list[str]:
+def _blind_words(health: ClusterHealth) -> list[str]:
     return [f"the cluster's health is not known: {health.blind}"] if health.blind else []
 
 

@@ -10,17 +10,8 @@ from app.domain import clock
 from app.domain.brief import Brief
 from app.domain.errors import InvalidPace, UnknownBatch
 from app.domain.hours import Schedule, are_open, next_change
-from app.domain.pace import (
-    NO_LIMIT,
-    AfterHours,
-    Health,
-    Limit,
-    Pace,
-    Said,
-    Scope,
-    Stop,
-)
-from app.jobs.wake_up import WakeUps
+from app.domain.pace import NO_LIMIT, AfterHours, ClusterHealth, Limit, Pace, Said, Scope, Stop
+from app.jobs.term import WakeUps
 from app.store.paces import Change, ServicePace
 from app.store.store import Store
 from app.telemetry import logger
@@ -40,7 +31,7 @@ class PaceReport:
     stored: bool
     limit: Limit
     stop: Stop | None
-    health: Health
+    health: ClusterHealth
     blocked: Sequence[str] = ()
 
 

@@ -1,25 +1,50 @@
-"""The tasks of the windows at the cluster: started, looked at, taken up again, ended."""
+"""The tasks of windows at the cluster: their `_reindex` is sent, looked for, looked at, slowed
+down and ended."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 from app.copying import tasks
 from app.copying.flight import Flight, run_by
-from app.copying.request import body
-from app.copying.result import Rerun
+from app.copying.tasks import Rerun
 from app.copying.throttling import REST_SECONDS, paced, scroll_for
 from app.domain import clock
 from app.domain.errors import ClusterRefused, ClusterTrouble, ReindexQueueError
 from app.domain.holds import HoldCause
 from app.domain.operation import Operation
-from app.domain.tasks import TaskRef
-from app.domain.windows import LIGHTER, Window, WindowState, opaque_id
+from app.domain.windows import LIGHTER, TaskRef, Window, WindowState, opaque_id
 from app.elastic.answers import TaskState
 from app.elastic.cluster import Cluster
 from app.elastic.errors import OF_SHARDS
 from app.jobs.phases import Work
+
+
+def body(operation: Operation, window: Window) -> dict[str, Any]:
+    """External versions keep the documents' versions and make a second run write nothing (its
+    conflicts are counted, not fatal). A time series takes no versions: there `create` does that. A
+    slice with as many parts as shards reads one shard; where those are forbidden, a window is a
+    range of sequence numbers of all shards.
+    """
+    assert operation.source is not None
+    bounds = {"gte": window.from_seq_no, "lt": window.to_seq_no}
+    bounds = {key: value for key, value in bounds.items() if value is not None}
+    source: dict[str, Any] = {
+        "index": operation.source_name,
+        "size": window.size,
+        "query": {"range": {"_seq_no": bounds}} if bounds else {"match_all": {}},
+    }
+    if operation.source.shards > 1 and operation.source.sliced:
+        source["slice"] = {"id": window.shard, "max": operation.source.shards}
+    once = {"op_type": "create"} if operation.source.time_series else {"version_type": "external"}
+    return {
+        "conflicts": "proceed",
+        "source": source,
+        "dest": {"index": operation.new_index_name, "pipeline": "_none", **once},
+    }
+
 
 MOST_LIGHTER = 4
 """So many times a window that is copied at once is made smaller: then it goes by single documents.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from app.domain import sizes
+from app.domain.formatting import parsed_size, size_text
 
 _GENERAL = "data"
 """The role of a node that belongs to every tier."""
@@ -28,7 +28,7 @@ class Watermark:
             return cls(used=float(text[:-1]) / 100, headroom=_headroom(headroom))
         if text.replace(".", "", 1).isdigit():
             return cls(used=float(text), headroom=_headroom(headroom))
-        return cls(free=sizes.parsed(text))
+        return cls(free=parsed_size(text))
 
     def wants_free(self, total: int) -> int:
         """Bytes that are to stay free on a disk of that size."""
@@ -39,7 +39,7 @@ class Watermark:
 
 
 def _headroom(value: str | None) -> int | None:
-    return None if value is None or value.strip() == "-1" else sizes.parsed(value)
+    return None if value is None or value.strip() == "-1" else parsed_size(value)
 
 
 @dataclass(frozen=True)
@@ -130,15 +130,15 @@ def _told(demand: Demand, disks: Sequence[Disk], capacity: Capacity) -> str:
     shown = [f"{disk.name} has {_room(room)}" for room, disk in rooms[:5]]
     more = f" (and {len(rooms) - 5} nodes more)" if len(rooms) > 5 else ""
     return (
-        f"the new index needs {sizes.spoken(demand.total(len(disks)))} of disk, and below the low "
+        f"the new index needs {size_text(demand.total(len(disks)))} of disk, and below the low "
         f"watermark {', '.join(shown)}{more}"
     )
 
 
 def _room(room: int) -> str:
     if room >= 0:
-        return f"{sizes.spoken(room)} left"
-    return f"none left ({sizes.spoken(-room)} over it)"
+        return f"{size_text(room)} left"
+    return f"none left ({size_text(-room)} over it)"
 
 
 def overfull(nodes: Iterable[str], wanted: int, capacity: Capacity) -> str | None:
@@ -148,8 +148,8 @@ def overfull(nodes: Iterable[str], wanted: int, capacity: Capacity) -> str | Non
     for disk in capacity.disks:
         if capacity.checked and disk.node in named and disk.room(capacity.high) < wanted:
             return (
-                f"the disk of {disk.name} has {sizes.spoken(disk.available)} free, and beyond the "
-                f"high watermark ({sizes.spoken(capacity.high.wants_free(disk.total))} free) "
+                f"the disk of {disk.name} has {size_text(disk.available)} free, and beyond the "
+                f"high watermark ({size_text(capacity.high.wants_free(disk.total))} free) "
                 "nothing is copied to it"
             )
     return None

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
-from app.domain.texts import capped
+from app.domain.formatting import capped
 
 MOST_BYTES = 16_384
 """Of the details as JSON in the database, whatever Elasticsearch says."""

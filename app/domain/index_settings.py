@@ -1,13 +1,129 @@
-"""Index settings: what the target gets while it is filled, and what must match the source."""
+"""Mappings and settings of an index: what the target gets while it is filled, what it gets
+back, what 8.x refuses of old ones, and what must match the source."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, cast
 
-from app.domain import lifecycle
+
+def has_type(mappings: Mapping[str, Any], kinds: Collection[str]) -> bool:
+    """True where a field, at any depth, has one of these types."""
+    waiting = [mappings]
+    while waiting:
+        tree = waiting.pop()
+        kind = tree.get("type")
+        if isinstance(kind, str) and kind in kinds:
+            return True
+        waiting += [value for value in tree.values() if isinstance(value, Mapping)]
+    return False
+
+
+POLICY = "index.lifecycle.name"
+ORIGIN = "index.lifecycle.origination_date"
+
+
+def origination_date(settings: Mapping[str, Any], rollovers: Mapping[str, Any]) -> str | None:
+    """Milliseconds from which the index's age counts: as it is set, rolled over, or created.
+
+    `rollovers` is `rollover_info` of the cluster state: the time of the rollover by alias. Without
+    this the phases of the new index, its deletion too, would count from the day of the reindex.
+    """
+    given = settings.get(ORIGIN)
+    if given is not None and str(given) != "-1":
+        return str(given)
+    times = [int(info["time"]) for info in rollovers.values() if "time" in info]
+    if times:
+        return str(max(times))
+    created = settings.get("index.creation_date")
+    return None if created is None else str(created)
+
+
+def lifecycle_settings(settings: Mapping[str, Any], rollovers: Mapping[str, Any]) -> dict[str, str]:
+    """What is put on the new index once it has the name; nothing for an index without a policy.
+
+    `index.lifecycle.indexing_complete` and `rollover_alias` are ordinary settings: they are copied
+    when the target is made, so a rolled-over index is not rolled over again.
+    """
+    policy = settings.get(POLICY)
+    origin = origination_date(settings, rollovers)
+    if policy is None:
+        return {}
+    return {POLICY: str(policy)} | ({ORIGIN: origin} if origin else {})
+
 
 Tree = Mapping[str, Any]
+
+FIELD_NAMES = "_field_names"
+MOST_CONTEXTS = 10
+
+_CAMEL_CASE = re.compile(r"(?:basic|date|hour|ordinal|strict|tTime|time|week|year)\w*")
+_FILTERS = {"nGram": "ngram", "edgeNGram": "edge_ngram"}
+
+
+def without_defaults(mappings: Tree) -> dict[str, Any]:
+    """A mapping without `_field_names.enabled: true`, which 7.x prints where it was said, and which
+    8.x refuses to be told though it is the only way there is."""
+    if says_field_names(mappings):
+        return {key: value for key, value in mappings.items() if key != FIELD_NAMES}
+    return dict(mappings)
+
+
+def says_field_names(mappings: Tree) -> bool:
+    """True where it says no more of `_field_names` than what goes without saying."""
+    names: Any = mappings.get(FIELD_NAMES)
+    return isinstance(names, Mapping) and {
+        key: str(value).lower() for key, value in cast(Tree, names).items()
+    } == {"enabled": "true"}
+
+
+def retired(mappings: Tree, settings: Tree) -> list[str]:
+    """Each in words, with what it becomes in an index that is made by hand. `settings` are flat."""
+    found = [*_of_root(mappings)]
+    waiting: list[tuple[str, Tree]] = [("", mappings)]
+    while waiting:
+        prefix, level = waiting.pop()
+        for part in ("properties", "fields"):
+            inside: Any = level.get(part)
+            for name, child in cast(Tree, inside if isinstance(inside, Mapping) else {}).items():
+                if isinstance(child, Mapping):
+                    field = cast(Tree, child)
+                    found += _of_field(f"{prefix}{name}", field)
+                    if part == "fields" and isinstance(field.get("fields"), Mapping):
+                        found.append(f"the multi-fields of {prefix}{name}: copy_to another field")
+                    waiting.append((f"{prefix}{name}.", field))
+    return [*found, *_of_analysis(settings)]
+
+
+def _of_root(mappings: Tree) -> Iterator[str]:
+    names: Any = mappings.get(FIELD_NAMES)
+    if isinstance(names, Mapping) and not says_field_names(mappings):
+        yield f"{FIELD_NAMES} ({', '.join(cast(Tree, names))}): leave it out"
+
+
+def _of_field(path: str, field: Tree) -> Iterator[str]:
+    if "boost" in field:
+        yield f"boost {field['boost']} of {path}: give it to the query"
+    contexts = field.get("contexts")
+    if isinstance(contexts, list) and len(cast(list[Any], contexts)) > MOST_CONTEXTS:
+        count = len(cast(list[Any], contexts))
+        yield f"{count} contexts of {path}: {MOST_CONTEXTS} at most"
+    for name in str(field.get("format", "")).split("||"):
+        if _CAMEL_CASE.fullmatch(name) and name != (becomes := _snake_case(name)):
+            yield f"format {name} of {path}: {becomes}"
+
+
+def _snake_case(name: str) -> str:
+    return re.sub(r"(?<=[a-z])([A-Z])", lambda found: f"_{found[1].lower()}", name)
+
+
+def _of_analysis(settings: Tree) -> Iterator[str]:
+    for key, value in settings.items():
+        if key.startswith("index.analysis.") and key.endswith(".type") and value in _FILTERS:
+            own = key.removeprefix("index.analysis.").removesuffix(".type")
+            yield f"type {value} of {own}: {_FILTERS[value]}"
+
 
 STAMP = "index.routing.allocation.exclude.reindex_queue_operation"
 """Proves a target ours while it is filled. Any attribute name may be set and taken away again
@@ -169,7 +285,7 @@ def dropped(flat: Mapping[str, Any]) -> list[str]:
 
 def copied(flat: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that a target takes from its source: what the copy does not override."""
-    dropped = {*deprecated(flat), *_OVERRIDDEN, lifecycle.POLICY}
+    dropped = {*deprecated(flat), *_OVERRIDDEN, POLICY}
     return {
         key: value
         for key, value in flat.items()

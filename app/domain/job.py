@@ -1,19 +1,105 @@
-"""A job: what is queued, claimed by the worker, and walked through the phases of its kind.
-
-What only one kind has is a field of that kind's own class, `domain.operation.Operation` for one.
-"""
+"""A job: what is queued, taken by the worker, and walked through the phases of its kind; its
+state in one word, and what a person may ask of it."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from app.domain.failure import FailureDetails
 from app.domain.names import IndexName
-from app.domain.state import BACK, Goal, Status
+
+
+class Status(IntEnum):
+    """Kibana's `ReindexStatus`; a waiting operation is also `IN_PROGRESS`."""
+
+    IN_PROGRESS = 0
+    COMPLETED = 1
+    FAILED = 2
+    PAUSED = 3
+    CANCELLED = 4
+
+
+class Goal(StrEnum):
+    """Where an operation is heading: forward, back by way of its list, or aside for a while.
+
+    `PARK`: its copy stays, for later; `GIVE_BACK`: as if it had not begun. `ROLL_BACK`: after its
+    end, back to the kept copy.
+    """
+
+    FINISH = "finish"
+    FAIL = "fail"
+    CANCEL = "cancel"
+    PAUSE = "pause"
+    PARK = "park"
+    GIVE_BACK = "give_back"
+    ROLL_BACK = "roll_back"
+
+
+BACK = (Goal.FAIL, Goal.CANCEL)
+"""The goals of an operation that ends without a swap."""
+
+
+class State(StrEnum):
+    """`WAITING`: not started; `HOLDING`: waits for something outside; `UNDOING`: goes back.
+
+    `ROLLED_BACK`: the name is on the kept copy of the old index again.
+    """
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    HOLDING = "holding"
+    UNDOING = "undoing"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    ROLLED_BACK = "rolledBack"
+
+    @property
+    def ended(self) -> bool:
+        return self in ENDED_STATES
+
+
+class Pending(StrEnum):
+    """A wish that is being granted."""
+
+    CANCELLING = "cancelling"
+    PAUSING = "pausing"
+    ROLLING_BACK = "rollingBack"
+
+
+ENDED_STATES = (State.COMPLETED, State.FAILED, State.CANCELLED, State.ROLLED_BACK)
+"""Nothing more happens to an operation in one of these."""
+LIVE_STATES = tuple(state for state in State if state not in ENDED_STATES)
+
+BY_STATUS = {
+    Status.COMPLETED: State.COMPLETED,
+    Status.FAILED: State.FAILED,
+    Status.PAUSED: State.PAUSED,
+    Status.CANCELLED: State.CANCELLED,
+}
+"""The states that the wire's status tells, but for `ROLLED_BACK`, which is `CANCELLED` there."""
+
+
+def state_of(status: Status, goal: Goal, *, started: bool, held: bool, suspended: bool) -> State:
+    """An operation that goes back is `UNDOING` also while it waits for something; one that was
+    suspended and resumed waits for its turn."""
+    if status is Status.CANCELLED and goal is Goal.ROLL_BACK:
+        return State.ROLLED_BACK
+    if status in BY_STATUS:
+        return BY_STATUS[status]
+    if goal in (*BACK, Goal.ROLL_BACK):
+        return State.UNDOING
+    if not started:
+        return State.WAITING
+    if held:
+        return State.HOLDING
+    return State.WAITING if suspended else State.RUNNING
+
 
 LIVE = (Status.IN_PROGRESS, Status.PAUSED)
 """An index has at most one operation in one of these."""
@@ -163,3 +249,22 @@ class Job(Record):
     def gives_way(self) -> bool:
         """It is on a way back that does not get on: the queue does not wait for it."""
         return self.goal in WAYS_BACK and self.attempts >= LONG_HELD
+
+
+class Action(StrEnum):
+    """What a person can ask of an operation that is there."""
+
+    CANCEL = "cancel"
+    PAUSE = "pause"
+    RESUME = "resume"
+    RETRY = "retry"
+    ROLL_BACK = "rollback"
+
+
+class ActionResult(StrEnum):
+    """What became of it. `CHANGED`: done, or soon; `UNCHANGED`: there is nothing to be changed."""
+
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    TOO_LATE = "tooLate"
+    REFUSED = "refused"

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from app.domain.errors import InvalidPace
 from app.domain.hours import HoursEnd, Schedule, last_change
-from app.domain.remedies import Route
+from app.domain.remedies import RoutePath
 
 LEAST_RATE, MOST_RATE = 0.1, 10_000_000.0
 """Documents a second that can be asked for."""
@@ -45,7 +45,7 @@ class Pace(BaseModel):
         if rate is not None and not (math.isfinite(rate) and LEAST_RATE <= rate <= MOST_RATE):
             raise InvalidPace(
                 f"requestsPerSecond must be a number from {LEAST_RATE:g} to {MOST_RATE:,.0f}, or "
-                f"null for no limit. To let nothing run, stop it: {Route.STOP}."
+                f"null for no limit. To let nothing run, stop it: {RoutePath.STOP}."
             )
         if windows is not None and not 1 <= windows <= MOST_WINDOWS:
             raise InvalidPace(f"windowsInFlight must be a number from 1 to {MOST_WINDOWS}.")
@@ -67,7 +67,7 @@ class Stop(BaseModel):
     reason: str = ""
 
 
-class Health(BaseModel):
+class ClusterHealth(BaseModel):
     """What the health gate has come to. `windows`: so many at once, 0: none; None: no limit.
 
     `blind`: why the cluster could not be looked at last.
@@ -81,7 +81,7 @@ class Health(BaseModel):
     blind: str | None = None
 
 
-WELL = Health()
+WELL = ClusterHealth()
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Said:
     batch: Pace = NO_LIMIT
     operation: Pace = NO_LIMIT
     stop: Stop | None = None
-    health: Health = WELL
+    health: ClusterHealth = WELL
     usual_windows: int = 1
     after_hours: AfterHours = AfterHours()
 

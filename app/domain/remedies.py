@@ -23,7 +23,7 @@ class Setting(StrEnum):
     HOURS_END = "REINDEX_HOURS_END"
 
 
-class Route(StrEnum):
+class RoutePath(StrEnum):
     """A path, and the method where a message says it."""
 
     BATCHES = "/api/v1/batches"

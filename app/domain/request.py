@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.domain.operation import ProofLevel
 from app.domain.pace import NO_LIMIT, Pace
-from app.domain.proof import ProofLevel
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ class Attempt(BaseModel):
     mode: str | None
 
 
-class Outcome(StrEnum):
+class TrialOutcome(StrEnum):
     """`FITS`: the new index comes out as the old one; `REFUSED`: the cluster will not make it, or
     it does not come out so; `NOT_TRIED`: something else stood in the way."""
 
@@ -34,5 +34,5 @@ class Trial(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    outcome: Outcome
+    outcome: TrialOutcome
     text: str = ""

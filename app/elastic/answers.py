@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 
 from app.domain import index_settings
+from app.domain.compatibility import UNTYPED
 from app.domain.names import IndexName
-from app.domain.warnings import UNTYPED
 from app.domain.weights import OnDisk
 
 MOST_SLICES, USUAL_SLICES = "index.max_slices_per_scroll", 1_024
@@ -17,7 +17,7 @@ MOST = 2**63 - 1
 """No number of Elasticsearch's is greater, and no database keeps a greater one."""
 
 
-def whole(value: Any) -> int:
+def integer(value: Any) -> int:
     """A number of documents or bytes, or a sequence number. Raises `TypeError`, `ValueError`."""
     number = int(value)
     if not -1 <= number <= MOST:
@@ -163,7 +163,7 @@ def index_state(name: str, entry: Mapping[str, Any]) -> IndexState:
     mapping(mappings.get("_source", {}))
     rollovers = mapping(entry.get("rollover_info", {}))
     for info in rollovers.values():
-        whole(mapping(info).get("time", 0))
+        integer(mapping(info).get("time", 0))
     # 7.17 stores a setting that an index was made with as null, where it means the default
     settings = {k: v for k, v in mapping(entry["settings"]).items() if v is not None}
     _check_settings(settings)
@@ -173,7 +173,7 @@ def index_state(name: str, entry: Mapping[str, Any]) -> IndexState:
         closed=entry["state"] == "close",
         settings=settings,
         aliases=tuple(text(alias, 255) for alias in _list(entry.get("aliases") or [])),
-        routing_shards=whole(entry["routing_num_shards"]),
+        routing_shards=integer(entry["routing_num_shards"]),
         system=bool(entry.get("system")),
         rollovers=rollovers,
         mappings=mappings,
@@ -196,9 +196,9 @@ def _of_one_type(types: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
 
 def _check_settings(settings: Mapping[str, Any]) -> None:
     for key in ("index.number_of_shards", "index.version.created"):
-        whole(settings[key])
+        integer(settings[key])
     for key in ("index.max_result_window", "index.number_of_replicas", MOST_SLICES):
-        whole(settings.get(key, 0))
+        integer(settings.get(key, 0))
     plain = (*index_settings.RESTORED, *index_settings.BLOCKS, index_settings.STAMP, "index.hidden")
     for key in plain:
         if settings.get(key) is not None:
@@ -222,7 +222,9 @@ class Shards:
     @classmethod
     def of(cls, answer: Mapping[str, Any]) -> Shards:
         shards = answer["_shards"]
-        return cls(whole(shards["total"]), whole(shards["successful"]), whole(shards["failed"]))
+        return cls(
+            integer(shards["total"]), integer(shards["successful"]), integer(shards["failed"])
+        )
 
 
 class Document(NamedTuple):
@@ -289,7 +291,7 @@ class TaskState:
     @property
     def handled(self) -> int:
         """Documents handled so far."""
-        return sum(whole(self.status.get(k) or 0) for k in _COUNTERS)
+        return sum(integer(self.status.get(k) or 0) for k in _COUNTERS)
 
 
 _COUNTERS = ("created", "updated", "deleted", "noops", "version_conflicts")

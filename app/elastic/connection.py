@@ -15,10 +15,9 @@ from elasticsearch import AsyncElasticsearch
 from app.domain.errors import AnswerMisread, ReindexQueueError
 from app.domain.events import Note
 from app.domain.names import IndexName
-from app.elastic.credentials import Credentials, CurrentTrust, Login, Tls
 from app.elastic.errors import CLIENT_ERRORS, UNANSWERED, host_at_fault
 from app.elastic.hosts import PULSE_SECONDS, Host, Hosts, InVain
-from app.elastic.node import Node, PageSerializer, Serializer
+from app.elastic.node import Credentials, CurrentTrust, Login, Node, PageSerializer, Serializer, Tls
 
 T = TypeVar("T")
 Request = Callable[[AsyncElasticsearch], Awaitable[ApiResponse[Any]]]
@@ -200,7 +199,7 @@ class Connection:
             raise error.told() from error.errors[-1]
 
 
-class Changes:
+class ChangingCalls:
     """Sends what changes the cluster, and notes each change for the event log.
 
     `permit` is asked before every change and raises where the worker is not the worker any more:

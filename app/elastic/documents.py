@@ -25,9 +25,9 @@ from msgspec import Raw
 
 from app.domain.errors import ClusterBusy
 from app.domain.failure import FailedDocument
+from app.domain.formatting import capped
 from app.domain.names import IndexName
-from app.domain.texts import capped
-from app.elastic.answers import MOST, Document, Documents, Shards, mapping, whole
+from app.elastic.answers import MOST, Document, Documents, Shards, integer, mapping
 from app.elastic.connection import Connection, in_path, raw
 from app.elastic.errors import shards_failed, understanding
 from app.elastic.node import Unparsed
@@ -60,7 +60,7 @@ class DocumentsView:
         answer = await self._connection.read(raw("GET", f"/{in_path(index)}/_count"))
         with understanding(f"the documents of {index}"):
             _whole(answer, index)
-            return whole(answer["count"]), Shards.of(answer)
+            return integer(answer["count"]), Shards.of(answer)
 
     async def find(
         self,
@@ -89,7 +89,7 @@ class DocumentsView:
                 raise ClusterBusy(f"A search of {index} timed out.")
             hits = answer["hits"]
             found = [_document(hit) for hit in cast(list[dict[str, Any]], hits["hits"])]
-            return Documents(found, whole(hits["total"]["value"]), shards)
+            return Documents(found, integer(hits["total"]["value"]), shards)
 
     async def _page(
         self,
@@ -183,7 +183,7 @@ class DocumentsView:
         query = {"size": "10", "request_cache": "false"}
         answer = await self._connection.read(raw("GET", f"/{in_path(index)}/_search", query))
         with understanding(f"a search of {index}"):
-            return whole(answer["took"]) / 1000
+            return integer(answer["took"]) / 1000
 
     async def query_fault(self, index: IndexName, query: Any) -> str | None:
         """Why the running version does not take `query` for an open index, or None."""
@@ -218,7 +218,7 @@ def _document(hit: Mapping[str, Any]) -> Document:
     return Document(
         str(hit["_id"]),
         None if routing is None else str(routing),
-        whole(hit["_version"]),
+        integer(hit["_version"]),
         bytes(source) if isinstance(source, Raw) else json.dumps(source).encode(),
     )
 

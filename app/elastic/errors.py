@@ -38,7 +38,7 @@ from app.domain.errors import (
     ReindexQueueError,
     SearchRefused,
 )
-from app.domain.texts import capped, printable
+from app.domain.formatting import capped, printable
 from app.elastic.node import PRODUCT, Foreign, NotSent, TooLarge, Unanswered
 
 CLIENT_ERRORS = (ApiError, TransportError)

@@ -19,7 +19,7 @@ from typing import TypeVar
 from elastic_transport import ConnectionError, ConnectionTimeout
 
 from app.domain.errors import ReindexQueueError
-from app.domain.texts import capped
+from app.domain.formatting import capped
 from app.elastic.errors import CLIENT_ERRORS, MOST_OF_A_FAULT, host_at_fault, to_domain
 from app.elastic.node import NotSent
 from app.telemetry import logger

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from app.domain.disk import Capacity, Disk, Watermark
 from app.domain.errors import ClusterBusy, ClusterRefused
-from app.elastic.answers import NodeVitals, Version, Vitals, mapping, whole
+from app.elastic.answers import NodeVitals, Version, Vitals, integer, mapping
 from app.elastic.connection import Connection
 from app.elastic.errors import understanding
 
@@ -264,19 +264,19 @@ def _capacity(
             node=node,
             name=str(entry["name"]),
             roles=frozenset(entry["roles"]),
-            total=whole(entry["fs"]["total"]["total_in_bytes"]),
-            available=whole(entry["fs"]["total"]["available_in_bytes"]),
+            total=integer(entry["fs"]["total"]["total_in_bytes"]),
+            available=integer(entry["fs"]["total"]["available_in_bytes"]),
         )
         for node, entry in cast(dict[str, Any], nodes.get("nodes", {})).items()
         if "fs" in entry and _takes_copies(entry["roles"])
     ]
-    waiting = whole(health["initializing_shards"]) + whole(health["unassigned_shards"])
+    waiting = integer(health["initializing_shards"]) + integer(health["unassigned_shards"])
     return Capacity(
         disks=disks,
         checked=settings.get(f"{_DISK}.threshold_enabled") != "false",
         low=_mark(settings, "low"),
         high=_mark(settings, "high"),
-        shards=whole(health["active_shards"]) + waiting,
+        shards=integer(health["active_shards"]) + waiting,
         most_shards=int(settings[_SHARDS]) * len(disks),
     )
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from app.domain.errors import ClusterRefused
+from app.domain.formatting import capped
 from app.domain.names import IndexName
-from app.domain.texts import capped
-from app.elastic.answers import ShardStats, mapping, whole
+from app.elastic.answers import ShardStats, integer, mapping
 from app.elastic.connection import Connection, chunks, in_path, raw
 from app.elastic.errors import understanding
 
@@ -122,7 +122,7 @@ class ShardsView:
             lambda es: es.cluster.health(index=index, expand_wildcards="all", timeout="0s")
         )
         with understanding(f"the health of {index}"):
-            return whole(answer[key])
+            return integer(answer[key])
 
 
 def _copies(entry: Mapping[str, Any]) -> Iterator[Any]:
@@ -138,9 +138,9 @@ def _primaries(entry: dict[str, Any]) -> dict[int, ShardStats]:
         for copy in copies:
             if copy["routing"]["primary"] and copy["routing"]["state"] == "STARTED":
                 found[int(number)] = ShardStats(
-                    whole(copy["docs"]["count"]),
-                    whole(copy["seq_no"]["max_seq_no"]),
-                    max(whole(copy["store"]["size_in_bytes"]), _files(copy)),
+                    integer(copy["docs"]["count"]),
+                    integer(copy["seq_no"]["max_seq_no"]),
+                    max(integer(copy["store"]["size_in_bytes"]), _files(copy)),
                     _followed(copy),
                 )
     return found
@@ -155,7 +155,7 @@ def _followed(copy: dict[str, Any]) -> bool:
 def _files(copy: dict[str, Any]) -> int:
     """Bytes of the files of its segments, 0 where they were not asked for."""
     files = copy.get("segments", {}).get("file_sizes", {})
-    return sum(whole(file["size_in_bytes"]) for file in files.values())
+    return sum(integer(file["size_in_bytes"]) for file in files.values())
 
 
 def _in_words(answer: Mapping[str, Any]) -> str | None:

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Any, cast
 
 from app.domain.errors import ClusterRefused
-from app.elastic.answers import mapping, whole
+from app.elastic.answers import integer, mapping
 from app.elastic.connection import Connection
 from app.elastic.errors import understanding
 
@@ -72,7 +72,7 @@ class SnapshotsView:
         )
         with understanding("its clock"):
             (node,) = mapping(answer["nodes"]).values()
-            return whole(node["timestamp"])
+            return integer(node["timestamp"])
 
     async def running(self, remembered: float = 0.0) -> list[RunningSnapshot]:
         """Those that keep their indices from being removed: a partial one does not (7.17 to 9.4).
@@ -96,7 +96,7 @@ class SnapshotsView:
                 RunningSnapshot(
                     name=str(entry["snapshot"]),
                     repository=str(entry["repository"]),
-                    started=whole(entry["start_time_millis"]),
+                    started=integer(entry["start_time_millis"]),
                     indices=frozenset(str(one["name"]) for one in entry.get("indices") or ()),
                 )
                 for entry in map(mapping, entries)
@@ -163,7 +163,7 @@ class SnapshotsView:
         )
         with understanding("its snapshots"):
             entries = map(mapping, cast(list[Any], answer.get("snapshots") or []))
-            page = [(whole(entry["start_time_in_millis"]), entry) for entry in entries]
+            page = [(integer(entry["start_time_in_millis"]), entry) for entry in entries]
             following = answer.get("next")
             return page, None if following is None else str(following)
 
@@ -176,4 +176,4 @@ def _policy(name: str, entry: Mapping[str, Any]) -> SnapshotPolicy | None:
     given: Any = config.get("indices") or []
     listed = given.split(",") if isinstance(given, str) else map(str, cast(list[Any], given))
     patterns = tuple(pattern.strip() for pattern in listed if pattern.strip())
-    return SnapshotPolicy(name, whole(entry["next_execution_millis"]), patterns)
+    return SnapshotPolicy(name, integer(entry["next_execution_millis"]), patterns)

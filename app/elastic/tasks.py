@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 from app.domain.errors import AnswerTooLarge, ClusterBusy, ReindexQueueError
 from app.domain.events import EventKind, Note
-from app.elastic.answers import RunningTask, TaskState, mapping, whole
-from app.elastic.connection import Changes, Connection, raw
+from app.elastic.answers import RunningTask, TaskState, integer, mapping
+from app.elastic.connection import ChangingCalls, Connection, raw
 from app.elastic.errors import is_missing, understanding
 
 _NOT_KNOWN = "resource_not_found_exception"
@@ -46,10 +46,10 @@ class TasksView:
                 error=None if answer.get("error") is None else mapping(answer["error"]),
                 action=str(answer["task"]["action"]),
                 description=str(answer["task"].get("description") or ""),
-                started=whole(answer["task"]["start_time_in_millis"]),
+                started=integer(answer["task"]["start_time_in_millis"]),
                 opaque_id=_opaque_id(answer["task"]),
             )
-            whole(state.handled)
+            integer(state.handled)
             return state
 
     async def _get(self, path: str) -> dict[str, Any]:
@@ -74,7 +74,7 @@ class TasksView:
                     _task_id(f"{t['node']}:{t['id']}"),
                     _opaque_id(t),
                     str(t.get("description") or ""),
-                    whole(t["start_time_in_millis"]),
+                    integer(t["start_time_in_millis"]),
                     t.get("parent_task_id"),
                 )
                 for t in cast(list[dict[str, Any]], answer["tasks"])
@@ -105,7 +105,7 @@ class TasksView:
 class Tasks(TasksView):
     """Looks at tasks, starts copies and ends them."""
 
-    def __init__(self, connection: Connection, changes: Changes) -> None:
+    def __init__(self, connection: Connection, changes: ChangingCalls) -> None:
         super().__init__(connection)
         self._changes = changes
 

@@ -9,12 +9,11 @@ from dataclasses import dataclass, replace
 from app.domain import clock
 from app.domain.errors import InUse
 from app.domain.events import EventKind, Note
+from app.domain.formatting import capped
 from app.domain.holds import HoldCause
-from app.domain.job import Job, Lane, Requested
+from app.domain.job import Goal, Job, Lane, Requested
 from app.domain.names import IndexName
 from app.domain.operation import Changes
-from app.domain.state import Goal
-from app.domain.texts import capped
 from app.domain.windows import Window
 from app.jobs.phases import Again, Done, Hold, Limits, Outcome
 from app.jobs.transitions import (

@@ -21,17 +21,13 @@ from app.domain.errors import (
     StoreTrouble,
     TaskCancelled,
 )
-from app.domain.estimates import Measured
 from app.domain.holds import HoldCause
-from app.domain.job import Job, Lane, Requested
+from app.domain.job import Goal, Job, Lane, Requested
 from app.domain.pace import UNLIMITED, Limit
-from app.domain.state import Goal
-from app.domain.tasks import Watch
-from app.domain.windows import WindowState
+from app.domain.progress import Measured
+from app.domain.windows import Watch, WindowState
 from app.elastic.cluster import Cluster
 from app.jobs.bookkeeping import Bookkeeping, InHand, with_changed
-from app.jobs.cluster_identity import ClusterIdentity
-from app.jobs.pacer import Pacer
 from app.jobs.phases import (
     Again,
     Done,
@@ -39,12 +35,14 @@ from app.jobs.phases import (
     Kind,
     Limits,
     Outcome,
+    Pacer,
     Phase,
     PhaseFunction,
     UnknownPosition,
     Work,
     phase_of,
 )
+from app.jobs.term import ClusterIdentity, Subscription, WakeUps
 from app.jobs.transitions import (
     comes_later,
     crashed,
@@ -55,7 +53,6 @@ from app.jobs.transitions import (
     troubled,
     turn_back,
 )
-from app.jobs.wake_up import Subscription, WakeUps
 from app.store.jobs import Jobs
 from app.store.role import Lease
 from app.telemetry import logger

@@ -1,30 +1,61 @@
-"""Phases: what a job goes through, one after the other, and what each can answer.
-
-The machine calls the phase behind the position, saves its outcome, and goes on; it knows no phase
-by name. A kind of job brings its routes with it.
-"""
+"""Phases: what a job of any kind goes through, one after the other, what each can answer, and
+what the machine asks about the pace."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from app.domain.errors import Failure, ReindexQueueError
-from app.domain.estimates import Measured
 from app.domain.events import Note
-from app.domain.failure import FailureDetails
+from app.domain.failure import FailureClass, FailureDetails
 from app.domain.holds import HoldCause
-from app.domain.job import Job
+from app.domain.job import Goal, Job
 from app.domain.names import IndexName
-from app.domain.operation import Changes, Step
+from app.domain.operation import FULL_UP_TO, Changes, FullUpTo, Step
 from app.domain.pace import Limit
-from app.domain.proof import FULL_UP_TO, FullUpTo
-from app.domain.state import Goal
-from app.domain.tasks import Watch
-from app.domain.windows import Window
-from app.elastic.cluster import Cluster
-from app.jobs.pacer import Allowance
+from app.domain.progress import Measured
+from app.domain.windows import Watch, Window
+from app.elastic.cluster import Cluster, ClusterView
+
+
+class Allowance(Protocol):
+    """What the rate in force leaves for the next tasks."""
+
+    def due(self) -> float:
+        """Seconds until the next task may start."""
+        ...
+
+    def take(self, documents: int, rate: float) -> None:
+        """So many are copied now; `rate`: documents a second."""
+        ...
+
+
+class Pacer(Protocol):
+    """Every question raises `StoreTrouble`."""
+
+    async def service(self) -> Limit:
+        """That of a job for which nothing of its own is said."""
+        ...
+
+    async def limit(self, job: Job) -> Limit:
+        """What is in force for it now."""
+        ...
+
+    def allowance(self, job: Job, limit: Limit) -> Allowance:
+        """What the rate in force leaves, counted together for all that share it."""
+        ...
+
+    async def look_after(self, job: Job, cluster: ClusterView, token: str) -> bool:
+        """Asks the cluster how it does, if it is time; True where that has changed the limit."""
+        ...
+
+    def leave(self, job: Job) -> None:
+        """It is not in hand any more."""
+        ...
+
 
 J = TypeVar("J", bound=Job)
 """The kind's own class of jobs."""
@@ -271,3 +302,39 @@ def phase_of(kind: Kind[J], job: J) -> Phase[J]:
     if phase is None:
         raise UnknownPosition(position)
     return phase
+
+
+class SmallKind(ABC):
+    """A kind whose jobs are one phase. No pace holds it back, and there is nothing to undo."""
+
+    name: str
+
+    def __init__(self) -> None:
+        forward: Route[Job] = Route(Phase(self.name, self.do))
+        back: Route[Job] = Route()
+        self.routes: Mapping[Goal, Route[Job]] = dict.fromkeys(Goal, back) | {Goal.FINISH: forward}
+
+    @abstractmethod
+    async def do(self, work: Work[Job], cluster: Cluster) -> Outcome: ...
+
+    def held_back(self, _work: Work[Job], _phase: Phase[Job], /) -> Outcome | None:
+        return None
+
+    def remedy(self, _hold: Hold, _job: Job, /) -> PhaseFunction[Job] | None:
+        return None
+
+    def answered(self, _job: Job, _error: ReindexQueueError, /) -> Done | None:
+        return None
+
+    def explained(self, _job: Job, _error: Failure, phase: str, /) -> FailureDetails:
+        remedy = "Do what the message says, then ask again."
+        return FailureDetails(kind=FailureClass.UNEXPECTED, step=phase, remedy=remedy)
+
+    def keeps_result(self, _job: Job, _cause: HoldCause, /) -> bool:
+        return False
+
+    def parked_at(self, _job: Job, /) -> Changes:
+        return {"position": ""}
+
+    def as_not_begun(self, _job: Job, /) -> Changes:
+        return {"position": ""}

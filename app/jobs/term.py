@@ -1,22 +1,90 @@
-"""A term: one worker's time with the role, all that it does in it as children of one group, and
-what an exception of one of them means for it."""
+"""A term: one worker's time with the role, all that it does in it as children of one group;
+what wakes it, and the identity of the cluster that its jobs are for."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from app.domain.clock import boot_seconds
-from app.domain.errors import LeaseLost, ReindexQueueError, StoreFault, StoreTrouble
-from app.domain.texts import capped
-from app.jobs.wake_up import WakeUps
-from app.store.role import Lease, WorkerRole
+from app.domain.errors import LeaseLost, OtherCluster, ReindexQueueError, StoreFault, StoreTrouble
+from app.domain.formatting import capped
+from app.elastic.cluster import ClusterView
+from app.store.role import ClusterIdentities, Lease, WorkerRole
 from app.telemetry import logger
 
 log = logger(__name__)
+
+
+class WakeUps:
+    """Wakes every subscriber. A wake-up carries no data: what is true stands in the store."""
+
+    def __init__(self) -> None:
+        self._subscribers: set[asyncio.Event] = set()
+
+    def wake(self) -> None:
+        for event in self._subscribers:
+            event.set()
+
+    @contextmanager
+    def subscribed(self) -> Generator[Subscription]:
+        """A subscription that misses no wake-up from now on, also between two waits."""
+        event = asyncio.Event()
+        self._subscribers.add(event)
+        try:
+            yield Subscription(event)
+        finally:
+            self._subscribers.discard(event)
+
+
+class Subscription:
+    """One subscriber's side of the wake-ups."""
+
+    def __init__(self, event: asyncio.Event) -> None:
+        self._event = event
+
+    async def wait(self, seconds: float) -> bool:
+        """Waits for a wake-up since the last wait, or for the time; True where one came."""
+        try:
+            await asyncio.wait_for(self._event.wait(), max(seconds, 0))
+        except TimeoutError:
+            return False
+        # Cleared before the caller looks: what changes while it looks wakes it once more.
+        self._event.clear()
+        return True
+
+
+class ClusterIdentity:
+    """Asks until it has seen the right cluster, and again after `forget_last_check`."""
+
+    def __init__(
+        self, identities: ClusterIdentities, cluster: ClusterView, accepted: str | None
+    ) -> None:
+        self._identities = identities
+        self._cluster = cluster
+        self._accepted = accepted
+        self._seen = False
+
+    def forget_last_check(self) -> None:
+        """There was trouble: what answers next may be another cluster at the same address."""
+        self._seen = False
+
+    async def check(self, *, anew: bool = False) -> None:
+        """`anew`: also where it was seen before. Raises `OtherCluster`, `ClusterTrouble`,
+        `StoreTrouble`."""
+        if self._seen and not anew:
+            return
+        self._seen = False
+        found = await self._cluster.nodes.cluster_uuid()
+        kept = await self._identities.settle(found, self._accepted)
+        if kept != found:
+            raise OtherCluster(found, kept)
+        self._seen = True
+
 
 STEADY_SECONDS = 60.0
 """After so long without a crash, and two renewals, a worker has recovered."""

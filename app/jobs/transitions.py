@@ -8,14 +8,12 @@ from dataclasses import replace
 from datetime import timedelta
 
 from app.domain import clock
-from app.domain.durations import spoken
 from app.domain.errors import ClusterTrouble, DocumentsDiffer, Failure
 from app.domain.events import EventKind, Note
+from app.domain.formatting import capped, duration_text, same_but_figures
 from app.domain.holds import HoldCause
-from app.domain.job import ENDS_AS, LIVE, PARKED_SECONDS, Job, Requested
+from app.domain.job import BACK, ENDS_AS, LIVE, PARKED_SECONDS, Goal, Job, Requested, Status
 from app.domain.operation import Changes
-from app.domain.state import BACK, Goal, Status
-from app.domain.texts import capped, same_but_figures
 from app.jobs.phases import Again, Done, Hold, J, Kind, Outcome, Phase
 from app.jobs.verdicts import against_cancel
 from app.telemetry import logger
@@ -266,7 +264,7 @@ def blocks_for_long(job: Job, seconds: float) -> Note | None:
     told = clock.elapsed(since) - clock.elapsed(job.updated_at) >= seconds
     if told and job.hold_reason is not None:
         return None
-    lasts = spoken(clock.elapsed(since))
+    lasts = duration_text(clock.elapsed(since))
     text = f"it holds, and {job.source_name} has taken no writes for {lasts}"
     return Note(what=EventKind.WRITES_BLOCKED_FOR_LONG, index=job.index_name, text=text)
 

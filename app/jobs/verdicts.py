@@ -6,16 +6,14 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from app.domain.errors import CannotCancel, NotCopying, NotInProgress
-from app.domain.job import Job, Requested
-from app.domain.state import BACK, Goal, Status
-from app.domain.wishes import Action, Verdict
+from app.domain.job import BACK, Action, ActionResult, Goal, Job, Requested, Status
 
 
 @dataclass(frozen=True)
 class Objection:
     """Why it is not done. `so_already`: it is as it was asked for, or about to be."""
 
-    verdict: Verdict
+    verdict: ActionResult
     message: str
     so_already: bool = False
 
@@ -68,9 +66,9 @@ def cancel_refusal(job: Job) -> CannotCancel | None:
 def _to_cancel(job: Job) -> Objection | None:
     match against_cancel(job):
         case Against.COMPLETED:
-            return _late(f"It is too late to cancel: {told(job)}")
+            return _late(f"It is too late to cancel: {sentence(job)}")
         case Against.ENDED:
-            return _idle(f"The operation has ended: it is {word(job)}.")
+            return _idle(f"The operation has ended: it is {status_word(job)}.")
         case Against.SWAPPED:
             return _late("It is too late to cancel: the other index has the name already.")
         case Against.FAILING:
@@ -88,13 +86,13 @@ def _to_pause(job: Job) -> Objection | None:
     if job.status is Status.PAUSED:
         return _so("It is paused already.")
     if job.status is Status.COMPLETED:
-        return _late(f"It is too late to pause: {told(job)}")
+        return _late(f"It is too late to pause: {sentence(job)}")
     if not job.live or job.goal in (*BACK, Goal.ROLL_BACK):
-        return _idle(f"Only an operation that is going on can be paused; {told(job)}")
+        return _idle(f"Only an operation that is going on can be paused; {sentence(job)}")
     if job.past_cancel:
         return _late("It is too late to pause: the new index has the name already.")
     if job.requested is Requested.CANCEL:
-        return _idle(f"Only an operation that is going on can be paused; {told(job)}")
+        return _idle(f"Only an operation that is going on can be paused; {sentence(job)}")
     if job.goal is Goal.PAUSE or job.requested is Requested.PAUSE:
         return _so("It is being paused already.")
     return None
@@ -107,7 +105,7 @@ def _to_resume(job: Job) -> Objection | None:
         return _idle(f"{job.index_name} is being paused. Resume it once it is.")
     if job.live and job.requested is Requested.PAUSE:
         return None
-    return _idle(f"Only a paused operation can be resumed; {told(job)}")
+    return _idle(f"Only a paused operation can be resumed; {sentence(job)}")
 
 
 def _to_retry(job: Job) -> Objection | None:
@@ -115,12 +113,12 @@ def _to_retry(job: Job) -> Objection | None:
     if ended and job.goal is not Goal.ROLL_BACK:
         return None
     if job.requested in (Requested.CANCEL, Requested.PAUSE):
-        return _idle(f"Its {job.requested} comes first; {told(job)}")
+        return _idle(f"Its {job.requested} comes first; {sentence(job)}")
     if job.status is Status.IN_PROGRESS and job.hold_reason is not None:
         return None
     return _idle(
         "Only an operation that failed, was cancelled or waits for something can be tried "
-        f"again; {told(job)}"
+        f"again; {sentence(job)}"
     )
 
 
@@ -133,18 +131,18 @@ _RULES = {
 
 
 def _late(message: str) -> Objection:
-    return Objection(Verdict.TOO_LATE, message)
+    return Objection(ActionResult.TOO_LATE, message)
 
 
 def _idle(message: str) -> Objection:
-    return Objection(Verdict.UNCHANGED, message)
+    return Objection(ActionResult.UNCHANGED, message)
 
 
 def _so(message: str) -> Objection:
-    return Objection(Verdict.UNCHANGED, message, so_already=True)
+    return Objection(ActionResult.UNCHANGED, message, so_already=True)
 
 
-def word(job: Job) -> str:
+def status_word(job: Job) -> str:
     """Its status as people say it."""
     if job.goal is Goal.ROLL_BACK:
         return "rolled back" if job.status is Status.CANCELLED else "being rolled back"
@@ -153,5 +151,5 @@ def word(job: Job) -> str:
     return job.status.name.lower().replace("_", " ")
 
 
-def told(job: Job) -> str:
-    return f"{job.index_name} is {word(job)}."
+def sentence(job: Job) -> str:
+    return f"{job.index_name} is {status_word(job)}."

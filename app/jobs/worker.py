@@ -14,12 +14,10 @@ from app.domain.errors import (
 )
 from app.domain.job import Job, Lane, Requested
 from app.elastic.cluster import Cluster
-from app.jobs.cluster_identity import ClusterIdentity
 from app.jobs.machine import Machine
-from app.jobs.pacer import Pacer
-from app.jobs.term import Ending, EndKind, Term
+from app.jobs.phases import Pacer
+from app.jobs.term import ClusterIdentity, Ending, EndKind, Subscription, Term, WakeUps
 from app.jobs.transitions import backoff
-from app.jobs.wake_up import Subscription, WakeUps
 from app.store.jobs import Jobs
 from app.store.lanes import Lanes
 from app.store.role import Lease, WorkerRole

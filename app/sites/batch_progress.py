@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from app.domain import clock
 from app.domain.errors import ClusterRefused, ClusterTrouble
+from app.domain.job import State
 from app.domain.names import IndexName
 from app.domain.operation import Step
 from app.domain.progress import (
@@ -19,7 +20,6 @@ from app.domain.progress import (
     progress_of,
     with_more,
 )
-from app.domain.state import State
 from app.elastic.answers import IndexSize
 from app.elastic.cluster import ClusterView
 from app.store.listing import Filter, Listing

@@ -10,17 +10,17 @@ from typing import Literal
 from app.copying.pace import Pacing
 from app.domain.brief import Brief
 from app.domain.errors import ReindexQueueError
+from app.domain.job import State
 from app.domain.operation import Operation
 from app.domain.pace import Limit
-from app.domain.state import State
 from app.elastic.answers import Version
 from app.elastic.connection import REMEMBERED_SECONDS
 from app.jobs.worker import Worker, WorkerReport, WorkerState
-from app.sites.overview import Overview, Sight
+from app.sites.overview import OperationView, Overview
 from app.store.listing import Filter
 from app.store.role import owner_name
 from app.store.store import Store
-from app.upgrades.surroundings import Surroundings
+from app.upgrades.admission import Surroundings
 
 PING_SECONDS = 2.0
 MOST_IN_HAND = 50
@@ -44,8 +44,8 @@ class Situation:
     name: str
     holder: str | None
     counts: dict[State, int]
-    in_hand: list[Sight]
-    head: Sight | None
+    in_hand: list[OperationView]
+    head: OperationView | None
     cluster: ClusterReport
     database: Literal["sqlite", "postgresql"]
     limit: Limit
@@ -126,5 +126,5 @@ def _of_pace(situation: Situation) -> str | None:
     return situation.limit.closed if waits and not moves else None
 
 
-def _of_head(head: Sight | None) -> str | None:
+def _of_head(head: OperationView | None) -> str | None:
     return head.brief.hold_reason if head else None

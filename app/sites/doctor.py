@@ -10,14 +10,14 @@ from app.copying.pace import Pacing
 from app.copying.tasks import HEADER_DROPPED, HEADER_REMEDY
 from app.domain import clock
 from app.domain.brief import Brief
-from app.domain.durations import spoken
 from app.domain.errors import OtherCluster, ReindexQueueError, StoreTrouble
+from app.domain.formatting import duration_text
+from app.domain.job import LIVE_STATES
 from app.domain.names import IndexName
 from app.domain.remedies import Command, Setting
-from app.domain.state import LIVE
 from app.elastic.answers import Version
 from app.elastic.cluster import ClusterView
-from app.jobs.cluster_identity import ClusterIdentity
+from app.jobs.term import ClusterIdentity
 from app.jobs.worker import Worker
 from app.sites.checkup import IN_HAND, PING_SECONDS, Checkup
 from app.store.listing import Filter
@@ -35,7 +35,7 @@ ANY = Need(IndexName("reindex-queue-any"), IndexName("reindexed-reindex-queue-an
 """Asked for where no operation is there: who may reindex one index may usually reindex all."""
 
 
-class Verdict(StrEnum):
+class Severity(StrEnum):
     """`UNKNOWN`: it could not be looked at."""
 
     OK = "ok"
@@ -49,7 +49,7 @@ class Check:
     """`remedy`: what to do about it, None where nothing has to be done."""
 
     name: str
-    verdict: Verdict
+    verdict: Severity
     finding: str
     remedy: str | None = None
 
@@ -75,7 +75,7 @@ class Doctor:
 
     async def examine(self) -> list[Check]:
         checks = [await self._database()]
-        stored = checks[0].verdict is Verdict.OK
+        stored = checks[0].verdict is Severity.OK
         checks += [await self._role() if stored else _unknown("worker", "the database")]
         held = await self._holds() if stored else [_unknown("queue", "the database")]
         return [*await self._elasticsearch(stored=stored), *checks, *held]
@@ -88,21 +88,21 @@ class Doctor:
                 "Start the database and give the service its rights there, or correct "
                 f"{Setting.DATABASE} and start the service again."
             )
-            return Check("database", Verdict.WRONG, error.message, remedy)
-        return Check("database", Verdict.OK, f"{self._store.kind} answers")
+            return Check("database", Severity.WRONG, error.message, remedy)
+        return Check("database", Severity.OK, f"{self._store.kind} answers")
 
     async def _elasticsearch(self, *, stored: bool) -> list[Check]:
         report = await self._checkup.cluster()
         names = ("cluster", "versions", "privileges", "headers", "leftovers")
         if report.error:
             remedy = "Queued operations wait for it and go on by themselves."
-            away = Check("elasticsearch", Verdict.WRONG, report.error, remedy)
+            away = Check("elasticsearch", Severity.WRONG, report.error, remedy)
             return [away, *(_unknown(name, "Elasticsearch") for name in names)]
         shown = ", ".join(version.number for version in report.versions)
-        reached = Check("elasticsearch", Verdict.OK, f"answers, version {shown}")
+        reached = Check("elasticsearch", Severity.OK, f"answers, version {shown}")
         identity = await self._cluster_itself() if stored else _unknown("cluster", "the database")
         rights = await self._privileges() if stored else _unknown("privileges", "the database")
-        well = identity.verdict is Verdict.OK
+        well = identity.verdict is Severity.OK
         left = await self._leftovers() if well else _unknown("leftovers", "the right cluster")
         header = await self._header()
         return [reached, identity, of_versions(report.versions), rights, header, left]
@@ -111,38 +111,38 @@ class Doctor:
         try:
             back = await self._cluster.tasks.header_comes_back()
         except ReindexQueueError as error:
-            return Check("headers", Verdict.UNKNOWN, error.message)
+            return Check("headers", Severity.UNKNOWN, error.message)
         if back:
-            return Check("headers", Verdict.OK, "X-Opaque-Id reaches Elasticsearch")
-        return Check("headers", Verdict.WARNING, HEADER_DROPPED, HEADER_REMEDY)
+            return Check("headers", Severity.OK, "X-Opaque-Id reaches Elasticsearch")
+        return Check("headers", Severity.WARNING, HEADER_DROPPED, HEADER_REMEDY)
 
     async def _cluster_itself(self) -> Check:
         try:
             await self._cluster_identity.check(anew=True)
         except OtherCluster as error:
-            return Check("cluster", Verdict.WRONG, error.finding, error.remedy)
+            return Check("cluster", Severity.WRONG, error.finding, error.remedy)
         except ReindexQueueError as error:
-            return Check("cluster", Verdict.UNKNOWN, error.message)
-        return Check("cluster", Verdict.OK, "the one that the database is about")
+            return Check("cluster", Severity.UNKNOWN, error.message)
+        return Check("cluster", Severity.OK, "the one that the database is about")
 
     async def _leftovers(self) -> Check:
         try:
             left = await leftovers(self._store, self._cluster)
         except ReindexQueueError as error:
-            return Check("leftovers", Verdict.UNKNOWN, error.message)
+            return Check("leftovers", Severity.UNKNOWN, error.message)
         return of_leftovers(left)
 
     async def _privileges(self) -> Check:
         try:
             if not await self._cluster.security.is_on():
-                return Check("privileges", Verdict.OK, "the cluster has no security to ask")
+                return Check("privileges", Severity.OK, "the cluster has no security to ask")
             return await self._lacking()
         except ReindexQueueError as error:
-            return Check("privileges", Verdict.UNKNOWN, error.message)
+            return Check("privileges", Severity.UNKNOWN, error.message)
 
     async def _lacking(self) -> Check:
         """For the first live operations; without any, what every operation needs."""
-        live = await self._store.listing.page(Filter(LIVE), NAMES_A_QUESTION // 2)
+        live = await self._store.listing.page(Filter(LIVE_STATES), NAMES_A_QUESTION // 2)
         needs = [Need(IndexName(b.index_name), IndexName(b.new_index_name)) for b in live]
         versions = await self._cluster.nodes.versions()
         lacking = await missing(self._cluster, needs or [ANY], versions[0].major)
@@ -151,10 +151,10 @@ class Doctor:
             if await self._cluster.security.restriction_on(need.index):
                 faults.append(f"all documents and fields of {need.index}")
         if not faults:
-            return Check("privileges", Verdict.OK, "the service's user has all it needs")
+            return Check("privileges", Severity.OK, "the service's user has all it needs")
         return Check(
             "privileges",
-            Verdict.WRONG,
+            Severity.WRONG,
             f"the service's user lacks {_some(faults, '; ')}",
             f"Grant these to the user of {Setting.USERNAME} or {Setting.API_KEY}.",
         )
@@ -164,20 +164,20 @@ class Doctor:
         if not report.alive:
             said = f"the worker is {report.state}" + (f": {report.error}" if report.error else "")
             remedy = "See the service's log; a worker that was stopped needs a new start."
-            return Check("worker", Verdict.WRONG, said, remedy)
+            return Check("worker", Severity.WRONG, said, remedy)
         if report.at_work and report.error:
             said = f"{report.state}; it has crashed a moment ago: {report.error}"
-            return Check("worker", Verdict.WARNING, said, "See the service's log.")
+            return Check("worker", Severity.WARNING, said, "See the service's log.")
         if report.at_work:
-            return Check("worker", Verdict.OK, f"{report.state}; this service has the worker role")
+            return Check("worker", Severity.OK, f"{report.state}; this service has the worker role")
         try:
             holder = await self._store.role.holder()
         except StoreTrouble as error:
-            return Check("worker", Verdict.UNKNOWN, error.message)
+            return Check("worker", Severity.UNKNOWN, error.message)
         if holder:
-            return Check("worker", Verdict.OK, f"{report.state}; {holder} has the worker role")
+            return Check("worker", Severity.OK, f"{report.state}; {holder} has the worker role")
         finding = f"{report.state}; nobody has the worker role at this moment"
-        return Check("worker", Verdict.WARNING, finding, "Ask again in some seconds.")
+        return Check("worker", Severity.WARNING, finding, "Ask again in some seconds.")
 
     async def _holds(self) -> list[Check]:
         try:
@@ -185,17 +185,17 @@ class Doctor:
             limits = await self._pacing.limits(in_hand)
             pace = await self._pacing.service()
         except StoreTrouble as error:
-            return [Check("queue", Verdict.UNKNOWN, error.message)]
+            return [Check("queue", Severity.UNKNOWN, error.message)]
         if pace.stop:
             remedy = f"To let everything go on: {Command.GO_ON}"
-            return [Check("queue", Verdict.WARNING, pace.limit.reason, remedy)]
+            return [Check("queue", Severity.WARNING, pace.limit.reason, remedy)]
         held = [_of_hold(b) for b in in_hand if b.hold_reason and not limits[b.id].closed]
         finding = pace.limit.closed or "nothing is held up"
-        return held or [Check("queue", Verdict.OK, finding)]
+        return held or [Check("queue", Severity.OK, finding)]
 
 
 def _unknown(name: str, because: str) -> Check:
-    return Check(name, Verdict.UNKNOWN, f"not looked at, since {because} is away")
+    return Check(name, Severity.UNKNOWN, f"not looked at, since {because} is away")
 
 
 def of_versions(versions: list[Version]) -> Check:
@@ -204,17 +204,17 @@ def of_versions(versions: list[Version]) -> Check:
     if versions[0].major != versions[-1].major:
         return Check(
             "versions",
-            Verdict.WRONG,
+            Severity.WRONG,
             f"the nodes have different major versions: {shown}",
             "Finish the upgrade of all nodes; operations wait until then.",
         )
     if versions[0].parts < OLDEST:
         remedy = "Upgrade the cluster to 7.17 first."
-        return Check("versions", Verdict.WRONG, f"{shown} is older than 7.17", remedy)
+        return Check("versions", Severity.WRONG, f"{shown} is older than 7.17", remedy)
     if versions[-1].major > NEWEST_MAJOR:
         remedy = "Use a newer release of Reindex Queue."
-        return Check("versions", Verdict.WARNING, f"{shown} is newer than this release", remedy)
-    return Check("versions", Verdict.OK, "one major, and a supported one")
+        return Check("versions", Severity.WARNING, f"{shown} is newer than this release", remedy)
+    return Check("versions", Severity.OK, "one major, and a supported one")
 
 
 def of_leftovers(left: Leftovers) -> Check:
@@ -232,8 +232,8 @@ def of_leftovers(left: Leftovers) -> Check:
         name, marker = left.markers[0]
         remedies.append(f"To take such a marker off: DELETE /{name}/_alias/{marker}")
     if not findings:
-        return Check("leftovers", Verdict.OK, "nothing is left of operations that are not in hand")
-    return Check("leftovers", Verdict.WARNING, "; ".join(findings), " ".join(remedies))
+        return Check("leftovers", Severity.OK, "nothing is left of operations that are not in hand")
+    return Check("leftovers", Severity.WARNING, "; ".join(findings), " ".join(remedies))
 
 
 def _some(words: Sequence[str], between: str = ", ") -> str:
@@ -247,8 +247,9 @@ def _of_hold(brief: Brief) -> Check:
     tried = f"tried {brief.attempts} times" if brief.attempts > 1 else "tried once"
     return Check(
         "queue",
-        Verdict.WRONG if seconds >= LONG_SECONDS else Verdict.WARNING,
-        f"{brief.index_name} has waited for {spoken(seconds)} ({tried}): {brief.hold_reason}",
+        Severity.WRONG if seconds >= LONG_SECONDS else Severity.WARNING,
+        f"{brief.index_name} has waited for {duration_text(seconds)} ({tried}): "
+        f"{brief.hold_reason}",
         "It goes on by itself once that is over. To take it out of the queue: "
         f"{Command.CANCEL} {brief.index_name}",
     )

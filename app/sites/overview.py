@@ -10,7 +10,8 @@ from app.domain import clock
 from app.domain.brief import Brief
 from app.domain.errors import UnknownOperation
 from app.domain.failure import FailureDetails
-from app.domain.operation import Proof, Step
+from app.domain.job import State
+from app.domain.operation import Proof, Proving, Step
 from app.domain.pace import Limit
 from app.domain.progress import (
     FRESH_SECONDS,
@@ -20,8 +21,6 @@ from app.domain.progress import (
     Progress,
     progress_of,
 )
-from app.domain.proof import Proving
-from app.domain.state import State
 from app.domain.windows import Window
 from app.store.events import Event
 from app.store.listing import Filter, Listing
@@ -32,7 +31,7 @@ RECENT = RECENT_SECONDS + FRESH_SECONDS
 
 
 @dataclass(frozen=True)
-class Sight:
+class OperationView:
     """An operation in lists; no progress before its copy is planned, no limit once it has ended."""
 
     brief: Brief
@@ -41,19 +40,19 @@ class Sight:
 
 
 @dataclass(frozen=True)
-class Page:
+class OperationPage:
     """`next`: the `after` of the page that follows, None where there is none."""
 
-    operations: list[Sight]
+    operations: list[OperationView]
     next: int | None
     counts: dict[State, int] | None
 
 
 @dataclass(frozen=True)
-class Whole:
+class OperationDetail:
     """An operation with all that is known of it; the newest `MOST_EVENTS` events."""
 
-    sight: Sight
+    sight: OperationView
     failure: FailureDetails | None
     proving: Proving | None
     proof: Proof | None
@@ -75,23 +74,23 @@ class Overview:
         *,
         newest_first: bool = False,
         counted: bool = False,
-    ) -> Page:
+    ) -> OperationPage:
         """Operations by `queued_at`; `counted`: with how many of the filter are in each state."""
         found = await self._listing.page(wanted, limit + 1, after, newest_first=newest_first)
         shown = found[:limit]
-        return Page(
+        return OperationPage(
             operations=await self.sights(shown),
             next=shown[-1].queued_at if len(found) > limit else None,
             counts=await self._listing.counts(wanted) if counted else None,
         )
 
-    async def whole(self, operation_id: str) -> Whole:
+    async def whole(self, operation_id: str) -> OperationDetail:
         """Raises `UnknownOperation`."""
         operation = await self._store.operations.find(operation_id)
         if operation is None:
             raise UnknownOperation(operation_id)
         (sight,) = await self.sights([Brief.of(operation)])
-        return Whole(
+        return OperationDetail(
             sight=sight,
             failure=operation.failure,
             proving=operation.proving,
@@ -100,12 +99,12 @@ class Overview:
             events=await self._store.events.of_operation(operation_id, MOST_EVENTS),
         )
 
-    async def sights(self, briefs: Sequence[Brief]) -> list[Sight]:
+    async def sights(self, briefs: Sequence[Brief]) -> list[OperationView]:
         planned = [b.id for b in briefs if b.last_completed_step >= Step.REINDEX_STARTED]
         copies = await self._listing.copies(planned, clock.shown_within(RECENT)[0])
         limits = await self._pacing.limits(briefs)
         return [
-            Sight(brief, _progress(brief, copies.get(brief.id)), limits.get(brief.id))
+            OperationView(brief, _progress(brief, copies.get(brief.id)), limits.get(brief.id))
             for brief in briefs
         ]
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+from app.domain.brief import QueueEntry
+from app.domain.compatibility import warnings_of
 from app.domain.errors import (
     ClusterRefused,
     ClusterTrouble,
@@ -15,20 +17,18 @@ from app.domain.errors import (
 )
 from app.domain.names import IndexName
 from app.domain.operation import Operation
-from app.domain.queue_entry import QueueEntry
-from app.domain.warnings import warnings_of
 from app.elastic.answers import IndexState
 from app.elastic.cluster import ClusterView
 from app.store.listing import Listing
 from app.store.operations import Operations
+from app.upgrades.admission import Surroundings
 from app.upgrades.privileges import Need
 from app.upgrades.queue import Queue
 from app.upgrades.steps.identity import named
-from app.upgrades.surroundings import Surroundings
 
 
 @dataclass(frozen=True)
-class IndexReport:
+class IndexView:
     """What the cluster says of an index beside its operation; `index` None: no such index."""
 
     index: IndexState | None
@@ -43,7 +43,7 @@ class StatusReport:
     """`cluster` is None while the cluster is away: the operation is known all the same."""
 
     operation: Operation | None
-    cluster: IndexReport | None
+    cluster: IndexView | None
 
 
 class Reading:
@@ -95,7 +95,7 @@ class Reading:
             raise IndexNotFound(name)
         return StatusReport(operation, report)
 
-    async def _report(self, name: IndexName, operation: Operation | None) -> IndexReport:
+    async def _report(self, name: IndexName, operation: Operation | None) -> IndexView:
         major = await self._surroundings.one_major()
         target = operation.new_index_name if operation else await self._queue.target_of(name)
         state = (await self._cluster.indices.look(name)).get(name)
@@ -103,7 +103,7 @@ class Reading:
         privileged = not await self._surroundings.missing_privileges([need])
         streams = await self._cluster.indices.data_streams()
         warnings = warnings_of(state.settings, major) if state else None
-        return IndexReport(
+        return IndexView(
             index=state,
             new_index_name=target,
             data_stream=any(name in indices for indices in streams.values()),
@@ -112,9 +112,9 @@ class Reading:
         )
 
 
-def _unseen(operation: Operation) -> IndexReport:
+def _unseen(operation: Operation) -> IndexView:
     """For a user who may not even look at the cluster."""
-    return IndexReport(
+    return IndexView(
         index=None,
         new_index_name=operation.new_index_name,
         data_stream=False,

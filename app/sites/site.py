@@ -15,13 +15,12 @@ from app.sites.overview import Overview
 from app.sites.reading import Reading
 from app.sites.steering import Control
 from app.store.store import Store
-from app.upgrades.batches import BatchDesk
+from app.upgrades.admission import Surroundings
 from app.upgrades.outdated import Inventory
 from app.upgrades.planning import Planner
-from app.upgrades.queue import Queue
+from app.upgrades.queue import BatchDesk, Queue
 from app.upgrades.rollback import Rollback
 from app.upgrades.small import SmallJobDesk
-from app.upgrades.surroundings import Surroundings
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,12 @@ from app.domain.errors import (
     UnknownOperation,
     WrongState,
 )
-from app.domain.job import Lane, Requested
+from app.domain.job import Action, ActionResult, Goal, Lane, Requested, Status
 from app.domain.operation import Operation
 from app.domain.pace import NO_LIMIT, Scope
 from app.domain.request import ReindexRequest
-from app.domain.state import Goal, Status
-from app.domain.wishes import Action, Verdict
+from app.jobs.term import WakeUps
 from app.jobs.verdicts import Objection, objection
-from app.jobs.wake_up import WakeUps
 from app.store.store import Store
 from app.telemetry import logger
 from app.upgrades.queue import Queue
@@ -31,8 +29,8 @@ log = logger(__name__)
 AT_ONCE = 8
 """Rollbacks of a batch that are looked at side by side: each asks the cluster."""
 
-_OVERTAKEN = Objection(Verdict.UNCHANGED, "The operation has changed meanwhile.")
-_BACK_ALREADY = Objection(Verdict.UNCHANGED, "It has its old index back, or is about to.")
+_OVERTAKEN = Objection(ActionResult.UNCHANGED, "The operation has changed meanwhile.")
+_BACK_ALREADY = Objection(ActionResult.UNCHANGED, "It has its old index back, or is about to.")
 
 
 @dataclass(frozen=True)
@@ -166,7 +164,7 @@ class Control:
                 done.changed.add(operation.id)
                 done.followers[operation.id] = follower
             elif fault := faults.get(operation.index_name):
-                done.objections[operation.id] = Objection(Verdict.REFUSED, fault)
+                done.objections[operation.id] = Objection(ActionResult.REFUSED, fault)
 
     async def _requests(self, ended: Sequence[Operation]) -> list[ReindexRequest]:
         """What was asked for then, each with the pace that was set for it."""
@@ -184,7 +182,7 @@ class Control:
                 async with free:
                     await self._rollback.request(operation.id, caller, forced=forced)
             except ReindexQueueError as error:
-                done.objections[operation.id] = Objection(Verdict.REFUSED, error.message)
+                done.objections[operation.id] = Objection(ActionResult.REFUSED, error.message)
             else:
                 done.changed.add(operation.id)
 

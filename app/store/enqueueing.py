@@ -1,27 +1,67 @@
-"""Queueing: what a POST becomes in the tables, whole or not at all."""
+"""Queueing: what a POST becomes in the tables, whole or not at all, found again by its batch."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict
 from sqlalchemy import ColumnElement, bindparam, case, func, insert, select
+from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, update
 
 from app.domain.errors import AlreadyInProgress, Refused, TargetTaken
 from app.domain.events import EventKind, Note
-from app.domain.job import Lane, Requested
-from app.domain.kept import Kept, kept_name
+from app.domain.job import Lane, Requested, Status
 from app.domain.names import IndexName
-from app.domain.operation import REWRITE, Operation
+from app.domain.operation import REWRITE, Kept, Operation, ProofLevel, kept_name
 from app.domain.pace import NO_LIMIT, Pace
-from app.domain.proof import ProofLevel
-from app.domain.state import Status
-from app.store.rows import operation_of
-from app.store.tables import ENDED_REWRITES, LIVE_REWRITES, BatchRow, JobRow
+from app.store.tables import (
+    ENDED_REWRITES,
+    LIVE_REWRITES,
+    BatchRow,
+    JobRow,
+    operation_of,
+    read_rows,
+)
 from app.store.transactions import Transaction
+
+
+class BatchRecord(BaseModel):
+    """`refused`: `index`, `code` and `message` of each name that was not queued, in order."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    caller: str
+    created_at: datetime
+    request_hash: str | None
+    refused: list[dict[str, str]]
+
+
+class Batches:
+    def __init__(self, reader: AsyncEngine, cluster_id: str) -> None:
+        self._reader = reader
+        self._cluster_id = cluster_id
+
+    async def find(self, batch_id: str) -> BatchRecord | None:
+        return await self._first(batch_id, None)
+
+    async def posted_with(self, key: str) -> BatchRecord | None:
+        """The batch that was posted with that idempotency key."""
+        return await self._first(None, key)
+
+    async def _first(self, batch_id: str | None, key: str | None) -> BatchRecord | None:
+        query = select(BatchRow).where(
+            col(BatchRow.cluster_id) == self._cluster_id,
+            col(BatchRow.id) == batch_id if batch_id else col(BatchRow.idempotency_key) == key,
+        )
+        rows = await read_rows(self._reader, query)
+        return BatchRecord.model_validate(rows[0]) if rows else None
+
 
 _PACE_OF_BATCH = (
     select(col(BatchRow.pace)).where(col(BatchRow.id) == JobRow.batch_id).scalar_subquery()

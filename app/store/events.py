@@ -9,8 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select
 
-from app.store.rows import read_rows
-from app.store.tables import EventRow
+from app.store.tables import EventRow, read_rows
 
 
 class Event(BaseModel):

@@ -1,4 +1,5 @@
-"""Jobs as the machine needs them: read, begun, and saved with windows, claims and events."""
+"""Jobs as the machine needs them: read, begun, and saved with windows, events and claims on
+indices."""
 
 from __future__ import annotations
 
@@ -7,22 +8,114 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import Insert, String, bindparam, case, delete, func, insert, or_
+from sqlalchemy import (
+    ColumnElement,
+    Executable,
+    Insert,
+    String,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    union_all,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select, update
 
-from app.domain.errors import Outdated, UnknownOperation
+from app.domain.errors import InUse, Outdated, UnknownOperation
 from app.domain.events import EventKind, Note
-from app.domain.job import LIVE, Job, Lane, Requested
+from app.domain.job import LIVE, Job, Lane, Requested, Status
 from app.domain.names import IndexName
 from app.domain.operation import Changes
-from app.domain.state import Status
 from app.domain.windows import Window, WindowState
-from app.store import claims
-from app.store.rows import WHOLE_JOB, Models, columns_of, job_of, read_rows
-from app.store.tables import JobRow, WindowRow
+from app.store.tables import (
+    WHOLE_JOB,
+    ClaimRow,
+    JobRow,
+    Models,
+    WindowRow,
+    columns_of,
+    job_of,
+    read_rows,
+    read_tuples,
+)
 from app.store.transactions import Transaction, Transactions
+
+_COLUMNS = ["cluster_id", "index_name", "job_id", "exclusive"]
+
+
+async def take_claim(
+    transaction: Transaction, job_id: str, names: Sequence[IndexName], *, exclusive: bool = True
+) -> None:
+    """Marks `names`, too, as in use by the job: `exclusive`, or beside others that only read them.
+
+    Raises `InUse` where another job is in the way; then nothing is taken.
+    """
+    wanted = list(dict.fromkeys(names))
+    in_the_way: list[ColumnElement[bool]] = [
+        col(ClaimRow.cluster_id) == transaction.cluster_id,
+        col(ClaimRow.index_name).in_(wanted),
+        col(ClaimRow.job_id) != job_id,
+        *([] if exclusive else [col(ClaimRow.exclusive).is_(True)]),
+    ]
+    taken = await transaction.execute(_insert(transaction, job_id, wanted, in_the_way, exclusive))
+    if taken.all():
+        return
+    index, other, about = (await transaction.execute(_user(in_the_way))).one()
+    raise InUse(index, other, about)
+
+
+async def in_use(reader: AsyncEngine, cluster_id: str, name: IndexName) -> InUse | None:
+    """Which job uses that index, alone or beside others."""
+    this = [col(ClaimRow.cluster_id) == cluster_id, col(ClaimRow.index_name) == name]
+    for index, job_id, about in await read_tuples(reader, _user(this)):
+        return InUse(index, job_id, about)
+    return None
+
+
+def _user(claims: Sequence[ColumnElement[bool]]) -> Executable:
+    """What `InUse` is told of the first of these claims."""
+    return (
+        select(ClaimRow.index_name, ClaimRow.job_id, JobRow.index_name)
+        .join(JobRow, col(JobRow.id) == col(ClaimRow.job_id))
+        .where(*claims)
+        .limit(1)
+    )
+
+
+def _insert(
+    transaction: Transaction,
+    job_id: str,
+    names: Sequence[IndexName],
+    in_the_way: Sequence[ColumnElement[bool]],
+    exclusive: bool,
+) -> Any:
+    """All `names` where nothing is in the way, else none; answers those that are claimed now. What
+    the job claims already, since it begins anew, is never weakened."""
+    free_now = ~exists().where(*in_the_way)
+    rows = [
+        select(
+            literal(transaction.cluster_id), literal(name), literal(job_id), literal(exclusive)
+        ).where(free_now)
+        for name in names
+    ]
+    dialect = postgresql if transaction.connection.dialect.name == "postgresql" else sqlite
+    insert = dialect.insert(ClaimRow).from_select(_COLUMNS, union_all(*rows))
+    return insert.on_conflict_do_update(
+        index_elements=_COLUMNS[:3],
+        set_={"exclusive": or_(col(ClaimRow.exclusive), insert.excluded.exclusive)},
+    ).returning(col(ClaimRow.index_name))
+
+
+async def free_claims(transaction: Transaction, job_id: str) -> None:
+    """The job uses no index any more."""
+    await transaction.execute(delete(ClaimRow).where(col(ClaimRow.job_id) == job_id))
+
 
 J = TypeVar("J", bound=Job)
 
@@ -165,7 +258,7 @@ class Jobs:
             if changes.get("status") is Status.PAUSED:
                 columns["status"] = _PAUSED
             if uses:
-                await claims.take(transaction, job.id, uses)
+                await take_claim(transaction, job.id, uses)
             saved = await transaction.execute(
                 _SAVE.values(**columns, updated_at=transaction.now),
                 key=job.id,
@@ -177,7 +270,7 @@ class Jobs:
                 raise Outdated(job.id)
             told = of_another is None or await _save_of_another(transaction, *of_another)
             if lets_go(changes):
-                await claims.free(transaction, job.id)
+                await free_claims(transaction, job.id)
             if anew:
                 of_it = col(WindowRow.job_id) == job.id
                 await transaction.execute(delete(WindowRow).where(of_it))

@@ -1,20 +1,34 @@
-"""Lanes: whose turn it is. Every question is answered from the store, so any worker goes on."""
+"""Lanes: whose turn it is, and the small jobs that nothing else waits for. Every question is
+answered from the store, so any worker goes on."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import ColumnElement, TextClause, and_, or_
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlmodel import col, select
+from sqlmodel import col, select, update
 from sqlmodel.sql.expression import SelectOfScalar
 
 from app.domain import clock
-from app.domain.job import LONG_HELD, PARKED_SECONDS, WAYS_BACK, Job, Lane, Requested
-from app.domain.state import Goal
-from app.store.rows import Models, job_of, read_rows, read_tuples
-from app.store.tables import IN_HAND_ROWS, WAITING_ROWS, JobRow
+from app.domain.errors import AlreadyInProgress
+from app.domain.events import EventKind
+from app.domain.job import LONG_HELD, PARKED_SECONDS, WAYS_BACK, Goal, Job, Lane, Requested, Status
+from app.domain.names import IndexName
+from app.store.jobs import Jobs, insert_job
+from app.store.tables import (
+    IN_HAND_ROWS,
+    LIVE_REWRITES,
+    WAITING_ROWS,
+    JobRow,
+    Models,
+    job_of,
+    read_rows,
+    read_tuples,
+)
+from app.store.transactions import Transaction, Transactions
 
 MOST_URGENT = 20
 """So many at once, beside those whose turn it is."""
@@ -115,3 +129,73 @@ def _parked_until_now() -> ColumnElement[bool]:
     now = clock.now()
     impossible = col(JobRow.updated_at) > now + timedelta(seconds=PARKED_SECONDS)
     return and_(~_in_turn(), or_(col(JobRow.next_attempt_at) <= now, impossible))
+
+
+class SmallJobs:
+    def __init__(self, transactions: Transactions, jobs: Jobs, cluster_id: str) -> None:
+        self._transactions = transactions
+        self._jobs = jobs
+        self._cluster_id = cluster_id
+
+    async def leave(
+        self,
+        kind: str,
+        index: IndexName,
+        caller: str,
+        request: Mapping[str, Any] | None = None,
+        *,
+        event: EventKind | None = None,
+    ) -> str:
+        """The id of a new one. Raises `AlreadyInProgress` where an operation on the index lives."""
+
+        async def work(transaction: Transaction) -> str:
+            live = select(JobRow.id).where(
+                col(JobRow.cluster_id) == self._cluster_id,
+                col(JobRow.index_name) == index,
+                LIVE_REWRITES,
+            )
+            if (await transaction.execute(live)).first() is not None:
+                raise AlreadyInProgress(index)
+            return await insert_job(transaction, kind, Lane.SMALL, index, caller, request, event)
+
+        return await self._transactions.run(work)
+
+    async def leave_once(
+        self, kind: str, index: IndexName, caller: str, request: Mapping[str, Any]
+    ) -> None:
+        """Leaves one where none of that kind waits or runs for the index."""
+
+        async def work(transaction: Transaction) -> None:
+            there = select(JobRow.id).where(
+                col(JobRow.cluster_id) == self._cluster_id,
+                col(JobRow.lane) == Lane.SMALL.value,
+                col(JobRow.kind) == kind,
+                col(JobRow.index_name) == index,
+                WAITING_ROWS,
+            )
+            if (await transaction.execute(there)).first() is None:
+                await insert_job(transaction, kind, Lane.SMALL, index, caller, request, None)
+
+        await self._transactions.run(work)
+
+    async def find(self, job_id: str) -> Job:
+        """As it is now."""
+        return await self._jobs.load(job_id)
+
+    async def withdraw(self, job_id: str) -> bool:
+        """Takes back one that no worker has begun; False where one has."""
+
+        async def work(transaction: Transaction) -> bool:
+            done = await transaction.execute(
+                update(JobRow)
+                .where(col(JobRow.id) == job_id, col(JobRow.started_at).is_(None), WAITING_ROWS)
+                .values(
+                    status=int(Status.CANCELLED),
+                    goal=Goal.CANCEL.value,
+                    ended_at=transaction.now,
+                    version=JobRow.version + 1,
+                )
+            )
+            return done.rowcount == 1
+
+        return await self._transactions.run(work)

@@ -27,15 +27,20 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
-from app.domain.brief import Brief
-from app.domain.job import Lane
+from app.domain.brief import Brief, QueueEntry
+from app.domain.job import BACK, BY_STATUS, Goal, Lane, State, Status
 from app.domain.operation import Source, Step
 from app.domain.progress import CopyFigures, Stretch
-from app.domain.queue_entry import QueueEntry
-from app.domain.state import BACK, BY_STATUS, Goal, State, Status
 from app.domain.windows import WindowState
-from app.store.rows import read_rows, read_tuples
-from app.store.tables import ENDED_REWRITES, LIVE_REWRITES, REWRITES, JobRow, WindowRow
+from app.store.tables import (
+    ENDED_REWRITES,
+    LIVE_REWRITES,
+    REWRITES,
+    JobRow,
+    WindowRow,
+    read_rows,
+    read_tuples,
+)
 
 Conditions = list[ColumnElement[bool] | TextClause]
 

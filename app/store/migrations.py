@@ -12,8 +12,7 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.domain.errors import SchemaTooNew, SchemaTooOld
-from app.store.engine import limits_idle
-from app.store.patience import unhurried
+from app.store.engine import limits_idle, unhurried
 from app.store.trouble import translating
 
 ADVISORY_LOCK = 7_232_946_001

@@ -12,12 +12,19 @@ from sqlmodel import col, select, update
 
 from app.domain.errors import UnknownBatch, UnknownOperation, WrongState
 from app.domain.events import EventKind, Note
-from app.domain.job import LIVE
+from app.domain.job import LIVE, Goal
 from app.domain.operation import Step
-from app.domain.pace import NO_LIMIT, Health, Pace, Scope, Stop
-from app.domain.state import Goal
-from app.store.rows import read_rows, read_tuples
-from app.store.tables import IN_HAND_ROWS, LIVE_ROWS, REWRITES, BatchRow, ClusterStateRow, JobRow
+from app.domain.pace import NO_LIMIT, ClusterHealth, Pace, Scope, Stop
+from app.store.tables import (
+    IN_HAND_ROWS,
+    LIVE_ROWS,
+    REWRITES,
+    BatchRow,
+    ClusterStateRow,
+    JobRow,
+    read_rows,
+    read_tuples,
+)
 from app.store.transactions import Transaction, Transactions
 
 Change = Callable[[Pace], Pace | None]
@@ -30,7 +37,7 @@ class ServicePace:
 
     pace: Pace | None
     stop: Stop | None
-    health: Health
+    health: ClusterHealth
 
 
 @dataclass(frozen=True)
@@ -106,7 +113,7 @@ class Paces:
         return ServicePace(
             pace=Pace.model_validate(row["pace"]) if row["pace"] else None,
             stop=Stop.model_validate(row["stop"]) if row["stop_all"] else None,
-            health=Health.model_validate(row["health"] or {}),
+            health=ClusterHealth.model_validate(row["health"] or {}),
         )
 
     async def get(self, scope: Scope, owner_id: str | None) -> Pace:
@@ -209,7 +216,7 @@ class Paces:
     # --- saves, by the worker
 
     async def save_health(
-        self, token: str, health: Health, note: Note, operation_id: str | None, who: str
+        self, token: str, health: ClusterHealth, note: Note, operation_id: str | None, who: str
     ) -> None:
         """Raises `LeaseLost`."""
 

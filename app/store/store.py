@@ -1,7 +1,9 @@
-"""The store: one database, opened, migrated and divided by subject."""
+"""The store: one database, opened, migrated, asked how it is, and divided by subject."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Literal
 
@@ -9,27 +11,51 @@ from sqlalchemy import text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.domain.clock import boot_seconds
 from app.domain.errors import StoreUnavailable
-from app.store import migrations, sqlite_file
-from app.store.batches import Batches
-from app.store.cluster_identity import ClusterIdentities
-from app.store.engine import limits_idle, open_engines, parse_url, sqlite_path
+from app.store import migrations, trouble
+from app.store.engine import ANSWER_SECONDS, limits_idle, open_engines, parse_url, sqlite_path
+from app.store.enqueueing import Batches
 from app.store.events import Events
 from app.store.jobs import Jobs
-from app.store.kept_copies import KeptCopies
-from app.store.lanes import Lanes
+from app.store.lanes import Lanes, SmallJobs
 from app.store.listing import Listing
-from app.store.operations import Operations
+from app.store.operations import KeptCopies, Operations
 from app.store.paces import Paces
-from app.store.patience import ANSWER_SECONDS
-from app.store.probe import Probe
-from app.store.role import FileLockRole, LeaseRole, WorkerRole
-from app.store.rows import OPERATIONS_ONLY, Models
-from app.store.small_jobs import SmallJobs
-from app.store.tables import ClusterStateRow
+from app.store.role import ClusterIdentities, FileLockRole, LeaseRole, WorkerRole
+from app.store.tables import OPERATIONS_ONLY, ClusterStateRow, Models
 from app.store.transactions import Transaction, Transactions
 from app.store.trouble import translating
-from app.store.wishes import Wishes
+from app.store.wishes import RequestedActions
+
+REMEMBERED_SECONDS = 2.0
+"""So long is an answer taken for true."""
+
+
+class DatabaseProbe:
+    """One question at a time: one that waits is not asked again, however many want its answer, and
+    it is not cancelled when they have waited long enough."""
+
+    def __init__(self, ask: Callable[[], Awaitable[None]]) -> None:
+        self._ask = ask
+        self._asked: asyncio.Future[None] | None = None
+        self._true_until = 0.0
+
+    async def answered(self, seconds: float) -> bool:
+        """False where that takes longer. Raises what the question raises."""
+        asked = self._asked
+        if asked is None or (asked.done() and boot_seconds() > self._true_until):
+            asked = self._asked = asyncio.ensure_future(self._ask())
+            asked.add_done_callback(self._remember)
+        done, _ = await asyncio.wait([asked], timeout=seconds)
+        if done:
+            asked.result()
+        return bool(done)
+
+    def _remember(self, asked: asyncio.Future[None]) -> None:
+        self._true_until = boot_seconds() + REMEMBERED_SECONDS
+        if not asked.cancelled():
+            asked.exception()  # seen, though nobody may ask for it any more
 
 
 class Store:
@@ -51,7 +77,7 @@ class Store:
         self.jobs = Jobs(self._transactions, reader, cluster_id, models)
         self.lanes = Lanes(reader, cluster_id, models)
         self.operations = Operations(self._transactions, reader, cluster_id)
-        self.wishes = Wishes(self._transactions)
+        self.wishes = RequestedActions(self._transactions)
         self.kept_copies = KeptCopies(self._transactions, reader, cluster_id)
         self.batches = Batches(reader, cluster_id)
         self.small_jobs = SmallJobs(self._transactions, self.jobs, cluster_id)
@@ -61,7 +87,7 @@ class Store:
         self.cluster_identities = ClusterIdentities(self._transactions, reader, cluster_id)
         self.role = role
         self._owned: Database | None = None
-        self._reading, self._writing = Probe(self.ping), Probe(self._write)
+        self._reading, self._writing = DatabaseProbe(self.ping), DatabaseProbe(self._write)
 
     @classmethod
     async def open(
@@ -113,7 +139,7 @@ class Store:
             raise StoreUnavailable(f"The database does not answer within {seconds:g} s.")
         with translating():
             if self._file:
-                sqlite_file.check_room(self._file)
+                trouble.check_room(self._file)
         await self._writing.answered(seconds)
 
     async def _write(self) -> None:
@@ -139,7 +165,7 @@ class Database:
         url = parse_url(address)
         file = sqlite_path(url)
         if file:
-            sqlite_file.make(file)
+            trouble.make_file(file)
         writer, reader = open_engines(url, lease_seconds, answer_seconds)
         database = cls(writer, reader, file, lease_seconds)
         try:

@@ -13,8 +13,7 @@ from sqlalchemy import ColumnElement, TextClause
 from sqlmodel import col, update
 
 from app.domain.events import EventKind, Note
-from app.domain.job import Requested
-from app.domain.state import Goal, Status
+from app.domain.job import Goal, Requested, Status
 from app.store.tables import BUT_SMALL_ROWS, LIVE_ROWS, JobRow
 from app.store.transactions import Transaction, Transactions
 
@@ -30,7 +29,7 @@ _REQUESTED = {
 _IN_PROGRESS = col(JobRow.status) == int(Status.IN_PROGRESS)
 
 
-class Wishes:
+class RequestedActions:
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
 

@@ -1,25 +1,57 @@
-"""Who is let into the queue: what a request means, and what speaks against it."""
+"""Who is let into the queue: what a request means, what speaks against it, and the cluster
+around it."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from app.domain.errors import AlreadyInProgress, InvalidIndexName, MissingPrivileges, Refused
-from app.domain.kept import kept_name
+from app.domain.errors import (
+    AlreadyInProgress,
+    InvalidIndexName,
+    MissingPrivileges,
+    MixedVersions,
+    Refused,
+)
 from app.domain.names import IndexName, target_name
+from app.domain.operation import kept_name
 from app.domain.request import Defaults, ReindexRequest
-from app.elastic.answers import Looked
+from app.elastic.answers import Looked, Version
 from app.elastic.cluster import ClusterView
-from app.jobs.cluster_identity import ClusterIdentity
+from app.elastic.connection import REMEMBERED_SECONDS
+from app.jobs.term import ClusterIdentity
 from app.store.enqueueing import Wanted
 from app.store.store import Store
 from app.telemetry import logger
 from app.upgrades.classifier import Facts, faults, unnamed_refusal
-from app.upgrades.privileges import Need
-from app.upgrades.surroundings import Surroundings
+from app.upgrades.privileges import Need, missing
 
 log = logger(__name__)
+
+
+class Surroundings:
+    """Versions and security, so that polling clients do not ask the cluster for them each time."""
+
+    def __init__(self, cluster: ClusterView) -> None:
+        self._cluster = cluster
+
+    async def versions(self) -> list[Version]:
+        """The nodes' versions, oldest first. Raises `ClusterTrouble`."""
+        return await self._cluster.nodes.versions(REMEMBERED_SECONDS)
+
+    async def one_major(self) -> int:
+        """The cluster's major. Raises `MixedVersions` (426) where its nodes have several."""
+        majors = {version.major for version in await self.versions()}
+        if len(majors) > 1:
+            raise MixedVersions
+        return majors.pop()
+
+    async def missing_privileges(self, needs: Sequence[Need]) -> dict[IndexName, list[str]]:
+        """What our own user lacks for each index, in words; empty without security."""
+        if not needs or not await self._cluster.security.is_on(REMEMBERED_SECONDS):
+            return {}
+        return await missing(self._cluster, needs, await self.one_major())
+
 
 MOST_LEADERS = 500
 """Statistics of shards are asked for of no more indices at a time."""
@@ -49,7 +81,7 @@ class Examined:
 
 
 @dataclass(frozen=True)
-class Study:
+class AdmissionReport:
     """What a request comes to. `malformed`: names that are none, or that came twice."""
 
     examined: list[Examined]
@@ -108,7 +140,7 @@ class Admission:
         *,
         privileges: bool = True,
         named: bool = True,
-    ) -> Study:
+    ) -> AdmissionReport:
         """Everything that speaks against each request.
 
         `known`: all indices of the cluster, where they were looked at just now. `privileges` False:
@@ -135,7 +167,7 @@ class Admission:
             Examined(by_name[name], found.get(name, ()), live=name in live)
             for name in (wish.index_name for wish in wanted)
         ]
-        return Study(examined, malformed, facts)
+        return AdmissionReport(examined, malformed, facts)
 
     async def _facts(self, new: Sequence[Wanted], known: Looked | None, running: int) -> Facts:
         looked = known

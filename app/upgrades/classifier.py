@@ -9,7 +9,6 @@ from typing import Any, Protocol, cast
 
 from app.domain import index_settings
 from app.domain.compatibility import opens_mounted
-from app.domain.elastic_owned import Handling, Owned, owned_by
 from app.domain.errors import (
     AlreadyReindexed,
     IndexNotFound,
@@ -20,9 +19,9 @@ from app.domain.errors import (
     TargetTaken,
     WrongKind,
 )
-from app.domain.names import IndexName
-from app.domain.proof import ProofLevel
-from app.domain.remedies import Route, Setting
+from app.domain.names import Handling, IndexName, Owned, owned_by
+from app.domain.operation import ProofLevel
+from app.domain.remedies import RoutePath, Setting
 from app.elastic.answers import IndexState, Looked
 
 KINDS = frozenset(
@@ -238,7 +237,7 @@ def leader_refusal(asked: Asked) -> Refused | None:
         f"An index of another cluster follows {name} (a retention lease of ccr), and would be left "
         "behind. There, reindex the follower first where it is too old itself; then POST "
         "follower/_ccr/pause_follow, close it, POST follower/_ccr/unfollow, open it. Post this "
-        f'index to {Route.BATCHES} with "force": true, and have a new index follow '
+        f'index to {RoutePath.BATCHES} with "force": true, and have a new index follow '
         f"{asked.new_index_name}. Auto-follow patterns that match only {name} need that name, too.",
     )
 

@@ -7,13 +7,13 @@ from datetime import timedelta
 from app.domain import clock
 from app.domain.errors import ClusterBusy, ClusterRefused, ClusterTrouble, Failure, StoreTrouble
 from app.domain.events import EventKind, Note
+from app.domain.formatting import capped
 from app.domain.names import IndexName
 from app.domain.operation import Changes, Operation
-from app.domain.texts import capped
 from app.elastic.answers import Looked
 from app.elastic.cluster import Cluster
 from app.telemetry import logger
-from app.upgrades.steps.identity import is_whole, look
+from app.upgrades.steps.identity import is_whole, observe
 
 log = logger(__name__)
 
@@ -58,7 +58,7 @@ async def _expire(operation: Operation, cluster: Cluster) -> tuple[Changes, list
 
     Raises `ClusterTrouble`.
     """
-    looked = await look(operation.pair, cluster)
+    looked = await observe(operation.pair, cluster)
     if not _there(looked, operation):
         return await _over(operation, looked, cluster)
     if reason := await _needed(looked, operation, cluster):
@@ -67,7 +67,7 @@ async def _expire(operation: Operation, cluster: Cluster) -> tuple[Changes, list
         await _remove(operation, looked, cluster)
     except ClusterRefused as error:
         return _stays(operation, error.message)
-    looked = await look(operation.pair, cluster)
+    looked = await observe(operation.pair, cluster)
     if reason := await _needed(looked, operation, cluster):
         return _stays(operation, reason)
     if _there(looked, operation):
@@ -78,7 +78,7 @@ async def _expire(operation: Operation, cluster: Cluster) -> tuple[Changes, list
 async def _remove(operation: Operation, looked: Looked, cluster: Cluster) -> None:
     if operation.marker not in looked[operation.new_index_name].aliases:
         await cluster.aliases.put_marker(operation.new_index_name, operation.marker)
-    looked = await look(operation.pair, cluster)
+    looked = await observe(operation.pair, cluster)
     if _there(looked, operation) and not await _needed(looked, operation, cluster):
         await cluster.aliases.remove_guarded(
             _name(operation), operation.new_index_name, operation.marker

@@ -137,7 +137,7 @@ _OF_ELASTICSEARCH = (
 _OF_THE_INDEX = (FailureClass.INDEX, "Do what the message says, then post the index again.")
 
 
-def details(operation: Operation, error: Failure, step: str) -> FailureDetails:
+def failure_details(operation: Operation, error: Failure, step: str) -> FailureDetails:
     """`step`: the phase in which `error` was met."""
     rest = _OF_ELASTICSEARCH if isinstance(error, ClusterRefused) else _OF_THE_INDEX
     kind, remedy = _KNOWN.get(error.code, rest)

@@ -8,14 +8,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from app.domain import clock
-from app.domain.durations import spoken
+from app.domain.formatting import duration_text
 from app.domain.holds import HoldCause
+from app.domain.job import Goal
 from app.domain.operation import Operation, Step
-from app.domain.state import Goal
 from app.elastic.cluster import Cluster
 from app.jobs.phases import Hold, Outcome, Work
-from app.upgrades.steps.anew import begin_anew
-from app.upgrades.steps.identity import look
+from app.upgrades.steps.identity import observe
+from app.upgrades.steps.target import begin_anew
 
 LOOKED_AFTER = 2.0
 """Seconds that an operation must have held before it is asked: a new shard takes a moment."""
@@ -50,7 +50,7 @@ async def instead_of(hold: Hold, work: Work[Operation], cluster: Cluster) -> Out
     since = operation.lost_since or clock.now()
     changes = {**hold.changes, "lost_since": since}
     if clock.left(since, limits.lost_seconds):
-        patience = spoken(limits.lost_seconds)
+        patience = duration_text(limits.lost_seconds)
         reason = f"{lost} If it is not back within {patience}, the copy begins anew."
         return replace(hold, cause=HoldCause.TARGET_LOST, reason=reason, changes=changes)
     if not await _intact(operation, cluster):
@@ -65,7 +65,7 @@ async def instead_of(hold: Hold, work: Work[Operation], cluster: Cluster) -> Out
 
 async def _lost(operation: Operation, cluster: Cluster) -> str | None:
     """A sentence where a primary of the target is lost, None where all are there or may come."""
-    target = (await look(operation.pair, cluster)).get(operation.new_index_name)
+    target = (await observe(operation.pair, cluster)).get(operation.new_index_name)
     if target is None or target.uuid != operation.target_uuid or target.closed:
         return None
     active = await cluster.shards.stats(target.index_name)
@@ -80,7 +80,7 @@ async def _lost(operation: Operation, cluster: Cluster) -> str | None:
 async def _intact(operation: Operation, cluster: Cluster) -> bool:
     """Is the source the one that was recorded, with every primary, as far as it went?"""
     assert operation.source is not None
-    source = (await look(operation.pair, cluster)).get(operation.source_name)
+    source = (await observe(operation.pair, cluster)).get(operation.source_name)
     if source is None or source.uuid != operation.source.uuid or source.closed:
         return False
     stats = await cluster.shards.stats(source.index_name)

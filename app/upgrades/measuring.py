@@ -5,9 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from app.domain import clock
-from app.domain.estimates import Measured
-from app.domain.progress import CopyFigures
-from app.domain.state import State
+from app.domain.job import State
+from app.domain.progress import CopyFigures, Measured
 from app.store.listing import Filter, Listing
 
 MOST_MEASURED = 50

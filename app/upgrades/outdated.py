@@ -11,19 +11,18 @@ from app.domain.names import IndexName
 from app.domain.request import ReindexRequest
 from app.elastic.answers import IndexSize, IndexState, Looked
 from app.elastic.cluster import ClusterView
-from app.upgrades.admission import Admission, Examined, Study
-from app.upgrades.surroundings import Surroundings
+from app.upgrades.admission import Admission, AdmissionReport, Examined, Surroundings
 
 
 @dataclass(frozen=True)
-class Verdict:
+class OutdatedVerdict:
     """`target` None: there is none, or none is wanted."""
 
     target: IndexName | None
     blockers: Sequence[Refused]
 
 
-NOT_JUDGED = Verdict(None, ())
+NOT_JUDGED = OutdatedVerdict(None, ())
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Candidate:
     state: IndexState
     fate: Fate
     because: str
-    verdict: Verdict
+    verdict: OutdatedVerdict
     size: IndexSize | None
 
 
@@ -108,14 +107,14 @@ class Inventory:
         return [n for n, s in sorted(looked.items()) if fate_of(s, major) is Fate.REFUSES], looked
 
 
-def _judged(study: Study) -> dict[str, Verdict]:
+def _judged(study: AdmissionReport) -> dict[str, OutdatedVerdict]:
     """By name; a name that 7.x allowed may be one that a new index cannot have."""
     judged = {one.wanted.index_name: _verdict(one) for one in study.examined}
-    return judged | {bad.name: Verdict(None, (bad.error,)) for bad in study.malformed}
+    return judged | {bad.name: OutdatedVerdict(None, (bad.error,)) for bad in study.malformed}
 
 
-def _verdict(examined: Examined) -> Verdict:
-    return Verdict(examined.wanted.new_index_name, examined.blockers)
+def _verdict(examined: Examined) -> OutdatedVerdict:
+    return OutdatedVerdict(examined.wanted.new_index_name, examined.blockers)
 
 
 async def sizes_of(states: Sequence[IndexState], cluster: ClusterView) -> Mapping[str, IndexSize]:

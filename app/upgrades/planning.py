@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from app.copying.pace import Pacing
-from app.domain import index_settings, sizes
-from app.domain.compatibility import because
+from app.domain import index_settings
+from app.domain.compatibility import LAST_WITH_TYPES, UNTYPED, because, type_lost
 from app.domain.disk import Balance, Capacity, Demand, shortage
 from app.domain.errors import (
     ClusterBusy,
@@ -17,31 +17,32 @@ from app.domain.errors import (
     ReindexQueueError,
     StoreTrouble,
 )
-from app.domain.estimates import Estimate, Measured, Span, estimate, full_proof, total
-from app.domain.proof import FullUpTo, ProofLevel
+from app.domain.formatting import size_text
+from app.domain.operation import FullUpTo, ProofLevel
+from app.domain.progress import Estimate, Measured, Span, estimate, full_proof, total
 from app.domain.request import ReindexRequest
-from app.domain.trial import Attempt, Outcome, Trial
-from app.domain.warnings import LAST_WITH_TYPES, UNTYPED, type_lost
+from app.domain.trial import Attempt, Trial, TrialOutcome
 from app.domain.windows import cuts_needed, window_for
 from app.elastic.answers import IndexSize, IndexState
 from app.elastic.cluster import ClusterView
 from app.jobs.phases import Limits
 from app.store.enqueueing import Wanted
 from app.store.listing import Listing
-from app.upgrades.admission import Admission, Examined, Study
-from app.upgrades.alias_filters import Filters
-from app.upgrades.before_block.snapshots import not_saved
+from app.upgrades.admission import Admission, AdmissionReport, Examined
+from app.upgrades.before_block import not_saved
 from app.upgrades.budget import NOT_TOLD, demand_of
 from app.upgrades.classifier import kind_of
 from app.upgrades.measuring import measured
 from app.upgrades.outdated import Inventory, fate_of, sizes_of
 from app.upgrades.references import Reference, References, references_of
 from app.upgrades.small import SmallJobDesk
+from app.upgrades.steps.foresee import Filters
 
 TRIALS_SECONDS = 25.0
 """So long are new indices tried out: a third of a second each on a quiet cluster."""
 NO_TIME = Trial(
-    outcome=Outcome.NOT_TRIED, text=f"not tried within {TRIALS_SECONDS:g} s: name fewer indices"
+    outcome=TrialOutcome.NOT_TRIED,
+    text=f"not tried within {TRIALS_SECONDS:g} s: name fewer indices",
 )
 
 
@@ -117,8 +118,8 @@ class Plan:
         if capacity is None or not capacity.checked or self.balance.peak <= capacity.room:
             return None
         return (
-            f"the batch needs {sizes.spoken(self.balance.peak)} at a time, and below the low "
-            f"watermark {sizes.spoken(capacity.room)} are left on all nodes together"
+            f"the batch needs {size_text(self.balance.peak)} at a time, and below the low "
+            f"watermark {size_text(capacity.room)} are left on all nodes together"
         )
 
     @property
@@ -175,7 +176,7 @@ class Planner:
             try:
                 trials[one.name] = await self._try_out(one.wanted, caller)
             except ClusterBusy as error:  # nobody works, or not now: the others would wait as long
-                others = Trial(outcome=Outcome.NOT_TRIED, text=error.message)
+                others = Trial(outcome=TrialOutcome.NOT_TRIED, text=error.message)
                 break
         tried = [
             one if one.blockers else replace(one, trial=trials.get(one.name, others))
@@ -195,9 +196,9 @@ class Planner:
         except (ClusterBusy, StoreTrouble):
             raise
         except ReindexQueueError as error:
-            return Trial(outcome=Outcome.NOT_TRIED, text=error.message)
+            return Trial(outcome=TrialOutcome.NOT_TRIED, text=error.message)
 
-    async def _of(self, study: Study) -> Plan:
+    async def _of(self, study: AdmissionReport) -> Plan:
         looked = study.facts.looked
         there: dict[str, IndexState] = {
             one.wanted.source_name: looked[one.wanted.source_name]
@@ -238,8 +239,8 @@ class Planner:
         )
 
     async def _with_filters(
-        self, study: Study, references: References, types: Mapping[str, str]
-    ) -> Study:
+        self, study: AdmissionReport, references: References, types: Mapping[str, str]
+    ) -> AdmissionReport:
         """With the filters of aliases that a new index cannot get among what speaks against it."""
         filters = Filters(self._cluster, study.facts.major)
         examined: list[Examined] = []
@@ -278,7 +279,7 @@ class _Draft:
 
     def __init__(
         self,
-        study: Study,
+        study: AdmissionReport,
         measures: Mapping[str, IndexSize],
         references: References,
         capacity: Capacity | None,

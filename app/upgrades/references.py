@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from app.domain import lifecycle
+from app.domain import index_settings
 from app.domain.errors import AnswerMisread, ClusterRefused
 from app.elastic.answers import IndexState
 from app.elastic.cluster import ClusterView
@@ -50,7 +50,7 @@ async def references_of(
         for alias in named(state.aliases):
             effect = _of_alias(found.aliases.get(name, {}).get(alias, {}))
             found.add(name, Reference("alias", alias, effect))
-        if policy := state.settings.get(lifecycle.POLICY):
+        if policy := state.settings.get(index_settings.POLICY):
             found.add(name, Reference("lifecycle", str(policy), _of_lifecycle(state)))
     for kind, effect, ask in (
         ("pipeline", "names it; an alias serves it as well", cluster.references.ingest_pipelines),

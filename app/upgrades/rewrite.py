@@ -1,35 +1,89 @@
-"""The kind of job that rewrites an index in place: its routes, in order, and what is special to it.
-
-Forward: read-only, new index, copy, proof, alias swap. Before the swap there is a way back to the
-source as it was found, after it one to the kept copy, if one was made.
-"""
+"""The kind of job that rewrites an index in place: its routes, in order, what is special to it,
+and what is done instead of a phase while everything is stopped or outside of the hours."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
+from app.copying.halting import is_nearly_done, stopped, strained
 from app.domain.errors import Failure, ReindexQueueError
+from app.domain.events import EventKind, Note
 from app.domain.failure import FailureDetails
 from app.domain.holds import HoldCause
+from app.domain.job import Goal
 from app.domain.operation import REWRITE, Changes, Operation, Step
-from app.domain.state import Goal
-from app.jobs.phases import Done, Hold, Outcome, Phase, PhaseFunction, Route, Work
+from app.domain.pace import Limit
+from app.domain.windows import Window
+from app.jobs.phases import Again, Done, Hold, Outcome, Phase, PhaseFunction, Route, Work
 from app.upgrades import failures, lost_target
-from app.upgrades.held_back import held_back
 from app.upgrades.steps.copy import copy, plan_copy
-from app.upgrades.steps.create_target import create_target
-from app.upgrades.steps.finish import finish
-from app.upgrades.steps.keep import drop_kept, keep
+from app.upgrades.steps.finish import finish, restore_settings
+from app.upgrades.steps.guard import restore_source
 from app.upgrades.steps.positions import TO_THE_BEGINNING, PhaseName
 from app.upgrades.steps.prepare import prepare
 from app.upgrades.steps.prove import prove
-from app.upgrades.steps.restore_settings import restore_settings
 from app.upgrades.steps.roll_back import ready_kept, restore_kept, swap_back
-from app.upgrades.steps.source import restore_source
-from app.upgrades.steps.swap import swap
+from app.upgrades.steps.swap import drop_kept, keep, swap
+from app.upgrades.steps.target import create_target
 from app.upgrades.steps.undo import drop_target, end_tasks, take_marker
 from app.upgrades.steps.write_block import wait_to_block, write_block
+
+MOST_GIVEN_BACK = 3
+"""So often is a copy begun that the hours are too short for."""
+
+
+def held_back(work: Work[Operation], phase: str) -> Outcome | None:
+    """What is done instead of `phase` under the pace in force; None: the phase is called.
+
+    Outside of the hours nothing begins, but what has been copied is finished: its index gets its
+    writes back. A stop stops that, too; not the tidying after the swap, and no way back. The copy
+    itself halts in its own way.
+
+    Raises `Failure` where the hours have been too short several times.
+    """
+    operation, limit = work.job, work.limit
+    if instead := _given_back(operation, work.windows, limit):
+        return instead
+    if operation.goal is not Goal.FINISH or operation.past_return or phase == PhaseName.COPY:
+        return None
+    if phase == PhaseName.PROVE:
+        return _proof_held_back(work)
+    copied = operation.last_completed_step > Step.REINDEX_STARTED
+    if limit.closed is None or (copied and not limit.stopped):
+        return None
+    return stopped(operation, limit)
+
+
+def _proof_held_back(work: Work[Operation]) -> Hold | None:
+    """A proof that takes seconds is done outside of the hours, too; none on a strained cluster."""
+    operation, limit = work.job, work.limit
+    if limit.closed is not None and (limit.stopped or not is_nearly_done(operation, work.windows)):
+        return stopped(operation, limit)
+    return strained(limit)
+
+
+def _given_back(operation: Operation, windows: Sequence[Window], limit: Limit) -> Outcome | None:
+    """What the end of the hours makes of a blocked index that is to take writes again then, or
+    None: its copy is thrown away. What is copied whole is finished instead.
+
+    Raises `Failure` where the hours have been too short for it several times.
+    """
+    name = operation.index_name
+    if not limit.gives_back or operation.goal is not Goal.FINISH:
+        return None
+    if operation.last_completed_step > Step.REINDEX_STARTED or (
+        windows and is_nearly_done(operation, windows)
+    ):
+        return None
+    if operation.given_back + 1 >= MOST_GIVEN_BACK:
+        raise Failure(
+            "hours_too_short",
+            f"The hours for copies ended {MOST_GIVEN_BACK} times before {name} was copied, so its "
+            "copy was thrown away each time.",
+        )
+    note = Note(what=EventKind.GIVING_BACK, index=name, text=limit.closed or "")
+    return Again({"goal": Goal.GIVE_BACK, "position_back": ""}, notes=[note])
 
 
 def _is_in_use(operation: Operation) -> bool:
@@ -126,7 +180,7 @@ class Rewrite:
         """By the step as clients know it, also where it was met on a way aside."""
         if job.goal is not Goal.FINISH and (forward := FORWARD.after(job.position, job)):
             phase = forward.name
-        return failures.details(job, error, _TOLD_AS.get(phase, phase))
+        return failures.failure_details(job, error, _TOLD_AS.get(phase, phase))
 
     def keeps_result(self, job: Operation, cause: HoldCause) -> bool:
         """Only after a crash: before the copy there is nothing to keep but the empty target."""

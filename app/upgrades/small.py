@@ -26,15 +26,13 @@ from app.domain.holds import HoldCause
 from app.domain.job import Job
 from app.domain.names import IndexName
 from app.domain.operation import Operation
-from app.domain.remedies import Route
+from app.domain.remedies import RoutePath
 from app.domain.trial import Attempt, Trial
 from app.elastic.cluster import Cluster
-from app.jobs.pacer import Pacer
-from app.jobs.phases import Done, Hold, Outcome, Phase, Work
-from app.jobs.small import SmallKind
-from app.jobs.wake_up import WakeUps
-from app.store.kept_copies import KeptCopies
-from app.store.small_jobs import SmallJobs
+from app.jobs.phases import Done, Hold, Outcome, Pacer, Phase, SmallKind, Work
+from app.jobs.term import WakeUps
+from app.store.lanes import SmallJobs
+from app.store.operations import KeptCopies
 from app.upgrades.expiry import expire
 from app.upgrades.trial import tidy_up, try_out
 
@@ -222,7 +220,9 @@ class SmallJobDesk:
 
 
 def _too_late(then: str) -> ClusterBusy:
-    return ClusterBusy(f"No worker did it within {WAIT_SECONDS:g} s, {then}; see {Route.READY}.")
+    return ClusterBusy(
+        f"No worker did it within {WAIT_SECONDS:g} s, {then}; see {RoutePath.READY}."
+    )
 
 
 _FORGOTTEN = Failure("too_late", "Nobody waits for it any more.")

@@ -7,16 +7,15 @@ import asyncio
 from app.domain.errors import ClusterBusy, Failure, IndexNotFound
 from app.domain.job import Job
 from app.domain.pair import Pair
-from app.domain.trial import Attempt, Outcome, Trial
+from app.domain.trial import Attempt, Trial, TrialOutcome
 from app.elastic.answers import IndexState, Looked
 from app.elastic.cluster import Cluster
 from app.jobs.phases import Hold
-from app.upgrades.alias_filters import refuse_filters
 from app.upgrades.privileges import refuse_restriction
-from app.upgrades.steps.foresee import refuse_documents
+from app.upgrades.steps.foresee import refuse_documents, refuse_filters
 from app.upgrades.steps.guard import NO_ALIASES, remove_target
-from app.upgrades.steps.identity import look
-from app.upgrades.steps.target import differences, ensure_target, refuse
+from app.upgrades.steps.identity import observe
+from app.upgrades.steps.target import ensure_target, refuse_target, target_differences
 
 MOST_TURNS = 20
 PAUSE_SECONDS = 0.1
@@ -52,22 +51,22 @@ async def _judge(pair: Pair, looked: Looked, cluster: Cluster) -> Trial:
             ensured = await ensure_target(pair, looked, cluster, sealed=True)
             if isinstance(ensured, Looked):
                 source, target = ensured[pair.source_name], ensured[pair.target_name]
-                if faults := differences(source, target, pair.mode):
-                    refuse(source, target, faults)
+                if faults := target_differences(source, target, pair.mode):
+                    refuse_target(source, target, faults)
                 await refuse_filters(source, target, cluster)
                 await refuse_documents(source, target, cluster)
-                return Trial(outcome=Outcome.FITS)
+                return Trial(outcome=TrialOutcome.FITS)
             await asyncio.sleep(PAUSE_SECONDS)
-            looked = await look(pair, cluster, mappings=True)
+            looked = await observe(pair, cluster, mappings=True)
     except Failure as error:
-        return Trial(outcome=Outcome.REFUSED, text=error.message)
+        return Trial(outcome=TrialOutcome.REFUSED, text=error.message)
     except ClusterBusy as error:  # the shard limit, perhaps
         return _not_tried(error.message)
     return _not_tried("the new index did not come into being in time")
 
 
 def _not_tried(text: str) -> Trial:
-    return Trial(outcome=Outcome.NOT_TRIED, text=text)
+    return Trial(outcome=TrialOutcome.NOT_TRIED, text=text)
 
 
 async def tidy_up(job: Job, cluster: Cluster) -> None:
@@ -93,7 +92,7 @@ async def _remove(pair: Pair, cluster: Cluster) -> None:
         if left.cause.patience is None:
             raise ClusterBusy(left.reason)
         raise Failure("trial_left", f"{left.reason.rstrip('.')}. It is empty, remove it by hand.")
-    looked = await look(pair, cluster)
+    looked = await observe(pair, cluster)
     source, target = looked.get(pair.source_name), looked.get(pair.target_name)
     if source is not None and pair.marker in source.aliases:
         await cluster.aliases.take(pair.source_name, [pair.marker])

@@ -9,10 +9,9 @@ from typing import Annotated
 
 from pydantic import Field, StrictBool
 
-from app.domain.proof import ProofLevel
+from app.domain.job import ActionResult, Pending, State
+from app.domain.operation import ProofLevel
 from app.domain.request import ReindexRequest
-from app.domain.state import Pending, State
-from app.domain.wishes import Verdict
 from app.wire.notation import (
     MOST_CHARACTERS,
     MOST_NAMES,
@@ -152,7 +151,7 @@ class SteeredOperation(Wire):
     """What somebody asked for that is not done yet."""
     writes_blocked: bool
     """True: its index takes no writes, because of this operation."""
-    outcome: Verdict
+    outcome: ActionResult
     """`changed`: done, or soon. `unchanged`: there is nothing to be changed. `tooLate`: the swap is
     done. `refused`: `reason` says why."""
     reason: str | None
@@ -166,7 +165,7 @@ class SteeredBatch(Wire):
 
     id: str
     """The id of the batch."""
-    counts: dict[Verdict, int]
+    counts: dict[ActionResult, int]
     """How many operations had each outcome."""
     operations: list[SteeredOperation]
     """All operations of the batch."""

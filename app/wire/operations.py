@@ -7,8 +7,8 @@ from typing import Any, Literal
 from pydantic import Field, StrictBool
 
 from app.domain.failure import FailureClass
-from app.domain.proof import ProofLevel
-from app.domain.state import Pending, State
+from app.domain.job import Pending, State
+from app.domain.operation import ProofLevel
 from app.wire.notation import MOST_A_PAGE, PAGE, Sent, Sought, Time, Wire
 
 StepName = Literal[

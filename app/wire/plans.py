@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StrictBool, model_validator
 
-from app.domain.proof import ProofLevel
+from app.domain.operation import ProofLevel
 from app.domain.request import ReindexRequest
 from app.wire.batches import Options, WantedIndex
 from app.wire.indices import Blocker

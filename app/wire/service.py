@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from app.domain.state import State
+from app.domain.job import State
 from app.wire.notation import Wire
 from app.wire.operations import LimitReport, OperationSummary
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.api.errors import STATUSES, STATUSES_BELOW, status_of
+from app.api.errors import STATUSES, STATUSES_BELOW, http_status_of
 from app.domain import errors
 from app.domain.errors import (
     AlreadyInProgress,
@@ -60,21 +60,21 @@ def test_every_kind_has_the_status_it_always_had(kind: type[ReindexQueueError]) 
 
 
 def test_the_status_goes_by_the_nearest_class() -> None:
-    assert status_of(ReindexQueueError("x")) == 500
-    assert status_of(WrongKind("mode", "x")) == 400
-    assert status_of(NotCopying()) == 400
-    assert status_of(TargetExists("a")) == 409
-    assert status_of(LeaseLost()) == 503
-    assert status_of(OtherCluster("a", "b")) == 503
+    assert http_status_of(ReindexQueueError("x")) == 500
+    assert http_status_of(WrongKind("mode", "x")) == 400
+    assert http_status_of(NotCopying()) == 400
+    assert http_status_of(TargetExists("a")) == 409
+    assert http_status_of(LeaseLost()) == 503
+    assert http_status_of(OtherCluster("a", "b")) == 503
 
 
 def test_one_error_has_another_status_in_the_newer_family() -> None:
     error = AlreadyInProgress("a")
-    assert status_of(error) == 400
-    assert status_of(error, "/api/upgrade_assistant/reindex/a") == 400
-    assert status_of(error, "/api/reindex_service/reindex/a") == 409
-    assert status_of(error, "/api/reindex_service/reindex") == 409
-    assert status_of(IndexNotFound("a"), "/api/reindex_service/reindex/a") == 404
+    assert http_status_of(error) == 400
+    assert http_status_of(error, "/api/upgrade_assistant/reindex/a") == 400
+    assert http_status_of(error, "/api/reindex_service/reindex/a") == 409
+    assert http_status_of(error, "/api/reindex_service/reindex") == 409
+    assert http_status_of(IndexNotFound("a"), "/api/reindex_service/reindex/a") == 404
     assert STATUSES[AlreadyInProgress.__mro__[1]] == 400
     assert list(STATUSES_BELOW) == ["/api/reindex_service/"]
 
@@ -98,5 +98,5 @@ def test_an_error_that_the_worker_saved_has_the_status_it_would_have_had(
 ) -> None:
     status = error.http_status if isinstance(error, ClusterRefused) else None
     saved = SmallJobFailed(error.code, error.message, status)
-    assert status_of(saved) == status_of(error)
+    assert http_status_of(saved) == http_status_of(error)
     assert (saved.code, saved.message) == (error.code, error.message)

@@ -9,12 +9,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.api.showing import operation_of, queue_body
+from app.api.upgrade_assistant import queue_body, reindex_operation_of
+from app.domain.brief import QueueEntry
 from app.domain.index_settings import RESTORED
-from app.domain.job import Lane
+from app.domain.job import Lane, Status
 from app.domain.operation import Source, Step
-from app.domain.queue_entry import QueueEntry
-from app.domain.state import Status
 from app.wire.kibana import QueueAnswer, QueueSettings, ReindexOperation, ReindexOptions
 
 texts = st.text(max_size=30) | st.sampled_from(
@@ -100,5 +99,5 @@ def modelled(entry: QueueEntry) -> ReindexOperation:
 def test_the_body_is_the_models_own_dump(queue: list[QueueEntry]) -> None:
     model = QueueAnswer(queue=[modelled(entry) for entry in queue])
     assert queue_body(queue) == model.model_dump_json(by_alias=True).encode()
-    single = [operation_of(entry) for entry in queue]
+    single = [reindex_operation_of(entry) for entry in queue]
     assert single == model.queue

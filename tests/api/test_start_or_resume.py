@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
+from app.domain.job import Status
 from app.domain.names import IndexName
-from app.domain.state import Status
 from app.store.store import Store
 from testbed.relay import Relay
 from tests.api.test_bad_input import check_envelope

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.domain.queue_entry import QueueEntry
+from app.domain.brief import QueueEntry
 from app.main import create_app
 from app.settings import Settings
 from app.sites.reading import Reading

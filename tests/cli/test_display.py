@@ -10,12 +10,11 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from app.api.documenting import ANSWERS
-from app.cli.display import Row, Table, compact, cut, percent, plain, shorten, speed
+from app.cli.display import Row, TextTable, compact, cut, percent, plain, shorten, speed
 from app.cli.views import details
 from app.cli.watching import View, line
-from app.domain.durations import spoken
-from app.domain.state import State
-from app.domain.texts import printable
+from app.domain.formatting import duration_text, printable
+from app.domain.job import State
 from app.wire.operations import OperationDetails, OperationSummary
 
 
@@ -74,7 +73,7 @@ def test_numbers_are_short(number: int, said: str) -> None:
     ],
 )
 def test_durations_have_two_units(seconds: float, said: str) -> None:
-    assert spoken(seconds) == said
+    assert duration_text(seconds) == said
 
 
 def test_a_hundred_percent_is_the_end() -> None:
@@ -84,7 +83,7 @@ def test_a_hundred_percent_is_the_end() -> None:
 
 def test_plain_tables_are_aligned_by_columns_of_the_terminal_and_notes_come_last() -> None:
     rows = [Row(["日志", "failed", "7"], "because\nof it"), Row(["a", "waiting", ""])]
-    assert plain(Table(("index", "state", "documents"), rows, frozenset({"documents"}))) == [
+    assert plain(TextTable(("index", "state", "documents"), rows, frozenset({"documents"}))) == [
         "INDEX  STATE    DOCUMENTS  WHY",
         r"日志   failed           7  because\nof it",
         "a      waiting          -",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.copying.allowance import Allowance
+from app.copying.limit import Allowance
 
 
 def test_what_was_taken_in_advance_is_made_up_for() -> None:

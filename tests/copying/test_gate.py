@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from app.copying.gate import Gate, Level, Probe, judge, said
+from app.copying.gate import Gate, Level, Probe, judge_health, sentence
 from app.domain.names import IndexName
-from app.domain.pace import Health
+from app.domain.pace import ClusterHealth
 from app.elastic.answers import NodeVitals, Vitals
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -62,7 +62,7 @@ def with_node(**changed: Any) -> Vitals:
     ],
 )
 def test_what_is_a_strain_and_what_is_critical(now: Vitals, level: Level, cause: str) -> None:
-    verdict = judge(CALM, now)
+    verdict = judge_health(CALM, now)
     assert verdict.level is level
     assert cause in verdict.cause
     assert bool(verdict.cause) == bool(level)
@@ -70,33 +70,35 @@ def test_what_is_a_strain_and_what_is_critical(now: Vitals, level: Level, cause:
 
 def test_a_busy_cpu_is_a_strain_where_searches_wait_for_longer() -> None:
     waiting = with_node(cpu=0.95, searches_waiting=10)
-    verdict = judge(waiting, waiting)
+    verdict = judge_health(waiting, waiting)
     assert (verdict.level, verdict.cause) == (
         Level.STRAINED,
         "CPU of es-1 is at 95% and searches wait",
     )
     few, idle = with_node(cpu=0.95, searches_waiting=2), with_node(searches_waiting=10)
-    assert judge(few, few).level is judge(idle, idle).level is Level.CALM
+    assert judge_health(few, few).level is judge_health(idle, idle).level is Level.CALM
 
 
 def test_a_search_is_a_strain_where_it_was_slow_twice_in_a_row() -> None:
     slow, quick = replace(CALM, searched=0.5), replace(CALM, searched=0.49)
     probe = Probe(IndexName("shop"), 0.5)
-    verdict = judge(slow, slow, probe)
+    verdict = judge_health(slow, slow, probe)
     assert (verdict.level, verdict.cause) == (Level.STRAINED, "a search of shop takes 0.5 s")
     for before, now in ((None, slow), (CALM, slow), (quick, slow), (slow, quick), (slow, CALM)):
-        assert judge(before, now, probe).level is Level.CALM
+        assert judge_health(before, now, probe).level is Level.CALM
 
 
 def test_counters_say_nothing_at_the_first_look() -> None:
-    assert judge(None, with_node(write_rejections=900)).level is Level.CALM
+    assert judge_health(None, with_node(write_rejections=900)).level is Level.CALM
 
 
 def test_the_worst_is_named_and_not_too_many() -> None:
     worst = with_node(heap=0.95, write_rejections=8)
-    assert judge(CALM, worst).cause == "heap of es-1 is 95% full"
+    assert judge_health(CALM, worst).cause == "heap of es-1 is 95% full"
     nodes = {str(n): replace(WELL, name=f"es-{n}", heap=0.85) for n in range(5)}
-    assert judge(None, replace(CALM, nodes=nodes)).cause.endswith("es-2 is 85% full and 2 more")
+    assert judge_health(None, replace(CALM, nodes=nodes)).cause.endswith(
+        "es-2 is 85% full and 2 more"
+    )
 
 
 def test_it_halves_under_strain_and_grows_by_one_after_calm_looks() -> None:
@@ -107,12 +109,12 @@ def test_it_halves_under_strain_and_grows_by_one_after_calm_looks() -> None:
         seen.append(gate.health.windows)
     down = [None, 4, 4, 2, 0, 0]
     assert seen == [*down, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, None]
-    assert gate.health == Health()
+    assert gate.health == ClusterHealth()
 
 
 def test_the_cause_stays_while_it_recovers() -> None:
     gate = Gate().look(with_node(heap=0.99), 3, NOW)
-    assert gate.health == Health(windows=0, cause="heap of es-1 is 99% full", since=NOW)
+    assert gate.health == ClusterHealth(windows=0, cause="heap of es-1 is 99% full", since=NOW)
     for _ in range(2):
         gate = gate.look(CALM, 3, NOW)
     assert gate.health.windows == 1
@@ -125,13 +127,13 @@ def test_a_look_that_fails_changes_no_limit_and_is_said_once() -> None:
     strained = Gate().look(with_node(heap=0.85), 4, NOW)
     blind = strained.blinded("no answer within 4 s")
     assert blind.health.windows == 2
-    assert said(strained.health, blind.health) == [
+    assert sentence(strained.health, blind.health) == [
         "a look at the cluster failed and changes no limit: no answer within 4 s"
     ]
-    assert said(blind.health, blind.blinded("another reason").health) == []
+    assert sentence(blind.health, blind.blinded("another reason").health) == []
     sees = blind.look(CALM, 4, NOW)
     assert sees.health == strained.health
-    assert said(blind.health, sees.health) == ["looks at the cluster succeed again"]
+    assert sentence(blind.health, sees.health) == ["looks at the cluster succeed again"]
 
 
 def test_another_cause_at_the_same_limit_is_said_and_figures_alone_are_not() -> None:
@@ -140,7 +142,9 @@ def test_another_cause_at_the_same_limit_is_said_and_figures_alone_are_not() -> 
     assert more.health == full.health
     other = more.look(replace(CALM, pending=5000), 3, NOW)
     assert other.health.cause == "5000 cluster tasks wait"
-    assert said(more.health, other.health) == ["still 0 windows at once: 5000 cluster tasks wait"]
+    assert sentence(more.health, other.health) == [
+        "still 0 windows at once: 5000 cluster tasks wait"
+    ]
 
 
 def test_what_has_grown_while_nothing_was_copied_is_no_strain() -> None:
@@ -152,10 +156,12 @@ def test_what_has_grown_while_nothing_was_copied_is_no_strain() -> None:
 
 def test_every_change_is_said_with_its_cause() -> None:
     strained = Gate().look(with_node(heap=0.85), 4, NOW)
-    assert said(Health(), strained.health) == ["2 windows at once: heap of es-1 is 85% full"]
-    assert said(strained.health, Health()) == ["no limit: the cluster is calm"]
+    assert sentence(ClusterHealth(), strained.health) == [
+        "2 windows at once: heap of es-1 is 85% full"
+    ]
+    assert sentence(strained.health, ClusterHealth()) == ["no limit: the cluster is calm"]
     one = Gate().look(with_node(heap=0.85), 2, NOW).health
-    assert said(Health(), one) == ["1 window at once: heap of es-1 is 85% full"]
+    assert sentence(ClusterHealth(), one) == ["1 window at once: heap of es-1 is 85% full"]
 
 
 def test_on_the_way_up_the_cause_is_told_once_as_recovering() -> None:
@@ -175,7 +181,7 @@ def test_calm_looks_are_counted_anew_after_a_pause() -> None:
 
 def test_three_causes_are_all_named() -> None:
     nodes = {str(n): replace(WELL, name=f"es-{n}", heap=0.85) for n in range(3)}
-    assert judge(None, replace(CALM, nodes=nodes)).cause == (
+    assert judge_health(None, replace(CALM, nodes=nodes)).cause == (
         "heap of es-0 is 85% full, heap of es-1 is 85% full, heap of es-2 is 85% full"
     )
 
@@ -189,7 +195,7 @@ def test_three_causes_are_all_named() -> None:
     ],
 )
 def test_what_is_said_of_the_cluster(now: Vitals, cause: str) -> None:
-    assert judge(CALM, now).cause == cause
+    assert judge_health(CALM, now).cause == cause
 
 
 @pytest.mark.parametrize(
@@ -199,7 +205,7 @@ def test_what_is_said_of_the_cluster(now: Vitals, cause: str) -> None:
 def test_a_counter_says_something_where_both_looks_tell_it(
     before: int | None, now: int | None, level: Level
 ) -> None:
-    counted = judge(with_node(write_rejections=before), with_node(write_rejections=now))
+    counted = judge_health(with_node(write_rejections=before), with_node(write_rejections=now))
     assert counted.level is level
 
 
@@ -214,7 +220,7 @@ def test_a_counter_says_something_where_both_looks_tell_it(
 )
 def test_a_cpu_is_busy_from_nine_tenths_on(cpu: float | None, waiting: int, level: Level) -> None:
     node = with_node(cpu=cpu, searches_waiting=waiting)
-    assert judge(node, node).level is level
+    assert judge_health(node, node).level is level
 
 
 def test_a_look_measures_the_search_that_it_was_given() -> None:

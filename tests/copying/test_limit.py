@@ -9,7 +9,7 @@ import pytest
 
 from app.copying.limit import in_force
 from app.domain.hours import Hours, HoursEnd
-from app.domain.pace import AfterHours, Health, Limit, Pace, Said, Scope, Stop
+from app.domain.pace import AfterHours, ClusterHealth, Limit, Pace, Said, Scope, Stop
 
 NOON = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 SERVICE = Pace(windows_in_flight=3)
@@ -43,8 +43,11 @@ def test_without_anything_said_the_settings_are_in_force() -> None:
             ("hours: 11:00-13:00 UTC (batch), until 2026-11-25 13:00 UTC",),
         ),
         ({"stop": Stop(by="ada", at=NOON)}, ("stopped by ada at 2026-11-25 12:00 UTC",)),
-        ({"health": Health(windows=1, cause="hot")}, ("1 window at once (health gate: hot)",)),
-        ({"health": Health(blind="away")}, ("the cluster's health is not known: away",)),
+        (
+            {"health": ClusterHealth(windows=1, cause="hot")},
+            ("1 window at once (health gate: hot)",),
+        ),
+        ({"health": ClusterHealth(blind="away")}, ("the cluster's health is not known: away",)),
     ],
 )
 def test_only_what_slows_copies_down_is_a_limit(
@@ -132,10 +135,10 @@ def test_a_stop_comes_before_everything() -> None:
 
 
 def test_the_health_gate_lowers_the_windows_and_what_is_not_known_is_said() -> None:
-    found = limit(health=Health(windows=1, cause="heap of n is 91 % full"))
+    found = limit(health=ClusterHealth(windows=1, cause="heap of n is 91 % full"))
     assert (found.windows_in_flight, found.windows_planned) == (1, 3)
     assert "1 window at once (health gate: heap of n is 91 % full)" in found.reason
     assert found.ill is None
-    ill = limit(health=Health(windows=0, cause="heap of n is 99 % full", blind="no answer"))
+    ill = limit(health=ClusterHealth(windows=0, cause="heap of n is 99 % full", blind="no answer"))
     assert (ill.windows_in_flight, ill.ill) == (0, "heap of n is 99 % full")
     assert "not known: no answer" in ill.reason

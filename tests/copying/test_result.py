@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.copying.result import Rerun, judge
+from app.copying.tasks import Rerun, judge_task
 from app.domain.errors import Failure, TaskCancelled
 from app.elastic.answers import TaskState
 
@@ -33,7 +33,7 @@ def without(key: str) -> TaskState:
 
 
 def rerun(task: TaskState) -> Rerun:
-    verdict = judge(task)
+    verdict = judge_task(task)
     assert isinstance(verdict, Rerun), verdict
     return verdict
 
@@ -47,12 +47,12 @@ def search_failure(kind: str) -> dict[str, Any]:
 
 
 def test_a_whole_result_is_the_number_of_documents() -> None:
-    assert judge(ended()) == 10
+    assert judge_task(ended()) == 10
 
 
 def test_a_window_without_documents_is_done() -> None:
     zeros = dict.fromkeys(("total", "created", "updated", "version_conflicts", "noops"), 0)
-    assert judge(ended(**zeros)) == 0
+    assert judge_task(ended(**zeros)) == 0
 
 
 @pytest.mark.parametrize(
@@ -125,20 +125,20 @@ def test_a_shard_of_a_search_that_is_lost_runs_the_window_again_a_few_times() ->
     assert (verdict.hold, verdict.most_attempts) == (True, 10)
     assert "illegal_state_exception" in verdict.reason
     with pytest.raises(Failure):
-        judge(ended(failures=[gone, write_failure("mapper_parsing_exception")]))
+        judge_task(ended(failures=[gone, write_failure("mapper_parsing_exception")]))
 
 
 def test_an_error_counts_even_where_the_counts_look_complete() -> None:
-    assert isinstance(judge(ended(error={"type": "search_phase_execution_exception"})), Rerun)
+    assert isinstance(judge_task(ended(error={"type": "search_phase_execution_exception"})), Rerun)
 
 
 def test_an_error_that_is_an_empty_object_is_still_an_error() -> None:
-    assert isinstance(judge(ended(error={})), Rerun)
+    assert isinstance(judge_task(ended(error={})), Rerun)
 
 
 def test_a_cancellation_by_a_person_cancels() -> None:
     with pytest.raises(TaskCancelled):
-        judge(ended(canceled="by user request"))
+        judge_task(ended(canceled="by user request"))
 
 
 @pytest.mark.parametrize("reason", ["task parent is gone", "node is shutting down", "timeout"])
@@ -178,13 +178,13 @@ def test_a_full_disk_runs_the_window_again_and_another_block_fails_it() -> None:
     full = {**write_failure("cluster_block_exception"), "status": 429}
     assert rerun(ended(failures=[full])).hold
     with pytest.raises(Failure):
-        judge(ended(failures=[{**full, "status": 403}]))
+        judge_task(ended(failures=[{**full, "status": 403}]))
 
 
 def test_a_refused_document_fails_and_is_named() -> None:
     failure = write_failure("document_parsing_exception", "failed to parse field [a]")
     with pytest.raises(Failure) as caught:
-        judge(ended(failures=[failure]))
+        judge_task(ended(failures=[failure]))
     assert caught.value.code == "copy_failed"
     assert caught.value.message.startswith("Reindexing failed: ")
     assert "(7)" in caught.value.message
@@ -197,12 +197,12 @@ def test_one_lasting_failure_among_passing_ones_fails() -> None:
         write_failure("mapper_parsing_exception"),
     ]
     with pytest.raises(Failure):
-        judge(ended(failures=failures))
+        judge_task(ended(failures=failures))
 
 
 def test_a_failure_without_a_cause_fails() -> None:
     with pytest.raises(Failure):
-        judge(ended(failures=[{"index": "t"}]))
+        judge_task(ended(failures=[{"index": "t"}]))
 
 
 @pytest.mark.parametrize("part", ["created", "updated", "noops", "version_conflicts", "total"])
@@ -214,5 +214,5 @@ def test_counts_that_do_not_add_up_are_not_success(part: str, by: int) -> None:
 def test_the_failure_of_a_huge_document_is_not_told_at_full_length() -> None:
     failures = [write_failure("mapper_parsing_exception", "x" * 100_000)] * 1000
     with pytest.raises(Failure) as caught:
-        judge(ended(failures=failures))
+        judge_task(ended(failures=failures))
     assert len(caught.value.message) < 1_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.copying.splitting import split
+from app.copying.plan import split
 from app.domain.windows import Window
 from tests.elasticsearch import Elastic
 from tests.service import running_service

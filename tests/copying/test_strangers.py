@@ -8,16 +8,15 @@ from typing import Any
 import pytest
 
 from app.copying import tasks, window_tasks
-from app.copying.allowance import Allowance
 from app.copying.flight import Flight
+from app.copying.limit import Allowance
 from app.domain.names import IndexName
 from app.domain.operation import Operation
 from app.domain.pace import UNLIMITED
-from app.domain.tasks import TaskRef, Watch
-from app.domain.windows import Window, WindowState
+from app.domain.windows import TaskRef, Watch, Window, WindowState
 from app.elastic.cluster import Cluster
 from app.elastic.connection import Connection
-from app.elastic.credentials import Credentials
+from app.elastic.node import Credentials
 from app.jobs.phases import Limits, Work
 from tests.conditions import eventually
 from tests.elasticsearch import Elastic

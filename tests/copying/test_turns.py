@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from app.copying.allowance import Allowance
 from app.copying.flight import Flight
+from app.copying.limit import Allowance
 from app.domain.operation import Operation
 from app.domain.pace import UNLIMITED, Limit, Scope
 from app.domain.windows import Window, WindowState

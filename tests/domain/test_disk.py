@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.domain.disk import Balance, Capacity, Demand, Disk, Watermark, overfull, shortage
-from app.domain.sizes import parsed, spoken
+from app.domain.formatting import parsed_size, size_text
 
 GB = 1024**3
 
@@ -94,7 +94,7 @@ def test_a_kept_copy_costs_its_primaries_once_the_source_is_gone() -> None:
 
 
 def test_sizes_are_written_and_read_as_elasticsearch_does() -> None:
-    assert [spoken(n) for n in (0, 812, 1023, 1024, 1536, 10 * GB, -1536)] == [
+    assert [size_text(n) for n in (0, 812, 1023, 1024, 1536, 10 * GB, -1536)] == [
         "0b",
         "812b",
         "1023b",
@@ -103,8 +103,8 @@ def test_sizes_are_written_and_read_as_elasticsearch_does() -> None:
         "10gb",
         "-1.5kb",
     ]
-    assert spoken(1024**2 - 1) == "1mb"
-    assert [parsed(t) for t in ("0", "7b", "1kb", "1.5mb", "2TB", "3g", "1.5M")] == [
+    assert size_text(1024**2 - 1) == "1mb"
+    assert [parsed_size(t) for t in ("0", "7b", "1kb", "1.5mb", "2TB", "3g", "1.5M")] == [
         0,
         7,
         1024,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.durations import seconds_of
+from app.domain.formatting import parsed_duration
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from app.domain.durations import seconds_of
     ],
 )
 def test_duration_as_people_write_it(text: str, seconds: float) -> None:
-    assert seconds_of(text) == seconds
+    assert parsed_duration(text) == seconds
 
 
 @pytest.mark.parametrize(
@@ -29,4 +29,4 @@ def test_duration_as_people_write_it(text: str, seconds: float) -> None:
 )
 def test_duration_that_is_none_is_told_with_how_to_write_it(text: str) -> None:
     with pytest.raises(ValueError, match="26h"):
-        seconds_of(text)
+        parsed_duration(text)

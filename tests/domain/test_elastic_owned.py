@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.elastic_owned import OWNED, Handling, owned_by
+from app.domain.names import OWNED, Handling, owned_by
 
 TABLE = (Path(__file__).parents[2] / "docs" / "elastic-indices.md").read_text()
 

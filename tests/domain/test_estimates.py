@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.domain.compatibility import Fate, because, fate
-from app.domain.estimates import DOUBT, Measured, Span, estimate, total
+from app.domain.progress import DOUBT, Measured, Span, estimate, total
 
 
 def done(documents: int, copy: float, *, size: int = 0, around: float = 0.5) -> Measured:

@@ -15,7 +15,7 @@ from app.domain.failure import (
     FailureDetails,
     counted,
 )
-from app.domain.texts import capped
+from app.domain.formatting import capped
 
 ANYTHING = st.text(st.characters(codec=None), max_size=50)
 

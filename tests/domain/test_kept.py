@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.errors import InvalidIndexName
-from app.domain.kept import kept_name
 from app.domain.names import MAX_BYTES, IndexName
+from app.domain.operation import kept_name
 
 
 def test_it_says_of_what_and_of_whom_it_is() -> None:

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.index_settings import copied
-from app.domain.lifecycle import after_swap, origination_date
+from app.domain.index_settings import copied, lifecycle_settings, origination_date
 
 CREATED = {"index.creation_date": "1500"}
 ROLLED: dict[str, Any] = {"a": {"time": 1700, "met_conditions": {}}, "b": {"time": 1800}}
@@ -31,14 +30,14 @@ def test_the_age_counts_from_what_is_set_or_the_rollover_or_the_creation(
 
 def test_the_policy_comes_back_after_the_swap_with_the_age_of_the_source() -> None:
     settings = {**CREATED, "index.lifecycle.name": "thirty-days"}
-    assert after_swap(settings, {}) == {
+    assert lifecycle_settings(settings, {}) == {
         "index.lifecycle.name": "thirty-days",
         "index.lifecycle.origination_date": "1500",
     }
 
 
 def test_an_index_without_a_policy_gets_nothing() -> None:
-    assert after_swap(CREATED, ROLLED) == {}
+    assert lifecycle_settings(CREATED, ROLLED) == {}
 
 
 def test_the_policy_is_off_during_the_copy_and_a_rolled_over_index_stays_so() -> None:

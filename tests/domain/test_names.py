@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from app.api.errors import status_of
+from app.api.errors import http_status_of
 from app.domain.errors import InvalidIndexName
 from app.domain.names import MAX_BYTES, IndexName, source_name, target_name
 
@@ -61,7 +61,7 @@ def test_each_rule_of_a_name_is_told_in_words(name: str, rule: str) -> None:
     with pytest.raises(InvalidIndexName) as caught:
         IndexName(name)
     assert rule in caught.value.message
-    assert status_of(caught.value) == 400
+    assert http_status_of(caught.value) == 400
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.proof import FULL_UP_TO, FullUpTo, ProofLevel, Proving, Side
+from app.domain.operation import FULL_UP_TO, FullUpTo, ProofLevel, Proving, Side
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli.commands import cli
-from app.domain.remedies import Command, Route, Setting
+from app.domain.remedies import Command, RoutePath, Setting
 from app.main import create_app
 from app.settings import Settings
 
@@ -27,8 +27,8 @@ def test_there_is_a_setting_of_each_name(setting: Setting) -> None:
     assert setting.lower() in Settings.model_fields
 
 
-@pytest.mark.parametrize("route", [*Route])
-def test_there_is_a_route_of_each_name(route: Route) -> None:
+@pytest.mark.parametrize("route", [*RoutePath])
+def test_there_is_a_route_of_each_name(route: RoutePath) -> None:
     method, _, path = route.rpartition(" ")
     found = create_app(Settings()).openapi()["paths"][path]
     assert not method or method.lower() in found

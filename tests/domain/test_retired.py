@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.domain.retired import retired, without_defaults
+from app.domain.index_settings import retired, without_defaults
 
 
 def test_each_is_named_with_its_field_and_what_it_becomes() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain import tasks
-from app.domain.tasks import TaskRef, Watch
+from app.domain import windows
+from app.domain.windows import TaskRef, Watch
 
 
 class Boot:
@@ -20,7 +20,7 @@ class Boot:
 @pytest.fixture
 def boot(monkeypatch: pytest.MonkeyPatch) -> Boot:
     clock = Boot()
-    monkeypatch.setattr(tasks, "boot_seconds", clock)
+    monkeypatch.setattr(windows, "boot_seconds", clock)
     return clock
 
 

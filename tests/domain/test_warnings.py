@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.domain.warnings import type_lost, warnings_of
+from app.domain.compatibility import type_lost, warnings_of
 
 STANDING = ["makeIndexReadonly", "replaceIndexWithAlias"]
 

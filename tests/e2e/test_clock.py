@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.state import ENDED
+from app.domain.job import ENDED_STATES
 from testbed.faketime import FakedClock
 from testbed.relay import Relay
 from tests.conditions import eventually
@@ -42,7 +42,7 @@ async def completed(service: ServiceProcess, name: str) -> dict[str, Any]:
     found: list[dict[str, Any]] = []
 
     async def over() -> bool:
-        found[:] = [o for o in [await service.api.newest(name)] if o and o["state"] in ENDED]
+        found[:] = [o for o in [await service.api.newest(name)] if o and o["state"] in ENDED_STATES]
         return bool(found)
 
     await eventually(over, f"the operation of {name} ends", 60, pause=0.5)

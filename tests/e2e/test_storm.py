@@ -29,7 +29,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from app.domain.state import ENDED, Status
+from app.domain.job import ENDED_STATES, Status
 from testbed.relay import Relay
 from tests.conditions import until
 from tests.e2e.killable import cutting_relay, forked
@@ -329,7 +329,7 @@ class Storm(RuleBasedStateMachine):
 
     def _is_over(self, subject: Subject) -> bool:
         operation = self.world.newest(subject.name)
-        if operation is None or operation["state"] in ENDED:
+        if operation is None or operation["state"] in ENDED_STATES:
             return True
         steer = {"paused": "resume", "holding": "retry"}.get(operation["state"])
         if steer:

@@ -9,12 +9,11 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
-from app.copying.result import judge
+from app.copying.tasks import judge_task
 from app.domain.errors import AnswerMisread, AnswerTooLarge, DocumentsRefused
 from app.elastic.cluster import Cluster
 from app.elastic.connection import Connection
-from app.elastic.credentials import Credentials
-from app.elastic.node import MOST_BYTES
+from app.elastic.node import MOST_BYTES, Credentials
 from testbed.relay import Relay, Seen
 from tests.conditions import eventually
 from tests.elastic.test_connection import A
@@ -109,6 +108,6 @@ async def test_a_task_that_says_too_much_of_its_failures_is_asked_for_less(
     task = await cluster.tasks.get(task_id)
     assert task is not None
     with pytest.raises(DocumentsRefused) as caught:
-        judge(task)
+        judge_task(task)
     assert caught.value.counts == {"strict_dynamic_mapping_exception": 20}
     assert caught.value.documents[0].reason == "no reason given"

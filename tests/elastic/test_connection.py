@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.api.errors import status_of
+from app.api.errors import http_status_of
 from app.domain.errors import (
     ClusterBusy,
     ClusterForbids,
@@ -19,11 +19,10 @@ from app.domain.errors import (
     ReindexQueueError,
 )
 from app.domain.names import IndexName
-from app.elastic.aliases import Aliases
 from app.elastic.cluster import Cluster, ClusterView
-from app.elastic.connection import Changes, Connection
-from app.elastic.credentials import Credentials
-from app.elastic.indices import Indices
+from app.elastic.connection import ChangingCalls, Connection
+from app.elastic.indices import Aliases, Indices
+from app.elastic.node import Credentials
 from app.elastic.tasks import Tasks
 from testbed.relay import Relay
 from tests.elasticsearch import Elastic
@@ -135,7 +134,7 @@ def changing(cluster: ClusterView) -> set[str]:
     """The subjects that are given something to change the cluster with."""
 
     def changes(subject: object) -> bool:
-        return any(isinstance(part, Changes) for part in vars(subject).values())
+        return any(isinstance(part, ChangingCalls) for part in vars(subject).values())
 
     return {name for name, subject in vars(cluster).items() if changes(subject)}
 
@@ -378,7 +377,7 @@ async def test_a_cluster_that_is_down_cannot_be_reached(cluster: Cluster, relay:
         await trouble(cluster.indices.block_writes(A)),
     ):
         assert isinstance(error, ClusterUnreachable)
-        assert status_of(error) == 503
+        assert http_status_of(error) == 503
     relay.accept()
     assert (await cluster.nodes.version()).major == 8
 

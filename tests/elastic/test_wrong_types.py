@@ -9,14 +9,14 @@ from typing import Any, cast
 import pytest
 from aiohttp import web
 
-from app.domain import index_settings, lifecycle
+from app.domain import index_settings
 from app.domain.errors import ClusterTrouble
 from app.elastic.cluster import Cluster
 from app.elastic.documents import EVERYTHING
 from app.upgrades.classifier import Facts, refusal
-from app.upgrades.proving.comparing import Measure, differences
+from app.upgrades.proving.comparing import Measure, document_differences
 from app.upgrades.steps.prepare import record
-from app.upgrades.steps.target import differences as differing_make
+from app.upgrades.steps.target import target_differences
 from testbed.relay import Relay, Seen
 from tests.elastic.test_connection import A
 from tests.elasticsearch import Elastic
@@ -58,11 +58,11 @@ async def looked_over(cluster: Cluster) -> None:
         return
     state = looked[A]
     refusal(A, Facts(looked, {}, 8))
-    differing_make(state, state, None)
+    target_differences(state, state, None)
     assert state.shards >= -1
     assert state.created_major >= -1
     assert (state.blocks, state.stamp, state.mode) is not None
-    lifecycle.after_swap(state.settings, state.rollovers)
+    index_settings.lifecycle_settings(state.settings, state.rollovers)
     index_settings.copied(state.settings)
 
 
@@ -74,7 +74,7 @@ async def recorded(cluster: Cluster) -> None:
 
 async def compared(cluster: Cluster) -> None:
     found = await cluster.documents.find(A, EVERYTHING, 10)
-    differences(found.page, found.page, Measure(versions=True, vectors=True))
+    document_differences(found.page, found.page, Measure(versions=True, vectors=True))
 
 
 async def with_aliases(cluster: Cluster) -> None:

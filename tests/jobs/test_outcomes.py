@@ -13,9 +13,8 @@ from app.domain import clock
 from app.domain.errors import ClusterRefused, DocumentsDiffer, Failure, NotAnswered
 from app.domain.events import EventKind, Note
 from app.domain.holds import HoldCause
-from app.domain.job import PARKED_SECONDS, Requested
+from app.domain.job import PARKED_SECONDS, Goal, Requested, Status
 from app.domain.operation import Operation
-from app.domain.state import Goal, Status
 from app.jobs import transitions
 from app.jobs.phases import Again, Done, Hold, Outcome, Route, phase_of
 from app.upgrades.rewrite import Rewrite

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from app.domain import clock
-from app.domain.job import Job, Lane, Requested
-from app.domain.state import Goal, Status
+from app.domain.job import Goal, Job, Lane, Requested, Status
 from app.jobs import bookkeeping, transitions
 from app.jobs.phases import Done, phase_of
 from app.store.jobs import lets_go

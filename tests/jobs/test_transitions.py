@@ -13,11 +13,9 @@ from pydantic.alias_generators import to_camel
 
 from app.domain.errors import ClusterRefused, DocumentsDiffer, Failure, NotAnswered
 from app.domain.holds import HoldCause
-from app.domain.job import ENDS_AS, LONG_HELD, Requested
-from app.domain.kept import Kept
+from app.domain.job import ENDS_AS, LONG_HELD, Goal, Requested, Status
 from app.domain.names import IndexName
-from app.domain.operation import Operation
-from app.domain.state import Goal, Status
+from app.domain.operation import Kept, Operation
 from app.jobs import transitions
 from app.jobs.phases import Again, Done, Hold, Outcome, Route, UnknownPosition, phase_of
 from app.upgrades.rewrite import Rewrite

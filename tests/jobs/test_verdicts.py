@@ -7,10 +7,8 @@ from itertools import product
 import pytest
 
 from app.domain.errors import NotCopying, NotInProgress
-from app.domain.job import Requested
+from app.domain.job import Action, ActionResult, Goal, Requested, Status
 from app.domain.operation import Operation
-from app.domain.state import Goal, Status
-from app.domain.wishes import Action, Verdict
 from app.jobs.transitions import granted
 from app.jobs.verdicts import (
     Against,
@@ -18,8 +16,8 @@ from app.jobs.verdicts import (
     against_cancel,
     cancel_refusal,
     objection,
-    told,
-    word,
+    sentence,
+    status_word,
 )
 from tests.jobs.test_transitions import operation
 
@@ -111,7 +109,7 @@ def test_what_ends_without_a_swap_objects_mildly(against: Against) -> None:
     late = against in (Against.COMPLETED, Against.SWAPPED)
     objected = objection(Action.CANCEL, found)
     assert objected is not None
-    assert objected.verdict is (Verdict.TOO_LATE if late else Verdict.UNCHANGED)
+    assert objected.verdict is (ActionResult.TOO_LATE if late else ActionResult.UNCHANGED)
     assert objected.so_already == (against in (Against.FAILING, Against.CANCELLING))
 
 
@@ -147,7 +145,7 @@ PAUSING = operation(requested=Requested.PAUSE)
 
 
 def idle(message: str, *, so_already: bool = False) -> Objection:
-    return Objection(Verdict.UNCHANGED, message, so_already)
+    return Objection(ActionResult.UNCHANGED, message, so_already)
 
 
 @pytest.mark.parametrize(
@@ -162,12 +160,13 @@ def idle(message: str, *, so_already: bool = False) -> Objection:
         (PAUSING, idle("It is being paused already.", so_already=True)),
         (
             ended(Status.COMPLETED),
-            Objection(Verdict.TOO_LATE, "It is too late to pause: a is completed."),
+            Objection(ActionResult.TOO_LATE, "It is too late to pause: a is completed."),
         ),
         (
             operation(position=SWAPPED),
             Objection(
-                Verdict.TOO_LATE, "It is too late to pause: the new index has the name already."
+                ActionResult.TOO_LATE,
+                "It is too late to pause: the new index has the name already.",
             ),
         ),
         (ended(Status.FAILED), idle(f"{ONGOING}a is failed.")),
@@ -250,5 +249,5 @@ def test_who_may_be_tried_again(found: Operation, objected: Objection | None) ->
     ],
 )
 def test_a_status_is_said_in_words(found: Operation, said: str) -> None:
-    assert word(found) == said
-    assert told(found) == f"a is {said}."
+    assert status_word(found) == said
+    assert sentence(found) == f"a is {said}."

@@ -22,16 +22,14 @@ from app.copying.pace import Pacing
 from app.domain.errors import Failure, ReindexQueueError
 from app.domain.failure import FailureClass, FailureDetails
 from app.domain.holds import HoldCause
-from app.domain.job import Job, Lane, Requested
+from app.domain.job import Goal, Job, Lane, Requested
 from app.domain.names import IndexName
 from app.domain.operation import REWRITE, Changes, Operation
 from app.domain.pace import Pace
-from app.domain.state import Goal
 from app.elastic.cluster import Cluster, ClusterView
 from app.elastic.connection import Connection
-from app.elastic.credentials import Credentials
+from app.elastic.node import Credentials
 from app.jobs.bookkeeping import Bookkeeping
-from app.jobs.cluster_identity import ClusterIdentity
 from app.jobs.machine import Machine
 from app.jobs.phases import (
     Again,
@@ -45,7 +43,7 @@ from app.jobs.phases import (
     Route,
     Work,
 )
-from app.jobs.wake_up import WakeUps
+from app.jobs.term import ClusterIdentity, WakeUps
 from app.jobs.worker import Worker
 from app.store.store import Store
 from app.upgrades.rewrite import Rewrite

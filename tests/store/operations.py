@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from app.domain.job import Job
+from app.domain.job import Job, Status
 from app.domain.names import IndexName, target_name
 from app.domain.operation import Changes, Operation
-from app.domain.state import Status
 from app.store.operations import Enqueued, Wanted
 from app.store.role import Lease
 from app.store.store import Store

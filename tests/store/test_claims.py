@@ -6,13 +6,12 @@ import pytest
 
 from app.domain import clock
 from app.domain.errors import InUse, Outdated
-from app.domain.job import Job, Requested
+from app.domain.job import Goal, Job, Requested, Status
 from app.domain.names import IndexName
 from app.domain.operation import Changes, Operation
-from app.domain.state import Goal, Status
 from app.jobs import transitions
 from app.jobs.phases import Done, phase_of
-from app.store import claims
+from app.store import jobs
 from app.store.role import Lease
 from app.store.store import Store
 from app.store.transactions import Transaction, Transactions
@@ -43,7 +42,7 @@ async def blocked(store: Store, lease: Lease, name: str, *uses: str) -> Operatio
 
 async def take(transactions: Transactions, job: Job, *given: str, exclusive: bool = True) -> None:
     async def work(transaction: Transaction) -> None:
-        await claims.take(transaction, job.id, names(*given), exclusive=exclusive)
+        await jobs.take_claim(transaction, job.id, names(*given), exclusive=exclusive)
 
     await transactions.run(work)
 

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from app.domain.errors import AlreadyInProgress, TargetTaken
+from app.domain.job import State, Status
 from app.domain.names import IndexName
 from app.domain.operation import Changes, Step
-from app.domain.state import State, Status
 from app.store.listing import Filter
 from app.store.operations import Wanted
 from app.store.store import Store

@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Any
 
+from app.domain.brief import QueueEntry
+from app.domain.job import Goal, State, Status, state_of
 from app.domain.names import IndexName
 from app.domain.operation import Changes, Source, Step
 from app.domain.progress import CopyFigures, Stretch
-from app.domain.queue_entry import QueueEntry
-from app.domain.state import Goal, State, Status, state_of
 from app.domain.windows import Window, WindowState
 from app.store.listing import Filter
 from app.store.operations import Wanted

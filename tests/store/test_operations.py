@@ -11,14 +11,20 @@ import pytest
 from app.domain.errors import Outdated
 from app.domain.events import EventKind, Note
 from app.domain.failure import FailedDocument, FailureClass, FailureDetails
-from app.domain.job import Lane, Requested
-from app.domain.kept import Kept
+from app.domain.job import Goal, Lane, Requested, Status
 from app.domain.names import IndexName
-from app.domain.operation import Changes, Operation, Proof, Source, Step
-from app.domain.proof import ProofLevel, Proving, Side
-from app.domain.state import Goal, Status
-from app.domain.tasks import TaskRef
-from app.domain.windows import Window, WindowState
+from app.domain.operation import (
+    Changes,
+    Kept,
+    Operation,
+    Proof,
+    ProofLevel,
+    Proving,
+    Side,
+    Source,
+    Step,
+)
+from app.domain.windows import TaskRef, Window, WindowState
 from app.store.role import Lease
 from app.store.store import Store
 from tests.store.conftest import OpenStore

@@ -7,11 +7,10 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from app.domain import clock
-from app.domain.job import Job, Lane, Requested
+from app.domain.job import Goal, Job, Lane, Requested, State, Status
 from app.domain.names import IndexName, target_name
 from app.domain.operation import Changes, Operation
 from app.domain.pace import Pace
-from app.domain.state import Goal, State, Status
 from app.store.listing import Filter
 from app.store.role import Lease
 from app.store.store import Store

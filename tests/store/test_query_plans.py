@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event
 
-from app.domain.job import Lane
+from app.domain.job import Lane, State
 from app.domain.names import IndexName
-from app.domain.state import State
 from app.store.listing import Filter
 from app.store.store import Store
 from tests.store.conftest import CLUSTER

@@ -6,9 +6,8 @@ import pytest
 
 from app.domain.errors import AlreadyInProgress, UnknownOperation
 from app.domain.events import EventKind
-from app.domain.job import Job, Lane
+from app.domain.job import Goal, Job, Lane, State, Status
 from app.domain.names import IndexName
-from app.domain.state import Goal, State, Status
 from app.store.listing import Filter
 from app.store.store import Store
 from tests.store.conftest import OpenStore

@@ -14,8 +14,8 @@ from app.domain.job import Requested
 from app.domain.windows import Window
 from app.store.engine import open_engines, parse_url
 from app.store.jobs import Jobs
-from app.store.rows import OPERATIONS_ONLY
 from app.store.store import Store
+from app.store.tables import OPERATIONS_ONLY
 from app.store.transactions import Transaction, Transactions
 from tests.conditions import turns
 from tests.store.conftest import CLUSTER, OpenStore

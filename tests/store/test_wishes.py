@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from app.domain.errors import Outdated
-from app.domain.job import Requested
+from app.domain.job import Goal, Requested, Status
 from app.domain.operation import Changes
-from app.domain.state import Goal, Status
 from app.store.store import Store
 from tests.store.conftest import OpenStore
 from tests.store.operations import ended, enqueue, lease_of, saved, started

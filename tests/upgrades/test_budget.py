@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.copying.allowance import Allowance
+from app.copying.limit import Allowance
 from app.domain.disk import Demand
 from app.domain.pace import UNLIMITED
 from app.domain.windows import Window

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from app.domain.state import Status
+from app.domain.job import Status
 from app.store.store import Store
 from testbed.relay import Action, Relay, Seen
 from tests.conditions import eventually

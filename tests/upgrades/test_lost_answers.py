@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from app.domain.state import ENDED
+from app.domain.job import ENDED_STATES
 from testbed.relay import Action, Relay, Seen
 from tests.conditions import eventually
 from tests.elasticsearch import Elastic
@@ -82,7 +82,7 @@ async def impatient(service: Service, name: str) -> None:
         operation = await service.newest(name)
         if operation and operation["state"] == "holding":
             await service.client.post(f"/api/v1/operations/{operation['id']}/retry")
-        return operation is None or operation["state"] in ENDED
+        return operation is None or operation["state"] in ENDED_STATES
 
     await eventually(over, f"{name} has ended", 90)
 

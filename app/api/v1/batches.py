@@ -6,9 +6,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Header
 
-from app.api.access import OPERATOR, VIEWER, Caller
+from app.api.access import OPERATOR, VIEWER, BatchPath, Caller, Current
 from app.api.documenting import BODIES
-from app.api.service import BatchPath, Current
 from app.api.v1 import documented
 from app.api.v1.showing import progress_report, summary_of
 from app.domain.pace import NO_LIMIT

@@ -6,15 +6,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body
 
-from app.api.access import OPERATOR, Caller
+from app.api.access import OPERATOR, BatchPath, Caller, Current, OperationPath
 from app.api.documenting import BODIES
-from app.api.service import BatchPath, Current, OperationPath
 from app.api.v1 import documented
 from app.api.v1.showing import steered, summary_of
 from app.domain.brief import Brief
+from app.domain.job import Action
 from app.domain.operation import Operation
 from app.domain.principal import Principal
-from app.domain.wishes import Action
 from app.sites.site import Site
 from app.wire.batches import SteeredBatch
 from app.wire.operations import OperationSummary, RollbackBody

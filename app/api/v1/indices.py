@@ -6,10 +6,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from app.api.access import VIEWER
-from app.api.service import Current
+from app.api.access import VIEWER, Current
 from app.api.v1 import documented
-from app.domain.elastic_owned import owned_by
+from app.domain.names import owned_by
 from app.upgrades.outdated import Candidate
 from app.wire.indices import Blocker, IndexCounts, IndexList, IndexQuery, IndexReport
 

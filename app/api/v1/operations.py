@@ -6,8 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from app.api.access import VIEWER
-from app.api.service import Current, OperationPath
+from app.api.access import VIEWER, Current, OperationPath
 from app.api.v1 import documented
 from app.api.v1.showing import details_of, summary_of
 from app.store.listing import Filter

@@ -6,9 +6,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body
 
-from app.api.access import ADMIN, OPERATOR, VIEWER, Caller
+from app.api.access import ADMIN, OPERATOR, VIEWER, BatchPath, Caller, Current, OperationPath
 from app.api.documenting import BODIES
-from app.api.service import BatchPath, Current, OperationPath
 from app.api.v1 import documented
 from app.api.v1.showing import limit_of
 from app.copying.pace import PaceReport

@@ -6,13 +6,12 @@ from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Body
 
-from app.api.access import VIEWER, Caller
+from app.api.access import VIEWER, Caller, Current
 from app.api.documenting import BODIES
-from app.api.service import Current
 from app.api.v1 import documented
 from app.domain.disk import Capacity
-from app.domain.estimates import Span
 from app.domain.principal import Role
+from app.domain.progress import Span
 from app.upgrades.planning import Plan, PlannedIndex
 from app.wire.indices import Blocker
 from app.wire.plans import (

@@ -10,12 +10,10 @@ from pydantic.alias_generators import to_camel
 
 from app.domain.brief import Brief
 from app.domain.clock import from_milliseconds
-from app.domain.job import Lane, Requested
+from app.domain.job import ActionResult, Goal, Lane, Requested
 from app.domain.pace import Limit
 from app.domain.progress import Progress
-from app.domain.state import Goal
-from app.domain.wishes import Verdict
-from app.sites.overview import Sight, Whole
+from app.sites.overview import OperationDetail, OperationView
 from app.sites.steering import Steered
 from app.wire.batches import SteeredBatch, SteeredOperation
 from app.wire.operations import (
@@ -35,11 +33,11 @@ from app.wire.operations import (
 )
 
 
-def summary_of(sight: Sight) -> OperationSummary:
+def summary_of(sight: OperationView) -> OperationSummary:
     return OperationSummary(**_fields(sight))
 
 
-def details_of(whole: Whole) -> OperationDetails:
+def details_of(whole: OperationDetail) -> OperationDetails:
     return OperationDetails(
         **_fields(whole.sight),
         failure=_failure(whole),
@@ -53,13 +51,13 @@ def details_of(whole: Whole) -> OperationDetails:
     )
 
 
-def _proving(whole: Whole) -> ProvingReport | None:
+def _proving(whole: OperationDetail) -> ProvingReport | None:
     if whole.proving is None:
         return None
     return ProvingReport(compared=whole.proving.compared, documents=whole.proving.documents)
 
 
-def _fields(sight: Sight) -> dict[str, Any]:
+def _fields(sight: OperationView) -> dict[str, Any]:
     """What a summary and the details have in common, by the names of the fields."""
     brief = sight.brief
     return {
@@ -130,7 +128,7 @@ def _fault(brief: Brief) -> Fault | None:
     return Fault(code=brief.error_code, message=brief.error_message)
 
 
-def _failure(whole: Whole) -> FailureReport | None:
+def _failure(whole: OperationDetail) -> FailureReport | None:
     failure = whole.failure
     if failure is None:
         return None
@@ -166,7 +164,7 @@ def steered(batch_id: str, found: Sequence[Steered]) -> SteeredBatch:
     shown = [_steered(one) for one in found]
     counts = Counter(one.outcome for one in shown)
     return SteeredBatch(
-        id=batch_id, counts={verdict: counts[verdict] for verdict in Verdict}, operations=shown
+        id=batch_id, counts={verdict: counts[verdict] for verdict in ActionResult}, operations=shown
     )
 
 
@@ -178,7 +176,7 @@ def _steered(one: Steered) -> SteeredOperation:
         state=brief.state,
         pending=brief.pending,
         writes_blocked=brief.writes_blocked,
-        outcome=one.objection.verdict if one.objection else Verdict.CHANGED,
+        outcome=one.objection.verdict if one.objection else ActionResult.CHANGED,
         reason=one.objection.message if one.objection else None,
         followed_by=one.followed_by,
     )

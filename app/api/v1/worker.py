@@ -6,12 +6,11 @@ from importlib.metadata import version
 
 from fastapi import APIRouter
 
-from app.api.access import VIEWER
-from app.api.service import Current
+from app.api.access import VIEWER, Current
 from app.api.v1 import documented
 from app.api.v1.showing import limit_of, summary_of
-from app.domain.state import LIVE, State
-from app.sites.doctor import Verdict
+from app.domain.job import LIVE_STATES, State
+from app.sites.doctor import Severity
 from app.wire.service import (
     CheckReport,
     DoctorAnswer,
@@ -37,7 +36,9 @@ async def get_worker(service: Current) -> WorkerAnswer:
         error=situation.worker.error,
         role=RoleReport(holder=situation.holder, mine=situation.worker.at_work),
         waits_for=situation.waits_for,
-        queue_length=sum(situation.counts[state] for state in LIVE if state is not State.PAUSED),
+        queue_length=sum(
+            situation.counts[state] for state in LIVE_STATES if state is not State.PAUSED
+        ),
         counts=situation.counts,
         head=summary_of(situation.head) if situation.head else None,
         in_hand=[summary_of(sight) for sight in situation.in_hand],
@@ -62,7 +63,7 @@ async def get_doctor(service: Current) -> DoctorAnswer:
     """
     checks = await service.doctor.examine()
     return DoctorAnswer(
-        healthy=all(check.verdict is not Verdict.WRONG for check in checks),
+        healthy=all(check.verdict is not Severity.WRONG for check in checks),
         version=VERSION,
         checks=[
             CheckReport(

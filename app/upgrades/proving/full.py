@@ -1,9 +1,4 @@
-"""Every document of both sides compared, a second a turn.
-
-Each side is read through once, and a number is made of all its documents. Only where the two
-numbers differ, or where the sides cannot be compared so, is each document looked for in the target:
-that costs more, and names what differs.
-"""
+"""Every document of both sides read through and compared by a digest, a second an iteration."""
 
 from __future__ import annotations
 
@@ -11,15 +6,66 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Coroutine, Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any, TypeVar
 
-from app.domain.operation import Operation
-from app.domain.proof import Proving, Side
+from app.domain.names import IndexName
+from app.domain.operation import Operation, Proving, Side
+from app.elastic.answers import Document
 from app.jobs.phases import Work
-from app.upgrades.proving.comparing import differences, refuse
-from app.upgrades.proving.digest import added
-from app.upgrades.proving.pages import Pages, Place
-from app.upgrades.proving.walk import Page, Walk
+from app.upgrades.proving.comparing import Measure, Pages, Place, document_differences, refuse_copy
+
+_MODULUS = 1 << 512
+
+
+def added(digest: str, documents: Iterable[Document], shard: int, measure: Measure) -> str:
+    """`digest` (hex) with `documents` of `shard` added: what `comparing.differences` looks at."""
+    total = int(digest, 16)
+    for document in documents:
+        version = document.version if measure.versions else None
+        one = blake2b(repr((shard, document.id, document.routing, version)).encode())
+        one.update(document.source)
+        total += int.from_bytes(one.digest())
+    return f"{total % _MODULUS:x}"
+
+
+@dataclass(frozen=True)
+class Page:
+    """Documents of one shard, and the place behind them; none at the end."""
+
+    documents: list[Document]
+    shard: int
+    behind: Place
+
+
+class Walk:
+    """`ends`: the last sequence number of each shard. Where they are sparse the steps get wider."""
+
+    def __init__(self, index: IndexName, ends: Sequence[int], pages: Pages) -> None:
+        self._index = index
+        self._ends = ends
+        self._pages = pages
+        self._span = 0
+
+    async def read(self, place: Place) -> Page:
+        """The next documents from `place` on."""
+        while place.shard < len(self._ends):
+            if place.seq_no > self._ends[place.shard]:
+                place, self._span = Place(place.shard + 1, 0), 0
+                continue
+            size = self._pages.size(place.shard)
+            span = self._span or size
+            found, total = await self._pages.between(self._index, place, span)
+            if total > len(found):
+                self._span = max(1, span // 2)
+                continue
+            self._span = span * 2 if total <= size // 2 else span
+            place = Place(place.shard, place.seq_no + span)
+            if found:
+                return Page(found, place.shard, place)
+        return Page([], place.shard, place)
+
 
 T = TypeVar("T")
 TURN_SECONDS = 1.0
@@ -96,7 +142,7 @@ class Comparison:
                     place = page.behind if on else None
                 if len(asked) >= AT_ONCE or not place:
                     page, compared = asked.popleft()
-                    refuse(self._operation, await compared)
+                    refuse_copy(self._operation, await compared)
                     side = _past(side, page)
         finally:
             await _drop([compared for _, compared in asked])
@@ -107,7 +153,7 @@ class Comparison:
         if not page.documents:
             return []
         other = await self._pages.of_target(page.documents, page.shard)
-        return differences(page.documents, other, self._pages.measure)
+        return document_differences(page.documents, other, self._pages.measure)
 
 
 def _place(side: Side) -> Place:

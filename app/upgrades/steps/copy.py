@@ -9,21 +9,19 @@ from datetime import datetime
 from app.copying import window_tasks
 from app.copying.flight import Flight
 from app.copying.halting import LAST_POLL, halt, halts, strained
-from app.copying.plan import windows_of
-from app.copying.splitting import split_long
+from app.copying.plan import split_long, windows_of
 from app.copying.throttling import paced, throttle
 from app.domain import clock
 from app.domain.errors import Failure, TaskCancelled
 from app.domain.events import EventKind, Note
 from app.domain.holds import HoldCause
-from app.domain.operation import Changes, Operation
-from app.domain.proof import ProofLevel
+from app.domain.operation import Changes, Operation, ProofLevel
 from app.domain.windows import Window, fraction_done
 from app.elastic.cluster import Cluster
 from app.jobs.phases import Again, Done, Hold, Outcome, Work
 from app.upgrades.budget import no_room_to_go_on
-from app.upgrades.proving.choosing import chosen_proof
-from app.upgrades.steps.identity import blocked_source_in, look, target_in
+from app.upgrades.steps.identity import blocked_source_in, observe, target_in
+from app.upgrades.steps.prove import chosen_proof
 
 FIRST_POLL, GROWTH, MARGIN = 0.025, 0.4, 0.02
 """Seconds between two looks at the tasks, and shares of a task's age: each pause is 1.4 times the
@@ -63,7 +61,7 @@ async def copy(work: Work[Operation], cluster: Cluster) -> Outcome:
     done outside of the hours for copies, or while everything is stopped.
     """
     if work.maybe_sent:  # a database that was restored may know less than was done
-        looked = await look(work.job.pair, cluster)
+        looked = await observe(work.job.pair, cluster)
         blocked_source_in(looked, work.job.pair)
         target_in(looked, work.job.pair)
     flight = Flight.of(work)
@@ -72,7 +70,7 @@ async def copy(work: Work[Operation], cluster: Cluster) -> Outcome:
     except TaskCancelled:
         raise
     except Failure:  # it may be no wonder: then that is what is told
-        looked = await look(work.job.pair, cluster)
+        looked = await observe(work.job.pair, cluster)
         blocked_source_in(looked, work.job.pair)
         target_in(looked, work.job.pair)
         raise

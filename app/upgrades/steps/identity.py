@@ -17,7 +17,7 @@ MARKERS = ".rq-"
 _MARKER = re.compile(re.escape(MARKERS) + "([0-9a-f]{32})")
 
 
-async def look(pair: Pair, cluster: ClusterView, *, mappings: bool = False) -> Looked:
+async def observe(pair: Pair, cluster: ClusterView, *, mappings: bool = False) -> Looked:
     """Source, target and kept copy, and what else has the name that was asked for."""
     return await cluster.indices.look(*pair.names, mappings=mappings)
 

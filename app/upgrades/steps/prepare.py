@@ -5,26 +5,24 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from app.domain import clock, index_settings, lifecycle
+from app.domain import clock, index_settings
+from app.domain.compatibility import type_lost
 from app.domain.errors import Failure
 from app.domain.events import EventKind, Note
 from app.domain.holds import HoldCause
 from app.domain.names import IndexName
 from app.domain.operation import Changes, Operation, Source
-from app.domain.warnings import type_lost
 from app.elastic.answers import MOST_SLICES, USUAL_SLICES, IndexState, Looked
 from app.elastic.cluster import Cluster
 from app.elastic.connection import REMEMBERED_SECONDS
 from app.jobs.phases import Again, Done, Hold, Outcome, Work
-from app.upgrades.alias_filters import refuse_filters
-from app.upgrades.before_block.case import Case
-from app.upgrades.before_block.waiting import before_block, has_nodes
+from app.upgrades.before_block import Case, before_block, has_nodes
 from app.upgrades.budget import no_room_for, shards_that_tell
 from app.upgrades.classifier import Facts, faults
 from app.upgrades.privileges import Need, missing, refuse_restriction
-from app.upgrades.steps.foresee import is_worth_it, refuse_documents
-from app.upgrades.steps.identity import look, name_in_place, source_in
-from app.upgrades.steps.target import differences, ensure_target, make_again
+from app.upgrades.steps.foresee import is_worth_it, refuse_documents, refuse_filters
+from app.upgrades.steps.identity import name_in_place, observe, source_in
+from app.upgrades.steps.target import ensure_target, make_again, target_differences
 
 
 async def prepare(work: Work[Operation], cluster: Cluster) -> Outcome:
@@ -34,7 +32,7 @@ async def prepare(work: Work[Operation], cluster: Cluster) -> Outcome:
     source untouched (Kibana fails after it has blocked writes).
     """
     operation = work.job
-    looked = await look(operation.pair, cluster, mappings=True)
+    looked = await observe(operation.pair, cluster, mappings=True)
     if operation.source is None:
         return await _take(operation, looked, cluster)
     if full := flooded(source_in(looked, operation.pair)):
@@ -43,7 +41,7 @@ async def prepare(work: Work[Operation], cluster: Cluster) -> Outcome:
     if not isinstance(ensured, Looked):
         return ensured
     source, target = source_in(ensured, operation.pair), ensured[operation.new_index_name]
-    if faults := differences(source, target, operation.mode):
+    if faults := target_differences(source, target, operation.mode):
         return await make_again(operation.pair, source, target, faults, cluster)
     if await cluster.security.is_on(REMEMBERED_SECONDS):
         await refuse_restriction(operation.new_index_name, cluster)
@@ -188,7 +186,7 @@ async def record(state: IndexState, cluster: Cluster, primary_bytes: int = 0) ->
         verified_read_only=state.verified_read_only,
         aliases=list(state.aliases),
         settings=index_settings.to_restore(state.settings),
-        lifecycle=lifecycle.after_swap(state.settings, state.rollovers),
+        lifecycle=index_settings.lifecycle_settings(state.settings, state.rollovers),
         active_copies=await cluster.shards.active_copies(state.index_name),
         result_window=int(state.settings.get("index.max_result_window", 10_000)),
         sliced=state.shards <= int(state.settings.get(MOST_SLICES, USUAL_SLICES)),

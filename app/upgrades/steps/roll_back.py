@@ -16,11 +16,10 @@ from app.domain.operation import Operation
 from app.elastic.answers import IndexState, Looked
 from app.elastic.cluster import Cluster
 from app.jobs.phases import Again, Done, Hold, Outcome, Work
-from app.upgrades import objections
-from app.upgrades.steps.finish import HIDDEN
-from app.upgrades.steps.identity import look, named
-from app.upgrades.steps.restore_settings import differing
-from app.upgrades.steps.source import block_source, give_back
+from app.upgrades import rollback
+from app.upgrades.steps.finish import HIDDEN, differing
+from app.upgrades.steps.guard import block_source, give_back
+from app.upgrades.steps.identity import named, observe
 
 SHOWN_AFTER = 0.1
 
@@ -30,14 +29,14 @@ async def ready_kept(work: Work[Operation], cluster: Cluster) -> Outcome:
     operation = work.job
     assert operation.kept is not None
     assert operation.source is not None
-    looked = await look(operation.pair, cluster)
+    looked = await observe(operation.pair, cluster)
     if is_rolled_back(looked, operation):
         return Done()
-    _refuse(objections.of_indices(operation, looked))
+    _refuse(rollback.objection_of_indices(operation, looked))
     copy, target = looked[operation.kept.name], looked[operation.new_index_name]
     if not operation.forced:
         major = (await cluster.nodes.versions())[0].major
-        _refuse(objections.of_age(operation, looked, major))
+        _refuse(rollback.objection_of_age(operation, looked, major))
     found = {"found_closed": target.closed, "found_blocks": target.set_blocks}
     if operation.kept != (kept := operation.kept.model_copy(update=found)):
         return Again({"kept": kept})
@@ -76,7 +75,7 @@ async def swap_back(work: Work[Operation], cluster: Cluster) -> Outcome:
     unseen. Whatever comes in between, it is given back as it was found.
     """
     operation = work.job
-    if is_rolled_back(await look(operation.pair, cluster), operation):
+    if is_rolled_back(await observe(operation.pair, cluster), operation):
         return _back(operation)
     try:
         return await _swap_back(operation, cluster)
@@ -87,8 +86,8 @@ async def swap_back(work: Work[Operation], cluster: Cluster) -> Outcome:
 
 async def _swap_back(operation: Operation, cluster: Cluster) -> Outcome:
     assert operation.kept is not None
-    looked = await look(operation.pair, cluster)
-    _refuse(objections.of_indices(operation, looked))
+    looked = await observe(operation.pair, cluster)
+    _refuse(rollback.objection_of_indices(operation, looked))
     target = looked[operation.new_index_name]
     await _refuse_unless_intact(operation, cluster)
     await block_source(target, cluster)
@@ -102,11 +101,11 @@ async def _swap_back(operation: Operation, cluster: Cluster) -> Outcome:
         )
     if not operation.forced:
         seq_nos = [stats[n].max_seq_no for n in range(target.shards)]
-        _refuse(objections.of_writes(operation, seq_nos))
+        _refuse(rollback.objection_of_writes(operation, seq_nos))
     if operation.marker not in looked[operation.kept.name].aliases:
         await cluster.aliases.put_marker(operation.kept.name, operation.marker)
     present = await cluster.aliases.properties(target.index_name)
-    _refuse(objections.of_indices(operation, await look(operation.pair, cluster)))
+    _refuse(rollback.objection_of_indices(operation, await observe(operation.pair, cluster)))
     await _refuse_unless_intact(operation, cluster)
     return await _send(operation, {name: present[name] for name in named(present)}, cluster)
 
@@ -141,7 +140,7 @@ async def _send(
         )
     except ClusterRefused as error:
         refused = error
-    if is_rolled_back(await look(operation.pair, cluster), operation):
+    if is_rolled_back(await observe(operation.pair, cluster), operation):
         return _back(operation)
     if refused:
         raise refused
@@ -169,7 +168,7 @@ async def _give_back_target(operation: Operation, cluster: Cluster) -> None:
     kept = operation.kept
     assert kept is not None
     for _ in range(4):
-        looked = await look(operation.pair, cluster)
+        looked = await observe(operation.pair, cluster)
         copy, target = looked.get(kept.name), looked.get(operation.new_index_name)
         if copy is not None and operation.marker in copy.aliases:
             await cluster.aliases.take(kept.name, [operation.marker])
@@ -186,7 +185,7 @@ async def restore_kept(work: Work[Operation], cluster: Cluster) -> Outcome:
     operation = work.job
     assert operation.kept is not None
     assert operation.source is not None
-    copy = (await look(operation.pair, cluster)).get(operation.kept.name)
+    copy = (await observe(operation.pair, cluster)).get(operation.kept.name)
     if copy is None or copy.uuid != operation.kept.uuid:
         return Done(notes=[Note(what=EventKind.WARNING, text=f"{operation.kept.name} was removed")])
     wanted: dict[str, str | None] = {

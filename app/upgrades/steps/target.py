@@ -1,4 +1,4 @@
-"""Making a target: empty, stamped ours, and as the source in everything that matters."""
+"""Making a target: empty, stamped ours, as the source in everything that matters; or anew."""
 
 from __future__ import annotations
 
@@ -6,18 +6,50 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from app.domain import filling, index_settings, lifecycle
+from app.copying.tasks import forget, look_for, may_write
+from app.domain import filling, index_settings
+from app.domain.compatibility import UNTYPED
 from app.domain.errors import ClusterRefused, ClusterUnreachable, Failure
+from app.domain.events import EventKind, Note
 from app.domain.holds import HoldCause
+from app.domain.index_settings import FIELD_NAMES, retired, says_field_names, without_defaults
+from app.domain.operation import Operation
 from app.domain.pair import Leftover, Pair
-from app.domain.retired import FIELD_NAMES, retired, says_field_names, without_defaults
-from app.domain.warnings import UNTYPED
 from app.elastic.answers import IndexState, Looked
 from app.elastic.cluster import Cluster
 from app.elastic.connection import REMEMBERED_SECONDS
-from app.jobs.phases import Again, Hold, Outcome
+from app.jobs.phases import Again, Done, Hold, Outcome, Work
+from app.upgrades.steps.foresee import refuse_filters
 from app.upgrades.steps.guard import remove_target
-from app.upgrades.steps.identity import look, named, source_in
+from app.upgrades.steps.identity import blocked_source_in, named, observe, source_in
+from app.upgrades.steps.positions import TO_THE_BEGINNING
+
+
+async def begin_anew(work: Work[Operation], reason: str, cluster: Cluster) -> Outcome:
+    """Removes the target, guarded by the source, and starts over with another one.
+
+    For a target that no longer is, or never again can be, the copy of what the source is now.
+    """
+    operation = work.job
+    found = await look_for(operation, work.windows, cluster)
+    if waits := await may_write(work, found, cluster):
+        return Hold(HoldCause.TASK_RUNNING, waits, retry_after=0.5)
+    if hold := await remove_target(operation.pair, operation.target_uuid, cluster):
+        return hold
+    return Again(
+        {
+            **TO_THE_BEGINNING,
+            "target_uuid": None,
+            "lost_since": None,
+            "source_seq_nos": None,
+            "proving": None,
+            "proof": None,
+            **forget(operation, found.away),
+        },
+        notes=[Note(what=EventKind.COPY_BEGINS_ANEW, index=operation.source_name, text=reason)],
+        anew=True,
+    )
+
 
 _LIMITED = re.compile(r"Limit of [\w ]+\[\d+\]|is longer than the limit of \[\d+\]")
 """How a mapping is refused for its size (7.17, 8.19, 9.4)."""
@@ -45,7 +77,7 @@ async def ensure_target(
     """
     if pair.target_name not in looked:
         await _create(pair, looked, cluster, SEALED if sealed else {})
-        looked = await look(pair, cluster, mappings=True)
+        looked = await observe(pair, cluster, mappings=True)
     target = looked.get(pair.target_name)
     if target is None:
         name = pair.target_name
@@ -77,12 +109,12 @@ async def _create(pair: Pair, looked: Looked, cluster: Cluster, more: Mapping[st
     try:
         await _make(pair, source, cluster, more)
     except ClusterUnreachable:  # or no node may have its shards: then it is there
-        if pair.target_name not in await look(pair, cluster):
+        if pair.target_name not in await observe(pair, cluster):
             raise
     except ClusterRefused as error:
         if error.kind == "resource_already_exists_exception":
             return
-        looked = await look(pair, cluster)  # somebody may have been quicker
+        looked = await observe(pair, cluster)  # somebody may have been quicker
         source_in(looked, pair)
         _name_is_free(looked, pair)
         if _STREAMS_ONLY in error.reason:
@@ -143,7 +175,7 @@ async def _send_creation(
         return
     closing = filling.dynamic_closed(source.mappings)
     _refuse_depth(source, closing)
-    own = (lifecycle.POLICY, index_settings.ALLOCATION)
+    own = (index_settings.POLICY, index_settings.ALLOCATION)
     dropped = [*index_settings.deprecated(source.settings), *own]
     settings |= {key: None for key in dropped if key in source.settings}
     left_out = index_settings.NOT_COPIED
@@ -228,7 +260,7 @@ def _is_left(target: IndexState, source: IndexState, left: Leftover) -> bool:
     return target.uuid == left.uuid and unused and same
 
 
-def differences(source: IndexState, target: IndexState, mode: str | None) -> list[str]:
+def target_differences(source: IndexState, target: IndexState, mode: str | None) -> list[str]:
     """What the target has otherwise than its source, in words. A new `mode` may add its own.
 
     While it is filled, and has our stamp, it is closed to new fields, and limits may be raised.
@@ -260,11 +292,11 @@ async def make_again(
     """An empty target that the source has grown out of since it was made is removed, guarded, and
     made once more. Raises `Failure` where it was made just now, and does not come out right."""
     if target.uuid != pair.target_uuid:
-        refuse(source, target, faults)
+        refuse_target(source, target, faults)
     return await remove_target(pair, target.uuid, cluster) or Again({"target_uuid": None})
 
 
-def refuse(source: IndexState, target: IndexState, faults: list[str]) -> None:
+def refuse_target(source: IndexState, target: IndexState, faults: list[str]) -> None:
     """Raises the `Failure` that names `faults`: templates apply to the new index, too."""
     more = f" and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
     raise Failure(
@@ -274,3 +306,25 @@ def refuse(source: IndexState, target: IndexState, faults: list[str]) -> None:
         "is the usual cause (narrow its pattern), or a setting that a new index cannot have (take "
         "it off the old one); then post the index again.",
     )
+
+
+async def create_target(work: Work[Operation], cluster: Cluster) -> Outcome:
+    """Takes the target of the trial before the write block, if nothing has changed since.
+
+    A document that was written between the trial and the block may have added a field: then the
+    empty target is removed, guarded, and made once more.
+    """
+    operation = work.job
+    looked = await ensure_target(
+        operation.pair, await observe(operation.pair, cluster, mappings=True), cluster
+    )
+    if not isinstance(looked, Looked):
+        return looked
+    source, target = blocked_source_in(looked, operation.pair), looked[operation.new_index_name]
+    if faults := target_differences(source, target, operation.mode):
+        return await make_again(operation.pair, source, target, faults, cluster)
+    if operation.source and "index.blocks.metadata" in operation.source.blocks:
+        await refuse_filters(source, target, cluster)  # nobody could look before
+    if len(await cluster.shards.stats(target.index_name)) < target.shards:
+        return Hold(HoldCause.SHARDS_AWAY, f"the primaries of {target.name} are not active", 0.1)
+    return Done({"target_uuid": target.uuid})

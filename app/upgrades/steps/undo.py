@@ -6,16 +6,16 @@ from app.copying import tasks
 from app.domain.errors import ClusterRefused
 from app.domain.events import EventKind, Note
 from app.domain.holds import HoldCause
+from app.domain.job import Goal
 from app.domain.operation import Changes, Operation
-from app.domain.state import Goal
 from app.domain.windows import WindowState
 from app.elastic.answers import Looked
 from app.elastic.cluster import Cluster
 from app.jobs.phases import Again, Done, Hold, Outcome, Work
 from app.upgrades.steps.guard import kept_note, remove_target
-from app.upgrades.steps.identity import is_swapped, look, named
-from app.upgrades.steps.keep import swapped
+from app.upgrades.steps.identity import is_swapped, named, observe
 from app.upgrades.steps.positions import AFTER_THE_SWAP
+from app.upgrades.steps.swap import swapped
 
 
 async def end_tasks(work: Work[Operation], cluster: Cluster) -> Outcome:
@@ -27,7 +27,7 @@ async def end_tasks(work: Work[Operation], cluster: Cluster) -> Outcome:
     operation = work.job
     if operation.source is None:  # nothing was sent; also for a user who may not even look
         return Done()
-    if is_swapped(await look(operation.pair, cluster), operation):
+    if is_swapped(await observe(operation.pair, cluster), operation):
         return _forward(work)
     found = await tasks.look_for(operation, work.windows, cluster)
     if await tasks.end(found.running, cluster):
@@ -63,7 +63,7 @@ async def drop_target(work: Work[Operation], cluster: Cluster) -> Outcome:
         return Done()
     if operation.keep_target:
         return await _leave(operation, cluster)
-    looked = await look(operation.pair, cluster)
+    looked = await observe(operation.pair, cluster)
     if is_swapped(looked, operation):
         return _forward(work)
     if served := await _served(operation, looked, cluster):
@@ -73,7 +73,7 @@ async def drop_target(work: Work[Operation], cluster: Cluster) -> Outcome:
         return Again({"position_back": ""})
     if hold := await remove_target(operation.pair, operation.target_uuid, cluster):
         return hold
-    looked = await look(operation.pair, cluster)
+    looked = await observe(operation.pair, cluster)
     target = looked.get(operation.new_index_name)
     ours = target is not None and target.uuid == operation.target_uuid
     if target is None or not (ours or target.stamp == operation.id):

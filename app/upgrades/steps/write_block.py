@@ -8,12 +8,11 @@ from app.domain.operation import Changes, Operation
 from app.elastic.answers import IndexState
 from app.elastic.cluster import Cluster
 from app.jobs.phases import Again, Done, Hold, Outcome, Work
-from app.upgrades.before_block.case import Case
-from app.upgrades.before_block.waiting import before_block, has_nodes
-from app.upgrades.steps.anew import begin_anew
-from app.upgrades.steps.identity import look, source_in
+from app.upgrades.before_block import Case, before_block, has_nodes
+from app.upgrades.steps.guard import block_source
+from app.upgrades.steps.identity import observe, source_in
 from app.upgrades.steps.prepare import flooded, record, used_indices
-from app.upgrades.steps.source import block_source
+from app.upgrades.steps.target import begin_anew
 
 
 async def wait_to_block(work: Work[Operation], cluster: Cluster) -> Outcome:
@@ -21,7 +20,7 @@ async def wait_to_block(work: Work[Operation], cluster: Cluster) -> Outcome:
     since it was recorded, or was parked."""
     operation = work.job
     assert operation.source is not None
-    looked = await look(operation.pair, cluster)
+    looked = await observe(operation.pair, cluster)
     state = source_in(looked, operation.pair)
     if hold := flooded(state):
         return hold
@@ -43,7 +42,7 @@ async def wait_to_block(work: Work[Operation], cluster: Cluster) -> Outcome:
 async def write_block(work: Work[Operation], cluster: Cluster) -> Outcome:
     """Blocks writes without a writable gap, opens a closed source, and reads how far it goes."""
     operation = work.job
-    state = source_in(await look(operation.pair, cluster), operation.pair)
+    state = source_in(await observe(operation.pair, cluster), operation.pair)
     if hold := flooded(state):
         return hold
     await block_source(state, cluster)

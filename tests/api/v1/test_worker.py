@@ -9,7 +9,7 @@ import pytest
 from app.domain.errors import StoreUnavailable
 from app.domain.index_settings import STAMP
 from app.elastic.answers import Version
-from app.sites.doctor import Verdict, of_versions
+from app.sites.doctor import Severity, of_versions
 from app.store.role import owner_name
 from testbed.postgres import PostgresServer
 from testbed.relay import Relay
@@ -208,9 +208,9 @@ async def test_a_hold_and_missing_privileges_are_told_with_a_remedy(
 
 
 def test_versions_are_judged() -> None:
-    def verdict(*numbers: str) -> Verdict:
+    def verdict(*numbers: str) -> Severity:
         return of_versions([Version(number) for number in numbers]).verdict
 
-    assert verdict("7.17.15") is verdict("8.0.0") is verdict("9.4.3", "9.5.0") is Verdict.OK
-    assert verdict("8.19.8", "9.4.3") is verdict("7.10.2") is verdict("6.8.23") is Verdict.WRONG
-    assert verdict("10.0.0") is Verdict.WARNING
+    assert verdict("7.17.15") is verdict("8.0.0") is verdict("9.4.3", "9.5.0") is Severity.OK
+    assert verdict("8.19.8", "9.4.3") is verdict("7.10.2") is verdict("6.8.23") is Severity.WRONG
+    assert verdict("10.0.0") is Severity.WARNING

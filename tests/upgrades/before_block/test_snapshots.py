@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from app.upgrades.before_block import snapshots
+from app.upgrades import before_block
 from testbed.elasticsearch import ElasticsearchServer
 from testbed.fixtures import emptied
 from testbed.relay import Relay, Seen
@@ -87,7 +87,7 @@ async def test_snapshots_that_follow_each_other_are_not_waited_for_for_ever(
     relayed: Service, es: Elastic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One that began long after the waiting did is met at the swap, as before."""
-    monkeypatch.setattr(snapshots, "PATIENCE_RUNNING", -60.0)
+    monkeypatch.setattr(before_block, "PATIENCE_RUNNING", -60.0)
     filled(es, "plain", 5_000, **ALONE)
     snapshot(es, "slow/one", "plain", wait=False)
     await relayed.post_batch("plain")
@@ -119,7 +119,7 @@ def policy(es: Elastic, seconds: float, *indices: str, **config: Any) -> dict[st
 async def test_a_snapshot_that_is_due_before_the_swap_is_waited_for(
     relayed: Service, relay: Relay, es: Elastic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(snapshots, "POLICIES_SECONDS", 0.0)
+    monkeypatch.setattr(before_block, "POLICIES_SECONDS", 0.0)
     filled(es, "plain", aliases={"reading": {}})
     relay.answer(*POLICIES, 200, policy(es, 20, "-plain", "read*"), times=None)
     (operation,) = (await relayed.post_options({"index": "plain"}))["operations"]
@@ -159,9 +159,9 @@ async def test_a_snapshot_that_is_due_otherwise_is_not_waited_for(
 async def test_a_policy_that_is_always_due_is_not_waited_for_for_ever(
     relayed: Service, relay: Relay, es: Elastic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(snapshots, "PATIENCE_DUE", 1.5)
-    monkeypatch.setattr(snapshots, "LOOK_SECONDS", 0.1)
-    monkeypatch.setattr(snapshots, "POLICIES_SECONDS", 0.0)
+    monkeypatch.setattr(before_block, "PATIENCE_DUE", 1.5)
+    monkeypatch.setattr(before_block, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(before_block, "POLICIES_SECONDS", 0.0)
     filled(es, "plain")
 
     async def always(_: Seen) -> web.Response:

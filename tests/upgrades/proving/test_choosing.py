@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.proof import FullUpTo, ProofLevel
-from app.upgrades.proving.choosing import chosen_proof
+from app.domain.operation import FullUpTo, ProofLevel
+from app.upgrades.steps.prove import chosen_proof
 from tests.upgrades.steps.indices import source
 
 UP_TO = FullUpTo(documents=100, size=2_048)

@@ -9,7 +9,7 @@ import pytest
 
 from app.domain.errors import DocumentsDiffer
 from app.elastic.answers import Document
-from app.upgrades.proving.comparing import Measure, differences, refuse
+from app.upgrades.proving.comparing import Measure, document_differences, refuse_copy
 from tests.upgrades.steps.indices import operation
 
 EXACTLY = Measure(versions=True, vectors=False)
@@ -31,7 +31,7 @@ def document(identity: str = "1", source: Any = None, **more: Any) -> Document:
 def test_the_same_documents_do_not_differ_whatever_their_order(source: dict[str, Any]) -> None:
     turned = dict(reversed(source.items()))
     left = [document("1", source), document("2")]
-    assert differences(left, [document("2"), document("1", turned)], EXACTLY) == []
+    assert document_differences(left, [document("2"), document("1", turned)], EXACTLY) == []
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_the_same_documents_do_not_differ_whatever_their_order(source: dict[str,
     ],
 )
 def test_what_python_takes_for_equal_is_not(left: Any, right: Any) -> None:
-    faults = differences([document("1", left)], [document("1", right)], EXACTLY)
+    faults = document_differences([document("1", left)], [document("1", right)], EXACTLY)
     assert faults == ["1 (_source)"]
 
 
@@ -59,12 +59,14 @@ def test_what_differs_is_said() -> None:
         document("d" * 100),
     ]
     right = [document("a", routing="y"), document("b", version=4, source={"n": 2}), document("c")]
-    assert differences(left, right, EXACTLY) == [
+    assert document_differences(left, right, EXACTLY) == [
         "a with routing x (missing)",
         "b (_version 3 → 4, _source)",
         f"{'d' * 60}… (missing)",
     ]
-    assert "b (_source)" in differences(left, right, Measure(versions=False, vectors=False))
+    assert "b (_source)" in document_differences(
+        left, right, Measure(versions=False, vectors=False)
+    )
 
 
 def test_vectors_that_are_kept_apart_may_be_rounded_and_nothing_else() -> None:
@@ -79,10 +81,12 @@ def test_vectors_that_are_kept_apart_may_be_rounded_and_nothing_else() -> None:
         {"n": 1, "f": 1.5, "deep": []},
         {"n": 1, "f": 1.5},
     ]
-    assert differences([document("1", left)], [document("1", rounded)], with_vectors) == []
-    assert differences([document("1", left)], [document("1", rounded)], EXACTLY) != []
+    assert document_differences([document("1", left)], [document("1", rounded)], with_vectors) == []
+    assert document_differences([document("1", left)], [document("1", rounded)], EXACTLY) != []
     for other in others:
-        assert differences([document("1", left)], [document("1", other)], with_vectors) != []
+        assert (
+            document_differences([document("1", left)], [document("1", other)], with_vectors) != []
+        )
 
 
 @pytest.mark.parametrize(
@@ -98,7 +102,7 @@ def test_vectors_that_are_kept_apart_may_be_rounded_and_nothing_else() -> None:
 )
 def test_a_vector_is_nothing_but_a_list_of_numbers(left: Any, right: Any) -> None:
     for one, other in ((left, right), (right, left)):
-        faults = differences(
+        faults = document_differences(
             [document("1", one)], [document("1", other)], Measure(versions=True, vectors=True)
         )
         assert faults == ["1 (_source)"]
@@ -115,20 +119,20 @@ def test_a_vector_is_nothing_but_a_list_of_numbers(left: Any, right: Any) -> Non
 )
 def test_what_cannot_be_read_is_the_same_only_byte_by_byte(left: bytes, right: bytes) -> None:
     one, other = document()._replace(source=left), document()._replace(source=right)
-    assert differences([one], [one], EXACTLY) == []
-    assert differences([one], [other], EXACTLY) == ["1 (_source)"]
+    assert document_differences([one], [one], EXACTLY) == []
+    assert document_differences([one], [other], EXACTLY) == ["1 (_source)"]
 
 
 def test_an_id_of_as_many_characters_as_are_shown_is_shown_whole() -> None:
-    assert differences([document("d" * 60)], [], EXACTLY) == [f"{'d' * 60} (missing)"]
-    assert differences([document("d" * 61)], [], EXACTLY) == [f"{'d' * 60}… (missing)"]
+    assert document_differences([document("d" * 60)], [], EXACTLY) == [f"{'d' * 60} (missing)"]
+    assert document_differences([document("d" * 61)], [], EXACTLY) == [f"{'d' * 60}… (missing)"]
 
 
 @pytest.mark.parametrize(("faults", "more"), [(1, ""), (10, ""), (11, " and 1 more")])
 def test_a_refusal_names_the_first_ten_and_how_many_more_there_are(faults: int, more: str) -> None:
     named = "; ".join(str(n) for n in range(min(faults, 10)))
     with pytest.raises(DocumentsDiffer) as error:
-        refuse(operation(), [str(n) for n in range(faults)])
+        refuse_copy(operation(), [str(n) for n in range(faults)])
     assert error.value.message == (
         "Documents in reindexed-v8-old are not as in old, though their number is the same: "
         f"{named}{more}. Both indices were kept: old is as before. Look at both, then post the "
@@ -137,4 +141,4 @@ def test_a_refusal_names_the_first_ten_and_how_many_more_there_are(faults: int, 
 
 
 def test_nothing_is_refused_where_nothing_differs() -> None:
-    refuse(operation(), [])
+    refuse_copy(operation(), [])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from app.elastic.answers import Document
 from app.upgrades.proving.comparing import Measure
-from app.upgrades.proving.digest import added
+from app.upgrades.proving.full import added
 
 EXACT = Measure(versions=True, vectors=False)
 DOCUMENT = Document("1", "r", 3, b'{"a":[1,2]}')

@@ -8,10 +8,7 @@ from app.domain.events import EventKind
 from app.domain.names import IndexName
 from app.domain.operation import Operation
 from app.elastic.answers import Looked
-from app.upgrades.steps.guard import (
-    _removable,  # pyright: ignore[reportPrivateUsage]
-    kept_note,
-)
+from app.upgrades.steps.guard import is_removable, kept_note
 from tests.upgrades.steps.indices import (
     ID,
     OTHER_UUID,
@@ -55,13 +52,13 @@ STRANGE = index(TARGET, OTHER_UUID, routing__allocation__exclude__reindex_queue_
 def test_what_may_be_removed(
     found: Looked, asked: Operation, uuid: str | None, removable: bool
 ) -> None:
-    assert _removable(found, asked.pair, NAME, uuid) is removable
+    assert is_removable(found, asked.pair, NAME, uuid) is removable
 
 
 def test_the_source_is_looked_up_by_its_concrete_name() -> None:
     asked = operation(concrete_name="kept-old")
-    assert _removable(looked(index("kept-old", SOURCE_UUID), NEW), asked.pair, NAME, TARGET_UUID)
-    assert not _removable(looked(OLD, NEW), asked.pair, NAME, TARGET_UUID)
+    assert is_removable(looked(index("kept-old", SOURCE_UUID), NEW), asked.pair, NAME, TARGET_UUID)
+    assert not is_removable(looked(OLD, NEW), asked.pair, NAME, TARGET_UUID)
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,8 @@ from typing import Any, TypeVar
 import pytest
 
 from app.domain.errors import Failure
-from app.domain.kept import Kept
 from app.domain.names import IndexName
-from app.domain.operation import Operation
+from app.domain.operation import Kept, Operation
 from app.domain.pair import Pair
 from app.elastic.answers import IndexState, Looked
 from app.upgrades.steps.identity import (

@@ -8,22 +8,16 @@ from typing import Any
 
 import pytest
 
-from app.copying.allowance import Allowance
+from app.copying.limit import Allowance
 from app.domain.errors import Failure
 from app.domain.events import EventKind, Note
-from app.domain.operation import Operation, Proof
+from app.domain.operation import Operation, Proof, ProofLevel
 from app.domain.pace import UNLIMITED
-from app.domain.proof import ProofLevel
 from app.domain.weights import BATCH_BYTES
 from app.domain.windows import Window
 from app.elastic.answers import IndexState
 from app.jobs.phases import Limits, Work
-from app.upgrades.steps.prove import (
-    MOST_AT_ONCE,
-    _all_at_once,  # pyright: ignore[reportPrivateUsage]
-    _proven,  # pyright: ignore[reportPrivateUsage]
-    _same_make,  # pyright: ignore[reportPrivateUsage]
-)
+from app.upgrades.steps.prove import MOST_AT_ONCE, all_at_once, proof_done, same_make
 from tests.upgrades.steps.indices import (
     ID,
     SOURCE_UUID,
@@ -82,13 +76,13 @@ def test_a_small_index_is_compared_at_once(
     assert BATCH_BYTES == 10_000_000
     job = operation(source=source(result_window=result_window))
     assert (
-        _all_at_once(Work(job, tuple(windows), Limits(), False, UNLIMITED, Allowance())) == at_once
+        all_at_once(Work(job, tuple(windows), Limits(), False, UNLIMITED, Allowance())) == at_once
     )
 
 
 def test_what_was_proven_is_saved_and_told() -> None:
     proof = COUNTED.model_copy(update={"level": ProofLevel.SAMPLE, "compared": 4})
-    done = _proven(operation(), COUNTED, ProofLevel.SAMPLE, 4)
+    done = proof_done(operation(), COUNTED, ProofLevel.SAMPLE, 4)
     assert done.changes == {"proving": None, "proof": proof}
     assert done.notes == [
         Note(what=EventKind.PROVEN, index=TARGET, after=proof.model_dump(mode="json"))
@@ -105,13 +99,13 @@ def with_fields(state: IndexState, *names: str) -> IndexState:
 
 def refused(found: IndexState, made: IndexState, asked: Operation) -> tuple[str, str]:
     with pytest.raises(Failure) as error:
-        _same_make(found, made, asked)
+        same_make(found, made, asked)
     return error.value.code, error.value.message
 
 
 def test_a_target_as_it_was_made_is_let_through() -> None:
-    _same_make(OLD, STAMPED, operation())
-    _same_make(OLD, index(TARGET, TARGET_UUID), operation(proof=COUNTED))
+    same_make(OLD, STAMPED, operation())
+    same_make(OLD, index(TARGET, TARGET_UUID), operation(proof=COUNTED))
 
 
 @pytest.mark.parametrize(
@@ -165,4 +159,4 @@ def test_fields_that_were_added_beside_another_change_are_a_change() -> None:
 
 
 def test_another_mode_may_add_fields_of_its_own() -> None:
-    _same_make(OLD, with_fields(STAMPED, "a"), operation(mode="logsdb"))
+    same_make(OLD, with_fields(STAMPED, "a"), operation(mode="logsdb"))
