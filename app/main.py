@@ -164,7 +164,7 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Site:
     admission = Admission(
         store, view, surroundings, cluster_identity, settings.reindex_prefix_major, defaults
     )
-    queue = Queue(store.operations, store.wishes, admission, wake_ups)
+    queue = Queue(store.operations, store.requested_actions, admission, wake_ups)
     small_jobs = SmallJobDesk(store.small_jobs, wake_ups)
     inventory = Inventory(view, surroundings, admission)
     overview = Overview(store, pacing)

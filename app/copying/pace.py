@@ -1,4 +1,5 @@
-"""The pace: what API and command line ask and change. Wishes are written here, never effects."""
+"""The pace: what API and command line ask and change. It is written here, and has its effect in the
+worker."""
 
 from __future__ import annotations
 
@@ -120,7 +121,7 @@ class Pacing:
             return 1
         return max(1, await self._paces.copying())
 
-    # --- wishes
+    # --- changing
 
     async def change(self, change: Change, by: str, scope: Scope, owner_id: str = "") -> PaceReport:
         """`owner_id`: of the batch or the operation.

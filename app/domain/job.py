@@ -65,7 +65,7 @@ class State(StrEnum):
 
 
 class Pending(StrEnum):
-    """A wish that is being granted."""
+    """A requested action that is being granted."""
 
     CANCELLING = "cancelling"
     PAUSING = "pausing"

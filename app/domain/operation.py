@@ -225,7 +225,7 @@ class Operation(Job):
     source: Source | None = None
     source_seq_nos: list[int] | None = None
     """How far each shard of it went when it stood still."""
-    unblocked: bool = False
+    source_writable: bool = False
     """The source is in use, since no block of ours was put on it yet or the operation was parked:
     it has to be recorded and compared anew."""
     target_uuid: str | None = None
@@ -296,7 +296,7 @@ class Changes(TypedDict, total=False):
     leftover_uuid: str | None
     lost_since: datetime | None
     suspended: bool
-    unblocked: bool
+    source_writable: bool
     writes_blocked_since: datetime | None
     given_back: int
     given_back_at: datetime | None

@@ -159,13 +159,13 @@ def _doubt(figures: CopyFigures) -> float:
 
 
 def _range(
-    left: float, doubt: float, speed: float | None, overall: float | None
+    left: float, uncertainty: float, speed: float | None, overall: float | None
 ) -> tuple[float, float] | None:
     """As fast and as slow as was seen so far, with that doubt."""
     speeds = [seen for seen in (speed, overall) if seen]
     if not speeds:
         return None
-    return left / max(speeds) * (1 - doubt), left / min(speeds) * (1 + doubt)
+    return left / max(speeds) * (1 - uncertainty), left / min(speeds) * (1 + uncertainty)
 
 
 def with_more(copy: CopyFigures, documents: int, primary_bytes: int) -> CopyFigures:
@@ -180,7 +180,7 @@ def with_more(copy: CopyFigures, documents: int, primary_bytes: int) -> CopyFigu
 
 TELLING_SECONDS = 1.0
 """A shorter copy says nothing of the speed: most of it is waiting for the master."""
-DOUBT = 1.3
+UNCERTAINTY = 1.3
 """Other documents, another hour of the day: a measured speed may be off by so much."""
 
 
@@ -259,7 +259,7 @@ def _copy(documents: int, primary_bytes: int, measured: Sequence[Measured]) -> S
     if not telling:
         largest = max(measured, key=lambda m: m.documents)
         slowest = max(m.copy_seconds for m in measured)
-        return Span(0.0, slowest * DOUBT) if documents <= largest.documents else None
+        return Span(0.0, slowest * UNCERTAINTY) if documents <= largest.documents else None
     spans = [_at_speed(documents, [m.documents / m.copy_seconds for m in telling])]
     sized = [m.primary_bytes / m.copy_seconds for m in telling if m.primary_bytes]
     if sized and primary_bytes:
@@ -269,7 +269,7 @@ def _copy(documents: int, primary_bytes: int, measured: Sequence[Measured]) -> S
 
 def _at_speed(amount: int, speeds: Sequence[float]) -> Span:
     speed = _spread(speeds)
-    return Span(amount / speed.high / DOUBT, amount / speed.low * DOUBT)
+    return Span(amount / speed.high / UNCERTAINTY, amount / speed.low * UNCERTAINTY)
 
 
 def _spread(values: Iterable[float]) -> Span:

@@ -62,7 +62,7 @@ log = logger(__name__)
 MOST_LOOKS = 20
 """So often in a row a phase may ask to be called again with nothing new to be saved."""
 LOOK_SECONDS = 2.0
-"""How often a waiting machine looks for wishes that another service has written."""
+"""How often a waiting machine looks for requested actions that another service has written."""
 
 
 @dataclass(kw_only=True)
@@ -144,18 +144,20 @@ class Machine:
         return self.cluster(lambda: _check(lease()))
 
     async def _grant(self, walk: _Walk, lease: Lease) -> None:
-        """Turns a wish into a goal; one that comes too late changes nothing."""
-        job, wish = walk.job, walk.job.requested
-        if wish is Requested.NONE or comes_later(job):
+        """Turns a requested action into a goal; one that comes too late changes nothing."""
+        job, requested = walk.job, walk.job.requested
+        if requested is Requested.NONE or comes_later(job):
             return
         changes, notes = granted(job)
         try:
-            walk.job = await self.bookkeeping.save(lease, job, changes, (), notes, granted=wish)
+            walk.job = await self.bookkeeping.save(
+                lease, job, changes, (), notes, granted=requested
+            )
         except Outdated:
-            # The wish was taken back in this moment: then the job goes on without it. Where it is
-            # still there, somebody else has changed the row, and what is in hand is not true.
+            # It was taken back in this moment: then the job goes on without it. Where it is still
+            # there, somebody else has changed the row, and what is in hand is not true.
             walk.job = await self.jobs.load(job.id)
-            if walk.job.requested is wish:
+            if walk.job.requested is requested:
                 raise
 
     async def _next(self, walk: _Walk, lease: Lease) -> Outcome:
@@ -255,8 +257,8 @@ class Machine:
         return joined
 
     async def _pause(self, walk: _Walk, stopping: Callable[[], bool]) -> None:
-        """Waits, looking for wishes and another pace now and then, at once where it is woken."""
-        # A wish may have come with the row that was saved last: no wake-up comes for it any more.
+        """Waits; looks for requested actions and another pace now and then, at once where woken."""
+        # An action may have been requested in the row that was saved last: no wake-up comes for it.
         if walk.job.requested is not Requested.NONE and not comes_later(walk.job):
             return
         until = time.monotonic() + walk.wait

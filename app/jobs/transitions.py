@@ -303,28 +303,29 @@ def cleared(changes: Changes) -> Changes:
 
 
 def granted(job: Job) -> tuple[Changes, list[Note]]:
-    """What a wish changes: nothing after the swap, and on the way aside only a cancel does.
+    """What a requested action changes: nothing after the swap; on the way aside only a cancel
+    changes something.
 
     A rollback can be cancelled until it takes hold of the new index.
     """
-    wish, name = job.requested, job.index_name
-    if wish is Requested.CANCEL and against_cancel(job) is None:
+    requested, name = job.requested, job.index_name
+    if requested is Requested.CANCEL and against_cancel(job) is None:
         if job.goal is Goal.ROLL_BACK:
             return _stay_completed(), [Note(what=EventKind.ROLLBACK_CANCELLED, index=name)]
         changes: Changes = {"goal": Goal.CANCEL, "position_back": "", "status": Status.IN_PROGRESS}
         return cleared(changes), [Note(what=EventKind.CANCELLING, index=name)]
-    if wish is Requested.PAUSE and job.goal is Goal.FINISH and not job.past_cancel:
+    if requested is Requested.PAUSE and job.goal is Goal.FINISH and not job.past_cancel:
         return cleared({"goal": Goal.PAUSE, "position_back": ""}), [
             Note(what=EventKind.PAUSING, index=name)
         ]
-    if wish is Requested.RETRY and job.hold_reason is not None:
+    if requested is Requested.RETRY and job.hold_reason is not None:
         now: Changes = {"next_attempt_at": None, "attempts": 0, "given_back_at": None}
         return now, [Note(what=EventKind.TRIED_AGAIN, index=name)]
     return {}, []
 
 
 def comes_later(job: Job) -> bool:
-    """True for the wish that one be paused that is parked or given back: granted once it is."""
+    """True for a pause of a job that is being parked or given back: granted once it is."""
     aside = job.goal in (Goal.PARK, Goal.GIVE_BACK)
     return aside and job.requested is Requested.PAUSE
 

@@ -1,4 +1,4 @@
-"""What the state of an operation says to a wish of a person. Pure: an operation in, word out."""
+"""Whether the state of an operation allows what a person asks. Pure: an operation in, word out."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Against(Enum):
 
 def against_cancel(job: Job) -> Against | None:
     """None where it can be cancelled: the one rule, for both APIs and for the worker, which grants
-    the wish later. That the wish was left already does not stand against it.
+    the action later. That it was requested already does not stand against it.
     """
     if job.status is Status.COMPLETED:
         return Against.COMPLETED

@@ -84,7 +84,7 @@ class Checkup:
             holder=owner_name() if report.at_work else await self._store.role.holder(),
             counts=in_hand.counts,
             in_hand=in_hand.operations,
-            head=(await self._overview.sights([Brief.of(head)]))[0]
+            head=(await self._overview.views([Brief.of(head)]))[0]
             if isinstance(head, Operation)
             else None,
             cluster=await self.cluster(),

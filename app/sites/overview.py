@@ -52,7 +52,7 @@ class OperationPage:
 class OperationDetail:
     """An operation with all that is known of it; the newest `MOST_EVENTS` events."""
 
-    sight: OperationView
+    view: OperationView
     failure: FailureDetails | None
     proving: Proving | None
     proof: Proof | None
@@ -79,7 +79,7 @@ class Overview:
         found = await self._listing.page(wanted, limit + 1, after, newest_first=newest_first)
         shown = found[:limit]
         return OperationPage(
-            operations=await self.sights(shown),
+            operations=await self.views(shown),
             next=shown[-1].queued_at if len(found) > limit else None,
             counts=await self._listing.counts(wanted) if counted else None,
         )
@@ -89,9 +89,9 @@ class Overview:
         operation = await self._store.operations.find(operation_id)
         if operation is None:
             raise UnknownOperation(operation_id)
-        (sight,) = await self.sights([Brief.of(operation)])
+        (view,) = await self.views([Brief.of(operation)])
         return OperationDetail(
-            sight=sight,
+            view=view,
             failure=operation.failure,
             proving=operation.proving,
             proof=operation.proof,
@@ -99,7 +99,7 @@ class Overview:
             events=await self._store.events.of_operation(operation_id, MOST_EVENTS),
         )
 
-    async def sights(self, briefs: Sequence[Brief]) -> list[OperationView]:
+    async def views(self, briefs: Sequence[Brief]) -> list[OperationView]:
         planned = [b.id for b in briefs if b.last_completed_step >= Step.REINDEX_STARTED]
         copies = await self._listing.copies(planned, clock.shown_within(RECENT)[0])
         limits = await self._pacing.limits(briefs)

@@ -1,4 +1,5 @@
-"""Steering operations, one by its id or all of a batch. Wishes are written here, never effects."""
+"""Steering operations, one by its id or all of a batch. Actions are
+requested here; the worker takes them."""
 
 from __future__ import annotations
 
@@ -35,7 +36,7 @@ _BACK_ALREADY = Objection(ActionResult.UNCHANGED, "It has its old index back, or
 
 @dataclass(frozen=True)
 class Steered:
-    """An operation as it is afterwards, and what became of the wish: None, or why not.
+    """An operation as it is afterwards, and what became of the action: None, or why not.
 
     `followed_by`: the operation that tries again in its place.
     """
@@ -62,7 +63,7 @@ class Control:
         self._wake_ups = wake_ups
 
     async def one(self, action: Action, operation_id: str, caller: str) -> Operation:
-        """The operation after the wish; after a retry of one that had ended, that which follows it.
+        """The operation after `action`; after a retry of one that had ended, that which follows it.
 
         `CANCEL` ends it without a swap, the source as it was found: at once where it has not
         begun. `PAUSE` puts it aside and frees the queue; what is copied stays, and so does the
@@ -138,18 +139,21 @@ class Control:
     async def _write(
         self, action: Action, operations: Sequence[Operation], caller: str
     ) -> set[str]:
-        """Writes the wish; the ids of those that it still came in time for."""
-        ids, wishes = [operation.id for operation in operations], self._store.wishes
+        """Writes the requested action; the ids of those that it still came in time for."""
+        ids, requested_actions = (
+            [operation.id for operation in operations],
+            self._store.requested_actions,
+        )
         if action is Action.RESUME:
-            return await wishes.resume(ids, caller)
+            return await requested_actions.resume(ids, caller)
         if action is Action.RETRY:
-            return await wishes.leave(ids, Requested.RETRY, caller)
+            return await requested_actions.leave(ids, Requested.RETRY, caller)
         if action is Action.CANCEL:
-            wish, at_once = Requested.CANCEL, await wishes.end_waiting(ids, caller)
+            requested, at_once = Requested.CANCEL, await requested_actions.end_waiting(ids, caller)
         else:
-            wish, at_once = Requested.PAUSE, await wishes.pause_waiting(ids, caller)
+            requested, at_once = Requested.PAUSE, await requested_actions.pause_waiting(ids, caller)
         rest = [operation_id for operation_id in ids if operation_id not in at_once]
-        return at_once | await wishes.leave(rest, wish, caller)
+        return at_once | await requested_actions.leave(rest, requested, caller)
 
     async def _begin_anew(self, ended: Sequence[Operation], caller: str, done: _Done) -> None:
         """Queues those that have ended again, as one batch."""

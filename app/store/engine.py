@@ -157,8 +157,8 @@ def _idle_milliseconds(url: URL, seconds: float) -> int | None:
 
 
 def limits_idle(statement: Any, engine: AsyncEngine) -> Any:
-    """`statement`, the first of a transaction that locks something, with a wish to PostgreSQL among
-    what it returns: to end the transaction when it is left open. Itself on SQLite.
+    """`statement`, the first of a transaction that locks something, with a request to PostgreSQL
+    among what it returns: to end the transaction when it is left open. Itself on SQLite.
 
     An owner that is frozen, or cut off, in the middle of a save would otherwise keep the cluster's
     row, and so the role. As a part of that statement it takes no round trip of its own, and what is

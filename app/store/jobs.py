@@ -243,14 +243,15 @@ class Jobs:
     ) -> J:
         """Saves one outcome: fields, windows, claims and events, or nothing.
 
-        `granted` is the wish that is settled by it; `anew`: the windows there were are forgotten.
+        `granted`: the requested action that is settled by it; `anew`: the windows there were are
+        forgotten.
         `uses`: indices that nobody else may use from now on, until it ends or is put aside with its
         index in use. `of_another`: fields of another job, which are left where that has changed
         since. One that is to be paused and was cancelled meanwhile stays in progress, for
         that.
 
         Raises `LeaseLost`, `Outdated` where the row is not the one that was read, or somebody
-        has taken the wish back, and `InUse` where another job uses one of the indices.
+        has taken that action back, and `InUse` where another job uses one of the indices.
         """
 
         async def work(transaction: Transaction) -> J:

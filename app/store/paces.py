@@ -170,7 +170,7 @@ class Paces:
         )
         return [row["index_name"] for row in await read_rows(self._reader, query)]
 
-    # --- wishes, by anybody
+    # --- requested actions, by anybody
 
     async def change(
         self, change: Change, by: str, scope: Scope, owner_id: str = "", unset: Pace = NO_LIMIT

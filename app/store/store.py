@@ -22,11 +22,11 @@ from app.store.lanes import Lanes, SmallJobs
 from app.store.listing import Listing
 from app.store.operations import KeptCopies, Operations
 from app.store.paces import Paces
+from app.store.requested_actions import RequestedActions
 from app.store.role import ClusterIdentities, FileLockRole, LeaseRole, WorkerRole
 from app.store.tables import OPERATIONS_ONLY, ClusterStateRow, Models
 from app.store.transactions import Transaction, Transactions
 from app.store.trouble import translating
-from app.store.wishes import RequestedActions
 
 REMEMBERED_SECONDS = 2.0
 """So long is an answer taken for true."""
@@ -77,7 +77,7 @@ class Store:
         self.jobs = Jobs(self._transactions, reader, cluster_id, models)
         self.lanes = Lanes(reader, cluster_id, models)
         self.operations = Operations(self._transactions, reader, cluster_id)
-        self.wishes = RequestedActions(self._transactions)
+        self.requested_actions = RequestedActions(self._transactions)
         self.kept_copies = KeptCopies(self._transactions, reader, cluster_id)
         self.batches = Batches(reader, cluster_id)
         self.small_jobs = SmallJobs(self._transactions, self.jobs, cluster_id)

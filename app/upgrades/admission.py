@@ -122,18 +122,18 @@ class Admission:
         Raises `MixedVersions`, `ClusterTrouble`, `StoreTrouble`.
         """
         await self._cluster_identity.check(anew=True)
-        study = await self.study(requests)
+        report = await self.examine(requests)
         refused = [
             RefusedName(one.wanted.index_name, one.faults[0])
-            for one in study.examined
+            for one in report.examined
             if one.faults
         ]
         good = [
-            replace(one.wanted, unexamined=one.live) for one in study.examined if not one.faults
+            replace(one.wanted, unexamined=one.live) for one in report.examined if not one.faults
         ]
-        return good, [*study.malformed, *refused]
+        return good, [*report.malformed, *refused]
 
-    async def study(
+    async def examine(
         self,
         requests: Sequence[ReindexRequest],
         known: Looked | None = None,
@@ -151,21 +151,21 @@ class Admission:
         running = await self._surroundings.one_major()
         wanted, malformed = self._well_formed(requests, self._major or running)
         live = await self._operations.live_names()
-        new = [wish for wish in wanted if wish.index_name not in live]
+        new = [entry for entry in wanted if entry.index_name not in live]
         facts = Facts(known or Looked(), {}, running)
         if new:
             facts = await self._facts(new, known, running)
             new = await self._behind(new, facts.looked)
         found: dict[IndexName, Sequence[Refused]] = {
-            wish.index_name: faults(wish, facts) or _unnamed(wish, named=named) for wish in new
+            entry.index_name: faults(entry, facts) or _unnamed(entry, named=named) for entry in new
         }
         if privileges:
-            innocent = [wish for wish in new if not found[wish.index_name]]
+            innocent = [entry for entry in new if not found[entry.index_name]]
             found |= await self._privilege_faults(innocent, facts.looked, requests)
-        by_name = {wish.index_name: wish for wish in (*wanted, *new)}
+        by_name = {entry.index_name: entry for entry in (*wanted, *new)}
         examined = [
             Examined(by_name[name], found.get(name, ()), live=name in live)
-            for name in (wish.index_name for wish in wanted)
+            for name in (entry.index_name for entry in wanted)
         ]
         return AdmissionReport(examined, malformed, facts)
 
@@ -173,13 +173,13 @@ class Admission:
         looked = known
         if looked is None:
             looked = await self._cluster.indices.look_at_all(
-                [name for wish in new for name in (wish.index_name, wish.new_index_name)]
+                [name for entry in new for name in (entry.index_name, entry.new_index_name)]
             )
         return Facts(
             looked,
             await self._cluster.indices.data_streams(),
             running,
-            await self._operations.completed_targets([wish.index_name for wish in new]),
+            await self._operations.completed_targets([entry.index_name for entry in new]),
             await self._operations.leftover_targets(),
             (await self._surroundings.versions())[0].parts,
             await self._leaders(new, looked),
@@ -187,26 +187,29 @@ class Admission:
 
     async def _leaders(self, new: Sequence[Wanted], looked: Looked) -> Collection[str]:
         """Of many names it is seen when their turns come, before they are blocked."""
-        names = [wish.source_name for wish in new if wish.source_name in looked]
+        names = [entry.source_name for entry in new if entry.source_name in looked]
         return await self._cluster.shards.leaders(names) if len(names) <= MOST_LEADERS else ()
 
     async def _behind(self, new: Sequence[Wanted], looked: Looked) -> Sequence[Wanted]:
         """A name that a rollback has made the alias of a kept copy stands for that."""
-        aliases = [wish.index_name for wish in new if looked.holders(wish.index_name)]
+        aliases = [entry.index_name for entry in new if looked.holders(entry.index_name)]
         if not aliases:
             return new
         behind = await self._kept_copies.behind(aliases)
         return [
-            replace(wish, concrete_name=behind[wish.index_name])
-            if looked.holders(wish.index_name) == [behind.get(wish.index_name)]
-            else wish
-            for wish in new
+            replace(entry, concrete_name=behind[entry.index_name])
+            if looked.holders(entry.index_name) == [behind.get(entry.index_name)]
+            else entry
+            for entry in new
         ]
 
     async def _privilege_faults(
-        self, wishes: Sequence[Wanted], looked: Looked, requests: Sequence[ReindexRequest]
+        self,
+        entries: Sequence[Wanted],
+        looked: Looked,
+        requests: Sequence[ReindexRequest],
     ) -> dict[IndexName, list[Refused]]:
-        needs = {wish.index_name: _need(wish, looked) for wish in wishes}
+        needs = {entry.index_name: _need(entry, looked) for entry in entries}
         lacking = await self._surroundings.missing_privileges(list(needs.values()))
         if lacking:
             log.warning(
@@ -227,14 +230,14 @@ class Admission:
         refused: list[RefusedName] = []
         for request in requests:
             try:
-                wish = self._wanted(request, major)
+                entry = self._wanted(request, major)
             except InvalidIndexName as error:
                 refused.append(RefusedName(request.index_name, error))
                 continue
-            if wish.index_name in wanted:
-                refused.append(RefusedName(wish.index_name, AlreadyInProgress(wish.index_name)))
+            if entry.index_name in wanted:
+                refused.append(RefusedName(entry.index_name, AlreadyInProgress(entry.index_name)))
             else:
-                wanted[wish.index_name] = wish
+                wanted[entry.index_name] = entry
         return list(wanted.values()), refused
 
     def _wanted(self, request: ReindexRequest, major: int) -> Wanted:
@@ -255,13 +258,13 @@ class Admission:
         )
 
 
-def _unnamed(wish: Wanted, *, named: bool) -> list[Refused]:
-    fault = None if named else unnamed_refusal(wish.index_name)
+def _unnamed(entry: Wanted, *, named: bool) -> list[Refused]:
+    fault = None if named else unnamed_refusal(entry.index_name)
     return [fault] if fault else []
 
 
-def _need(wish: Wanted, looked: Looked) -> Need:
+def _need(entry: Wanted, looked: Looked) -> Need:
     """With any name of a kept copy: its own is not known before it is queued."""
-    kept = kept_name(wish.index_name, "0" * 32) if wish.keep else None
-    aliases = looked[wish.source_name].aliases
-    return Need(wish.source_name, wish.new_index_name, aliases, kept)
+    kept = kept_name(entry.index_name, "0" * 32) if entry.keep else None
+    aliases = looked[entry.source_name].aliases
+    return Need(entry.source_name, entry.new_index_name, aliases, kept)

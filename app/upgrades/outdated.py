@@ -74,10 +74,10 @@ class Inventory:
         looked = await self._cluster.indices.look_at_everything()
         fates = {name: fate_of(state, major) for name, state in looked.items()}
         old = sorted(name for name, found in fates.items() if found is Fate.REFUSES)
-        study = await self._admission.study(
+        report = await self._admission.examine(
             [ReindexRequest(name) for name in old], looked, privileges=False, named=False
         )
-        judged = _judged(study)
+        judged = _judged(report)
         names = old if outdated else sorted(looked)
         rest = [name for name in names if after is None or name > after]
         shown = rest[:limit]
@@ -107,10 +107,10 @@ class Inventory:
         return [n for n, s in sorted(looked.items()) if fate_of(s, major) is Fate.REFUSES], looked
 
 
-def _judged(study: AdmissionReport) -> dict[str, OutdatedVerdict]:
+def _judged(report: AdmissionReport) -> dict[str, OutdatedVerdict]:
     """By name; a name that 7.x allowed may be one that a new index cannot have."""
-    judged = {one.wanted.index_name: _verdict(one) for one in study.examined}
-    return judged | {bad.name: OutdatedVerdict(None, (bad.error,)) for bad in study.malformed}
+    judged = {one.wanted.index_name: _verdict(one) for one in report.examined}
+    return judged | {bad.name: OutdatedVerdict(None, (bad.error,)) for bad in report.malformed}
 
 
 def _verdict(examined: Examined) -> OutdatedVerdict:

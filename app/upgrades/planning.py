@@ -155,7 +155,7 @@ class Planner:
 
     async def plan(self, requests: Sequence[ReindexRequest]) -> Plan:
         """Raises `MixedVersions`, `ClusterTrouble`, `StoreTrouble`."""
-        plan = await self._of(await self._admission.study(requests))
+        plan = await self._of(await self._admission.examine(requests))
         place = {r.index_name: n for n, r in reversed(list(enumerate(requests)))}
         return replace(plan, indices=sorted(plan.indices, key=lambda one: place[one.name]))
 
@@ -163,7 +163,7 @@ class Planner:
         """For all that the next major refuses, with the options of `pattern`. Raises as `plan`."""
         names, looked = await self._inventory.outdated()
         requests = [replace(pattern, index_name=name) for name in names]
-        return await self._of(await self._admission.study(requests, looked, named=False))
+        return await self._of(await self._admission.examine(requests, looked, named=False))
 
     async def with_trials(self, plan: Plan, caller: str) -> Plan:
         """The same, with the new indices made, looked at and removed, as many as there is time."""
@@ -198,28 +198,28 @@ class Planner:
         except ReindexQueueError as error:
             return Trial(outcome=TrialOutcome.NOT_TRIED, text=error.message)
 
-    async def _of(self, study: AdmissionReport) -> Plan:
-        looked = study.facts.looked
+    async def _of(self, report: AdmissionReport) -> Plan:
+        looked = report.facts.looked
         there: dict[str, IndexState] = {
             one.wanted.source_name: looked[one.wanted.source_name]
-            for one in study.examined
+            for one in report.examined
             if one.wanted.source_name in looked
         }
         targets: dict[str, str] = {
-            one.wanted.source_name: one.wanted.new_index_name for one in study.examined
+            one.wanted.source_name: one.wanted.new_index_name for one in report.examined
         }
         measures = await sizes_of(list(there.values()), self._cluster)
         references = await references_of(targets, there, self._cluster)
-        types = await self._types(there, study.facts.major)
-        study = await self._with_filters(study, references, types)
+        types = await self._types(there, report.facts.major)
+        report = await self._with_filters(report, references, types)
         capacity = await self._capacity()
         history = await measured(self._listing)
         at_once = (await self._pacing.service()).limit.windows_planned
         cutting = Cutting(self._limits.window_documents, at_once)
         up_to = self._limits.full_up_to
-        draft = _Draft(study, measures, references, capacity, history, cutting, types, up_to)
-        indices = [await self._with_snapshot(draft.index(one)) for one in study.examined]
-        indices += [PlannedIndex(bad.name, [bad.error]) for bad in study.malformed]
+        draft = _Draft(report, measures, references, capacity, history, cutting, types, up_to)
+        indices = [await self._with_snapshot(draft.index(one)) for one in report.examined]
+        indices += [PlannedIndex(bad.name, [bad.error]) for bad in report.malformed]
         ready = [one for one in indices if not one.blockers]
         return Plan(
             indices=indices,
@@ -239,17 +239,17 @@ class Planner:
         )
 
     async def _with_filters(
-        self, study: AdmissionReport, references: References, types: Mapping[str, str]
+        self, report: AdmissionReport, references: References, types: Mapping[str, str]
     ) -> AdmissionReport:
         """With the filters of aliases that a new index cannot get among what speaks against it."""
-        filters = Filters(self._cluster, study.facts.major)
+        filters = Filters(self._cluster, report.facts.major)
         examined: list[Examined] = []
-        for one in study.examined:
+        for one in report.examined:
             name = one.wanted.source_name
             aliases, kind = references.aliases.get(name, {}), types.get(name, UNTYPED)
             fault = None if one.faults else await filters.fault(aliases, name, kind, name)
             examined.append(replace(one, faults=[fault]) if fault else one)
-        return replace(study, examined=examined)
+        return replace(report, examined=examined)
 
     async def _with_snapshot(self, one: PlannedIndex) -> PlannedIndex:
         """The same with what its operation would wait for before the write block."""
@@ -279,7 +279,7 @@ class _Draft:
 
     def __init__(
         self,
-        study: AdmissionReport,
+        report: AdmissionReport,
         measures: Mapping[str, IndexSize],
         references: References,
         capacity: Capacity | None,
@@ -289,7 +289,7 @@ class _Draft:
         up_to: FullUpTo,
     ) -> None:
         self._up_to = up_to
-        self._study = study
+        self._report = report
         self._sizes = measures
         self._references = references
         self._capacity = capacity
@@ -299,7 +299,7 @@ class _Draft:
         self.balance = Balance()
 
     def index(self, examined: Examined) -> PlannedIndex:
-        wanted, facts = examined.wanted, self._study.facts
+        wanted, facts = examined.wanted, self._report.facts
         state = facts.looked.get(wanted.source_name)
         size = self._sizes.get(wanted.source_name)
         demand = _demand(state, size) if state and size else None
@@ -326,7 +326,7 @@ class _Draft:
 
     def _warnings(self, wanted: Wanted) -> list[str]:
         name = wanted.source_name
-        lost = type_lost(name, self._types.get(name, UNTYPED), self._study.facts.major)
+        lost = type_lost(name, self._types.get(name, UNTYPED), self._report.facts.major)
         return [lost] if lost else []
 
     def _proof(

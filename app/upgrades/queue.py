@@ -19,8 +19,8 @@ from app.jobs.verdicts import cancel_refusal
 from app.store.enqueueing import BatchKey, BatchRecord, Enqueued, refusal_entry
 from app.store.listing import Filter
 from app.store.operations import Operations
+from app.store.requested_actions import RequestedActions
 from app.store.store import Store
-from app.store.wishes import RequestedActions
 from app.telemetry import logger
 from app.upgrades.admission import Admission, RefusedName
 
@@ -43,12 +43,12 @@ class Queue:
     def __init__(
         self,
         operations: Operations,
-        wishes: RequestedActions,
+        requested_actions: RequestedActions,
         admission: Admission,
         wake_ups: WakeUps,
     ) -> None:
         self._operations = operations
-        self._wishes = wishes
+        self._requested_actions = requested_actions
         self._admission = admission
         self._wake_ups = wake_ups
 
@@ -99,8 +99,8 @@ class Queue:
         if error := cancel_refusal(operation):
             raise error
         ids = [operation.id]
-        if not await self._wishes.end_waiting(ids, caller) and not (
-            await self._wishes.leave(ids, Requested.CANCEL, caller)
+        if not await self._requested_actions.end_waiting(ids, caller) and not (
+            await self._requested_actions.leave(ids, Requested.CANCEL, caller)
         ):
             raise NotInProgress
         self._wake_ups.wake()

@@ -88,7 +88,7 @@ def _given_back(operation: Operation, windows: Sequence[Window], limit: Limit) -
 
 def _is_in_use(operation: Operation) -> bool:
     """It takes writes, as far as the operation goes."""
-    return operation.unblocked
+    return operation.source_writable
 
 
 def _keeps(operation: Operation) -> bool:
@@ -192,7 +192,7 @@ class Rewrite:
         return {
             "position": PhaseName.PREPARE if made else "",
             "last_completed_step": Step.CREATED,
-            "unblocked": job.source is not None,
+            "source_writable": job.source is not None,
         }
 
     def as_not_begun(self, job: Operation) -> Changes:
@@ -203,7 +203,7 @@ class Rewrite:
             "source": None,
             "source_seq_nos": None,
             "target_uuid": None,
-            "unblocked": False,
+            "source_writable": False,
             "proving": None,
             "proof": None,
             "given_back": job.given_back + 1,

@@ -60,8 +60,8 @@ def test_all_routes_are_documented_with_a_summary(document: dict[str, Any]) -> N
         "GET /api/v1/batches/{batchId}",
         "GET /api/v1/operations",
         "GET /api/v1/operations/{operationId}",
-        *(f"POST /api/v1/operations/{{operationId}}/{wish}" for wish in steering),
-        *(f"POST /api/v1/batches/{{batchId}}/{wish}" for wish in steering),
+        *(f"POST /api/v1/operations/{{operationId}}/{action}" for action in steering),
+        *(f"POST /api/v1/batches/{{batchId}}/{action}" for action in steering),
         *(
             f"{method} /api/v1/{owner}pace"
             for owner in ("", "batches/{batchId}/", "operations/{operationId}/")

@@ -47,7 +47,7 @@ INDICES: dict[str, Json] = {
 }
 NAMES = [*INDICES, "alias", "*", "_all", "..", "plain,shards", "<plain-{now/d}>", "Plain", "plain "]
 
-WISHES = ("/cancel", "/pause", "/resume", "/retry")
+ACTIONS = ("/cancel", "/pause", "/resume", "/retry")
 """How the paths end of what can be asked of an operation that waits."""
 
 load_all_checks()
@@ -118,13 +118,13 @@ class Bench:
         httpx.post(f"{self.url}/api/v1/pace/go-on", trust_env=False)
         httpx.delete(f"{self.url}/api/v1/pace", trust_env=False)
 
-    def waiting_for(self, wish: str) -> dict[str, str]:
+    def waiting_for(self, action: str) -> dict[str, str]:
         """An operation of which that can be granted, as a path names it: everything is stopped, so
         that it waits, and the cluster cannot notice."""
         self.post("/pace/stop")
         batch = self.post("/batches", {"indices": [{"index": "shards"}]})
         operation = batch["operations"][0]["id"]
-        if before := {"resume": "pause", "retry": "cancel"}.get(wish):
+        if before := {"resume": "pause", "retry": "cancel"}.get(action):
             self.post(f"/operations/{operation}/{before}")
         return {"operationId": operation, "batchId": batch["id"], "indexName": "shards"}
 
@@ -190,7 +190,7 @@ def check(case: Any, bench: Bench) -> None:
     if "/pace" in case.path:
         check_pace(case, bench)
         return
-    if case.path.endswith(WISHES):
+    if case.path.endswith(ACTIONS):
         check_wish(case, bench)
         return
     before = bench.lay()
@@ -243,7 +243,7 @@ def check_wish(case: Any, bench: Bench) -> int:
             case.path_parameters[name] = known_id
     response = case.call(base_url=bench.url, timeout=60)
     bench.end_what_waits()
-    assert bench.state() == before, "a wish for what waits changed the cluster"
+    assert bench.state() == before, "a action for what waits changed the cluster"
     bench.check_claims()
     case.validate_response(response, excluded_checks=checks(UNCHECKED))
     return response.status_code
@@ -292,12 +292,12 @@ for _operation in operation_ids():
     globals()[f"test_all_that_{_operation}_answers_is_documented"] = made_for(_operation)
 
 
-def wishes() -> list[str]:
+def actions() -> list[str]:
     """Their paths."""
-    return [path for path in SCHEMA.raw_schema["paths"] if path.endswith(WISHES)]
+    return [path for path in SCHEMA.raw_schema["paths"] if path.endswith(ACTIONS)]
 
 
-@pytest.mark.parametrize("path", wishes())
+@pytest.mark.parametrize("path", actions())
 def test_a_wish_that_is_granted_is_answered_as_it_is_documented(path: str, bench: Bench) -> None:
     (name,) = re.findall(r"{(\w+)}", path)
     headers = {"kbn-xsrf": "true"}

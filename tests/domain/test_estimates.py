@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.domain.compatibility import Fate, because, fate
-from app.domain.progress import DOUBT, Measured, Span, estimate, total
+from app.domain.progress import UNCERTAINTY, Measured, Span, estimate, total
 
 
 def done(documents: int, copy: float, *, size: int = 0, around: float = 0.5) -> Measured:
@@ -21,7 +21,7 @@ def test_small_copies_tell_how_long_small_ones_take_and_nothing_of_large_ones() 
     found = estimate(100, 0, history)
     assert found is not None
     assert found.blocked.low == pytest.approx(0.5)
-    assert found.blocked.high == pytest.approx(0.2 * DOUBT + 0.5)
+    assert found.blocked.high == pytest.approx(0.2 * UNCERTAINTY + 0.5)
     assert found.duration.low == pytest.approx(0.75)
     assert estimate(101, 0, history) is None
 
@@ -29,7 +29,7 @@ def test_small_copies_tell_how_long_small_ones_take_and_nothing_of_large_ones() 
 def test_a_measured_speed_is_doubted_both_ways() -> None:
     found = estimate(2_000, 0, [done(1_000, 10), done(1, 0.1)])
     assert found is not None
-    assert found.blocked == Span(20 / DOUBT + 0.5, 20 * DOUBT + 0.5)
+    assert found.blocked == Span(20 / UNCERTAINTY + 0.5, 20 * UNCERTAINTY + 0.5)
 
 
 def test_documents_of_another_size_widen_the_span() -> None:
@@ -39,7 +39,7 @@ def test_documents_of_another_size_widen_the_span() -> None:
     assert alike is not None
     assert larger is not None
     assert larger.blocked.low == alike.blocked.low
-    assert larger.blocked.high == pytest.approx(50 * DOUBT + 0.5)
+    assert larger.blocked.high == pytest.approx(50 * UNCERTAINTY + 0.5)
 
 
 def test_one_that_waited_for_hours_among_ten_does_not_count() -> None:

@@ -54,7 +54,7 @@ class NothingToUndo(Rewrite):
 
 
 def _in_use(job: Operation) -> bool:
-    return job.unblocked
+    return job.source_writable
 
 
 class OptionalEnd(Rewrite):
@@ -116,8 +116,8 @@ def test_a_phase_on_the_way_saves_its_place_beside_what_it_has_done() -> None:
 
 @pytest.mark.parametrize(("before", "after"), [(False, True), (True, False)])
 def test_the_next_phase_is_found_with_what_this_one_has_changed(before: bool, after: bool) -> None:
-    kind, found = OptionalEnd(), operation(unblocked=before)
-    done = transitions.ended(kind, found, OptionalEnd.FIRST, Done({"unblocked": after}))
+    kind, found = OptionalEnd(), operation(source_writable=before)
+    done = transitions.ended(kind, found, OptionalEnd.FIRST, Done({"source_writable": after}))
     assert done.changes.get("status") is (None if after else Status.COMPLETED)
 
 
@@ -556,7 +556,7 @@ def test_without_a_wish_nothing_is_granted() -> None:
 
 
 @pytest.mark.parametrize("goal", Goal)
-@pytest.mark.parametrize("wish", Requested)
-def test_a_pause_comes_later_to_one_on_its_way_aside(goal: Goal, wish: Requested) -> None:
-    later = goal in (Goal.PARK, Goal.GIVE_BACK) and wish is Requested.PAUSE
-    assert transitions.comes_later(operation(goal=goal, requested=wish)) is later
+@pytest.mark.parametrize("action", Requested)
+def test_a_pause_comes_later_to_one_on_its_way_aside(goal: Goal, action: Requested) -> None:
+    later = goal in (Goal.PARK, Goal.GIVE_BACK) and action is Requested.PAUSE
+    assert transitions.comes_later(operation(goal=goal, requested=action)) is later

@@ -88,7 +88,7 @@ def test_two_services_do_not_pause_in_step() -> None:
 
 @pytest.mark.parametrize("goal", Goal)
 def test_a_route_is_gone_through_phase_by_phase_and_then_is_over(goal: Goal) -> None:
-    found = operation(goal=goal, unblocked=True, kept=Kept(name=IndexName("k")))
+    found = operation(goal=goal, source_writable=True, kept=Kept(name=IndexName("k")))
     names: list[str] = []
     for _ in KIND.routes[goal]:
         phase = phase_of(KIND, found)
@@ -105,7 +105,7 @@ def test_a_phase_that_has_nothing_to_do_is_passed_over() -> None:
         return phase_of(KIND, operation(position, **changed)).name
 
     assert following("prepare") == "write_block"
-    assert following("prepare", unblocked=True) == "wait_to_block"
+    assert following("prepare", source_writable=True) == "wait_to_block"
     kept = Kept(name=IndexName("k"))
     assert following("restore_settings") == "swap"
     assert following("restore_settings", kept=kept) == "keep"
@@ -312,17 +312,17 @@ def test_a_rollback_is_cancelled_only_before_it_takes_hold_of_the_new_index(back
 FORTH = [goal for goal in Goal if goal is not Goal.ROLL_BACK]
 
 
-@pytest.mark.parametrize(("wish", "goal", "position"), list(product(Requested, FORTH, POSITIONS)))
+@pytest.mark.parametrize(("action", "goal", "position"), list(product(Requested, FORTH, POSITIONS)))
 def test_a_wish_never_turns_one_back_from_its_end(
-    wish: Requested, goal: Goal, position: str
+    action: Requested, goal: Goal, position: str
 ) -> None:
     """None after the swap; on the way back none; on the way aside only a cancel."""
-    changes, _ = transitions.granted(operation(position, requested=wish, goal=goal))
+    changes, _ = transitions.granted(operation(position, requested=action, goal=goal))
     turned = changes.get("goal")
     late = position == AFTER_THE_SWAP or goal in (Goal.FAIL, Goal.CANCEL)
-    if late or wish not in (Requested.CANCEL, Requested.PAUSE):
+    if late or action not in (Requested.CANCEL, Requested.PAUSE):
         assert turned is None
-    elif wish is Requested.CANCEL:
+    elif action is Requested.CANCEL:
         assert turned is Goal.CANCEL
     else:
         assert turned is (Goal.PAUSE if goal is Goal.FINISH else None)

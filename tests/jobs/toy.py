@@ -218,13 +218,13 @@ class Playroom:
         self.wake_ups.wake()
         return toy
 
-    async def ask(self, toy: str, wish: Requested) -> None:
-        """As the API does: the wish is left, and the worker woken."""
-        assert await self.store.wishes.leave([toy], wish, "child") == {toy}
+    async def ask(self, toy: str, action: Requested) -> None:
+        """As the API does: the action is left, and the worker woken."""
+        assert await self.store.requested_actions.leave([toy], action, "child") == {toy}
         self.wake_ups.wake()
 
     async def resume(self, toy: str) -> None:
-        assert await self.store.wishes.resume([toy], "child") == {toy}
+        assert await self.store.requested_actions.resume([toy], "child") == {toy}
         self.wake_ups.wake()
 
     async def shown(self, toy: str) -> Toy:

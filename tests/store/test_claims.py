@@ -211,7 +211,9 @@ async def test_claims_stay_with_a_paused_job_until_it_is_cancelled(
     assert operation.status is Status.PAUSED
     assert claimed(database_url) == {("a", operation.id, True)}
     assert claims_astray(database_url) == []
-    assert await store.wishes.leave([operation.id], Requested.CANCEL, "caller") == {operation.id}
+    assert await store.requested_actions.leave([operation.id], Requested.CANCEL, "caller") == {
+        operation.id
+    }
     assert claimed(database_url) == {("a", operation.id, True)}
     operation = await store.operations.load(operation.id)
     await at_the_end_of(store, lease, operation, Goal.CANCEL, "drop_kept")
@@ -226,7 +228,7 @@ async def test_claims_are_gone_where_a_job_is_cancelled_that_was_given_back(
     operation = await blocked(store, lease, "a")
     operation = await at_the_end_of(store, lease, operation, Goal.GIVE_BACK, "drop_kept")
     assert operation.started_at is None
-    assert await store.wishes.end_waiting([operation.id], "caller") == {operation.id}
+    assert await store.requested_actions.end_waiting([operation.id], "caller") == {operation.id}
     assert claimed(database_url) == set()
     assert claims_astray(database_url) == []
 

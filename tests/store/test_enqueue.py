@@ -215,6 +215,6 @@ async def test_a_kept_target_is_handed_on_by_operations_that_did_not_get_to_it(
     lease = await lease_of(store)
     await ended(store, lease, "a", {"keep_target": True, "target_uuid": "uuid-1"})
     cancelled = await enqueued(store, "a")
-    assert await store.wishes.end_waiting([cancelled.id], "caller")
+    assert await store.requested_actions.end_waiting([cancelled.id], "caller")
     await ended(store, lease, "a", {"keep_target": True})
     assert (await enqueued(store, "a")).leftover_uuid == "uuid-1"

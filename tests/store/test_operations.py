@@ -83,7 +83,7 @@ EVERYTHING = Changes(
     target_uuid="target-uuid",
     leftover_uuid="leftover-uuid",
     suspended=True,
-    unblocked=True,
+    source_writable=True,
     writes_blocked_since=AT,
     given_back=2,
     given_back_at=AT,
@@ -152,7 +152,7 @@ async def test_a_parked_operation_comes_after_those_that_were_not_begun(store: S
     waiting = await enqueued(store, "waiting")
     assert await order_of_the_queue(store, lease) == ["waiting", "due", "also-due"]
     ids = {str(operation.index_name): operation.id for operation in (*parked, waiting)}
-    await store.wishes.leave([ids["later"]], Requested.RETRY, "caller")
+    await store.requested_actions.leave([ids["later"]], Requested.RETRY, "caller")
     head = await store.lanes.head()
     assert head is not None
     assert head.index_name == "later"
@@ -192,7 +192,7 @@ async def test_rollbacks_and_what_is_cancelled_wait_for_nobody(store: Store) -> 
     back = await started(store, lease, "back")
     await saved(store, lease, back, {"goal": Goal.ROLL_BACK})
     assert [one.id for one in await store.lanes.urgent()] == [back.id]
-    await store.wishes.leave([aside.id], Requested.CANCEL, "caller")
+    await store.requested_actions.leave([aside.id], Requested.CANCEL, "caller")
     assert [one.id for one in await store.lanes.urgent()] == [aside.id, back.id]
     first = await store.lanes.head()
     assert first is not None
@@ -253,18 +253,18 @@ async def test_a_started_operation_is_not_claimed_again(store: Store) -> None:
 async def test_a_cancelled_operation_is_not_claimed(store: Store) -> None:
     lease = await lease_of(store)
     waiting = await enqueued(store, "a")
-    assert await store.wishes.end_waiting([waiting.id], "caller")
+    assert await store.requested_actions.end_waiting([waiting.id], "caller")
     assert await store.jobs.begin(lease.token, waiting.id, "worker") is None
     cancelled = await store.operations.load(waiting.id)
     assert cancelled.status is Status.CANCELLED
     assert cancelled.started_at is None
     assert cancelled.ended_at is not None
-    assert not await store.wishes.end_waiting([waiting.id], "caller")
+    assert not await store.requested_actions.end_waiting([waiting.id], "caller")
 
 
 async def test_a_started_operation_is_not_ended_from_outside(store: Store) -> None:
     claimed = await started(store, await lease_of(store), "a")
-    assert not await store.wishes.end_waiting([claimed.id], "caller")
+    assert not await store.requested_actions.end_waiting([claimed.id], "caller")
     assert await store.operations.load(claimed.id) == claimed
 
 
@@ -275,7 +275,7 @@ async def test_of_claim_and_cancellation_exactly_one_wins(open_store: OpenStore)
     order = random.Random(1)
     for operation in operations:
         claim = worker.jobs.begin(lease.token, operation.id, "worker")
-        cancel = api.wishes.end_waiting([operation.id], "caller")
+        cancel = api.requested_actions.end_waiting([operation.id], "caller")
         if order.random() < 0.5:
             claimed, cancelled = await asyncio.gather(claim, cancel)
         else:
@@ -295,7 +295,7 @@ async def test_of_claim_and_cancellation_exactly_one_wins(open_store: OpenStore)
 async def test_a_wish_does_not_disturb_the_worker(store: Store) -> None:
     lease = await lease_of(store)
     claimed = await started(store, lease, "a")
-    assert await store.wishes.leave([claimed.id], Requested.CANCEL, "caller")
+    assert await store.requested_actions.leave([claimed.id], Requested.CANCEL, "caller")
     wished = await store.operations.load(claimed.id)
     assert wished == claimed.model_copy(update={"requested": Requested.CANCEL})
     after = await saved(store, lease, claimed, {"attempts": 1})
@@ -305,7 +305,7 @@ async def test_a_wish_does_not_disturb_the_worker(store: Store) -> None:
 
 async def test_a_wish_for_an_ended_operation_is_refused(store: Store) -> None:
     operation = await ended(store, await lease_of(store), "a", {})
-    assert not await store.wishes.leave([operation.id], Requested.CANCEL, "caller")
+    assert not await store.requested_actions.leave([operation.id], Requested.CANCEL, "caller")
     assert await store.operations.load(operation.id) == operation
 
 

@@ -189,15 +189,15 @@ async def test_every_lane_but_the_small_one_gives_its_own_jobs_of_every_kind_in_
 
 
 @pytest.mark.parametrize("lane", LANES)
-async def test_wishes_reach_every_kind(store: Store, lane: Lane) -> None:
+async def test_requested_actions_reach_every_kind(store: Store, lane: Lane) -> None:
     lease = await lease_of(store)
     waits, runs = [await toy(store, lane, IndexName(name)) for name in ("a", "b")]
     await begun(store, lease, runs)
-    assert await store.wishes.pause_waiting([waits, runs], "caller") == {waits}
-    assert await store.wishes.resume([waits, runs], "caller") == {waits}
-    assert await store.wishes.end_waiting([waits, runs], "caller") == {waits}
+    assert await store.requested_actions.pause_waiting([waits, runs], "caller") == {waits}
+    assert await store.requested_actions.resume([waits, runs], "caller") == {waits}
+    assert await store.requested_actions.end_waiting([waits, runs], "caller") == {waits}
     assert await store.lanes.urgent() == []
-    assert await store.wishes.leave([waits, runs], Requested.CANCEL, "caller") == {runs}
+    assert await store.requested_actions.leave([waits, runs], Requested.CANCEL, "caller") == {runs}
     assert [job.id for job in await store.lanes.urgent()] == [runs]
 
 

@@ -111,7 +111,7 @@ async def test_work_that_fails_leaves_nothing(store: Store, transactions: Transa
     with pytest.raises(ZeroDivisionError):
         await transactions.run(work)
     assert await store.events.after(0) == before
-    await store.wishes.leave([operation.id], Requested.CANCEL, "caller")
+    await store.requested_actions.leave([operation.id], Requested.CANCEL, "caller")
     assert [event.number for event in await store.events.after(0)] == [1, 2]
 
 

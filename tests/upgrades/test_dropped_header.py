@@ -112,10 +112,10 @@ async def at_any_hour(service: Service) -> None:
     assert answer.status_code == 200
 
 
-async def ask(service: Service, wish: str) -> None:
+async def ask(service: Service, action: str) -> None:
     operation = await service.newest("plain")
     assert operation
-    path = f"/api/v1/operations/{operation['id']}/{wish}"
+    path = f"/api/v1/operations/{operation['id']}/{action}"
     assert (await service.client.post(path)).status_code == 200
 
 
@@ -210,9 +210,9 @@ async def test_dropped_header_a_copy_whose_start_was_not_answered_ends_before_th
 
 
 @pytest.mark.usefixtures("a_while")
-@pytest.mark.parametrize("wish", ["cancel", "pause"])
+@pytest.mark.parametrize("action", ["cancel", "pause"])
 async def test_dropped_header_a_late_start_does_not_make_the_removed_target_again(
-    stripped: Relay, es: Elastic, sqlite_url: str, wish: str
+    stripped: Relay, es: Elastic, sqlite_url: str, action: str
 ) -> None:
     filled(es, "plain")
     before = as_found(es, "plain")
@@ -226,10 +226,10 @@ async def test_dropped_header_a_late_start_does_not_make_the_removed_target_agai
     async with running_service(stripped.url, sqlite_url, **BY_TASK, **IMPATIENT) as service:
         await service.post_batch("plain")
         await service.holds("plain", "it may begin yet")
-        await ask(service, wish)
+        await ask(service, action)
         slowly = starts[0]._replace(path=f"{starts[0].path}&requests_per_second=1")
         assert (await stripped.forward(slowly)).status == 200
-        if wish == "cancel":
+        if action == "cancel":
             assert (await service.ended("plain"))["status"] == 4
             assert es.indices() == {"plain"}
             assert as_found(es, "plain") == before

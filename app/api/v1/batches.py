@@ -41,7 +41,7 @@ async def post_batch(
     posted = await service.batches.post(body.requests(), caller.name, batch_key, pace)
     return NewBatchAnswer(
         id=posted.id,
-        operations=[summary_of(s) for s in await service.overview.sights(posted.operations)],
+        operations=[summary_of(s) for s in await service.overview.views(posted.operations)],
         refused=[RefusedIndex.of(entry) for entry in posted.refused],
     )
 

@@ -158,5 +158,5 @@ async def _batch(
 
 
 async def _shown(service: Site, operation: Operation) -> OperationSummary:
-    (sight,) = await service.overview.sights([Brief.of(operation)])
-    return summary_of(sight)
+    (view,) = await service.overview.views([Brief.of(operation)])
+    return summary_of(view)

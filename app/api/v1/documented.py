@@ -108,7 +108,7 @@ ROLLED_BACK = answers("The operation, on its way back", "v1_rolling_back") | err
     503,
 )
 
-_EACH = "Every operation of the batch, and what became of the wish"
+_EACH = "Every operation of the batch, and what became of it"
 BATCH_CANCELLED = answers(_EACH, "v1_batch_cancelled") | error_answers(_NO_BATCH, 503)
 BATCH_PAUSED = answers(_EACH, "v1_batch_paused") | error_answers(_NO_BATCH, 503)
 BATCH_RESUMED = answers(_EACH, "v1_batch_resumed") | error_answers(_NO_BATCH, 503)

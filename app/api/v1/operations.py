@@ -32,7 +32,7 @@ async def list_operations(
         counted=query.counts,
     )
     return OperationList(
-        operations=[summary_of(sight) for sight in page.operations],
+        operations=[summary_of(view) for view in page.operations],
         next=None if page.next is None else str(page.next),
         counts=page.counts,
     )

@@ -33,13 +33,13 @@ from app.wire.operations import (
 )
 
 
-def summary_of(sight: OperationView) -> OperationSummary:
-    return OperationSummary(**_fields(sight))
+def summary_of(view: OperationView) -> OperationSummary:
+    return OperationSummary(**_fields(view))
 
 
 def details_of(whole: OperationDetail) -> OperationDetails:
     return OperationDetails(
-        **_fields(whole.sight),
+        **_fields(whole.view),
         failure=_failure(whole),
         proving=_proving(whole),
         proof=ProofReport.model_validate(whole.proof.model_dump()) if whole.proof else None,
@@ -57,9 +57,9 @@ def _proving(whole: OperationDetail) -> ProvingReport | None:
     return ProvingReport(compared=whole.proving.compared, documents=whole.proving.documents)
 
 
-def _fields(sight: OperationView) -> dict[str, Any]:
+def _fields(view: OperationView) -> dict[str, Any]:
     """What a summary and the details have in common, by the names of the fields."""
-    brief = sight.brief
+    brief = view.brief
     return {
         "id": brief.id,
         "index_name": brief.index_name,
@@ -79,8 +79,8 @@ def _fields(sight: OperationView) -> dict[str, Any]:
         "writes_blocked_since": brief.writes_blocked_since if brief.writes_blocked else None,
         "hold": _hold(brief),
         "error": _fault(brief),
-        "progress": progress_report(sight.progress) if sight.progress else None,
-        "pace": limit_of(sight.limit) if sight.limit else None,
+        "progress": progress_report(view.progress) if view.progress else None,
+        "pace": limit_of(view.limit) if view.limit else None,
         "queued_at": from_milliseconds(brief.queued_at),
         "created_at": brief.created_at,
         "started_at": None if brief.started_at is None else from_milliseconds(brief.started_at),
@@ -132,7 +132,7 @@ def _failure(whole: OperationDetail) -> FailureReport | None:
     failure = whole.failure
     if failure is None:
         return None
-    message = whole.sight.brief.error_message or ""
+    message = whole.view.brief.error_message or ""
     step = to_camel(failure.step)
     return FailureReport.model_validate({**failure.model_dump(), "step": step, "message": message})
 
@@ -160,7 +160,7 @@ def _rounded(value: float | None) -> float | None:
 
 
 def steered(batch_id: str, found: Sequence[Steered]) -> SteeredBatch:
-    """The answer to a wish for a whole batch."""
+    """The answer to a requested action for a whole batch."""
     shown = [_steered(one) for one in found]
     counts = Counter(one.outcome for one in shown)
     return SteeredBatch(

@@ -41,7 +41,7 @@ async def get_worker(service: Current) -> WorkerAnswer:
         ),
         counts=situation.counts,
         head=summary_of(situation.head) if situation.head else None,
-        in_hand=[summary_of(sight) for sight in situation.in_hand],
+        in_hand=[summary_of(view) for view in situation.in_hand],
         pace=limit_of(situation.limit),
         elasticsearch=ElasticsearchReport(
             reachable=cluster.error is None,

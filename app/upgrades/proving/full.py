@@ -69,7 +69,7 @@ class Walk:
 
 T = TypeVar("T")
 TURN_SECONDS = 1.0
-"""Between two turns progress is saved, and wishes are granted."""
+"""Between two turns progress is saved, and requested actions are granted."""
 AT_ONCE = 2
 """Pages of the target that are asked for: a search of one shard takes one thread of a node."""
 

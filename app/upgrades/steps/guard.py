@@ -43,7 +43,7 @@ async def restore_source(work: Work[Operation], cluster: Cluster) -> Outcome:
     The blocks come last: `read_only` would refuse to close it.
     """
     operation = work.job
-    if operation.source is None or operation.unblocked:
+    if operation.source is None or operation.source_writable:
         return Done()
     source = (await cluster.indices.look(operation.source_name)).get(operation.source_name)
     if source is None or source.uuid != operation.source.uuid:

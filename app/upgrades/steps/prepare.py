@@ -46,7 +46,7 @@ async def prepare(work: Work[Operation], cluster: Cluster) -> Outcome:
     if await cluster.security.is_on(REMEMBERED_SECONDS):
         await refuse_restriction(operation.new_index_name, cluster)
     case = Case(work, source, target, cluster)
-    if operation.unblocked and (hold := await has_nodes(case)):
+    if operation.source_writable and (hold := await has_nodes(case)):
         return replace(hold, changes={"target_uuid": target.uuid})
     await refuse_filters(source, target, cluster)
     if operation.source and is_worth_it(operation.source.primary_bytes):
@@ -58,7 +58,7 @@ async def _ready(case: Case) -> Done:
     """The end of the preparation, with the block to come next where nothing is waited for."""
     operation = case.work.job
     made: Changes = {"target_uuid": case.target.uuid}
-    if not operation.unblocked:  # the copy begins anew
+    if not operation.source_writable:  # the copy begins anew
         return Done(made)
     waits = await before_block(case)
     if isinstance(waits, Hold):  # for `wait_to_block`
@@ -74,7 +74,7 @@ def _to_be_blocked(source: IndexState, operation: Operation) -> Changes:
     assert recorded is not None
     if (source.set_blocks, source.closed) != (recorded.blocks, recorded.closed):
         return {}
-    return {"unblocked": False, "writes_blocked_since": clock.now()}
+    return {"source_writable": False, "writes_blocked_since": clock.now()}
 
 
 def used_indices(operation: Operation) -> list[IndexName]:
@@ -130,7 +130,7 @@ async def _take(operation: Operation, looked: Looked, cluster: Cluster) -> Outco
     notes, found = await asyncio.gather(
         _warnings(source, versions[0].major, cluster), record(source, cluster, size)
     )
-    return Again({"source": found, "unblocked": True}, notes=notes)
+    return Again({"source": found, "source_writable": True}, notes=notes)
 
 
 def _right_kind(operation: Operation, facts: Facts) -> IndexState:

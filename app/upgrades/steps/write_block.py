@@ -33,7 +33,7 @@ async def wait_to_block(work: Work[Operation], cluster: Cluster) -> Outcome:
         return waits
     changes: Changes = {
         "source": await record(state, cluster, operation.source.primary_bytes),
-        "unblocked": False,
+        "source_writable": False,
         "writes_blocked_since": clock.now(),
     }
     return Done(changes, notes=waits, uses=used_indices(operation))

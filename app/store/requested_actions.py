@@ -65,8 +65,8 @@ class RequestedActions:
         return await self._transactions.run(work)
 
     async def resume(self, ids: Collection[str], caller: str) -> set[str]:
-        """Takes paused ones back into the queue, at their old places, and takes back the wish that
-        one be paused."""
+        """Takes paused ones back into the queue, at their old places, and takes back the request
+        that one be paused."""
 
         async def work(transaction: Transaction) -> set[str]:
             values = {
@@ -85,25 +85,25 @@ class RequestedActions:
                 col(JobRow.goal) == Goal.FINISH.value,
             ]
             back = Note(what=EventKind.PAUSE_TAKEN_BACK)
-            wish = {"requested": Requested.NONE.value, "updated_at": transaction.now}
-            return changed | await _change(transaction, ids, pausing, wish, caller, back)
+            requested = {"requested": Requested.NONE.value, "updated_at": transaction.now}
+            return changed | await _change(transaction, ids, pausing, requested, caller, back)
 
         return await self._transactions.run(work)
 
-    async def leave(self, ids: Collection[str], wish: Requested, caller: str) -> set[str]:
-        """Leaves a wish for the worker, without touching its `version`, where one has not ended.
+    async def leave(self, ids: Collection[str], requested: Requested, caller: str) -> set[str]:
+        """Requests an action of the worker, without touching `version`, where one has not ended.
 
         A paused operation is woken for it. A cancel that was acknowledged is not taken back by
-        another wish; to try again is asked only of one of which nothing else is.
+        another requested action; to try again is asked only of one of which nothing else is.
         """
 
         async def work(transaction: Transaction) -> set[str]:
-            values = {"requested": wish.value, "status": int(Status.IN_PROGRESS)}
-            note = Note(what=_REQUESTED[wish])
+            values = {"requested": requested.value, "status": int(Status.IN_PROGRESS)}
+            note = Note(what=_REQUESTED[requested])
             where: Conditions = [LIVE_ROWS]
-            if wish is not Requested.CANCEL:
+            if requested is not Requested.CANCEL:
                 where.append(col(JobRow.requested) != Requested.CANCEL.value)
-            if wish is Requested.RETRY:
+            if requested is Requested.RETRY:
                 where += [_IN_PROGRESS, col(JobRow.requested).in_(_NO_MORE_THAN_RETRY)]
             return await _change(transaction, ids, where, values, caller, note)
 
