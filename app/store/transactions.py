@@ -8,7 +8,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import CursorResult, Executable, Insert, bindparam, insert
+from sqlalchemy import (
+    ColumnElement,
+    CursorResult,
+    Executable,
+    Insert,
+    bindparam,
+    insert,
+    literal_column,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlmodel import col, update
 
@@ -27,6 +35,7 @@ _LOCK = _CLUSTER.values(last_event=ClusterStateRow.last_event + bindparam("fores
 )
 _ADD_EVENTS = insert(EventRow)
 _COUNT = _CLUSTER.values(last_event=bindparam("event"), last_queued_at=bindparam("place"))
+_ONE: ColumnElement[str] = literal_column("1")
 """Made once: to build a statement takes as long as to run it."""
 
 
@@ -82,8 +91,17 @@ class Transaction:
         return await self.connection.execute(statement, given)
 
     async def bulk(self, statement: Insert, rows: list[dict[str, Any]]) -> None:
-        if rows:
-            await self.connection.execute(statement, rows)
+        """Inserts `rows`, many at a time.
+
+        On PostgreSQL with RETURNING, which makes SQLAlchemy send them as one statement. Otherwise
+        psycopg sends a pipeline, and after one PostgreSQL (18.4) does not end a transaction that is
+        left idle: an owner frozen there would keep the cluster's row, and so the role.
+        """
+        if not rows:
+            return
+        on_postgres = self.connection.dialect.name == "postgresql"
+        inserting: Executable = statement.returning(_ONE) if on_postgres else statement
+        await self.connection.execute(inserting, rows)
 
     async def finish(self) -> None:
         """Adds the events, and counts them where their number was not foreseen."""

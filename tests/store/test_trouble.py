@@ -8,12 +8,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert
 
 from app.domain.errors import StoreUnavailable
 from app.domain.events import EventKind, Note
 from app.domain.operation import Operation
 from app.store.engine import open_engines, parse_url, sqlite_path
 from app.store.store import Store
+from app.store.tables import ClaimRow
 from app.store.transactions import Transaction, Transactions
 from testbed.postgres import PostgresServer
 from tests.conditions import eventually
@@ -192,13 +194,19 @@ async def test_a_server_that_is_killed_within_a_save_leaves_nothing_of_it(
     await store.close()
 
 
-async def test_an_owner_frozen_within_a_save_does_not_keep_the_role(postgres_url: str) -> None:
+@pytest.mark.parametrize("rows", [0, 1, 3])
+async def test_an_owner_frozen_within_a_save_does_not_keep_the_role(
+    postgres_url: str, rows: int
+) -> None:
+    """Whatever its last statement was: after a pipeline PostgreSQL would not end it."""
     store = await Store.open(postgres_url, CLUSTER, lease_seconds=60)
     operation = await enqueued(store, "a")
     writer, _ = open_engines(parse_url(postgres_url), idle_seconds=0.5)
 
     async def work(transaction: Transaction) -> None:
-        transaction.announce("worker", [Note(what=EventKind.WARNING)], operation.id)
+        own = {"cluster_id": CLUSTER, "job_id": operation.id, "exclusive": True}
+        claims = [own | {"index_name": f"index-{n}"} for n in range(rows)]
+        await transaction.bulk(insert(ClaimRow), claims)
 
     with pytest.raises(StoreUnavailable):
         async with open_transaction(Transactions(writer, CLUSTER), work):
