@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LOCK_FLAGS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet
 
-.PHONY: setup check test wide serve lock prove storm fuzz bench demo recording picture
+.PHONY: setup check test wide serve lock prove storm fuzz mutate bench demo recording picture
 
 setup: $(STAMP)
 
@@ -54,6 +54,22 @@ storm: setup
 fuzz: setup
 	@$(BIN)/python -m testbed fetch 8.19
 	FUZZ_EXAMPLES=$(or $(FUZZ_EXAMPLES),300) $(BIN)/pytest -n 0 tests/api/test_schemathesis.py
+
+# Changes the pure rules in one place after the other, and says which changes no test notices: see
+# docs/mutation.md. The tool has an environment of its own. make mutate MUTATE_ARGS="app.store*"
+MUTATE := .mutate
+MUTMUT := mutmut==3.8.1
+
+mutate: $(MUTATE)/.installed
+	$(MUTATE)/bin/mutmut run --max-children 1 $(MUTATE_ARGS)
+	$(MUTATE)/bin/mutmut results
+
+$(MUTATE)/.installed: requirements/runtime.txt requirements/dev.txt pyproject.toml
+	$(PYTHON) -m venv $(MUTATE)
+	$(MUTATE)/bin/pip install --quiet --require-hashes --no-deps -r requirements/runtime.txt -r requirements/dev.txt
+	$(MUTATE)/bin/pip install --quiet --no-deps --no-build-isolation -e .
+	$(MUTATE)/bin/pip install --quiet $(MUTMUT)
+	@touch $@
 
 # 7.17 writes, 9.4 refuses, the queue rewrites on 8.19, 9.4 boots. make demo DEMO_ARGS=--keep
 demo: setup

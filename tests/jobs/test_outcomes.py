@@ -333,11 +333,11 @@ def test_trouble_that_lasts_too_long_turns_back() -> None:
 
 
 def test_a_crash_holds_with_a_reason_of_five_hundred_characters() -> None:
-    outcome = crashed(operation(attempts=1), KeyError("x" * 1_000))
+    outcome = crashed(operation(attempts=3), KeyError("x" * 1_000))
     assert isinstance(outcome, Hold)
     assert outcome.reason == f"unexpected KeyError: 'x{'x' * 1_000}"[:499] + "…"
     assert outcome.changes == {"crashes": 1}
-    assert 1.0 <= outcome.retry_after <= 2.0
+    assert 4.0 <= outcome.retry_after <= 8.0
 
 
 def test_a_crash_that_turns_back_is_said_to_be_our_fault() -> None:
@@ -384,11 +384,11 @@ def test_tidying_that_is_refused_for_the_first_time_is_waited_for() -> None:
 @pytest.mark.parametrize("goal", [Goal.PAUSE, Goal.PARK, Goal.GIVE_BACK])
 def test_a_way_aside_that_cannot_be_gone_turns_back(goal: Goal) -> None:
     found = operation("swap", goal=goal, crashes=99)
-    outcome = patient(found, Hold(HoldCause.NOT_SEEN, "why..."))
+    outcome = patient(found, Hold(HoldCause.NOT_SEEN, "Refused by X..."))
     assert isinstance(outcome, Again)
     assert outcome.changes.get("goal") is Goal.FAIL
     assert outcome.changes.get("error_code") == "not_seen"
-    assert outcome.changes.get("error_message") == "why. It was tried 100 times."
+    assert outcome.changes.get("error_message") == "Refused by X. It was tried 100 times."
     assert outcome.changes.get("keep_target") is False
 
 
@@ -405,8 +405,8 @@ def test_what_is_left_out_is_named_with_what_may_be_left(
     found = operation(
         "plan_copy", goal=Goal.FAIL, position_back=back, crashes=99, error_message="It failed."
     )
-    outcome = patient(found, Hold(HoldCause.UNDO_REFUSED, "X refuses..."))
-    text = f"X refuses. That was given up, so {left}: look at it."
+    outcome = patient(found, Hold(HoldCause.UNDO_REFUSED, "Refused by X..."))
+    text = f"Refused by X. That was given up, so {left}: look at it."
     assert isinstance(outcome, Done)
     assert outcome.notes == [note(EventKind.UNDO_GIVEN_UP, text)]
     assert outcome.changes == {

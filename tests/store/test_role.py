@@ -287,3 +287,25 @@ async def test_the_role_is_not_lost_to_a_second_process(
         assert await said(other) == "refused"
     await enqueue(store, "a")
     await saved(store, lease, await started(store, lease, "b"))
+
+
+@pytest.mark.parametrize(
+    ("cluster", "lock"),
+    [
+        ("default", "queue.db.worker-lock"),
+        ("one", "queue.db.one.worker-lock"),
+        ("a/b", "queue.db.a%2Fb.worker-lock"),
+    ],
+)
+async def test_every_release_locks_the_same_file(
+    sqlite_url: str, tmp_path: Path, cluster: str, lock: str
+) -> None:
+    store = await Store.open(sqlite_url, cluster, 60.0)
+    lease = await lease_of(store)
+    assert _locks_in(tmp_path) == [lock]
+    await store.role.release(lease)
+    await store.close()
+
+
+def _locks_in(folder: Path) -> list[str]:
+    return [file.name for file in folder.glob("*.worker-lock")]
