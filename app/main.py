@@ -24,7 +24,7 @@ from app.domain.pace import AfterHours, Pace
 from app.domain.request import Defaults
 from app.elastic.cluster import Cluster, ClusterView
 from app.elastic.connection import Connection
-from app.elastic.node import Credentials, Tls
+from app.elastic.http import Credentials, Tls
 from app.jobs.bookkeeping import Bookkeeping
 from app.jobs.machine import Machine
 from app.jobs.phases import Kind, Limits

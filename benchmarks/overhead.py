@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Engine, event
 
 from app.elastic import connection
-from app.elastic.node import Node
+from app.elastic.http import Node
 from app.telemetry import running_part
 from benchmarks.report import Line
 from tests.conditions import eventually

@@ -53,6 +53,18 @@ def test_every_path_that_is_named_is_there() -> None:
     assert [path for path in others if not (ROOT / path).exists()] == []
 
 
+def test_every_name_that_is_named_with_its_module_is_there() -> None:
+    rooms = "|".join(room for layer in layers() for room in layer)
+    named = set(re.findall(rf"`((?:{rooms})/[\w/]+)\.(?!py`)(\w+)`", PAGE))
+    assert len(named) > 4
+    for module, name in named:
+        source = (ROOT / "app" / f"{module}.py").read_text()
+        assert re.search(rf"^(?:class|def|async def) {name}\b", source, re.MULTILINE), (
+            module,
+            name,
+        )
+
+
 def test_the_way_of_a_batch_is_a_list_of_45_of_which_15_tell_the_story() -> None:
     way = rows(section("## The way of a batch").split("\n### ")[0])
     listed = [row for row in way if row[0].isdigit()]

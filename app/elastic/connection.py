@@ -17,7 +17,7 @@ from app.domain.events import Note
 from app.domain.names import IndexName
 from app.elastic.errors import CLIENT_ERRORS, UNANSWERED, host_at_fault
 from app.elastic.hosts import PULSE_SECONDS, Host, Hosts, InVain
-from app.elastic.node import Credentials, CurrentTrust, Login, Node, PageSerializer, Serializer, Tls
+from app.elastic.http import Credentials, CurrentTrust, Login, Node, PageSerializer, Serializer, Tls
 
 T = TypeVar("T")
 Request = Callable[[AsyncElasticsearch], Awaitable[ApiResponse[Any]]]

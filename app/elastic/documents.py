@@ -30,7 +30,7 @@ from app.domain.names import IndexName
 from app.elastic.answers import MOST, Document, Documents, Shards, integer, mapping
 from app.elastic.connection import Connection, in_path, raw
 from app.elastic.errors import shards_failed, understanding
-from app.elastic.node import Unparsed
+from app.elastic.http import Unparsed
 
 EVERYTHING: dict[str, Any] = {"match_all": {}}
 PATIENT = "60s"

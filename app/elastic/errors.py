@@ -39,7 +39,7 @@ from app.domain.errors import (
     SearchRefused,
 )
 from app.domain.formatting import capped, printable
-from app.elastic.node import PRODUCT, Foreign, NotSent, TooLarge, Unanswered
+from app.elastic.http import PRODUCT, Foreign, NotSent, TooLarge, Unanswered
 
 CLIENT_ERRORS = (ApiError, TransportError)
 UNANSWERED = (ConnectionError, ConnectionTimeout)

@@ -21,7 +21,7 @@ from elastic_transport import ConnectionError, ConnectionTimeout
 from app.domain.errors import ReindexQueueError
 from app.domain.formatting import capped
 from app.elastic.errors import CLIENT_ERRORS, MOST_OF_A_FAULT, host_at_fault, to_domain
-from app.elastic.node import NotSent
+from app.elastic.http import NotSent
 from app.telemetry import logger
 
 log = logger(__name__)

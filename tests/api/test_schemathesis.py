@@ -298,7 +298,9 @@ def actions() -> list[str]:
 
 
 @pytest.mark.parametrize("path", actions())
-def test_a_wish_that_is_granted_is_answered_as_it_is_documented(path: str, bench: Bench) -> None:
+def test_a_requested_action_that_is_granted_is_answered_as_it_is_documented(
+    path: str, bench: Bench
+) -> None:
     (name,) = re.findall(r"{(\w+)}", path)
     headers = {"kbn-xsrf": "true"}
     case = SCHEMA[path]["POST"].Case(path_parameters={name: "even"}, headers=headers)

@@ -16,7 +16,7 @@ from app.domain.pace import UNLIMITED
 from app.domain.windows import TaskRef, Watch, Window, WindowState
 from app.elastic.cluster import Cluster
 from app.elastic.connection import Connection
-from app.elastic.node import Credentials
+from app.elastic.http import Credentials
 from app.jobs.phases import Limits, Work
 from tests.conditions import eventually
 from tests.elasticsearch import Elastic

@@ -43,7 +43,7 @@ from sqlalchemy import Connection, Dialect, Engine, event
 
 from app.cli import commands
 from app.elastic import connection
-from app.elastic.node import Node
+from app.elastic.http import Node
 from app.jobs import worker
 from app.telemetry import running_part
 from testbed.relay import Relay, Seen

@@ -8,7 +8,7 @@ import pytest
 
 from app.elastic.cluster import Cluster
 from app.elastic.connection import Connection
-from app.elastic.node import Credentials
+from app.elastic.http import Credentials
 from testbed.relay import Relay
 
 

@@ -13,7 +13,7 @@ from app.copying.tasks import judge_task
 from app.domain.errors import AnswerMisread, AnswerTooLarge, DocumentsRefused
 from app.elastic.cluster import Cluster
 from app.elastic.connection import Connection
-from app.elastic.node import MOST_BYTES, Credentials
+from app.elastic.http import MOST_BYTES, Credentials
 from testbed.relay import Relay, Seen
 from tests.conditions import eventually
 from tests.elastic.test_connection import A

@@ -21,8 +21,8 @@ from app.domain.errors import (
 from app.domain.names import IndexName
 from app.elastic.cluster import Cluster, ClusterView
 from app.elastic.connection import ChangingCalls, Connection
+from app.elastic.http import Credentials
 from app.elastic.indices import Aliases, Indices
-from app.elastic.node import Credentials
 from app.elastic.tasks import Tasks
 from testbed.relay import Relay
 from tests.elasticsearch import Elastic

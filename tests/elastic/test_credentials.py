@@ -15,7 +15,7 @@ from aiohttp import web
 from app.domain.errors import ClusterUnreachable, CredentialsRefused
 from app.elastic.cluster import Cluster, ClusterView
 from app.elastic.connection import Connection
-from app.elastic.node import Credentials, Tls
+from app.elastic.http import Credentials, Tls
 from testbed.relay import Relay, Seen
 from testbed.tls import TlsFront
 from tests.elastic.test_connection import CHANGES, LOGIN_WANTED, A, trouble

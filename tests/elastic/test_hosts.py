@@ -15,7 +15,7 @@ from app.domain.errors import ClusterUnreachable
 from app.elastic.cluster import Cluster
 from app.elastic.connection import Connection
 from app.elastic.hosts import AT_ONCE
-from app.elastic.node import Credentials, Tls
+from app.elastic.http import Credentials, Tls
 from testbed.relay import Relay, Seen
 from testbed.silent import SilentHost
 from testbed.tls import TlsFront

@@ -313,7 +313,7 @@ FORTH = [goal for goal in Goal if goal is not Goal.ROLL_BACK]
 
 
 @pytest.mark.parametrize(("action", "goal", "position"), list(product(Requested, FORTH, POSITIONS)))
-def test_a_wish_never_turns_one_back_from_its_end(
+def test_a_requested_action_never_turns_one_back_from_its_end(
     action: Requested, goal: Goal, position: str
 ) -> None:
     """None after the swap; on the way back none; on the way aside only a cancel."""

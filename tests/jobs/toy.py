@@ -28,7 +28,7 @@ from app.domain.operation import REWRITE, Changes, Operation
 from app.domain.pace import Pace
 from app.elastic.cluster import Cluster, ClusterView
 from app.elastic.connection import Connection
-from app.elastic.node import Credentials
+from app.elastic.http import Credentials
 from app.jobs.bookkeeping import Bookkeeping
 from app.jobs.machine import Machine
 from app.jobs.phases import (

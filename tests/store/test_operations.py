@@ -292,7 +292,7 @@ async def test_of_claim_and_cancellation_exactly_one_wins(open_store: OpenStore)
 # --- wishes
 
 
-async def test_a_wish_does_not_disturb_the_worker(store: Store) -> None:
+async def test_a_requested_action_does_not_disturb_the_worker(store: Store) -> None:
     lease = await lease_of(store)
     claimed = await started(store, lease, "a")
     assert await store.requested_actions.leave([claimed.id], Requested.CANCEL, "caller")
@@ -303,7 +303,7 @@ async def test_a_wish_does_not_disturb_the_worker(store: Store) -> None:
     assert after.attempts == 1
 
 
-async def test_a_wish_for_an_ended_operation_is_refused(store: Store) -> None:
+async def test_a_requested_action_for_an_ended_operation_is_refused(store: Store) -> None:
     operation = await ended(store, await lease_of(store), "a", {})
     assert not await store.requested_actions.leave([operation.id], Requested.CANCEL, "caller")
     assert await store.operations.load(operation.id) == operation

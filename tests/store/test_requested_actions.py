@@ -100,7 +100,7 @@ async def test_to_try_again_does_not_come_before_a_pause_nor_wake_what_is_paused
     assert await statuses(store, paused.id) == [Status.PAUSED]
 
 
-async def test_a_wish_that_was_taken_back_is_not_granted(store: Store) -> None:
+async def test_a_requested_action_that_was_taken_back_is_not_granted(store: Store) -> None:
     lease = await lease_of(store)
     read = await started(store, lease, "pausing")
     await store.requested_actions.leave([read.id], Requested.PAUSE, "caller")

@@ -262,7 +262,7 @@ async def test_documents_that_weigh_more_than_an_answer_are_compared_in_smaller_
     documents: int,
 ) -> None:
     """They are small on the disk; here an answer may have a MiB only."""
-    monkeypatch.setattr("app.elastic.node.MOST_BYTES", 2**20)
+    monkeypatch.setattr("app.elastic.http.MOST_BYTES", 2**20)
     settings = {"number_of_replicas": 0}
     es.put("/plain", {"mappings": {"enabled": False}, "settings": settings})
     es.bulk("plain", [{"line": f"{n} " * 2_500} for n in range(documents)])
@@ -278,7 +278,7 @@ async def test_documents_that_weigh_more_than_an_answer_are_compared_in_smaller_
 async def test_a_document_that_is_too_large_to_be_read_is_a_failure(
     service: Service, es: Elastic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.elastic.node.MOST_BYTES", 2**20)
+    monkeypatch.setattr("app.elastic.http.MOST_BYTES", 2**20)
     filled(es, "plain", 3, mappings={"enabled": False}, settings={"number_of_replicas": 0})
     es.put("/plain/_doc/large?refresh", {"text": "x" * 2**21})
     filled(es, "next", settings={"number_of_replicas": 0})
