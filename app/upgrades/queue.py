@@ -1,5 +1,4 @@
-"""The queue: what API, command line and dashboard call. Requests are written here, never
-effects."""
+"""The queue: enqueue, start or resume, cancel by name; batches, found again by their key."""
 
 from __future__ import annotations
 
