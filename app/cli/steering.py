@@ -11,7 +11,7 @@ from app.cli import asking, display, requests
 from app.cli.client import Misuse
 from app.cli.display import count
 from app.cli.session import Session, batch_id, index_name
-from app.domain.job import Action, ActionResult, Pending, State
+from app.domain.job import Action, Pending, State, Verdict
 from app.wire.batches import SteeredBatch, SteeredOperation
 from app.wire.operations import OperationSummary
 
@@ -102,7 +102,7 @@ def _batch(session: Session, action: Action, batch: str, body: Any) -> None:
         session.print_json(raw)
     else:
         _show(action, answer)
-    if answer.counts[ActionResult.TOO_LATE] or answer.counts[ActionResult.REFUSED]:
+    if answer.counts[Verdict.TOO_LATE] or answer.counts[Verdict.REFUSED]:
         raise typer.Exit(1)
 
 
@@ -122,8 +122,8 @@ def _show(action: Action, answer: SteeredBatch) -> None:
 
 
 _OUTCOMES = {
-    ActionResult.CHANGED: "changed",
-    ActionResult.UNCHANGED: "unchanged",
-    ActionResult.TOO_LATE: "too late",
-    ActionResult.REFUSED: "refused",
+    Verdict.CHANGED: "changed",
+    Verdict.UNCHANGED: "unchanged",
+    Verdict.TOO_LATE: "too late",
+    Verdict.REFUSED: "refused",
 }

@@ -261,7 +261,7 @@ class Action(StrEnum):
     ROLL_BACK = "rollback"
 
 
-class ActionResult(StrEnum):
+class Verdict(StrEnum):
     """What became of it. `CHANGED`: done, or soon; `UNCHANGED`: there is nothing to be changed."""
 
     CHANGED = "changed"

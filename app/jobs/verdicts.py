@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from app.domain.errors import CannotCancel, NotCopying, NotInProgress
-from app.domain.job import BACK, Action, ActionResult, Goal, Job, Requested, Status
+from app.domain.job import BACK, Action, Goal, Job, Requested, Status, Verdict
 
 
 @dataclass(frozen=True)
 class Objection:
     """Why it is not done. `so_already`: it is as it was asked for, or about to be."""
 
-    verdict: ActionResult
+    verdict: Verdict
     message: str
     so_already: bool = False
 
@@ -131,15 +131,15 @@ _RULES = {
 
 
 def _late(message: str) -> Objection:
-    return Objection(ActionResult.TOO_LATE, message)
+    return Objection(Verdict.TOO_LATE, message)
 
 
 def _idle(message: str) -> Objection:
-    return Objection(ActionResult.UNCHANGED, message)
+    return Objection(Verdict.UNCHANGED, message)
 
 
 def _so(message: str) -> Objection:
-    return Objection(ActionResult.UNCHANGED, message, so_already=True)
+    return Objection(Verdict.UNCHANGED, message, so_already=True)
 
 
 def status_word(job: Job) -> str:

@@ -14,7 +14,7 @@ from app.domain.errors import (
     UnknownOperation,
     WrongState,
 )
-from app.domain.job import Action, ActionResult, Goal, Lane, Requested, Status
+from app.domain.job import Action, Goal, Lane, Requested, Status, Verdict
 from app.domain.operation import Operation
 from app.domain.pace import NO_LIMIT, Scope
 from app.domain.request import ReindexRequest
@@ -30,8 +30,8 @@ log = logger(__name__)
 AT_ONCE = 8
 """Rollbacks of a batch that are looked at side by side: each asks the cluster."""
 
-_OVERTAKEN = Objection(ActionResult.UNCHANGED, "The operation has changed meanwhile.")
-_BACK_ALREADY = Objection(ActionResult.UNCHANGED, "It has its old index back, or is about to.")
+_OVERTAKEN = Objection(Verdict.UNCHANGED, "The operation has changed meanwhile.")
+_BACK_ALREADY = Objection(Verdict.UNCHANGED, "It has its old index back, or is about to.")
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ class Control:
                 done.changed.add(operation.id)
                 done.followers[operation.id] = follower
             elif fault := faults.get(operation.index_name):
-                done.objections[operation.id] = Objection(ActionResult.REFUSED, fault)
+                done.objections[operation.id] = Objection(Verdict.REFUSED, fault)
 
     async def _requests(self, ended: Sequence[Operation]) -> list[ReindexRequest]:
         """What was asked for then, each with the pace that was set for it."""
@@ -186,7 +186,7 @@ class Control:
                 async with free:
                     await self._rollback.request(operation.id, caller, forced=forced)
             except ReindexQueueError as error:
-                done.objections[operation.id] = Objection(ActionResult.REFUSED, error.message)
+                done.objections[operation.id] = Objection(Verdict.REFUSED, error.message)
             else:
                 done.changed.add(operation.id)
 

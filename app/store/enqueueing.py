@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import ColumnElement, bindparam, case, func, insert, select
+from sqlalchemy import ColumnElement, case, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, update
 
@@ -62,6 +62,9 @@ class Batches:
         rows = await read_rows(self._reader, query)
         return BatchRecord.model_validate(rows[0]) if rows else None
 
+
+AT_A_TIME = 1_000
+"""So many operations are resumed by one statement."""
 
 _PACE_OF_BATCH = (
     select(col(BatchRow.pace)).where(col(BatchRow.id) == JobRow.batch_id).scalar_subquery()
@@ -230,8 +233,8 @@ async def _resume(
     transaction: Transaction, places: Mapping[str, int | None], batch_id: str | None
 ) -> dict[str, Operation]:
     """In progress again; a batch takes them as its own, at `places`, each with the pace that its
-    old batch had; a plain resume leaves one where it was. All by one statement: ten thousand would
-    hold the others up for seconds."""
+    old batch had; a plain resume leaves one where it was. A thousand by one statement: ten thousand
+    would hold the others up for seconds, and a pipeline of many is ended by nobody (`bulk`)."""
     if not places:
         return {}
     values: dict[str, Any] = {
@@ -242,12 +245,14 @@ async def _resume(
         "version": JobRow.version + 1,
     }
     if batch_id:
-        values |= {"batch_id": batch_id, "queued_at": bindparam("place"), "lane": Lane.QUEUE.value}
+        values |= {"batch_id": batch_id, "lane": Lane.QUEUE.value}
         values["pace"] = func.coalesce(JobRow.pace, _PACE_OF_BATCH)
-    await transaction.connection.execute(
-        update(JobRow).where(col(JobRow.id) == bindparam("key")).values(**values),
-        [{"key": key, "place": place} for key, place in places.items()],
-    )
+    keys = [*places]
+    for first in range(0, len(keys), AT_A_TIME):
+        some = keys[first : first + AT_A_TIME]
+        if batch_id:
+            values["queued_at"] = case({key: places[key] for key in some}, value=col(JobRow.id))
+        await transaction.execute(update(JobRow).where(col(JobRow.id).in_(some)).values(**values))
     rows = await transaction.execute(select(JobRow).where(col(JobRow.id).in_(places)))
     return {str(row["id"]): operation_of(row) for row in rows.mappings()}
 

@@ -333,6 +333,8 @@ def lets_go(changes: Changes) -> bool:
 async def _put_windows(transaction: Transaction, job_id: str, windows: Sequence[Window]) -> None:
     if not windows:
         return
+    # One statement may not insert a row twice; of a window that comes twice the last one counts.
+    windows = [*{window.number: window for window in windows}.values()]
     rows: list[dict[str, Any]] = [
         {
             **window.model_dump(),

@@ -19,7 +19,7 @@ ADVISORY_LOCK = 7_232_946_001
 """Two first starts on one PostgreSQL would otherwise migrate it at the same time and fail."""
 
 
-BEFORE_1_0 = {f"{number:04}" for number in range(1, 16)}
+BEFORE_1_0 = {*(f"{number:04}" for number in range(1, 16)), "1000"}
 """Revisions of the schemas of before the first release, which are not carried over."""
 
 

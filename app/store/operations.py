@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import TypeVar
 
@@ -149,8 +149,9 @@ class KeptCopies:
         self._reader = reader
         self._cluster_id = cluster_id
 
-    async def expired(self) -> Operation | None:
-        """The completed operation whose kept copy has been there for longest beyond its time."""
+    async def expired(self, but: Collection[str] = ()) -> Operation | None:
+        """The completed operation whose kept copy has been there for longest beyond its time; none
+        of the ids in `but`."""
         columns = col(JobRow.id), col(JobRow.kept_until), col(JobRow.updated_at)
         query = (
             select(*columns)
@@ -164,7 +165,7 @@ class KeptCopies:
             .order_by(col(JobRow.kept_until))
         )
         for operation_id, kept_until, updated_at in await read_tuples(self._reader, query):
-            if clock.reached(kept_until, updated_at):
+            if operation_id not in but and clock.reached(kept_until, updated_at):
                 of_it = select(JobRow).where(col(JobRow.id) == operation_id)
                 (row,) = await read_rows(self._reader, of_it)
                 return operation_of(row)

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from app.domain import clock
-from app.domain.errors import ClusterBusy, ClusterRefused, ClusterTrouble, Failure, StoreTrouble
+from app.domain.errors import (
+    ClusterBusy,
+    ClusterRefused,
+    ClusterTrouble,
+    Failure,
+    ReindexQueueError,
+    StoreTrouble,
+)
 from app.domain.events import EventKind, Note
 from app.domain.formatting import capped
 from app.domain.names import IndexName
@@ -32,12 +40,18 @@ async def expire(operation: Operation, cluster: Cluster, tried: int) -> tuple[Ch
     except ClusterTrouble as error:
         if not counts(error) or tried + 1 < (error.cause.patience or 0):
             raise
-        return _stays(operation, error.message)
+        reason = error.message
     except Failure as error:
-        return _stays(operation, error.message)
+        reason = error.message
     except Exception as error:
         log.exception("expiry_crashed", operation=operation.id)
-        return _stays(operation, capped(f"unexpected {type(error).__name__}: {error}", 500))
+        reason = capped(f"unexpected {type(error).__name__}: {error}", 500)
+    try:
+        return await _stays(operation, reason, cluster)
+    except StoreTrouble:
+        raise
+    except ReindexQueueError as error:
+        return _put_off(operation, reason, [_marker_left(operation, error)])
 
 
 def counts(error: Exception) -> bool:
@@ -49,9 +63,9 @@ async def _expire(operation: Operation, cluster: Cluster) -> tuple[Changes, list
     """Removes the kept copy, guarded by the new index; what is to be saved afterwards.
 
     Two calls change something, and neither needs a claim. The marker on the new index hides
-    nothing and is taken off again. The removal comes about only while that marker is there, so not
-    once a rollback has removed the new index; and where it comes first, the rollback finds no copy
-    with its own marker and leaves everything as it was.
+    nothing, and is taken off again by whatever ends this (`give_up`). The removal comes about only
+    while that marker is there, so not once a rollback has removed the new index; and where it comes
+    first, the rollback finds no copy with its own marker and leaves everything as it was.
 
     It stays, and is looked at again a day later, where the new index is not the one that was
     proven, is not whole, does not have the old name any more, or takes no marker.
@@ -62,14 +76,14 @@ async def _expire(operation: Operation, cluster: Cluster) -> tuple[Changes, list
     if not _there(looked, operation):
         return await _over(operation, looked, cluster)
     if reason := await _needed(looked, operation, cluster):
-        return _stays(operation, reason)
+        return await _stays(operation, reason, cluster)
     try:
         await _remove(operation, looked, cluster)
     except ClusterRefused as error:
-        return _stays(operation, error.message)
+        return await _stays(operation, error.message, cluster)
     looked = await observe(operation.pair, cluster)
     if reason := await _needed(looked, operation, cluster):
-        return _stays(operation, reason)
+        return await _stays(operation, reason, cluster)
     if _there(looked, operation):
         raise ClusterBusy(f"{_name(operation)} is still there.")
     return await _over(operation, looked, cluster)
@@ -85,27 +99,52 @@ async def _remove(operation: Operation, looked: Looked, cluster: Cluster) -> Non
         )
 
 
+async def give_up(operation: Operation, cluster: Cluster) -> list[Note]:
+    """For whoever does not remove the copy after all: the marker leaves the new index, so that a
+    removal that was sent before, and comes late, finds none and does nothing.
+
+    Raises `ClusterTrouble`.
+    """
+    return await _take_marker(operation, await observe(operation.pair, cluster), cluster)
+
+
 async def _over(
     operation: Operation, looked: Looked, cluster: Cluster
 ) -> tuple[Changes, list[Note]]:
     """It is gone, by us or by somebody else; our marker goes, too."""
+    gone = Note(what=EventKind.KEPT_COPY_GONE, index=_name(operation))
+    return {"kept_until": None}, [gone, *await _take_marker(operation, looked, cluster)]
+
+
+async def _take_marker(operation: Operation, looked: Looked, cluster: Cluster) -> list[Note]:
     target = looked.get(operation.new_index_name)
-    notes = [Note(what=EventKind.KEPT_COPY_GONE, index=_name(operation))]
-    if target and target.uuid == operation.target_uuid and operation.marker in target.aliases:
-        try:
-            await cluster.aliases.take(target.index_name, [operation.marker])
-        except ClusterRefused as error:  # somebody blocked it: no reason to try for ever
-            notes.append(Note(what=EventKind.MARKER_LEFT, index=target.name, text=error.message))
-    return {"kept_until": None}, notes
+    if not target or target.uuid != operation.target_uuid or operation.marker not in target.aliases:
+        return []
+    try:
+        await cluster.aliases.take(target.index_name, [operation.marker])
+    except ClusterRefused as error:  # somebody blocked it: no reason to try for ever
+        return [_marker_left(operation, error)]
+    return []
 
 
-def _stays(operation: Operation, reason: str) -> tuple[Changes, list[Note]]:
+def _marker_left(operation: Operation, error: ReindexQueueError) -> Note:
+    name = operation.new_index_name
+    return Note(what=EventKind.MARKER_LEFT, index=name, text=error.message)
+
+
+async def _stays(operation: Operation, reason: str, cluster: Cluster) -> tuple[Changes, list[Note]]:
+    return _put_off(operation, reason, await give_up(operation, cluster))
+
+
+def _put_off(
+    operation: Operation, reason: str, notes: Sequence[Note]
+) -> tuple[Changes, list[Note]]:
     note = Note(
         what=EventKind.KEPT_COPY_STAYS,
         index=_name(operation),
         text=f"{reason} It can be removed by hand; otherwise it is looked at again in a day.",
     )
-    return {"kept_until": clock.now() + NEXT_LOOK}, [note]
+    return {"kept_until": clock.now() + NEXT_LOOK}, [note, *notes]
 
 
 def _there(looked: Looked, operation: Operation) -> bool:

@@ -33,7 +33,7 @@ from app.jobs.phases import Done, Hold, Outcome, Pacer, Phase, SmallKind, Work
 from app.jobs.term import WakeUps
 from app.store.lanes import SmallJobs
 from app.store.operations import KeptCopies
-from app.upgrades.expiry import expire
+from app.upgrades.expiry import expire, give_up
 from app.upgrades.trial import tidy_up, try_out
 
 BLOCK_WRITE, TRIAL, EXPIRY = "blockWrite", "trial", "expiry"
@@ -136,9 +136,12 @@ class Expiry(SmallKind):
 
     async def do(self, work: Work[Job], cluster: Cluster) -> Outcome:
         operation = await self._find((work.job.request or {})["operation"])
-        if operation is None or operation.kept_until is None or operation.live:
-            return Done()  # it was asked back meanwhile
+        if operation is None or operation.kept_until is None:
+            return Done()
+        if operation.live:  # it was asked back meanwhile
+            return Done(notes=await give_up(operation, cluster))
         if used := await self._in_use(operation):
+            await give_up(operation, cluster)
             return Hold(HoldCause.INDEX_IN_USE, used.message, EXPIRY_REST, patient=True)
         changes, notes = await expire(operation, cluster, work.job.crashes)
         return Done(notes=notes, of_another=(operation, changes))
@@ -155,14 +158,16 @@ class Expiries:
     _left: dict[str, float] = field(default_factory=dict[str, float])
 
     async def leave(self) -> None:
-        """For the one that is due, if one is. None is while everything is stopped."""
-        operation = await self.kept_copies.expired()
+        """For the one that is due, if one is. None is while everything is stopped.
+
+        One that was left just now, as that of a copy in use, does not keep the next ones waiting.
+        """
+        now = clock.boot_seconds()
+        self._left = {key: left for key, left in self._left.items() if now - left < EXPIRY_REST}
+        operation = await self.kept_copies.expired(self._left)
         if operation is None or (await self.pacer.service()).stopped:
             return
-        left = self._left.get(operation.id)
-        if left is not None and clock.boot_seconds() - left < EXPIRY_REST:
-            return
-        self._left = {operation.id: clock.boot_seconds()}
+        self._left[operation.id] = now
         request = {"operation": operation.id}
         await self.small_jobs.leave_once(EXPIRY, operation.index_name, self.who, request)
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import Field, StrictBool
 
-from app.domain.job import ActionResult, Pending, State
+from app.domain.job import Pending, State, Verdict
 from app.domain.operation import ProofLevel
 from app.domain.request import ReindexRequest
 from app.wire.notation import (
@@ -151,7 +151,7 @@ class SteeredOperation(Wire):
     """What somebody asked for that is not done yet."""
     writes_blocked: bool
     """True: its index takes no writes, because of this operation."""
-    outcome: ActionResult
+    outcome: Verdict
     """`changed`: done, or soon. `unchanged`: there is nothing to be changed. `tooLate`: the swap is
     done. `refused`: `reason` says why."""
     reason: str | None
@@ -165,7 +165,7 @@ class SteeredBatch(Wire):
 
     id: str
     """The id of the batch."""
-    counts: dict[ActionResult, int]
+    counts: dict[Verdict, int]
     """How many operations had each outcome."""
     operations: list[SteeredOperation]
     """All operations of the batch."""

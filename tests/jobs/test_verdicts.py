@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 
 from app.domain.errors import NotCopying, NotInProgress
-from app.domain.job import Action, ActionResult, Goal, Requested, Status
+from app.domain.job import Action, Goal, Requested, Status, Verdict
 from app.domain.operation import Operation
 from app.jobs.transitions import granted
 from app.jobs.verdicts import (
@@ -109,7 +109,7 @@ def test_what_ends_without_a_swap_objects_mildly(against: Against) -> None:
     late = against in (Against.COMPLETED, Against.SWAPPED)
     objected = objection(Action.CANCEL, found)
     assert objected is not None
-    assert objected.verdict is (ActionResult.TOO_LATE if late else ActionResult.UNCHANGED)
+    assert objected.verdict is (Verdict.TOO_LATE if late else Verdict.UNCHANGED)
     assert objected.so_already == (against in (Against.FAILING, Against.CANCELLING))
 
 
@@ -145,7 +145,7 @@ PAUSING = operation(requested=Requested.PAUSE)
 
 
 def idle(message: str, *, so_already: bool = False) -> Objection:
-    return Objection(ActionResult.UNCHANGED, message, so_already)
+    return Objection(Verdict.UNCHANGED, message, so_already)
 
 
 @pytest.mark.parametrize(
@@ -160,12 +160,12 @@ def idle(message: str, *, so_already: bool = False) -> Objection:
         (PAUSING, idle("It is being paused already.", so_already=True)),
         (
             ended(Status.COMPLETED),
-            Objection(ActionResult.TOO_LATE, "It is too late to pause: a is completed."),
+            Objection(Verdict.TOO_LATE, "It is too late to pause: a is completed."),
         ),
         (
             operation(position=SWAPPED),
             Objection(
-                ActionResult.TOO_LATE,
+                Verdict.TOO_LATE,
                 "It is too late to pause: the new index has the name already.",
             ),
         ),

@@ -119,6 +119,20 @@ async def test_a_paused_operation_is_resumed_where_it_stopped(store: Store, sing
     assert [first.id, second.id] == ([paused.id, other.id] if single else [other.id, paused.id])
 
 
+async def test_paused_ones_take_the_order_of_the_batch_that_resumes_them(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.store.enqueueing.AT_A_TIME", 2)
+    lease = await lease_of(store)
+    for name in "abcde":
+        await saved(store, lease, await started(store, lease, name), {"status": Status.PAUSED})
+    answer = await enqueue(store, *"ecbda")
+    assert (answer.refused, len(answer.operations)) == ({}, 5)
+    shown = await store.listing.page(Filter(), 10)
+    assert [brief.index_name for brief in shown] == [*"ecbda"]
+    assert {brief.status for brief in shown} == {Status.IN_PROGRESS}
+
+
 @pytest.mark.parametrize("status", [Status.COMPLETED, Status.FAILED, Status.CANCELLED])
 async def test_an_ended_operation_does_not_block_its_index(store: Store, status: Status) -> None:
     lease = await lease_of(store)

@@ -97,10 +97,12 @@ async def test_a_database_made_before_the_first_release_is_refused_and_left_alon
     store = await open_store()
     await enqueue(store, "index")
     await store.close()
-    execute(database_url, "UPDATE alembic_version SET version_num = '0015'")
-    with pytest.raises(SchemaTooOld, match=r"made before 1\.0 .* old version"):
-        await open_store()
-    execute(database_url, "UPDATE alembic_version SET version_num = '1000'")
+    (first,) = ScriptDirectory.from_config(configuration()).get_heads()
+    for before in ("0015", "1000"):
+        execute(database_url, f"UPDATE alembic_version SET version_num = '{before}'")
+        with pytest.raises(SchemaTooOld, match=r"made before 1\.0 .* old version"):
+            await open_store()
+    execute(database_url, f"UPDATE alembic_version SET version_num = '{first}'")
     assert [operation.index_name for operation in await (await open_store()).listing.queue()] == [
         "index"
     ]

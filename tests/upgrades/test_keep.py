@@ -330,6 +330,14 @@ async def test_it_stays_for_as_long_as_another_job_uses_it(
 
     await eventually(waits, "the expiry waits for the reader")
     assert copy in es.indices()
+
+    filled(es, "another")
+    another = await kept(service, "another")
+    over = "UPDATE job SET kept_until = '2020-01-02 00:00:00' WHERE index_name = 'another'"
+    execute(sqlite_url, over)
+    await service.post_batch("rings again")
+    assert (await expired(service, another["id"]))["keptCopy"]["state"] == "removed"
+    assert copy in es.indices()
     execute(sqlite_url, "DELETE FROM claim")
     shown = await expired(service, operation["id"])
     assert shown["keptCopy"]["state"] == "removed"

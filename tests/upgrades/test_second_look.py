@@ -89,6 +89,7 @@ async def test_second_look_of_an_expiry_leaves_what_is_not_ours_or_is_needed(
     await expired(relayed, operation["id"])
     assert copy in es.indices()
     assert len(removals(relay)) == sent
+    assert [name for name in es.aliases(TARGET) if name.startswith(".rq-")] == []
 
 
 async def test_second_look_of_a_rollback_leaves_an_index_that_took_the_targets_place(

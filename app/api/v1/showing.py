@@ -10,7 +10,7 @@ from pydantic.alias_generators import to_camel
 
 from app.domain.brief import Brief
 from app.domain.clock import from_milliseconds
-from app.domain.job import ActionResult, Goal, Lane, Requested
+from app.domain.job import Goal, Lane, Requested, Verdict
 from app.domain.pace import Limit
 from app.domain.progress import Progress
 from app.sites.overview import OperationDetail, OperationView
@@ -164,7 +164,7 @@ def steered(batch_id: str, found: Sequence[Steered]) -> SteeredBatch:
     shown = [_steered(one) for one in found]
     counts = Counter(one.outcome for one in shown)
     return SteeredBatch(
-        id=batch_id, counts={verdict: counts[verdict] for verdict in ActionResult}, operations=shown
+        id=batch_id, counts={verdict: counts[verdict] for verdict in Verdict}, operations=shown
     )
 
 
@@ -176,7 +176,7 @@ def _steered(one: Steered) -> SteeredOperation:
         state=brief.state,
         pending=brief.pending,
         writes_blocked=brief.writes_blocked,
-        outcome=one.objection.verdict if one.objection else ActionResult.CHANGED,
+        outcome=one.objection.verdict if one.objection else Verdict.CHANGED,
         reason=one.objection.message if one.objection else None,
         followed_by=one.followed_by,
     )

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 import sqlmodel.sql.sqltypes
 from alembic import op
 
-revision = "1000"
+revision = "1001"
 down_revision = None
 branch_labels = None
 depends_on = None
