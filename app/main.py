@@ -21,6 +21,7 @@ from app.copying.pace import Pacing
 from app.copying.tasks import tell_of_dropped_header
 from app.domain.hours import HoursEnd
 from app.domain.pace import AfterHours, Pace
+from app.domain.pruning import Retention
 from app.domain.request import Defaults
 from app.elastic.cluster import Cluster, ClusterView
 from app.elastic.connection import Connection
@@ -28,6 +29,7 @@ from app.elastic.node import Credentials, Tls
 from app.jobs.bookkeeping import Bookkeeping
 from app.jobs.machine import Machine
 from app.jobs.phases import Kind, Limits
+from app.jobs.pruning import Pruner
 from app.jobs.term import ClusterIdentity, WakeUps
 from app.jobs.worker import Worker
 from app.sendable import custom_headers
@@ -35,6 +37,7 @@ from app.settings import Settings
 from app.sites.batch_progress import BatchWatch
 from app.sites.checkup import Checkup
 from app.sites.doctor import Doctor
+from app.sites.history import History
 from app.sites.overview import Overview
 from app.sites.reading import Reading
 from app.sites.site import Site, Sites
@@ -189,6 +192,7 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Site:
         overview=overview,
         checkup=checkup,
         doctor=Doctor(store, view, checkup, worker, pacing, cluster_identity),
+        history=History(_retention(settings), store.prunings),
         worker=worker,
     )
 
@@ -229,6 +233,7 @@ def _worker(
         most_beside=settings.reindex_max_singles,
         greet=tell_of_dropped_header,
         when_idle=Expiries(store.kept_copies, store.small_jobs, governor, who).leave,
+        pruner=Pruner(store.prunings, _retention(settings), who),
     )
 
 
@@ -265,6 +270,10 @@ def _limits(settings: Settings) -> Limits:
         snapshot_seconds=settings.reindex_require_snapshot,
         full_up_to=settings.reindex_proof_full_up_to,
     )
+
+
+def _retention(settings: Settings) -> Retention:
+    return Retention(settings.reindex_history_days, settings.reindex_audit_days)
 
 
 def _pace(settings: Settings) -> Pace:

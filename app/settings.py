@@ -40,6 +40,8 @@ T = TypeVar("T")
 
 MOST_SECONDS = 366 * 86_400.0
 """Of a duration that is set: a year."""
+MOST_DAYS = 36_500.0
+"""Of history: a hundred years."""
 
 
 class Settings(BaseSettings):
@@ -106,6 +108,8 @@ class Settings(BaseSettings):
     reindex_proof_full_up_to: Annotated[FullUpTo, NoDecode] = FULL_UP_TO
     reindex_keep_old_index: bool = False
     reindex_keep_days: float = Field(default=7.0, ge=0.0, le=3650.0)
+    reindex_history_days: float | None = Field(default=None, ge=1.0, le=MOST_DAYS)
+    reindex_audit_days: float = Field(default=400.0, ge=1.0, le=MOST_DAYS)
     reindex_hold_policy: Literal["wait", "skip"] = "wait"
     reindex_hold_skip_seconds: float = Field(default=60.0, ge=0.0)
     reindex_lost_target_seconds: float = Field(default=600.0, ge=0.0)
