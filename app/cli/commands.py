@@ -249,6 +249,30 @@ def doctor(session: Session) -> None:
     asking.doctor(session)
 
 
+@cli.command()
+@with_session
+def prune(
+    session: Session,
+    days: Annotated[
+        float | None,
+        typer.Option(
+            metavar="N",
+            min=0,
+            max=36_500,
+            help="Remove what ended longer ago; default: REINDEX_HISTORY_DAYS of the service",
+        ),
+    ] = None,
+) -> None:
+    """Removes old history from the database, and waits until that is done.
+
+    Batches and operations with all that belongs to them. What is not over stays, and so does
+    what has left an index for a rollback or for you to look at. Nothing in the cluster changes.
+    """
+    from app.cli import pruning
+
+    pruning.prune(session, days)
+
+
 paces = typer.Typer(help="How fast copies may go, and when; stop everything, and go on.")
 cli.add_typer(paces, name="pace", no_args_is_help=True)
 

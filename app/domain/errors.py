@@ -26,6 +26,7 @@ Nothing here knows how an error leaves the service: `api/errors.py` says its HTT
     │   ├── WrongState             pause, resume or retry of one in another state
     │   ├── CannotRollBack
     │   ├── InvalidPace            a rate, a number of windows or hours that cannot be
+    │   ├── NoAge                  nobody has said how old history must be to be removed
     │   └── KeyReused              an Idempotency-Key with another body than before
     ├── Failure                    an operation cannot go on, and waiting will not mend it: undo
     │   ├── ClusterRefused         Elasticsearch said no; `kind` is its error type
@@ -206,6 +207,16 @@ class CannotRollBack(Refused):
 
 class InvalidPace(Refused):
     code = "invalid_pace"
+
+
+class NoAge(Refused):
+    code = "no_age"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Say how old history must be to be removed: give a number of days, or set "
+            f"{Setting.HISTORY_DAYS}."
+        )
 
 
 class KeyReused(Refused):
