@@ -32,6 +32,7 @@ from app.jobs.phases import Kind, Limits
 from app.jobs.pruning import Pruner
 from app.jobs.term import ClusterIdentity, WakeUps
 from app.jobs.worker import Worker
+from app.sealing import Sealing
 from app.sendable import custom_headers
 from app.settings import Settings
 from app.sites.batch_progress import BatchWatch
@@ -191,7 +192,7 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Site:
         reading=Reading(store.operations, store.listing, view, surroundings, queue),
         overview=overview,
         checkup=checkup,
-        doctor=Doctor(store, view, checkup, worker, pacing, cluster_identity),
+        doctor=Doctor(store, view, checkup, worker, pacing, cluster_identity, _sealing(settings)),
         history=History(_retention(settings), store.prunings),
         worker=worker,
     )
@@ -274,6 +275,10 @@ def _limits(settings: Settings) -> Limits:
 
 def _retention(settings: Settings) -> Retention:
     return Retention(settings.reindex_history_days, settings.reindex_audit_days)
+
+
+def _sealing(settings: Settings) -> Sealing:
+    return Sealing(settings.secret("reindex_secret_keys"))
 
 
 def _pace(settings: Settings) -> Pace:

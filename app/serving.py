@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from app import telemetry
 from app.domain.errors import StoreTrouble
 from app.main import create_app
+from app.redaction import hide
 from app.settings import Settings, misspelt
 
 log = telemetry.logger(__name__)
@@ -27,6 +28,7 @@ STOP_SECONDS = 5
 def serve(host: str | None, port: int | None) -> None:
     """Runs until a signal. `host` and `port` win over the settings."""
     settings = _settings()
+    hide(settings.secrets())
     telemetry.configure(json=settings.reindex_log_json, level=settings.reindex_log_level)
     for name, meant in misspelt(os.environ):
         log.warning("unknown_setting", name=name, meant=meant)

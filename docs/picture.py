@@ -32,8 +32,10 @@ SUBJECTS = {
     "store": "the database; only SQL is here",
     "elastic": "Elasticsearch; only its client is here",
     "telemetry": "logs",
+    "sealing": "stored secrets",
     "wire": "shapes of requests and answers",
     "domain": "values and rules, pure",
+    "redaction": "secrets stay out of the log",
 }
 ROW, COLUMN, LEFT, NAMES, TOP = 38, 36, 16, 350, 16
 """Pixels: the height of a row, the width of a column, where rows begin, how wide their names are,

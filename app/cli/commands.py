@@ -359,6 +359,22 @@ def go_on(session: Session) -> None:
     pacing.go_on(session)
 
 
+keys = typer.Typer(help="The keys with which the service encrypts what it stores of secrets.")
+cli.add_typer(keys, name="keys", no_args_is_help=True)
+
+
+@keys.command("new")
+def new_key() -> None:
+    """Prints a new key for REINDEX_SECRET_KEYS.
+
+    Put it before those that are there: the first encrypts, all decrypt. Keep a copy of all of them
+    apart from the database; without them nobody can read what was encrypted. It needs no service.
+    """
+    from app.cli import keys
+
+    keys.show_new()
+
+
 def _readable(arguments: Sequence[str]) -> None:
     """Bytes that are no text would be no name, no id and no reason. Raises `Misuse`."""
     for argument in arguments:

@@ -23,6 +23,7 @@ Nothing here knows how an error leaves the service: `api/errors.py` says its HTT
     │   ├── CannotCancel
     │   │   ├── NotInProgress      it has ended
     │   │   └── NotCopying         the other index has the name already
+    │   ├── SecretUnusable         a stored secret cannot be written or read; `code` says why
     │   ├── WrongState             pause, resume or retry of one in another state
     │   ├── CannotRollBack
     │   ├── InvalidPace            a rate, a number of windows or hours that cannot be
@@ -229,6 +230,14 @@ class KeyReused(Refused):
 
 
 class WrongState(Refused):
+class SecretUnusable(Refused):
+    """A secret cannot be stored, or one that is stored cannot be used; `code` says why."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
     """What was asked for does not fit the state that the operation is in."""
 
     code = "wrong_state"

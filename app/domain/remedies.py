@@ -22,6 +22,7 @@ class Setting(StrEnum):
     REQUIRE_SNAPSHOT = "REINDEX_REQUIRE_SNAPSHOT"
     HOURS_END = "REINDEX_HOURS_END"
     HISTORY_DAYS = "REINDEX_HISTORY_DAYS"
+    SECRET_KEYS = "REINDEX_SECRET_KEYS"  # noqa: S105 - a name
 
 
 class RoutePath(StrEnum):
@@ -37,3 +38,4 @@ class Command(StrEnum):
 
     CANCEL = "reindex-queue cancel"
     GO_ON = "reindex-queue pace go-on"
+    NEW_KEY = "reindex-queue keys new"
