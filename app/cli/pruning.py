@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
 import typer
 
 from app.cli import display, requests
-from app.cli.client import Trouble
+from app.cli.client import Misuse, Trouble
 from app.cli.display import count
 from app.cli.session import INTERRUPTED, Session, tell
-from app.wire.pruning import HistoryAnswer, RemovedReport
+from app.wire.pruning import MOST_DAYS, HistoryAnswer, RemovedReport
 
 LOOK_SECONDS = 0.5
 PATIENCE_SECONDS = 60.0
@@ -20,6 +21,8 @@ PATIENCE_SECONDS = 60.0
 
 def prune(session: Session, days: float | None) -> None:
     """1 where the service refuses, or no worker removes anything for a minute."""
+    if days is not None and math.isnan(days):  # it is within every range
+        raise Misuse(f"--days: write a number from 0 to {MOST_DAYS:,}.")
     asked = requests.prune(days)
     if session.curl:
         then = session.curl_of(requests.last_pruning())
