@@ -27,7 +27,7 @@ STOP_SECONDS = 5
 
 def serve(host: str | None, port: int | None) -> None:
     """Runs until a signal. `host` and `port` win over the settings."""
-    settings = _settings()
+    settings = read_settings()
     hide(settings.secrets())
     telemetry.configure(json=settings.reindex_log_json, level=settings.reindex_log_level)
     for name, meant in misspelt(os.environ):
@@ -105,7 +105,8 @@ def _refuse_open_door(settings: Settings, listener: socket.socket) -> None:
     log.warning("anonymous_access", host=address)
 
 
-def _settings() -> Settings:
+def read_settings() -> Settings:
+    """Those of the environment; ends the process with 2 and a line for each that is wrong."""
     try:
         return Settings()
     except ValueError as error:

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parent.parent
 ABOVE_THE_LAYERS = {"settings": ("settings", "secret_files", "sendable")}
 """What is in no layer, for only `main` and `serving` import it; drawn below those two."""
 SUBJECTS = {
+    "backup": "a copy of the database",
     "serving": "the service as a process",
     "main": "puts the parts together",
     "settings": "the environment, files of secrets",
@@ -31,11 +32,11 @@ SUBJECTS = {
     "jobs": "machine, worker, what a kind is",
     "store": "the database; only SQL is here",
     "elastic": "Elasticsearch; only its client is here",
-    "telemetry": "logs",
     "sealing": "stored secrets",
+    "telemetry": "logs",
     "wire": "shapes of requests and answers",
-    "domain": "values and rules, pure",
     "redaction": "secrets stay out of the log",
+    "domain": "values and rules, pure",
 }
 ROW, COLUMN, LEFT, NAMES, TOP = 38, 36, 16, 350, 16
 """Pixels: the height of a row, the width of a column, where rows begin, how wide their names are,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -357,6 +358,22 @@ def go_on(session: Session) -> None:
     from app.cli import pacing
 
     pacing.go_on(session)
+
+
+@cli.command()
+def backup(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The copy; it must not be there yet")
+    ],
+) -> None:
+    """Copies the SQLite database that DATABASE_URL names, also while the service works.
+
+    It needs no service, but the machine and the environment of the service. For PostgreSQL it
+    prints the command that does the same.
+    """
+    from app import backup
+
+    backup.backup(file)
 
 
 keys = typer.Typer(help="The keys with which the service encrypts what it stores of secrets.")

@@ -46,6 +46,7 @@ Nothing here knows how an error leaves the service: `api/errors.py` says its HTT
     │   ├── CredentialsRefused     401: our own user name, password or key
     │   ├── NotElasticsearch       an answer, but not Elasticsearch's (proxy page, redirect)
     │   └── OtherCluster           Elasticsearch, but not the cluster that the data are about
+    ├── BackupFailed               a copy of the database cannot be made
     └── StoreTrouble
         ├── StoreUnavailable       the database does not answer
         │   └── StoreFault         it answers, and refuses what it is asked for: a right, a table
@@ -229,7 +230,6 @@ class KeyReused(Refused):
         )
 
 
-class WrongState(Refused):
 class SecretUnusable(Refused):
     """A secret cannot be stored, or one that is stored cannot be used; `code` says why."""
 
@@ -238,6 +238,7 @@ class SecretUnusable(Refused):
         self.code = code
 
 
+class WrongState(Refused):
     """What was asked for does not fit the state that the operation is in."""
 
     code = "wrong_state"
@@ -397,6 +398,10 @@ def _kind_of(code: str) -> type[ReindexQueueError]:
             return kind
         known += kind.__subclasses__()
     return Failure
+
+
+class BackupFailed(ReindexQueueError):
+    code = "backup_failed"
 
 
 class StoreTrouble(ReindexQueueError):
