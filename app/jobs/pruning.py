@@ -40,8 +40,7 @@ class Pruner:
         began = time.monotonic()
         try:
             await self._begin_by_itself(token)
-            last = await self.prunings.last()
-            if last is None or last.ended_at is not None:
+            if not await self._is_wanted():
                 return LOOK_SECONDS
             more = await self.prunings.go_on(token, self.who)
         except LeaseLost:
@@ -55,6 +54,14 @@ class Pruner:
         if not more:
             await self._tell()
         return max(LEAST_REST, REST * (time.monotonic() - began))
+
+    async def _is_wanted(self) -> bool:
+        """Says nothing of a database that does not answer: the worker's own look does."""
+        try:
+            last = await self.prunings.last()
+        except StoreTrouble:
+            return False
+        return last is not None and last.ended_at is None
 
     async def _begin_by_itself(self, token: str) -> None:
         """At the start of a process, and every hour after that."""

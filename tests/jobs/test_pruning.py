@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from app.domain.errors import LeaseLost, StoreFault
+from app.domain.errors import LeaseLost, StoreFault, StoreUnavailable
 from app.domain.pruning import Pruning, Retention
 from app.jobs import pruning
 from app.jobs.pruning import EVERY_SECONDS, LONG_REST, LOOK_SECONDS, Pruner
@@ -57,6 +57,18 @@ async def test_it_begins_by_itself_once_an_hour(
         begun.append(await done(pruner, store, token))
     first, second, third = (one.asked_at for one in begun)
     assert first == second < third
+
+
+async def test_a_database_that_does_not_answer_is_asked_again(
+    store: Store, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pruner = Pruner(store.prunings, Retention(None, 400.0), "worker")
+
+    async def fails() -> Pruning | None:
+        raise StoreUnavailable("away")
+
+    monkeypatch.setattr(store.prunings, "last", fails)
+    assert await pruner.step(token) == LOOK_SECONDS
 
 
 @pytest.mark.parametrize("error", [StoreFault("no right"), LeaseLost(), ZeroDivisionError()])
