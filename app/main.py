@@ -161,8 +161,7 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Site:
     cluster_identity = ClusterIdentity(
         store.cluster_identities, view, settings.reindex_cluster_uuid
     )
-    after_hours = AfterHours(settings.reindex_hours_end, settings.reindex_hours_grace)
-    pacing = Pacing(store, _pace(settings), wake_ups, after_hours)
+    pacing = Pacing(store, _pace(settings), wake_ups, _after_hours(settings))
     worker = _worker(settings, store, connection, wake_ups, pacing, cluster_identity)
     defaults = Defaults(settings.reindex_keep_old_index, settings.reindex_proof)
     admission = Admission(
@@ -288,6 +287,10 @@ def _pace(settings: Settings) -> Pace:
         windows_in_flight=settings.reindex_windows_in_flight,
         hours=settings.reindex_hours,
     )
+
+
+def _after_hours(settings: Settings) -> AfterHours:
+    return AfterHours(settings.reindex_hours_end, settings.reindex_hours_grace)
 
 
 def _probe(settings: Settings) -> Probe | None:

@@ -24,8 +24,8 @@ _CREDENTIALS = re.compile(
     re.IGNORECASE,
 )
 """What follows the scheme of a login: of a header, or a word that does not look like a word."""
-_LOGIN_OF_ADDRESS = re.compile(r"(://[^\s/:@]*):[^\s/]*@")
-_PASSWORD_OF_ADDRESS = re.compile(r"\b((?:ssl)?password=)[^\s&'\"]+", re.IGNORECASE)
+_LOGIN_OF_ADDRESS = re.compile(r"(://[^\s/:@\"]*):[^\s/\"]*@")
+_PASSWORD_OF_ADDRESS = re.compile(r"\b((?:ssl)?password=)[^\s&'\"\\]+", re.IGNORECASE)
 _IN_ADDRESS = re.compile(r"[?&](?:ssl)?password=([^&]+)")
 _NAMED = re.compile(r"password|passphrase|secret|api_?key|authorization", re.IGNORECASE)
 """A value under such a name is hidden whatever it is."""
@@ -42,10 +42,10 @@ class Redactor:
     def learn(self, secrets: Iterable[str]) -> None:
         """From now on these are hidden; those that were known stay so, for they may be rotated
         out and still be valid somewhere."""
-        for secret in secrets:
-            if secret:
-                self._secrets.pop(secret, None)
-                self._secrets[secret] = None
+        new = [secret for secret in secrets if secret and secret not in self._secrets]
+        if not new:
+            return
+        self._secrets |= dict.fromkeys(new)
         while len(self._secrets) > MOST_SECRETS:
             del self._secrets[next(iter(self._secrets))]
         spelt = {spelling for secret in self._secrets for spelling in _spellings(secret)}

@@ -193,6 +193,13 @@ def test_what_is_no_login_stays(text: str) -> None:
     assert Redactor().line(text) == text
 
 
+def test_what_stands_beside_a_login_in_json_stays() -> None:
+    value = {"dsn": "password=hunter2", "url": "http://a:1", "who": "me@x"}
+    line = json.dumps({"value": json.dumps(value, separators=(",", ":")), "event": "x"})
+    shown = json.loads(json.loads(Redactor().line(line))["value"])
+    assert shown == {**value, "dsn": "password=***"}
+
+
 @pytest.mark.parametrize("name", ["password", "api_key", "apiKey", "Authorization", "my_secret"])
 def test_a_value_under_the_name_of_a_secret_is_hidden(name: str) -> None:
     given = {"event": "x", name: "abc", "values": {name: "abc", "other": "abc"}}
