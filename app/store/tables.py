@@ -276,7 +276,7 @@ class WindowRow(Table, table=True):
 
 
 class EventRow(Table, table=True):
-    """What happened, append-only. `number` grows in the order of the commits.
+    """What happened; added, and removed when it is old. `number` grows in the order of the commits.
 
     Job and batch are no foreign keys: an event may outlive both (`app.store.pruning`)."""
 
