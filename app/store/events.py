@@ -1,4 +1,4 @@
-"""The event log: events are added in the order of the commits, and only a pruning removes old ones."""
+"""The event log: events are added in the order of the commits; only a pruning removes old ones."""
 
 from __future__ import annotations
 
