@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncGenerator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -152,7 +153,7 @@ async def test_a_copy_that_is_not_whole_is_not_left(
     assert store
     connect = sqlite3.connect
 
-    def broken(database: str, **given: bool) -> sqlite3.Connection:
+    def broken(database: str, **given: Any) -> sqlite3.Connection:
         """What was written is found broken when it is looked at."""
         if "mode=ro" in database:
             file = next(tmp_path.glob(".copy.*.part"))
