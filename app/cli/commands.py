@@ -264,10 +264,11 @@ def prune(
         ),
     ] = None,
 ) -> None:
-    """Removes old history from the database, and waits until that is done.
+    """Removes old history from the database.
 
-    Batches and operations with all that belongs to them. What is not over stays, and so does
-    what has left an index for a rollback or for you to look at. Nothing in the cluster changes.
+    Batches and operations with all that belongs to them; it waits until that is done. What is
+    not over stays, and so does what has left an index for a rollback or for you to look at.
+    Nothing in the cluster changes.
     """
     from app.cli import pruning
 
@@ -366,17 +367,17 @@ def backup(
         Path, typer.Argument(metavar="FILE", help="The copy; it must not be there yet")
     ],
 ) -> None:
-    """Copies the SQLite database that DATABASE_URL names, also while the service works.
+    """Copies the SQLite database of DATABASE_URL.
 
-    It needs no service, but the machine and the environment of the service. For PostgreSQL it
-    prints the command that does the same.
+    Also while the service works. It needs no service, but the machine and the environment of the
+    service. For PostgreSQL it prints the command that does the same.
     """
     from app import backup
 
     backup.backup(file)
 
 
-keys = typer.Typer(help="The keys with which the service encrypts what it stores of secrets.")
+keys = typer.Typer(help="Keys that encrypt stored secrets.")
 cli.add_typer(keys, name="keys", no_args_is_help=True)
 
 
