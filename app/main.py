@@ -21,6 +21,7 @@ from app.copying.pace import Pacing
 from app.copying.tasks import tell_of_dropped_header
 from app.domain.hours import HoursEnd
 from app.domain.pace import AfterHours, Pace
+from app.domain.pruning import Retention
 from app.domain.request import Defaults
 from app.elastic.cluster import Cluster, ClusterView
 from app.elastic.connection import Connection
@@ -28,13 +29,16 @@ from app.elastic.http import Credentials, Tls
 from app.jobs.bookkeeping import Bookkeeping
 from app.jobs.machine import Machine
 from app.jobs.phases import Kind, Limits
+from app.jobs.pruning import Pruner
 from app.jobs.term import ClusterIdentity, WakeUps
 from app.jobs.worker import Worker
+from app.sealing import Sealing
 from app.sendable import custom_headers
 from app.settings import Settings
 from app.sites.batch_progress import BatchWatch
 from app.sites.checkup import Checkup
 from app.sites.doctor import Doctor
+from app.sites.history import History
 from app.sites.overview import Overview
 from app.sites.reading import Reading
 from app.sites.site import Site, Sites
@@ -157,8 +161,7 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Site:
     cluster_identity = ClusterIdentity(
         store.cluster_identities, view, settings.reindex_cluster_uuid
     )
-    after_hours = AfterHours(settings.reindex_hours_end, settings.reindex_hours_grace)
-    pacing = Pacing(store, _pace(settings), wake_ups, after_hours)
+    pacing = Pacing(store, _pace(settings), wake_ups, _after_hours(settings))
     worker = _worker(settings, store, connection, wake_ups, pacing, cluster_identity)
     defaults = Defaults(settings.reindex_keep_old_index, settings.reindex_proof)
     admission = Admission(
@@ -188,7 +191,8 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Site:
         reading=Reading(store.operations, store.listing, view, surroundings, queue),
         overview=overview,
         checkup=checkup,
-        doctor=Doctor(store, view, checkup, worker, pacing, cluster_identity),
+        doctor=Doctor(store, view, checkup, worker, pacing, cluster_identity, _sealing(settings)),
+        history=History(_retention(settings), store.prunings),
         worker=worker,
     )
 
@@ -229,6 +233,7 @@ def _worker(
         most_beside=settings.reindex_max_singles,
         greet=tell_of_dropped_header,
         when_idle=Expiries(store.kept_copies, store.small_jobs, governor, who).leave,
+        pruner=Pruner(store.prunings, _retention(settings), who),
     )
 
 
@@ -267,6 +272,14 @@ def _limits(settings: Settings) -> Limits:
     )
 
 
+def _retention(settings: Settings) -> Retention:
+    return Retention(settings.reindex_history_days, settings.reindex_audit_days)
+
+
+def _sealing(settings: Settings) -> Sealing:
+    return Sealing(settings.secret("reindex_secret_keys"))
+
+
 def _pace(settings: Settings) -> Pace:
     """What holds for as long as nobody has said otherwise."""
     return Pace(
@@ -274,6 +287,10 @@ def _pace(settings: Settings) -> Pace:
         windows_in_flight=settings.reindex_windows_in_flight,
         hours=settings.reindex_hours,
     )
+
+
+def _after_hours(settings: Settings) -> AfterHours:
+    return AfterHours(settings.reindex_hours_end, settings.reindex_hours_grace)
 
 
 def _probe(settings: Settings) -> Probe | None:

@@ -11,11 +11,14 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import PydanticBaseSettingsSource
 
 from app.domain.files import Stamp, stamp
+from app.redaction import hide
 from app.telemetry import logger
 
 log = logger(__name__)
 
 SUFFIX = "_FILE"
+READ_LATER = frozenset({"reindex_secret_keys"})
+"""Their files are read when they are asked for: the service does its work without them."""
 
 
 def is_secret(field: FieldInfo) -> bool:
@@ -47,7 +50,7 @@ class SecretFiles(PydanticBaseSettingsSource):
     def __call__(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for name, field in self.settings_cls.model_fields.items():
-            if not is_secret(field):
+            if not is_secret(field) or name in READ_LATER:
                 continue
             value, key, _ = self.get_field_value(field, name)
             if value is not None:
@@ -86,10 +89,27 @@ class SecretFile:
             try:
                 secret = _read(self._variable, self._path)
                 self._check(secret)
+                hide([secret])
                 self._secret = secret
             except ValueError as error:
                 log.warning("secret_not_read", name=self._variable, why=str(error))
         return self._secret
+
+
+class LateSecret:
+    """A secret that may be missing or wrong: of the setting `given`, else of its file."""
+
+    def __init__(self, variable: str, given: str | None) -> None:
+        self._variable = variable
+        self._given = given
+
+    def __call__(self) -> str | None:
+        """None where neither is set. Raises `ValueError` where the file is empty or cannot be read,
+        or both are set."""
+        path = _path(self._variable)
+        if path and self._given:
+            raise ValueError(f"set {self._variable} or {self._variable}{SUFFIX}, not both")
+        return _read(self._variable, path) if path else self._given
 
 
 def _path(variable: str) -> Path | None:

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from app import telemetry
 from app.domain.errors import StoreTrouble
 from app.main import create_app
+from app.redaction import hide
 from app.settings import Settings, misspelt
 
 log = telemetry.logger(__name__)
@@ -26,7 +27,8 @@ STOP_SECONDS = 5
 
 def serve(host: str | None, port: int | None) -> None:
     """Runs until a signal. `host` and `port` win over the settings."""
-    settings = _settings()
+    settings = read_settings()
+    hide(settings.secrets())
     telemetry.configure(json=settings.reindex_log_json, level=settings.reindex_log_level)
     for name, meant in misspelt(os.environ):
         log.warning("unknown_setting", name=name, meant=meant)
@@ -103,7 +105,8 @@ def _refuse_open_door(settings: Settings, listener: socket.socket) -> None:
     log.warning("anonymous_access", host=address)
 
 
-def _settings() -> Settings:
+def read_settings() -> Settings:
+    """Those of the environment; ends the process with 2 and a line for each that is wrong."""
     try:
         return Settings()
     except ValueError as error:

@@ -33,13 +33,25 @@ from app.domain.hours import Hours, HoursEnd, Schedule
 from app.domain.names import IndexName
 from app.domain.operation import FULL_UP_TO, FullUpTo, ProofLevel
 from app.domain.pace import LEAST_RATE, MOST_RATE, MOST_WINDOWS
-from app.secret_files import SUFFIX, SecretFile, SecretFiles, is_secret, plain
-from app.sendable import check_sendable
+from app.redaction import SHORT, basic, passwords_of
+from app.sealing import written_keys
+from app.secret_files import (
+    READ_LATER,
+    SUFFIX,
+    LateSecret,
+    SecretFile,
+    SecretFiles,
+    is_secret,
+    plain,
+)
+from app.sendable import check_sendable, custom_headers
 
 T = TypeVar("T")
 
 MOST_SECONDS = 366 * 86_400.0
 """Of a duration that is set: a year."""
+MOST_DAYS = 36_500.0
+"""Of history: a hundred years."""
 
 
 class Settings(BaseSettings):
@@ -106,9 +118,12 @@ class Settings(BaseSettings):
     reindex_proof_full_up_to: Annotated[FullUpTo, NoDecode] = FULL_UP_TO
     reindex_keep_old_index: bool = False
     reindex_keep_days: float = Field(default=7.0, ge=0.0, le=3650.0)
+    reindex_history_days: float | None = Field(default=None, ge=1.0, le=MOST_DAYS)
+    reindex_audit_days: float = Field(default=400.0, ge=1.0, le=MOST_DAYS)
     reindex_hold_policy: Literal["wait", "skip"] = "wait"
     reindex_hold_skip_seconds: float = Field(default=60.0, ge=0.0)
     reindex_lost_target_seconds: float = Field(default=600.0, ge=0.0)
+    reindex_secret_keys: SecretStr | None = None
     reindex_lease_seconds: float = Field(default=15.0, ge=1.0, le=600.0)
     reindex_log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     reindex_log_json: bool = False
@@ -249,11 +264,35 @@ class Settings(BaseSettings):
         return self
 
     def secret(self, name: str) -> Callable[[], str | None]:
-        """A secret whenever it is asked for: that of a file is read again when the file changes."""
-        value: SecretStr | None = getattr(self, name)
-        given = value.get_secret_value() if value else None
+        """A secret whenever it is asked for: that of a file is read again when the file changes.
+
+        What is answered raises `ValueError` for a file that cannot be read, of those settings alone
+        that the service can do without."""
+        if name in READ_LATER:
+            return LateSecret(name.upper(), self._plain(name))
+        given = self._plain(name)
         check = partial(check_sendable, name)
         return SecretFile.of(name.upper(), given, check) or (lambda: given)
+
+    def secrets(self) -> set[str]:
+        """All that must not be shown, also as it is sent."""
+        found = {
+            value.get_secret_value()
+            for name, field in type(self).model_fields.items()
+            if is_secret(field) and name != "database_url" and (value := getattr(self, name))
+        }
+        headers = custom_headers(self._plain("elasticsearch_customheaders"))
+        found |= {value for value in headers.values() if len(value) >= SHORT}  # not every tenant
+        found |= set(written_keys(self._plain("reindex_secret_keys") or ""))
+        for service in ("elasticsearch", "server"):
+            password = self._plain(f"{service}_password")
+            if password:
+                found.add(basic(getattr(self, f"{service}_username"), password))
+        return found | passwords_of(self.database_url.get_secret_value())
+
+    def _plain(self, name: str) -> str | None:
+        value: SecretStr | None = getattr(self, name)
+        return value.get_secret_value() if value else None
 
     @property
     def public_origin(self) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import suppress
 from typing import Any
 
 import structlog
 from structlog.typing import EventDict
 
 from app.domain.formatting import printable
+from app.redaction import redactor
 
 
 def configure(*, json: bool, level: str) -> None:
@@ -31,14 +33,15 @@ def configure(*, json: bool, level: str) -> None:
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
     harmless = [] if json else [_printable]
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Lines(sys.stderr)
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
+        _WithoutSecrets(
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 *harmless,
                 structlog.processors.format_exc_info,
+                _without_secrets,
                 renderer,
             ],
         )
@@ -49,6 +52,28 @@ def configure(*, json: bool, level: str) -> None:
     for noisy in ("alembic", "uvicorn.access", "asyncio", "httpx"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     logging.getLogger("elastic_transport").setLevel(logging.CRITICAL)  # its errors become ours
+
+
+class _WithoutSecrets(structlog.stdlib.ProcessorFormatter):
+    """Looks once more at the line as it is written, for what a renderer has made of a value."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redactor.line(super().format(record))
+
+
+class _Lines(logging.StreamHandler[Any]):
+    """A line that cannot be written is told by the kind of its error: the standard library would
+    print its values as they are."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        error = sys.exc_info()[0]
+        kind = error.__name__ if error else "error"
+        with suppress(Exception):
+            self.stream.write(f"A line of the log from {record.name} is lost: {kind}\n")
+
+
+def _without_secrets(_logger: Any, _method: str, values: EventDict) -> EventDict:
+    return redactor.values(values)
 
 
 def _printable(_logger: Any, _method: str, values: EventDict) -> EventDict:

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parent.parent
 ABOVE_THE_LAYERS = {"settings": ("settings", "secret_files", "sendable")}
 """What is in no layer, for only `main` and `serving` import it; drawn below those two."""
 SUBJECTS = {
+    "backup": "a copy of the database",
     "serving": "the service as a process",
     "main": "puts the parts together",
     "settings": "the environment, files of secrets",
@@ -31,8 +32,10 @@ SUBJECTS = {
     "jobs": "machine, worker, what a kind is",
     "store": "the database; only SQL is here",
     "elastic": "Elasticsearch; only its client is here",
+    "sealing": "stored secrets",
     "telemetry": "logs",
     "wire": "shapes of requests and answers",
+    "redaction": "secrets stay out of the log",
     "domain": "values and rules, pure",
 }
 ROW, COLUMN, LEFT, NAMES, TOP = 38, 36, 16, 350, 16

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.events import EventKind
+from app.domain.events import AUDIT, EventKind
 
 ROOT = Path(__file__).parent.parent
 HEADER = "| event | when | what it holds |"
@@ -25,6 +25,13 @@ SOURCES = "".join(
 def test_every_kind_has_one_row_and_every_row_is_of_a_kind() -> None:
     assert len(ROWS) == len(CELLS)
     assert ROWS.keys() == {kind.value for kind in EventKind}
+
+
+def test_the_list_of_what_the_audit_needs_is_that_of_the_code() -> None:
+    page = (ROOT / "docs" / "events.md").read_text()
+    listed = page.split("They are:\n", 1)[1].split(".", 1)[0]
+    names = [" ".join(name.split()) for name in re.findall("`([^`]+)`", listed)]
+    assert names == [kind.value for kind in EventKind if kind in AUDIT]
 
 
 def test_every_row_says_when_it_happens_and_what_it_holds() -> None:

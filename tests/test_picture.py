@@ -21,4 +21,4 @@ def test_only_the_command_line_imports_a_room_above_its_own() -> None:
         for other in others
         if rooms.index(other) < rooms.index(room)
     }
-    assert upward == {("cli", "serving")}
+    assert upward == {("cli", "serving"), ("cli", "backup")}

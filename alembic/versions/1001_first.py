@@ -44,6 +44,7 @@ def upgrade() -> None:
         sa.Column("stop", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("pace", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("health", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("pruning", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("cluster_uuid", sqlmodel.sql.sqltypes.AutoString(length=64), nullable=True),
         sa.PrimaryKeyConstraint("cluster_id", name=op.f("pk_cluster_state")),
     )
@@ -121,7 +122,7 @@ def upgrade() -> None:
             sqlite_where=sa.text("kind = 'rewrite' AND status IN (0, 3)"),
             postgresql_where=sa.text("kind = 'rewrite' AND status IN (0, 3)"),
         )
-        batch_op.create_index("ix_job_batch", ["cluster_id", "batch_id", "status"], unique=False)
+        batch_op.create_index("ix_job_batch", ["batch_id", "cluster_id", "status"], unique=False)
         batch_op.create_index(
             "ix_job_history", ["cluster_id", "index_name", "queued_at"], unique=False
         )
@@ -166,6 +167,13 @@ def upgrade() -> None:
             unique=False,
             sqlite_where=sa.text("kept_until IS NOT NULL"),
             postgresql_where=sa.text("kept_until IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "ix_job_ended_at",
+            ["cluster_id", "ended_at", "id"],
+            unique=False,
+            sqlite_where=sa.text("ended_at IS NOT NULL"),
+            postgresql_where=sa.text("ended_at IS NOT NULL"),
         )
 
     op.create_table(
@@ -221,8 +229,6 @@ def upgrade() -> None:
         sa.Column("text", sa.Text(), nullable=False),
         sa.Column("before", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("after", sa.JSON(none_as_null=True), nullable=True),
-        sa.ForeignKeyConstraint(["batch_id"], ["batch.id"], name=op.f("fk_event_batch_id_batch")),
-        sa.ForeignKeyConstraint(["job_id"], ["job.id"], name=op.f("fk_event_job_id_job")),
         sa.PrimaryKeyConstraint("cluster_id", "number", name=op.f("pk_event")),
     )
     with op.batch_alter_table("event", schema=None) as batch_op:
@@ -264,6 +270,11 @@ def downgrade() -> None:
             "ix_job_lane",
             sqlite_where=sa.text("status = 0"),
             postgresql_where=sa.text("status = 0"),
+        )
+        batch_op.drop_index(
+            "ix_job_ended_at",
+            sqlite_where=sa.text("ended_at IS NOT NULL"),
+            postgresql_where=sa.text("ended_at IS NOT NULL"),
         )
         batch_op.drop_index(
             "ix_job_kept",

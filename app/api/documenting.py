@@ -37,6 +37,7 @@ _SUBJECTS = (
     "v1_batches",
     "v1_operations",
     "v1_pace",
+    "v1_history",
     "v1_worker",
     "v1_plan",
 )

@@ -106,6 +106,7 @@ TAGS = [
         "description": "How fast copies may go and when, changed while they run; stop everything.",
     },
     {"name": "Planning", "description": "What a batch would do, and what stands in the way."},
+    {"name": "History", "description": "How long history stays, and the removal of what is older."},
     {"name": "Worker", "description": "Who works, and what is wrong where nobody does."},
     {"name": "Health", "description": "For whoever runs the service."},
 ]

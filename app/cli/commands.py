@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -249,6 +250,31 @@ def doctor(session: Session) -> None:
     asking.doctor(session)
 
 
+@cli.command()
+@with_session
+def prune(
+    session: Session,
+    days: Annotated[
+        float | None,
+        typer.Option(
+            metavar="N",
+            min=0,
+            max=36_500,
+            help="Remove what ended longer ago; default: REINDEX_HISTORY_DAYS of the service",
+        ),
+    ] = None,
+) -> None:
+    """Removes old history from the database.
+
+    Batches and operations with all that belongs to them; it waits until that is done. What is
+    not over stays, and so does what has left an index for a rollback or for you to look at.
+    Nothing in the cluster changes.
+    """
+    from app.cli import pruning
+
+    pruning.prune(session, days)
+
+
 paces = typer.Typer(help="How fast copies may go, and when; stop everything, and go on.")
 cli.add_typer(paces, name="pace", no_args_is_help=True)
 
@@ -333,6 +359,38 @@ def go_on(session: Session) -> None:
     from app.cli import pacing
 
     pacing.go_on(session)
+
+
+@cli.command()
+def backup(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The copy; it must not be there yet")
+    ],
+) -> None:
+    """Copies the SQLite database of DATABASE_URL.
+
+    Also while the service works. It needs no service, but the machine and the environment of the
+    service. For PostgreSQL it prints the command that does the same.
+    """
+    from app import backup
+
+    backup.backup(file)
+
+
+keys = typer.Typer(help="Keys that encrypt stored secrets.")
+cli.add_typer(keys, name="keys", no_args_is_help=True)
+
+
+@keys.command("new")
+def new_key() -> None:
+    """Prints a new key for REINDEX_SECRET_KEYS.
+
+    Put it before those that are there: the first encrypts, all decrypt. Keep a copy of all of them
+    apart from the database; without them nobody can read what was encrypted. It needs no service.
+    """
+    from app.cli import keys
+
+    keys.show_new()
 
 
 def _readable(arguments: Sequence[str]) -> None:

@@ -15,6 +15,7 @@ KIBANA = "/api/upgrade_assistant/reindex"
 HEADERS = {"kbn-xsrf": "true"}
 """Services may be set to demand it of changing requests; it does no harm to others."""
 PACE = "/api/v1/pace"
+PRUNE = "/api/v1/prune"
 MOST_AN_ARGUMENT = 100_000
 """Characters; a single argument of a command may have 131,072 bytes on Linux."""
 
@@ -109,6 +110,15 @@ def worker() -> Call:
 
 def doctor() -> Call:
     return Call("GET", "/api/v1/doctor")
+
+
+def prune(days: float | None) -> Call:
+    """`days` None: as the service's settings say."""
+    return Call("POST", PRUNE, body={} if days is None else {"days": days})
+
+
+def last_pruning() -> Call:
+    return Call("GET", PRUNE)
 
 
 def curl(url: str, request: Call, login: str = "") -> str:

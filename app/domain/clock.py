@@ -87,6 +87,11 @@ class Clock:
         been `reached`."""
         return _time(self._look() + max(era.offset for era in self._eras))
 
+    def earliest(self) -> datetime:
+        """What the clock would show by the least advanced of its settings: what is old by that is
+        old by each of them."""
+        return _time(self._look() + min(era.offset for era in self._eras))
+
     def shown_within(self, seconds: float) -> tuple[datetime, datetime]:
         """The least and the greatest time that the clock has shown within the last seconds."""
         boot = self._look()
@@ -152,4 +157,5 @@ left = _process.left
 as_of_now = _process.as_of_now
 reached = _process.reached
 latest = _process.latest
+earliest = _process.earliest
 shown_within = _process.shown_within

@@ -23,9 +23,11 @@ Nothing here knows how an error leaves the service: `api/errors.py` says its HTT
     │   ├── CannotCancel
     │   │   ├── NotInProgress      it has ended
     │   │   └── NotCopying         the other index has the name already
+    │   ├── SecretUnusable         a stored secret cannot be written or read; `code` says why
     │   ├── WrongState             pause, resume or retry of one in another state
     │   ├── CannotRollBack
     │   ├── InvalidPace            a rate, a number of windows or hours that cannot be
+    │   ├── NoAge                  nobody has said how old history must be to be removed
     │   └── KeyReused              an Idempotency-Key with another body than before
     ├── Failure                    an operation cannot go on, and waiting will not mend it: undo
     │   ├── ClusterRefused         Elasticsearch said no; `kind` is its error type
@@ -44,6 +46,7 @@ Nothing here knows how an error leaves the service: `api/errors.py` says its HTT
     │   ├── CredentialsRefused     401: our own user name, password or key
     │   ├── NotElasticsearch       an answer, but not Elasticsearch's (proxy page, redirect)
     │   └── OtherCluster           Elasticsearch, but not the cluster that the data are about
+    ├── BackupFailed               a copy of the database cannot be made
     └── StoreTrouble
         ├── StoreUnavailable       the database does not answer
         │   └── StoreFault         it answers, and refuses what it is asked for: a right, a table
@@ -208,6 +211,16 @@ class InvalidPace(Refused):
     code = "invalid_pace"
 
 
+class NoAge(Refused):
+    code = "no_age"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Say how old history must be to be removed: give a number of days, or set "
+            f"{Setting.HISTORY_DAYS}."
+        )
+
+
 class KeyReused(Refused):
     code = "idempotency_key_reused"
 
@@ -215,6 +228,14 @@ class KeyReused(Refused):
         super().__init__(
             "This Idempotency-Key came with another body before. A new request needs a new key."
         )
+
+
+class SecretUnusable(Refused):
+    """A secret cannot be stored, or one that is stored cannot be used; `code` says why."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class WrongState(Refused):
@@ -377,6 +398,10 @@ def _kind_of(code: str) -> type[ReindexQueueError]:
             return kind
         known += kind.__subclasses__()
     return Failure
+
+
+class BackupFailed(ReindexQueueError):
+    code = "backup_failed"
 
 
 class StoreTrouble(ReindexQueueError):

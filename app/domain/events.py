@@ -88,6 +88,55 @@ class EventKind(StrEnum):
     EVERYTHING_STOPPED = "everything stopped"
     EVERYTHING_GOES_ON = "everything goes on"
     CLUSTER_CHANGED = "cluster changed"
+    PRUNING_REQUESTED = "pruning requested"
+    PRUNED = "pruned"
+
+
+AUDIT = frozenset(
+    {
+        EventKind.QUEUED,
+        EventKind.COMPLETED,
+        EventKind.FAILED,
+        EventKind.CANCELLED,
+        EventKind.ROLLED_BACK,
+        EventKind.CANCEL_REQUESTED,
+        EventKind.PAUSE_REQUESTED,
+        EventKind.PAUSE_TAKEN_BACK,
+        EventKind.PAUSED,
+        EventKind.RESUMED,
+        EventKind.RETRY_REQUESTED,
+        EventKind.ROLLBACK_REQUESTED,
+        EventKind.ROLLBACK_CANCELLED,
+        EventKind.ROLLBACK_REFUSED,
+        EventKind.BLOCK_WRITE_REQUESTED,
+        EventKind.TRIAL_REQUESTED,
+        EventKind.PROVEN,
+        EventKind.NAME_GIVEN_BACK,
+        EventKind.KEPT_COPY_GONE,
+        EventKind.TARGET_CREATED,
+        EventKind.TARGET_KEPT,
+        EventKind.WRITE_BLOCK_ADDED,
+        EventKind.WRITE_BLOCK_KEPT,
+        EventKind.SETTINGS_CHANGED,
+        EventKind.MAPPING_CHANGED,
+        EventKind.INDEX_OPENED,
+        EventKind.INDEX_CLOSED,
+        EventKind.INDEX_REMOVED,
+        EventKind.OLD_INDEX_CLONED,
+        EventKind.ALIASES_MOVED,
+        EventKind.ALIASES_REMOVED,
+        EventKind.MARKER_PUT_ON,
+        EventKind.MARKER_LEFT,
+        EventKind.PACE_CHANGED,
+        EventKind.EVERYTHING_STOPPED,
+        EventKind.EVERYTHING_GOES_ON,
+        EventKind.CLUSTER_CHANGED,
+        EventKind.PRUNING_REQUESTED,
+        EventKind.PRUNED,
+    }
+)
+"""Who asked for what, what became of it, and what was changed in the cluster: these stay longer
+than the operations that they are about."""
 
 
 class Note(BaseModel):

@@ -21,6 +21,8 @@ class Setting(StrEnum):
     KEEP_OLD_INDEX = "REINDEX_KEEP_OLD_INDEX"
     REQUIRE_SNAPSHOT = "REINDEX_REQUIRE_SNAPSHOT"
     HOURS_END = "REINDEX_HOURS_END"
+    HISTORY_DAYS = "REINDEX_HISTORY_DAYS"
+    SECRET_KEYS = "REINDEX_SECRET_KEYS"  # noqa: S105 - a name
 
 
 class RoutePath(StrEnum):
@@ -36,3 +38,4 @@ class Command(StrEnum):
 
     CANCEL = "reindex-queue cancel"
     GO_ON = "reindex-queue pace go-on"
+    NEW_KEY = "reindex-queue keys new"

@@ -211,7 +211,7 @@ class Term:
     async def _renew(self, seconds: float) -> None:
         """Keeps the lease. A renewal that the database did not answer is tried again; the deadline
         decides."""
-        while not await self._is_over_within(seconds):
+        while not await self.over_within(seconds):
             try:
                 self._lease = await self._role.renew(self._lease)
             except (LeaseLost, StoreFault):
@@ -220,7 +220,8 @@ class Term:
                 # The lease in hand still runs, and may even have been renewed: the answer was lost.
                 log.warning("role_not_renewed", reason=error.message)
 
-    async def _is_over_within(self, seconds: float) -> bool:
+    async def over_within(self, seconds: float) -> bool:
+        """Waits for the end of the term; False where it does not come in that time."""
         try:
             await asyncio.wait_for(self._over.wait(), seconds)
         except TimeoutError:

@@ -16,6 +16,7 @@ from app.domain.job import Job, Lane, Requested
 from app.elastic.cluster import Cluster
 from app.jobs.machine import Machine
 from app.jobs.phases import Pacer
+from app.jobs.pruning import Pruner
 from app.jobs.term import ClusterIdentity, Ending, EndKind, Subscription, Term, WakeUps
 from app.jobs.transitions import backoff
 from app.store.jobs import Jobs
@@ -80,6 +81,7 @@ class Worker:
     most_beside: int
     greet: Callable[[Cluster], Awaitable[None]]
     when_idle: Callable[[], Awaitable[None]]
+    pruner: Pruner | None = None
     report: WorkerReport = field(
         default_factory=lambda: WorkerReport(WorkerState.STARTING, (), None), init=False
     )
@@ -176,6 +178,8 @@ class Worker:
         running: dict[str, asyncio.Task[None]] = {}
         small: dict[str, asyncio.Task[None]] = {}
         self._contact = False
+        if self.pruner:
+            term.start(self._prune(term, self.pruner))
         # Subscribed before the first look: what comes between a look and the wait ends the wait.
         with self.wake_ups.subscribed() as subscription:
             while not term.over:
@@ -187,6 +191,12 @@ class Worker:
                 self._settle(term, idle=not running)
                 self._tell(WorkerState.WORKING if running else WorkerState.IDLE, [*running])
                 await self._change(subscription, [*running.values(), *small.values()])
+
+    async def _prune(self, term: Term, pruner: Pruner) -> None:
+        """Beside the jobs: each piece is a transaction of its own, between two of their saves."""
+        rest = 0.0
+        while not await term.over_within(rest):
+            rest = await pruner.step(term.lease.token)
 
     async def _fill(
         self,

@@ -19,6 +19,7 @@ from app.elastic.answers import Version
 from app.elastic.cluster import ClusterView
 from app.jobs.term import ClusterIdentity
 from app.jobs.worker import Worker
+from app.sealing import KeysReport, Sealing
 from app.sites.checkup import IN_HAND, PING_SECONDS, Checkup
 from app.store.listing import Filter
 from app.store.store import Store
@@ -65,7 +66,9 @@ class Doctor:
         worker: Worker,
         pacing: Pacing,
         cluster_identity: ClusterIdentity,
+        sealing: Sealing,
     ) -> None:
+        self._sealing = sealing
         self._cluster_identity = cluster_identity
         self._store = store
         self._cluster = cluster
@@ -78,7 +81,8 @@ class Doctor:
         stored = checks[0].verdict is Severity.OK
         checks += [await self._role() if stored else _unknown("worker", "the database")]
         held = await self._holds() if stored else [_unknown("queue", "the database")]
-        return [*await self._elasticsearch(stored=stored), *checks, *held]
+        keys = of_keys(self._sealing.report())
+        return [*await self._elasticsearch(stored=stored), *checks, *held, *keys]
 
     async def _database(self) -> Check:
         try:
@@ -215,6 +219,17 @@ def of_versions(versions: list[Version]) -> Check:
         remedy = "Use a newer release of Reindex Queue."
         return Check("versions", Severity.WARNING, f"{shown} is newer than this release", remedy)
     return Check("versions", Severity.OK, "one major, and a supported one")
+
+
+def of_keys(report: KeysReport) -> list[Check]:
+    """Nothing where no key is set: nothing that is stored needs one."""
+    if report.fault is None:
+        finding = f"{report.number}, of which the first encrypts" if report.number > 1 else "one"
+        return [Check("secret keys", Severity.OK, finding)]
+    if report.fault.code == "no_keys":
+        return []
+    remedy = f"Correct {Setting.SECRET_KEYS}. Until then what needs a stored secret is refused."
+    return [Check("secret keys", Severity.WRONG, report.fault.message, remedy)]
 
 
 def of_leftovers(left: Leftovers) -> Check:

@@ -11,6 +11,7 @@ from app.jobs.worker import Worker
 from app.sites.batch_progress import BatchWatch
 from app.sites.checkup import Checkup
 from app.sites.doctor import Doctor
+from app.sites.history import History
 from app.sites.overview import Overview
 from app.sites.reading import Reading
 from app.sites.steering import Control
@@ -44,6 +45,7 @@ class Site:
     overview: Overview
     checkup: Checkup
     doctor: Doctor
+    history: History
     worker: Worker
 
 

@@ -1,4 +1,4 @@
-"""The event log: append-only, numbered in the order of the commits."""
+"""The event log: events are added in the order of the commits; only a pruning removes old ones."""
 
 from __future__ import annotations
 

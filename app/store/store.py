@@ -22,6 +22,7 @@ from app.store.lanes import Lanes, SmallJobs
 from app.store.listing import Listing
 from app.store.operations import KeptCopies, Operations
 from app.store.paces import Paces
+from app.store.pruning import Prunings
 from app.store.requested_actions import RequestedActions
 from app.store.role import ClusterIdentities, FileLockRole, LeaseRole, WorkerRole
 from app.store.tables import OPERATIONS_ONLY, ClusterStateRow, Models
@@ -84,6 +85,7 @@ class Store:
         self.events = Events(reader, cluster_id)
         self.listing = Listing(reader, cluster_id)
         self.paces = Paces(self._transactions, reader, cluster_id)
+        self.prunings = Prunings(self._transactions, reader, cluster_id)
         self.cluster_identities = ClusterIdentities(self._transactions, reader, cluster_id)
         self.role = role
         self._owned: Database | None = None

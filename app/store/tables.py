@@ -52,6 +52,7 @@ WAITING_ROWS = text("status = 0")
 IN_HAND_ROWS = text("status = 0 AND started_at IS NOT NULL")
 KEPT_ROWS = text("kept_until IS NOT NULL")
 """Jobs of every kind, as are these; only a rewrite has a kept copy."""
+ENDED_ROWS = text("ended_at IS NOT NULL")
 BUT_SMALL_ROWS = text("lane <> 'small'")
 """Nothing is asked of a small job while it runs, and it keeps nobody waiting."""
 
@@ -72,6 +73,7 @@ class ClusterStateRow(Table, table=True):
     stop: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
     pace: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
     health: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
+    pruning: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
     cluster_uuid: str | None = Field(default=None, max_length=64)
 
 
@@ -120,7 +122,8 @@ class JobRow(Table, table=True):
             sqlite_where=LIVE_REWRITES,
             postgresql_where=LIVE_REWRITES,
         ),
-        Index("ix_job_batch", "cluster_id", "batch_id", "status"),
+        # the batch first: the foreign key looks for it alone when a batch is removed
+        Index("ix_job_batch", "batch_id", "cluster_id", "status"),
         Index("ix_job_history", "cluster_id", "index_name", "queued_at"),
         Index(
             "ix_job_place",
@@ -169,6 +172,15 @@ class JobRow(Table, table=True):
             "kept_until",
             sqlite_where=KEPT_ROWS,
             postgresql_where=KEPT_ROWS,
+        ),
+        # what ended first is pruned first
+        Index(
+            "ix_job_ended_at",
+            "cluster_id",
+            "ended_at",
+            "id",
+            sqlite_where=ENDED_ROWS,
+            postgresql_where=ENDED_ROWS,
         ),
     )
 
@@ -264,15 +276,17 @@ class WindowRow(Table, table=True):
 
 
 class EventRow(Table, table=True):
-    """What happened, append-only. `number` grows in the order of the commits."""
+    """What happened; added, and removed when it is old. `number` grows in the order of the commits.
+
+    Job and batch are no foreign keys: an event may outlive both (`app.store.pruning`)."""
 
     __tablename__ = "event"  # pyright: ignore[reportAssignmentType] - see `Table`
     __table_args__ = (Index("ix_event_job", "job_id", "number"),)
 
     cluster_id: str = Field(primary_key=True, max_length=64)
     number: int = Field(primary_key=True, sa_type=BigInteger)
-    job_id: str | None = Field(default=None, max_length=32, foreign_key="job.id")
-    batch_id: str | None = Field(default=None, max_length=32, foreign_key="batch.id")
+    job_id: str | None = Field(default=None, max_length=32)
+    batch_id: str | None = Field(default=None, max_length=32)
     at: datetime
     who: str = Field(max_length=255)
     what: str = Field(max_length=64)

@@ -26,6 +26,7 @@ OF_ADMINS = {
     "DELETE /api/v1/pace",
     "POST /api/v1/pace/stop",
     "POST /api/v1/pace/go-on",
+    "POST /api/v1/prune",
 }
 READING_POSTS = {"POST /api/v1/plan"}
 NOWHERE = "http://127.0.0.1:9"

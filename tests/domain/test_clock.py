@@ -173,3 +173,15 @@ def test_clock_more_settings_than_are_remembered_do_no_harm() -> None:
         since = clock.now()
         machine.pass_by(5)
         assert clock.elapsed(since) == pytest.approx(5)
+
+
+def test_clock_earliest_is_by_the_least_advanced_setting_that_the_process_has_seen() -> None:
+    machine = Clocks()
+    clock = machine.clock()
+    assert clock.earliest() == clock.now()
+    machine.set_by(10 * DAY)
+    machine.pass_by(HOUR)
+    assert clock.now() == NOON + timedelta(days=10, hours=1)
+    assert clock.earliest() == NOON + timedelta(hours=1)
+    machine.set_by(-11 * DAY)
+    assert clock.earliest() == clock.now() == NOON + timedelta(days=-1, hours=1)

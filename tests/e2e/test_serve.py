@@ -251,6 +251,16 @@ async def test_a_file_that_is_no_database_is_refused_in_one_line(tmp_path: Path)
     assert lines == ["DATABASE_URL: The database does not answer: file is not a database"]
 
 
+async def test_a_secret_of_the_settings_is_in_no_line_of_the_log() -> None:
+    """A variable that is unknown is told by its name, which here is a secret, too."""
+    given = {"SERVER_APIKEY": "REINDEX_HUNTER2", "REINDEX_HUNTER2": "x", "REINDEX_HUNTER3": "x"}
+    async with ServiceProcess({"ELASTICSEARCH_HOSTS": "http://127.0.0.1:9", **given}) as service:
+        assert "REINDEX_HUNTER2" not in service.log
+        assert "REINDEX_HUNTER3" in service.log
+        (line,) = [one for one in service.log.splitlines() if "***" in one]
+        assert "unknown_setting" in line
+
+
 async def test_a_database_server_that_is_away_at_the_start_is_said_without_the_password() -> None:
     async with not_started(DATABASE_URL="postgresql://me:secret@127.0.0.1:1/queue") as service:
         code, lines = await refused(service)

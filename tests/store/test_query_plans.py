@@ -12,6 +12,7 @@ from sqlalchemy import Engine, event
 
 from app.domain.job import Lane, State
 from app.domain.names import IndexName
+from app.domain.pruning import Retention
 from app.store.listing import Filter
 from app.store.store import Store
 from tests.store.conftest import CLUSTER
@@ -19,6 +20,16 @@ from tests.store.database import connected
 from tests.store.operations import enqueue, enqueued
 
 Ask = Callable[[Store], Awaitable[Any]]
+
+
+async def _go_on(store: Store) -> None:
+    """The first piece of a pruning, of the jobs."""
+    lease = await store.role.take()
+    assert lease
+    await store.prunings.begin(lease.token, Retention(None, 400.0).pruning("service", 0.0))
+    await store.prunings.go_on(lease.token, "worker")
+    await store.role.release(lease)
+
 
 ASKED: dict[str, tuple[Ask, set[str]]] = {
     "head": (lambda store: store.lanes.head(), {"ix_job_in_hand", "ix_job_lane"}),
@@ -29,6 +40,7 @@ ASKED: dict[str, tuple[Ask, set[str]]] = {
     "small": (lambda store: store.lanes.small(10), {"ix_job_lane"}),
     "urgent": (lambda store: store.lanes.urgent(), {"ix_job_in_hand"}),
     "expired": (lambda store: store.kept_copies.expired(), {"ix_job_kept"}),
+    "old jobs": (_go_on, {"ix_job_ended_at", "ix_job_ended"}),
     "copying": (lambda store: store.paces.copying(), {"ix_job_in_hand"}),
     "blocked": (lambda store: store.paces.blocked_indices(), {"ix_job_live"}),
     "queue": (lambda store: store.listing.queue(), {"ix_job_lane"}),

@@ -8,6 +8,7 @@ from app.domain.errors import (
     CannotRollBack,
     InvalidPace,
     KeyReused,
+    NoAge,
     UnknownBatch,
     UnknownOperation,
     WrongState,
@@ -64,6 +65,14 @@ OF_BATCH_SET = answers("Its pace, in force now", "v1_pace_of_batch") | error_ans
 OF_OPERATION = answers("Its pace", "v1_pace_of_operation") | error_answers(_UNKNOWN, 503)
 OF_OPERATION_SET = answers("Its pace, in force now", "v1_pace_of_operation") | error_answers(
     _NO_RATE, _NO_PACE, WrongState("The operation on logs-2019 has ended."), _UNKNOWN, 503
+)
+
+HISTORY = answers("How long history stays, and the last pruning", "v1_pruned") | error_answers(503)
+PRUNE = answers("What the worker removes now", "v1_pruning") | error_answers(
+    Shown(400, "bad_request", "[request body.days]: it must be at least 0"),
+    NoAge(),
+    WrongState("A pruning goes on already, asked for by service. Wait until it is done."),
+    503,
 )
 
 CANCELLED = answers("The operation, on its way back", "v1_cancelling") | error_answers(
