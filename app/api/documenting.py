@@ -39,6 +39,7 @@ _SUBJECTS = (
     "v1_pace",
     "v1_worker",
     "v1_plan",
+    "v1_events",
 )
 
 _TEXTS = {

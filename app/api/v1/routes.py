@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.api.v1 import batches, control, indices, operations, pace, plan, worker
+from app.api.v1 import batches, control, events, indices, operations, pace, plan, worker
 
 ROUTERS = (
     indices.router,
@@ -12,5 +12,6 @@ ROUTERS = (
     control.router,
     control.batches,
     pace.router,
+    events.router,
     worker.router,
 )
