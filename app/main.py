@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from app.api import handlers, health, openapi, update_index, upgrade_assistant
 from app.api.access import Access, Logins
 from app.api.middleware import BodyLimit, KibanaHost, OwnPages, Stopping
+from app.api.v1.events import streamed
 from app.api.v1.routes import ROUTERS
 from app.copying.gate import Probe
 from app.copying.governor import Governor
@@ -38,6 +39,8 @@ from app.settings import Settings
 from app.sites.batch_progress import BatchWatch
 from app.sites.checkup import Checkup
 from app.sites.doctor import Doctor
+from app.sites.event_pages import EventPages
+from app.sites.event_streams import EventStreams
 from app.sites.history import History
 from app.sites.overview import Overview
 from app.sites.reading import Reading
@@ -68,7 +71,12 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         async with running_sites({settings.reindex_cluster_id: settings}) as sites:
             app.state.sites = sites
-            yield
+            pages = EventPages(sites.of().store.event_log(sites.names))
+            app.state.event_streams = EventStreams(pages, streamed)
+            try:
+                yield
+            finally:
+                await app.state.event_streams.close()
 
     app = FastAPI(
         title="Reindex Queue",

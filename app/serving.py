@@ -8,6 +8,7 @@ import ipaddress
 import os
 import signal
 import socket
+from collections.abc import Callable
 
 import typer
 import uvicorn
@@ -62,14 +63,27 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         ssl_keyfile_password=settings.secret("server_ssl_keypassphrase")(),
         timeout_keep_alive=settings.server_keepalivetimeout // 1000,
     )
-    server = uvicorn.Server(config)
     async with app.router.lifespan_context(app):
+        server = _Server(config, app.state.event_streams.end)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, server.handle_exit)
         host, port, *_ = listener.getsockname()
         log.info("listening", host=host, port=port)
         await server.serve(sockets=[listener])
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C does not wait any more
+
+
+class _Server(uvicorn.Server):
+    """At a stop uvicorn waits for open answers, and a stream of events would stay open: so the
+    streams are ended first."""
+
+    def __init__(self, config: uvicorn.Config, end_streams: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._end_streams = end_streams
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._end_streams()
+        await super().shutdown(sockets)
 
 
 def _listener(host: str, port: int) -> socket.socket:

@@ -53,6 +53,8 @@ OPEN = ("/healthz", "/readyz")
 """Probes of an orchestrator have no login, and are told no more than they need."""
 LOGIN = "reindex_queue_login"
 """In a request's scope where callers log in: the name, None for a probe without a login."""
+LOOK_AGAIN = "reindex_queue_look_again"
+"""In a request's scope where callers log in: says whether it would be let in as the same now."""
 REFUSED = (
     "Log in: with SERVER_USERNAME and SERVER_PASSWORD of the service as Basic authorization, or "
     "with its SERVER_APIKEY as “Authorization: ApiKey …”."
@@ -108,13 +110,19 @@ class Access:
             await self._app(scope, receive, send)
             return
         logins = self._logins()
-        caller = logins.caller(Headers(scope=scope).get("authorization", ""))
+        authorization = Headers(scope=scope).get("authorization", "")
+        caller = logins.caller(authorization)
         if caller is None and scope["path"] not in OPEN and scope["method"] != "OPTIONS":
             refusal = answer(Request(scope), 401, REFUSED, "unauthorized")
             refusal.headers["www-authenticate"] = logins.ways
             await refusal(scope, receive, send)
             return
-        await self._app({**scope, LOGIN: caller}, receive, send)
+
+        def would_be_let_in() -> bool:
+            return self._logins().caller(authorization) == caller
+
+        more = {LOGIN: caller, LOOK_AGAIN: would_be_let_in}
+        await self._app({**scope, **more}, receive, send)
 
 
 async def principal_of(request: Request) -> Principal:
@@ -130,6 +138,13 @@ Caller = Annotated[Principal, Depends(principal_of)]
 def is_anonymous(request: Request) -> bool:
     """True for a probe that did not log in where others must."""
     return request.scope.get(LOGIN, "") is None
+
+
+async def may_stay(request: Request) -> bool:
+    """Of an answer that goes on: False where its caller would not be let in any more, because a
+    login was changed."""
+    look_again: Callable[[], bool] | None = request.scope.get(LOOK_AGAIN)
+    return look_again is None or look_again()
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ _SUBJECTS = (
     "v1_history",
     "v1_worker",
     "v1_plan",
+    "v1_events",
 )
 
 _TEXTS = {

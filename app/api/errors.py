@@ -18,6 +18,7 @@ from app.domain.errors import (
     ClusterTrouble,
     IndexNotFound,
     KeyReused,
+    LimitedCaller,
     MissingPrivileges,
     MixedVersions,
     OperationNotFound,
@@ -27,6 +28,7 @@ from app.domain.errors import (
     SmallJobFailed,
     StoreTrouble,
     TargetTaken,
+    TooManyStreams,
     UnknownBatch,
     UnknownOperation,
     WrongState,
@@ -126,6 +128,7 @@ STATUSES: dict[type[ReindexQueueError], int] = {
     Refused: 400,
     MissingPrivileges: 403,
     RoleMissing: 403,
+    LimitedCaller: 403,
     IndexNotFound: 404,
     OperationNotFound: 404,
     UnknownBatch: 404,
@@ -139,6 +142,7 @@ STATUSES: dict[type[ReindexQueueError], int] = {
     ClusterRefused: 502,
     ClusterTrouble: 503,
     StoreTrouble: 503,
+    TooManyStreams: 503,
 }
 """The HTTP status of an error: that of its class, or of the nearest above it that is named."""
 STATUSES_BELOW: dict[str, dict[type[ReindexQueueError], int]] = {

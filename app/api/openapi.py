@@ -102,6 +102,10 @@ TAGS = [
         "how far it is and how fast it goes.",
     },
     {
+        "name": "Events",
+        "description": "What has happened, to whom and by whom: page by page, or as it happens.",
+    },
+    {
         "name": "Pace",
         "description": "How fast copies may go and when, changed while they run; stop everything.",
     },

@@ -6,6 +6,8 @@ import os
 import re
 import ssl
 from base64 import b64encode
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -14,10 +16,12 @@ from typing import Any, TypeVar, cast
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from app.cli.requests import HEADERS, Call
+from app.cli.requests import EVENT_STREAM, HEADERS, Call
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 60.0
+SILENT_SECONDS = 50.0
+"""Of a stream, in which the service says something every 15 seconds."""
 _ERRNO = re.compile(r"\[Errno -?\d+\] ")
 _ODD = re.compile(r"[\s%]")
 MOST_PORT = 65_535
@@ -140,8 +144,36 @@ class Client:
 
     def send(self, request: Call) -> Any:
         """The JSON of the answer."""
-        try:
+        with self._reaching():
             answer = self._http.request(request.method, request.target, json=request.body)
+        return self._content(answer)
+
+    def lines(self, request: Call) -> Iterator[str]:
+        """The lines of an answer that goes on, as they come, until it ends.
+
+        Divided by line feeds alone: JSON may hold other characters that divide lines.
+        """
+        patience = httpx.Timeout(SILENT_SECONDS, connect=CONNECT_SECONDS)
+        asked = self._http.stream(
+            request.method, request.target, headers=dict(request.headers), timeout=patience
+        )
+        with self._reaching(), asked as answer:
+            if not answer.is_success:
+                answer.read()
+                self._content(answer)
+            if not answer.headers.get("content-type", "").startswith(EVENT_STREAM):
+                raise self._stranger()
+            rest = b""
+            for piece in answer.iter_bytes():
+                *lines, rest = (rest + piece).split(b"\n")
+                for line in lines:
+                    yield line.decode()
+
+    @contextmanager
+    def _reaching(self) -> Generator[None]:
+        """What goes wrong on the way to the service is that it is away."""
+        try:
+            yield
         except httpx.TimeoutException:
             raise ServiceAway(f"{self.shown} does not answer in time. {self._remedy}") from None
         except httpx.TransportError as error:
@@ -150,7 +182,6 @@ class Client:
             raise ServiceAway(
                 f"Reindex Queue cannot be reached at {self.shown}: {reason}. {remedy}"
             ) from None
-        return self._content(answer)
 
     def ask(self, request: Call, model: type[M]) -> M:
         """The answer as its model."""

@@ -170,6 +170,33 @@ def queue(
 
 @cli.command()
 @with_session
+def events(
+    session: Session,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on with what happens, until Ctrl-C")
+    ] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="From the first event on, not the newest 50 only")
+    ] = False,
+    batch: OfBatch = None,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option("--kind", metavar="KIND", help="Only this kind; may be repeated"),
+    ] = None,
+) -> None:
+    """Shows what has happened: to which index, by whom.
+
+    --follow goes on where it was cut when the service is there again. With -o json each event is
+    one line. docs/events.md explains the kinds.
+    """
+    from app.cli import following
+
+    wanted = following.wanted_events(batch, kind or [])
+    following.show(session, wanted, follow=follow, everything=everything)
+
+
+@cli.command()
+@with_session
 def cancel(session: Session, index: OneIndex = None, batch: OneBatch = None) -> None:
     """Cancels an operation, or all of a batch.
 

@@ -16,18 +16,22 @@ HEADERS = {"kbn-xsrf": "true"}
 """Services may be set to demand it of changing requests; it does no harm to others."""
 PACE = "/api/v1/pace"
 PRUNE = "/api/v1/prune"
+EVENTS = "/api/v1/events"
+EVENT_STREAM = "text/event-stream"
 MOST_AN_ARGUMENT = 100_000
 """Characters; a single argument of a command may have 131,072 bytes on Linux."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """One request to the service. `body` is sent as JSON."""
+    """One request to the service. `body` is sent as JSON; `headers` beside those that every request
+    has."""
 
     method: str
     path: str
     query: Sequence[tuple[str, str]] = ()
     body: Any = None
+    headers: Sequence[tuple[str, str]] = ()
 
     @property
     def target(self) -> str:
@@ -104,6 +108,33 @@ def plan(names: Sequence[str], *, trial: bool) -> Call:
     return Call("POST", "/api/v1/plan", body=body | ({"trial": True} if trial else {}))
 
 
+@dataclass(frozen=True)
+class EventsWanted:
+    """Which events are asked for: of a batch, of these kinds; None, or no kind: whichever."""
+
+    batch_id: str | None = None
+    kinds: Sequence[str] = ()
+
+    @property
+    def query(self) -> list[tuple[str, str]]:
+        batch = [("batch", self.batch_id)] if self.batch_id is not None else []
+        return [*batch, *(("kind", kind) for kind in self.kinds)]
+
+
+def events(
+    wanted: EventsWanted, *, limit: int, after: str | None = None, newest_first: bool = False
+) -> Call:
+    query = wanted.query + ([("order", "desc")] if newest_first else []) + [("limit", str(limit))]
+    query += [("after", after)] if after is not None else []
+    return Call("GET", EVENTS, query)
+
+
+def event_stream(wanted: EventsWanted, last_id: str | None = None) -> Call:
+    headers = [("accept", EVENT_STREAM)]
+    headers += [("last-event-id", last_id)] if last_id is not None else []
+    return Call("GET", EVENTS, wanted.query, headers=headers)
+
+
 def worker() -> Call:
     return Call("GET", "/api/v1/worker")
 
@@ -132,6 +163,8 @@ def curl(url: str, request: Call, login: str = "") -> str:
     if request.method != "GET":
         words += ["-X", request.method]
         words += [w for key, value in HEADERS.items() for w in ("-H", f"{key}: {value}")]
+    words += [w for key, value in request.headers for w in ("-H", f"{key}: {value}")]
+    words += ["-N"] if ("accept", EVENT_STREAM) in request.headers else []
     words.append(plain.rstrip("/") + request.target)
     start = " ".join(["curl", "-sS", *([login] if login and not parts.username else [])])
     if request.body is None:

@@ -21,6 +21,7 @@ from app.cli.display import (
 from app.domain.formatting import duration_text, size_text
 from app.domain.job import Pending, State
 from app.domain.operation import ProofLevel
+from app.wire.events import LoggedEvent
 from app.wire.operations import (
     FailureReport,
     Held,
@@ -199,6 +200,13 @@ def details(operation: OperationDetails) -> None:
         [(_clock(e.at), f"{e.what}: {e.text}" if e.text else e.what) for e in events],
         ["dim"] * len(events),
     )
+
+
+def event_line(event: LoggedEvent) -> str:
+    """`2026-11-30 10:00:18 | logs-2019 | holds: the cluster is away | worker:host:7`."""
+    what = f"{event.what}: {event.text}" if event.text else event.what
+    parts = [f"{event.at.astimezone():%Y-%m-%d %H:%M:%S}", event.index_name, what, event.who]
+    return " | ".join(part for part in parts if part)
 
 
 def _blocked(operation: OperationSummary) -> str:

@@ -7,6 +7,7 @@ Nothing here knows how an error leaves the service: `api/errors.py` says its HTT
     ReindexQueueError              code, message
     ├── Refused                    a request cannot be done as asked; nothing was changed
     │   ├── RoleMissing            the caller may not do it
+    │   ├── LimitedCaller          the caller may see a part only, and this shows the whole
     │   ├── InvalidIndexName
     │   ├── IndexNotFound
     │   ├── NotAnIndex             the name is an alias
@@ -20,6 +21,9 @@ Nothing here knows how an error leaves the service: `api/errors.py` says its HTT
     │   ├── OperationNotFound      by its index
     │   ├── UnknownOperation       by its id
     │   ├── UnknownBatch
+    │   ├── UnknownCluster
+    │   ├── InvalidCursor          a place in the event log that cannot be
+    │   ├── TooManyStreams         of events
     │   ├── CannotCancel
     │   │   ├── NotInProgress      it has ended
     │   │   └── NotCopying         the other index has the name already
@@ -89,6 +93,18 @@ class RoleMissing(Refused):
         super().__init__(
             f"{name} has the role {role}, and this needs the role {needed}. Ask as somebody who "
             "has it."
+        )
+
+
+class LimitedCaller(Refused):
+    """Who asks may see some indices only, and this is about all of them."""
+
+    code = "limited_caller"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name} may see some indices only, and the event log is about all of them. Ask as "
+            "somebody without such a limit."
         )
 
 
@@ -183,6 +199,31 @@ class UnknownBatch(Refused):
 
     def __init__(self, batch_id: str) -> None:
         super().__init__(f"There is no batch {batch_id[:100]}.")
+
+
+class UnknownCluster(Refused):
+    code = "unknown_cluster"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no cluster {name[:100]} here.")
+
+
+class InvalidCursor(Refused):
+    """It is no cursor of events, or one of other event logs than these."""
+
+    code = "invalid_cursor"
+
+
+class TooManyStreams(Refused):
+    """So many streams of events are open that one more is refused."""
+
+    code = "too_many_streams"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"{most} streams of events are open, and this service holds no more. Try again when "
+            "one of them has ended, or ask for pages instead: without Accept: text/event-stream."
+        )
 
 
 class CannotCancel(Refused):

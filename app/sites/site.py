@@ -56,6 +56,10 @@ class Sites:
     def __init__(self, sites: Mapping[str, Site]) -> None:
         self._sites = dict(sites)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._sites)
+
     def of(self, name: str | None = None) -> Site:
         """That of the cluster `name`; None: the first. Raises `KeyError`."""
         return self._sites[name] if name is not None else next(iter(self._sites.values()))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict
+from sqlalchemy import ColumnElement
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select
 
-from app.store.tables import EventRow, read_rows
+from app.store.tables import ClusterStateRow, EventRow, read_rows, read_tuples
 
 
 class Event(BaseModel):
@@ -17,6 +20,7 @@ class Event(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
+    cluster_id: str
     number: int
     job_id: str | None
     batch_id: str | None
@@ -29,7 +33,99 @@ class Event(BaseModel):
     after: Any
 
 
+class Sortable(Protocol):
+    """What an `EventFilter` looks at."""
+
+    @property
+    def job_id(self) -> str | None: ...
+    @property
+    def batch_id(self) -> str | None: ...
+    @property
+    def what(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class EventFilter:
+    """Which events are wanted; None, or no kind: whichever.
+
+    It is written down twice, for rows of the table and for events in memory: a test compares both.
+    """
+
+    batch_id: str | None = None
+    job_id: str | None = None
+    kinds: frozenset[str] = frozenset()
+
+    def takes(self, event: Sortable) -> bool:
+        return (
+            self.batch_id in (None, event.batch_id)
+            and self.job_id in (None, event.job_id)
+            and (not self.kinds or event.what in self.kinds)
+        )
+
+    @property
+    def conditions(self) -> list[ColumnElement[bool]]:
+        found: list[ColumnElement[bool]] = []
+        if self.batch_id is not None:
+            found.append(col(EventRow.batch_id) == self.batch_id)
+        if self.job_id is not None:
+            found.append(col(EventRow.job_id) == self.job_id)
+        if self.kinds:
+            found.append(col(EventRow.what).in_(sorted(self.kinds)))
+        return found
+
+
+EVERY_EVENT = EventFilter()
+
+
+class EventLog:
+    """The event logs of several clusters, which are in one database.
+
+    What is visible of a log has no gap that is filled later: each writing transaction keeps the
+    row of its cluster locked until its commit is visible, and that row has the number of its last
+    event (`store/transactions.py`).
+    """
+
+    def __init__(self, reader: AsyncEngine, clusters: Sequence[str]) -> None:
+        self._reader = reader
+        self.clusters = tuple(clusters)
+
+    async def heads(self) -> dict[str, int]:
+        """The number of the newest event of each cluster; 0 where there was never one."""
+        query = select(ClusterStateRow.cluster_id, ClusterStateRow.last_event).where(
+            col(ClusterStateRow.cluster_id).in_(self.clusters)
+        )
+        rows = await read_tuples(self._reader, query)
+        return dict.fromkeys(self.clusters, 0) | {row[0]: row[1] for row in rows}
+
+    async def between(
+        self,
+        cluster: str,
+        above: int,
+        upto: int,
+        *,
+        wanted: EventFilter = EVERY_EVENT,
+        limit: int,
+        newest_first: bool = False,
+    ) -> list[Event]:
+        """At most `limit` of the events from `above` + 1 to `upto`, by their numbers."""
+        number = col(EventRow.number)
+        query = (
+            select(EventRow)
+            .where(
+                col(EventRow.cluster_id) == cluster,
+                number > above,
+                number <= upto,
+                *wanted.conditions,
+            )
+            .order_by(number.desc() if newest_first else number)
+            .limit(limit)
+        )
+        return [Event.model_validate(row) for row in await read_rows(self._reader, query)]
+
+
 class Events:
+    """The event log of one cluster."""
+
     def __init__(self, reader: AsyncEngine, cluster_id: str) -> None:
         self._reader = reader
         self._cluster_id = cluster_id

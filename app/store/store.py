@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -16,7 +16,7 @@ from app.domain.errors import StoreUnavailable
 from app.store import migrations, trouble
 from app.store.engine import ANSWER_SECONDS, limits_idle, open_engines, parse_url, sqlite_path
 from app.store.enqueueing import Batches
-from app.store.events import Events
+from app.store.events import EventLog, Events
 from app.store.jobs import Jobs
 from app.store.lanes import Lanes, SmallJobs
 from app.store.listing import Listing
@@ -122,6 +122,10 @@ class Store:
     @property
     def kind(self) -> Literal["sqlite", "postgresql"]:
         return "sqlite" if self._writer.dialect.name == "sqlite" else "postgresql"
+
+    def event_log(self, cluster_ids: Sequence[str]) -> EventLog:
+        """The events of these clusters, whose stores are in the same database."""
+        return EventLog(self._reader, cluster_ids)
 
     async def ping(self) -> None:
         """Raises `StoreUnavailable` where the database does not answer."""

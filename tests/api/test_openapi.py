@@ -74,6 +74,7 @@ def test_all_routes_are_documented_with_a_summary(document: dict[str, Any]) -> N
         "POST /api/v1/plan",
         "GET /api/v1/prune",
         "POST /api/v1/prune",
+        "GET /api/v1/events",
         "GET /api/v1/worker",
         "GET /api/v1/doctor",
     }

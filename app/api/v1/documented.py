@@ -6,10 +6,14 @@ from app.api.documenting import Shown, answers, error_answers
 from app.domain.errors import (
     CannotCancel,
     CannotRollBack,
+    InvalidCursor,
     InvalidPace,
     KeyReused,
+    LimitedCaller,
     NoAge,
+    TooManyStreams,
     UnknownBatch,
+    UnknownCluster,
     UnknownOperation,
     WrongState,
 )
@@ -37,6 +41,34 @@ PLAN = answers("What would be done, and what stands in the way", "v1_plan") | er
 )
 INDICES = answers("Indices by name, and how many there are", "v1_indices") | error_answers(
     _BAD_QUERY, 426, 502, 503
+)
+_STREAM = {
+    "schema": {"type": "string"},
+    "examples": {
+        "stream": {
+            "summary": "A stream: where it begins, an event, a heartbeat",
+            "value": "retry: 2000\nid: default:41\n\n"
+            'id: default:42\ndata: {"number":42,"at":"2026-11-21T08:00:02.000Z",'
+            '"who":"worker:host-1:4711","what":"completed","indexName":"logs-2019","text":"",'
+            '"before":null,"after":null,"cluster":"default",'
+            '"jobId":"0b9d2f7c6e5a4d3c8b1a0f9e8d7c6b5a",'
+            '"batchId":"5f0c1b2a3d4e5f60718293a4b5c6d7e8"}\n\n'
+            ": heartbeat\nid: default:42\n\n",
+        }
+    },
+}
+_PAGE_OR_STREAM = answers("A page of events, or a stream of them", "v1_events", "v1_events_end")
+_PAGE_OR_STREAM[200]["content"]["text/event-stream"] = _STREAM
+EVENTS = _PAGE_OR_STREAM | error_answers(
+    _BAD_QUERY,
+    InvalidCursor(
+        "yesterday is not a cursor of events. Take one from an answer: next, newest, or the id of "
+        "a streamed event."
+    ),
+    UnknownCluster("west"),
+    LimitedCaller("api:token@127.0.0.1"),
+    TooManyStreams(200),
+    503,
 )
 WORKER = answers("The worker and what it does", "v1_worker") | error_answers(503)
 DOCTOR = answers("What was looked at, and what was found", "v1_doctor")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.api.v1 import batches, control, history, indices, operations, pace, plan, worker
+from app.api.v1 import batches, control, events, history, indices, operations, pace, plan, worker
 
 ROUTERS = (
     indices.router,
@@ -13,5 +13,6 @@ ROUTERS = (
     control.batches,
     pace.router,
     history.router,
+    events.router,
     worker.router,
 )

@@ -15,7 +15,9 @@ from app.domain.pace import Limit
 from app.domain.progress import Progress
 from app.sites.overview import OperationDetail, OperationView
 from app.sites.steering import Steered
+from app.store.events import Event
 from app.wire.batches import SteeredBatch, SteeredOperation
+from app.wire.events import LoggedEvent
 from app.wire.operations import (
     CopyWindow,
     EventReport,
@@ -49,6 +51,10 @@ def details_of(whole: OperationDetail) -> OperationDetails:
         ],
         events=[EventReport.model_validate(event.model_dump()) for event in whole.events],
     )
+
+
+def logged_event(event: Event) -> LoggedEvent:
+    return LoggedEvent.model_validate({**event.model_dump(), "cluster": event.cluster_id})
 
 
 def _proving(whole: OperationDetail) -> ProvingReport | None:

@@ -1,0 +1,138 @@
+"""Pages of the event logs of all clusters of this process, and where a reader of them goes on."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from operator import attrgetter
+
+from app.domain.cursor import Places
+from app.domain.errors import InvalidCursor, UnknownCluster
+from app.store.events import EVERY_EVENT, Event, EventFilter, EventLog
+
+MOST_SEARCHED = 20_000
+"""Numbers of a log that one page looks through for events of its filter."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The events of these clusters that a filter lets through."""
+
+    clusters: tuple[str, ...]
+    filter: EventFilter = EVERY_EVENT
+
+
+@dataclass(frozen=True)
+class EventPage:
+    """`next`: where the page that follows begins, None where there is none. `newest`: behind the
+    newest events that there were."""
+
+    events: list[Event]
+    next: Places | None
+    newest: Places
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """What was read of one log: all of the filter's events from one place to the other, or the
+    first `limit` of them where there are more."""
+
+    events: Sequence[Event]
+    begin: int
+    end: int
+    whole: bool
+
+    def place_behind(self, shown: int) -> int:
+        """Where to go on when the first `shown` of its events were shown."""
+        if self.whole and shown == len(self.events):
+            return self.end
+        if not shown:
+            return self.begin
+        number = self.events[shown - 1].number
+        return number if self.end >= self.begin else number - 1
+
+
+class EventPages:
+    def __init__(self, log: EventLog) -> None:
+        self.log = log
+
+    def chosen(
+        self, asked: Sequence[str], allowed: frozenset[str] | None = None
+    ) -> tuple[str, ...]:
+        """The clusters that somebody asked for; of all that they may see where they named none.
+
+        `allowed`: None for all. Raises `UnknownCluster` for one that is not here, and for one that
+        they may not see.
+        """
+        seen = [name for name in self.log.clusters if allowed is None or name in allowed]
+        for name in asked:
+            if name not in seen:
+                raise UnknownCluster(name)
+        return tuple(name for name in seen if not asked or name in asked)
+
+    def check(self, cursor: Mapping[str, int], heads: Places) -> None:
+        """Raises `InvalidCursor` where it is not of these logs. `heads`: their newest events."""
+        for cluster, number in cursor.items():
+            if cluster not in heads:
+                raise InvalidCursor(
+                    f"The cursor is of the cluster {cluster[:100]}, which is not here."
+                )
+            if number > heads[cluster]:
+                raise InvalidCursor(
+                    f"The cursor is behind event {number} of {cluster}, but the newest is "
+                    f"{heads[cluster]}: the cursor is of another database, or of this one before "
+                    "it was restored. Begin without a cursor."
+                )
+
+    async def page(
+        self,
+        wanted: Wanted,
+        cursor: Mapping[str, int] | None,
+        limit: int,
+        *,
+        newest_first: bool = False,
+    ) -> EventPage:
+        """A page from the cursor on, or back from it; without one from the oldest on, or back from
+        the newest. It may have fewer events than `limit`, or none, and still a next page: one page
+        looks only through so much of a log.
+
+        Events of one cluster are in the order of their numbers, those of several by their times.
+        Raises `InvalidCursor`, `StoreTrouble`.
+        """
+        heads = await self.log.heads()
+        self.check(cursor or {}, heads)
+        stretches: dict[str, _Stretch] = {}
+        for cluster in wanted.clusters:
+            unknown = heads[cluster] if newest_first and cursor is None else 0
+            begin = (cursor or {}).get(cluster, unknown)
+            goal = 0 if newest_first else heads[cluster]
+            stretches[cluster] = await self._stretch(wanted.filter, cluster, begin, goal, limit)
+        runs = [stretch.events for stretch in stretches.values()]
+        merged = heapq.merge(*runs, key=attrgetter("at"), reverse=newest_first)
+        events = list(islice(merged, limit))
+        places = {
+            cluster: stretch.place_behind(sum(e.cluster_id == cluster for e in events))
+            for cluster, stretch in stretches.items()
+        }
+        newest = {cluster: heads[cluster] for cluster in wanted.clusters}
+        done = not any(places.values()) if newest_first else places == newest
+        return EventPage(events, None if done else places, newest)
+
+    async def _stretch(
+        self, wanted: EventFilter, cluster: str, begin: int, goal: int, limit: int
+    ) -> _Stretch:
+        """From `begin` towards `goal`, which is greater where the oldest come first."""
+        end = goal
+        if wanted.job_id is None:  # of one job they are found by an index, wherever they are
+            end = min(max(goal, begin - MOST_SEARCHED), begin + MOST_SEARCHED)
+        events = await self.log.between(
+            cluster,
+            min(begin, end),
+            max(begin, end),
+            wanted=wanted,
+            limit=limit,
+            newest_first=end < begin,
+        )
+        return _Stretch(events, begin, end, whole=len(events) < limit)
