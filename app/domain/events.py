@@ -88,6 +88,8 @@ class EventKind(StrEnum):
     EVERYTHING_STOPPED = "everything stopped"
     EVERYTHING_GOES_ON = "everything goes on"
     CLUSTER_CHANGED = "cluster changed"
+    TOKEN_CREATED = "token created"  # noqa: S105 - no secret
+    TOKEN_REVOKED = "token revoked"  # noqa: S105 - no secret
 
 
 class Note(BaseModel):

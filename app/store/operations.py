@@ -18,6 +18,7 @@ from app.domain.job import Goal, Lane, Requested, Status
 from app.domain.names import IndexName
 from app.domain.operation import Kept, Operation
 from app.domain.pace import NO_LIMIT, Pace
+from app.domain.reach import EVERYTHING, Reach
 from app.store import jobs
 from app.store.enqueueing import ENDED_WITHOUT_SWAP, BatchKey, Enqueued, Wanted, enqueue, left_uuid
 from app.store.tables import (
@@ -132,12 +133,13 @@ class Operations:
         single: bool = False,
         key: BatchKey | None = None,
         pace: Pace = NO_LIMIT,
+        reach: Reach = EVERYTHING,
     ) -> Enqueued:
         """Queues all that can be, in order, in one transaction; see `enqueueing.enqueue`."""
 
         async def work(transaction: Transaction) -> Enqueued:
             return await enqueue(
-                transaction, wanted, caller, refused, single=single, key=key, pace=pace
+                transaction, wanted, caller, refused, single=single, key=key, pace=pace, reach=reach
             )
 
         return await self._transactions.run(work)
@@ -194,13 +196,16 @@ class KeptCopies:
         return await jobs.in_use(self._reader, self._cluster_id, operation.kept.name)
 
     async def request_rollback(
-        self, operation: Operation, caller: str, *, forced: bool
+        self, operation: Operation, caller: str, *, forced: bool, reach: Reach = EVERYTHING
     ) -> Operation:
-        """Wakes a completed operation for the way back to its kept copy, beside the queue.
+        """Wakes a completed operation for the way back to its kept copy, beside the queue. `reach`:
+        of the caller; the operation keeps it.
 
         Raises `AlreadyInProgress` where something else is done with one of its indices, and
         `CannotRollBack` where it is not any more as it was read.
         """
+
+        asked = {"forced": forced, "allowed": reach.patterns}
 
         async def work(transaction: Transaction) -> Operation:
             names = await self._free_names(transaction, operation)
@@ -222,7 +227,7 @@ class KeptCopies:
                     requested=Requested.NONE.value,
                     position_back="",
                     lane=Lane.BESIDE.value,
-                    record=record_of(operation.model_copy(update={"forced": forced})),
+                    record=record_of(operation.model_copy(update=asked)),
                     ended_at=None,
                     updated_at=transaction.now,
                     version=operation.version + 1,
