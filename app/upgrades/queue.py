@@ -13,6 +13,8 @@ from app.domain.job import Requested, State
 from app.domain.names import IndexName
 from app.domain.operation import Operation
 from app.domain.pace import NO_LIMIT, Pace
+from app.domain.principal import ANYBODY, Principal
+from app.domain.reach import EVERYTHING, Reach
 from app.domain.request import ReindexRequest
 from app.jobs.term import WakeUps
 from app.jobs.verdicts import cancel_refusal
@@ -58,12 +60,16 @@ class Queue:
         caller: str,
         key: BatchKey | None = None,
         pace: Pace = NO_LIMIT,
+        reach: Reach = EVERYTHING,
     ) -> Batch:
-        """Queues every index that can be, in order; the others are in `refused`.
+        """Queues every index that can be, in order; the others are in `refused`. `reach`: of the
+        caller.
 
         Raises `MixedVersions`, `ClusterTrouble` and `StoreTrouble`: then nothing was queued.
         """
-        queued, refused = await self._enqueue(requests, caller, single=False, key=key, pace=pace)
+        queued, refused = await self._enqueue(
+            requests, caller, single=False, key=key, pace=pace, reach=reach
+        )
         if queued.repeated:
             return Batch(None, [], [])
         log.info("batch_queued", queued=len(queued.operations), refused=len(refused))
@@ -76,25 +82,31 @@ class Queue:
         *,
         enqueue: bool = False,
         pace: Pace = NO_LIMIT,
+        reach: Reach = EVERYTHING,
     ) -> Operation:
         """Starts or resumes one index beside the queue, or in it where `enqueue` is set, as a batch
-        with that `pace`.
+        with that `pace`. `reach`: of the caller.
 
         Raises `Refused`, `ClusterTrouble`, `StoreTrouble`.
         """
-        queued, refused = await self._enqueue([request], caller, single=not enqueue, pace=pace)
+        queued, refused = await self._enqueue(
+            [request], caller, single=not enqueue, pace=pace, reach=reach
+        )
         for fault in refused:
             raise fault.error
         log.info("operation_queued", index=request.index_name)
         return queued.operations[0]
 
-    async def cancel(self, name: str, caller: str) -> None:
-        """Cancels the index's operation: at once where it was not started, else soon.
+    async def cancel(self, name: str, caller: str, reach: Reach = EVERYTHING) -> None:
+        """Cancels the index's operation: at once where it was not started, else soon. `reach`: of
+        the caller.
 
-        Raises `OperationNotFound`, `CannotCancel`.
+        Raises `OutOfReach`, `OperationNotFound`, `CannotCancel`.
         """
-        operation = await self._operations.latest(IndexName(name))
-        if operation is None:
+        index = IndexName(name)
+        reach.require(index)
+        operation = await self._operations.latest(index)
+        if operation is None or not reach.covers_pair(operation):
             raise OperationNotFound(name)
         if error := cancel_refusal(operation):
             raise error
@@ -118,11 +130,12 @@ class Queue:
         single: bool,
         key: BatchKey | None = None,
         pace: Pace = NO_LIMIT,
+        reach: Reach = EVERYTHING,
     ) -> tuple[Enqueued, list[RefusedName]]:
-        good, refused = await self._admission.admit(requests)
+        good, refused = await self._admission.admit(requests, reach)
         earlier = [refusal_entry(name.name, name.error) for name in _in_order(requests, refused)]
         queued = await self._operations.enqueue(
-            good, caller, earlier, single=single, key=key, pace=pace
+            good, caller, earlier, single=single, key=key, pace=pace, reach=reach
         )
         refused += [RefusedName(name, error) for name, error in queued.refused.items()]
         self._wake_ups.wake()
@@ -145,6 +158,17 @@ class PostedBatch:
     refused: Refusals
 
 
+@dataclass(frozen=True)
+class BatchState:
+    """A batch, how many of its operations are in each state, and what was refused. `others`: so
+    many operations more, which the asker may not see; None where there is no limit for them."""
+
+    record: BatchRecord
+    counts: dict[State, int]
+    refused: Refusals
+    others: int | None = None
+
+
 class BatchDesk:
     def __init__(self, store: Store, queue: Queue, pacing: Pacing) -> None:
         self._pacing = pacing
@@ -157,39 +181,54 @@ class BatchDesk:
         caller: str,
         key: BatchKey | None,
         pace: Pace = NO_LIMIT,
+        reach: Reach = EVERYTHING,
     ) -> PostedBatch:
-        """Queues a batch; with a key that was used before, answers the batch of then.
+        """Queues a batch; with a key that was used before, answers the batch of then. `reach`: of
+        the caller.
 
         Raises `InvalidPace`, `KeyReused`, and what `Queue.enqueue_batch` raises.
         """
         if key and (known := await self._store.batches.posted_with(key.key)):
-            return await self._known(known, key, requests)
+            return await self._known(known, key, requests, reach)
         await self._pacing.check_batch(pace)
-        batch = await self._queue.enqueue_batch(requests, caller, key, pace)
+        batch = await self._queue.enqueue_batch(requests, caller, key, pace, reach)
         if batch.id is None:  # another request with this key was quicker
             assert key is not None
             known = await self._store.batches.posted_with(key.key)
             assert known is not None
-            return await self._known(known, key, requests)
+            return await self._known(known, key, requests, reach)
         return PostedBatch(
             batch.id,
             [Brief.of(operation) for operation in batch.enqueued],
             [refusal_entry(refused.name, refused.error) for refused in batch.refused],
         )
 
-    async def find(self, batch_id: str) -> tuple[BatchRecord, dict[State, int]]:
-        """A batch, and how many of its operations are in each state. Raises `UnknownBatch`."""
+    async def find(self, batch_id: str, asker: Principal = ANYBODY) -> BatchState:
+        """A batch, as far as `asker` may see it. Raises `UnknownBatch` where that is nothing of it.
+
+        What was refused names other indices here and there, so that whoever is limited to some
+        sees it of their own batches only.
+        """
         record = await self._store.batches.find(batch_id)
         if record is None:
             raise UnknownBatch(batch_id)
-        return record, await self._store.listing.counts(Filter(batch=batch_id))
+        reach = asker.reach
+        counts = await self._store.listing.counts(Filter(batch=batch_id, reach=reach))
+        if not reach.limited:
+            return BatchState(record, counts, record.refused)
+        own, seen = record.caller == asker.name, sum(counts.values())
+        if not own and not seen:
+            raise UnknownBatch(batch_id)
+        whole = await self._store.listing.counts(Filter(batch=batch_id))
+        others = sum(whole.values()) - seen
+        return BatchState(record, counts, record.refused if own else (), others)
 
     async def _known(
-        self, record: BatchRecord, key: BatchKey, requests: Sequence[ReindexRequest]
+        self, record: BatchRecord, key: BatchKey, requests: Sequence[ReindexRequest], reach: Reach
     ) -> PostedBatch:
         if record.request_hash != key.request_hash:
             raise KeyReused
-        found = await self._store.listing.page(Filter(batch=record.id), len(requests))
+        found = await self._store.listing.page(Filter(batch=record.id, reach=reach), len(requests))
         place = {request.index_name: n for n, request in enumerate(requests)}
         refused = sorted(record.refused, key=lambda entry: place.get(entry["index"], 0))
         return PostedBatch(record.id, found, refused)
