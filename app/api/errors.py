@@ -14,24 +14,31 @@ from app.domain.errors import (
     AlreadyInProgress,
     CannotRollBack,
     ClusterForbids,
+    ClusterOutOfReach,
     ClusterRefused,
     ClusterTrouble,
     IndexNotFound,
     KeyReused,
+    LimitedCaller,
     MissingPrivileges,
     MixedVersions,
     OperationNotFound,
+    OutOfReach,
+    PartOutOfReach,
     Refused,
     ReindexQueueError,
     RoleMissing,
     SmallJobFailed,
     StoreTrouble,
     TargetTaken,
+    TokenNameTaken,
     UnknownBatch,
     UnknownOperation,
+    UnknownToken,
     WrongState,
 )
 from app.domain.formatting import printable
+from app.domain.token import NAME, NAME_RULE
 from app.telemetry import logger
 from app.wire.kibana import ErrorEnvelope
 from app.wire.notation import NOT_BLANK, PAGE, PRINTABLE, TIME_OF_DAY
@@ -73,6 +80,7 @@ _PATTERNS = {
     NOT_BLANK: "it must not be blank",
     TIME_OF_DAY: "it must be a time of day, such as 22:00",
     PAGE: "it must be what the page before has as next",
+    NAME: f"it must be {NAME_RULE}",
     PRINTABLE: "it must have printable characters of ASCII only",
 }
 
@@ -126,12 +134,18 @@ STATUSES: dict[type[ReindexQueueError], int] = {
     Refused: 400,
     MissingPrivileges: 403,
     RoleMissing: 403,
+    OutOfReach: 403,
+    PartOutOfReach: 403,
+    ClusterOutOfReach: 403,
+    LimitedCaller: 403,
     IndexNotFound: 404,
     OperationNotFound: 404,
     UnknownBatch: 404,
     UnknownOperation: 404,
+    UnknownToken: 404,
     CannotRollBack: 409,
     KeyReused: 409,
+    TokenNameTaken: 409,
     TargetTaken: 409,
     WrongState: 409,
     MixedVersions: 426,

@@ -7,9 +7,12 @@ from app.domain.errors import (
     CannotCancel,
     CannotRollBack,
     InvalidPace,
+    InvalidToken,
     KeyReused,
+    TokenNameTaken,
     UnknownBatch,
     UnknownOperation,
+    UnknownToken,
     WrongState,
 )
 
@@ -38,6 +41,16 @@ INDICES = answers("Indices by name, and how many there are", "v1_indices") | err
     _BAD_QUERY, 426, 502, 503
 )
 WORKER = answers("The worker and what it does", "v1_worker") | error_answers(503)
+TOKENS = answers("All tokens, without their secrets", "v1_tokens") | error_answers(503)
+NEW_TOKEN = answers("The token, and its secret", "v1_new_token") | error_answers(
+    TokenNameTaken("nightly"),
+    InvalidToken("The token would have expired already. Choose a later time."),
+    415,
+    503,
+)
+REVOKED_TOKEN = answers("The token, revoked", "v1_revoked_token") | error_answers(
+    UnknownToken("nightly"), 503
+)
 DOCTOR = answers("What was looked at, and what was found", "v1_doctor")
 
 _NO_PACE = InvalidPace("The hours 22:00-22:00 never open. For whole days write 00:00-24:00.")

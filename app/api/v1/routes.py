@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.api.v1 import batches, control, indices, operations, pace, plan, worker
+from app.api.v1 import batches, control, indices, operations, pace, plan, tokens, worker
 
 ROUTERS = (
     indices.router,
@@ -13,4 +13,5 @@ ROUTERS = (
     control.batches,
     pace.router,
     worker.router,
+    tokens.router,
 )
