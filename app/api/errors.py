@@ -60,6 +60,7 @@ _EXPECTED = {
     "dict_type": "object",
 }
 _BOOLEAN, _WHOLE, _NUMBER = "true or false", "a whole number", "a number"
+_TIME = "a time with its zone, such as 2027-01-31T00:00:00Z"
 _MUST_BE = {
     "bool_type": _BOOLEAN,
     "bool_parsing": _BOOLEAN,
@@ -70,6 +71,9 @@ _MUST_BE = {
     "float_type": _NUMBER,
     "float_parsing": _NUMBER,
     "finite_number": _NUMBER,
+    "datetime_from_date_parsing": _TIME,
+    "datetime_parsing": _TIME,
+    "timezone_aware": _TIME,
     "literal_error": "{expected}",
     "enum": "{expected}",
     "greater_than_equal": "at least {ge:g}",

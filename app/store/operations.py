@@ -208,11 +208,11 @@ class KeptCopies:
         asked = {"forced": forced, "allowed": reach.patterns}
 
         async def work(transaction: Transaction) -> Operation:
-            names = await self._free_names(transaction, operation)
+            names = await self._free_names(transaction, operation, reach)
             try:
                 await jobs.take_claim(transaction, operation.id, names)
             except InUse as error:
-                raise AlreadyInProgress(error.about) from error
+                raise _in_progress(error.about, operation, reach) from error
             woken = await transaction.execute(
                 update(JobRow)
                 .where(
@@ -249,7 +249,9 @@ class KeptCopies:
 
         return await self._transactions.run(work)
 
-    async def _free_names(self, transaction: Transaction, operation: Operation) -> list[IndexName]:
+    async def _free_names(
+        self, transaction: Transaction, operation: Operation, reach: Reach
+    ) -> list[IndexName]:
         """Its indices. Raises `AlreadyInProgress` where another one is to read or fill one."""
         names = [operation.index_name, operation.new_index_name]
         if operation.kept:
@@ -267,5 +269,10 @@ class KeptCopies:
             )
         )
         if busy := found.scalar():
-            raise AlreadyInProgress(busy)
+            raise _in_progress(busy, operation, reach)
         return names
+
+
+def _in_progress(busy: str, operation: Operation, reach: Reach) -> AlreadyInProgress:
+    """With the name of the index that is worked on, if the caller may know it."""
+    return AlreadyInProgress(busy if reach.covers(busy) else operation.index_name)

@@ -50,7 +50,8 @@ def objection_of_reach(operation: Operation) -> CannotRollBack | None:
 
 
 def objection_of_indices(operation: Operation, looked: Looked) -> CannotRollBack | None:
-    """What the cluster's state speaks against it, forced or not."""
+    """What the cluster's state speaks against it, forced or not. An index beyond the reach of who
+    asks is not named."""
     assert operation.kept is not None
     name, target, kept = operation.index_name, operation.new_index_name, operation.kept
     copy = looked.get(kept.name)
@@ -66,7 +67,8 @@ def objection_of_indices(operation: Operation, looked: Looked) -> CannotRollBack
         )
     holders = [name] if name in looked else looked.holders(name)
     if holders != [target]:
-        where = f"an alias of {', '.join(holders)}" if holders else "nothing"
+        others = ", ".join(holders) if operation.reach.covers(*holders) else "another index"
+        where = f"an alias of {others}" if holders else "nothing"
         return CannotRollBack(
             "name_moved",
             f"{name} is {'an index' if name in looked else where} now, not the alias of {target} "
@@ -128,7 +130,8 @@ class Rollback:
             return operation
         if fault := objection_of_record(operation):
             raise fault
-        if fault := await self._fault(operation, forced=forced):
+        asked = operation.model_copy(update={"allowed": reach.patterns})
+        if fault := await self._fault(asked, forced=forced):
             raise fault
         woken = await self._store.kept_copies.request_rollback(
             operation, caller, forced=forced, reach=reach

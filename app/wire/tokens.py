@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BeforeValidator, Field, StrictStr
@@ -10,10 +11,12 @@ from app.domain.principal import Role
 from app.domain.token import MOST_CLUSTERS, MOST_PATTERNS, NAME, Token, TokenGrant
 from app.wire.notation import MOST_CHARACTERS, GivenName, Sent, Time, Wire, said
 
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]")
 
-def _text(value: Any) -> Any:
-    """A number would be taken for seconds."""
-    if value is not None and not isinstance(value, str):
+
+def _dated(value: Any) -> Any:
+    """A number, also one in a text, would be taken for seconds."""
+    if value is not None and not (isinstance(value, str) and _DATE.match(value)):
         raise said("[request body.expiresAt]: it must be a time, such as 2027-01-31T00:00:00Z")
     return value
 
@@ -44,7 +47,7 @@ class NewToken(Sent):
     ) = None
     """Patterns with `*` of the concrete indices that it is for, sources and new ones. Absent: all;
     so it must be for an admin."""
-    expires_at: Annotated[AwareDatetime | None, BeforeValidator(_text)] = None
+    expires_at: Annotated[AwareDatetime | None, BeforeValidator(_dated)] = None
     """When it ends. Absent: never."""
 
     def grant(self) -> TokenGrant:

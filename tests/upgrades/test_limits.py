@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from app.domain.reach import Reach
+from app.domain.errors import CannotRollBack, UnknownOperation
+from app.domain.reach import EVERYTHING, Reach
 from app.domain.request import ReindexRequest
 from tests.elasticsearch import Elastic
 from tests.service import Service, running_service
@@ -106,3 +107,22 @@ async def test_a_rollback_whose_caller_may_not_is_refused_when_it_begins(
         whats = [event.what for event in await service.events("logs-1")]
         assert "rollback refused" in whats
     assert "reindexed-v8-logs-1" in es.indices()
+
+
+async def test_why_a_rollback_cannot_be_names_no_index_beyond_them(
+    elasticsearch_url: str, es: Elastic, sqlite_url: str
+) -> None:
+    filled(es, "logs-1")
+    async with running_service(elasticsearch_url, sqlite_url) as service:
+        options = {"index": "logs-1", "keepOldIndex": True}
+        (operation,) = (await service.post_options(options))["operations"]
+        await service.completed("logs-1")
+        es.delete("/reindexed-v8-logs-1/_alias/logs-1")
+        es.put("/secret-1")
+        es.put("/secret-1/_alias/logs-1")
+        rollback = service.parts.rollback
+        for reach, said in ((LOGS, "an alias of another index"), (EVERYTHING, "of secret-1 now")):
+            with pytest.raises(CannotRollBack, match=said):
+                await rollback.request(operation["id"], NIGHTLY, forced=False, reach=reach)
+        with pytest.raises(UnknownOperation):
+            await rollback.request(operation["id"], NIGHTLY, forced=True, reach=Reach(("logs-*",)))
