@@ -41,11 +41,8 @@ class Place:
 
     async def asked(self, method: str, path: str, body: Any = None) -> httpx.Response:
         """As the one who is limited."""
-        client = httpx.AsyncClient(
-            transport=self.service.client._transport,  # pyright: ignore[reportPrivateUsage]
-            base_url="http://service",
-        )
-        return await client.request(method, path, headers=self.headers, json=body)
+        client = self.service.client
+        return await client.request(method, path, headers=self.headers, json=body, auth=None)
 
 
 @asynccontextmanager
