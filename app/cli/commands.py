@@ -405,9 +405,9 @@ def revoke_token(
     session: Session,
     name: Annotated[str, typer.Argument(metavar="NAME", help="As token list shows it")],
 ) -> None:
-    """Revokes a token: it lets nobody in any more, at any service of the database.
+    """Revokes a token: it lets nobody in any more.
 
-    What was posted with it goes on.
+    That is so at every service of the same database. What was posted with it goes on.
     """
     from app.cli import tokens as issuing
 

@@ -189,14 +189,14 @@ class BatchDesk:
         Raises `InvalidPace`, `KeyReused`, and what `Queue.enqueue_batch` raises.
         """
         if key and (known := await self._store.batches.posted_with(key.key)):
-            return await self._known(known, key, requests, reach)
+            return await self._known(known, key, requests, caller, reach)
         await self._pacing.check_batch(pace)
         batch = await self._queue.enqueue_batch(requests, caller, key, pace, reach)
         if batch.id is None:  # another request with this key was quicker
             assert key is not None
             known = await self._store.batches.posted_with(key.key)
             assert known is not None
-            return await self._known(known, key, requests, reach)
+            return await self._known(known, key, requests, caller, reach)
         return PostedBatch(
             batch.id,
             [Brief.of(operation) for operation in batch.enqueued],
@@ -204,31 +204,42 @@ class BatchDesk:
         )
 
     async def find(self, batch_id: str, asker: Principal = ANYBODY) -> BatchState:
-        """A batch, as far as `asker` may see it. Raises `UnknownBatch` where that is nothing of it.
-
-        What was refused names other indices here and there, so that whoever is limited to some
-        sees it of their own batches only.
-        """
+        """A batch, as far as `asker` may see it. Raises `UnknownBatch`, also where that is nothing."""
         record = await self._store.batches.find(batch_id)
         if record is None:
             raise UnknownBatch(batch_id)
         reach = asker.reach
         counts = await self._store.listing.counts(Filter(batch=batch_id, reach=reach))
+        refused = _seen(record, asker.name, reach)
         if not reach.limited:
-            return BatchState(record, counts, record.refused)
-        own, seen = record.caller == asker.name, sum(counts.values())
-        if not own and not seen:
+            return BatchState(record, counts, refused)
+        seen = sum(counts.values())
+        if not seen and record.caller != asker.name:
             raise UnknownBatch(batch_id)
         whole = await self._store.listing.counts(Filter(batch=batch_id))
-        others = sum(whole.values()) - seen
-        return BatchState(record, counts, record.refused if own else (), others)
+        return BatchState(record, counts, refused, sum(whole.values()) - seen)
 
     async def _known(
-        self, record: BatchRecord, key: BatchKey, requests: Sequence[ReindexRequest], reach: Reach
+        self,
+        record: BatchRecord,
+        key: BatchKey,
+        requests: Sequence[ReindexRequest],
+        caller: str,
+        reach: Reach,
     ) -> PostedBatch:
         if record.request_hash != key.request_hash:
             raise KeyReused
-        found = await self._store.listing.page(Filter(batch=record.id, reach=reach), len(requests))
+        seen = Filter(batch=record.id, reach=reach)
+        found = await self._store.listing.page(seen, len(requests))
         place = {request.index_name: n for n, request in enumerate(requests)}
-        refused = sorted(record.refused, key=lambda entry: place.get(entry["index"], 0))
-        return PostedBatch(record.id, found, refused)
+        refused = _seen(record, caller, reach)
+        return PostedBatch(
+            record.id, found, sorted(refused, key=lambda entry: place.get(entry["index"], 0))
+        )
+
+
+def _seen(record: BatchRecord, name: str, reach: Reach) -> Refusals:
+    """What was refused, as far as whoever has that name and reach may see it. It says of names
+    whether they exist, and names other indices here and there: who is limited to some sees it of
+    their own batches only."""
+    return record.refused if not reach.limited or record.caller == name else ()

@@ -13,7 +13,7 @@ from app.main import create_app
 from app.settings import Settings
 from tests.service import BASE
 
-LOGIN = {"server_username": "ops", "server_password": "p"}
+LOGIN: dict[str, Any] = {"server_username": "ops", "server_password": "p"}
 OWN = [
     "localhost",
     "LOCALHOST:5602",
@@ -79,6 +79,6 @@ async def test_where_people_log_in_a_foreign_name_has_no_pages(host: str) -> Non
     ],
 )
 async def test_the_names_of_the_settings_are_its_own(
-    host: str, settings: dict[str, str], status: int
+    host: str, settings: dict[str, Any], status: int
 ) -> None:
     assert (await asked(host, "/openapi.json", **settings)).status_code == status

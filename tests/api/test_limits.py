@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pytest
-from fastapi.routing import iter_route_contexts
 
-from app.api.access import Needs
 from app.domain.principal import Role
-from app.main import create_app
-from app.settings import Settings
+from tests.api.test_roles import ROUTES
 from tests.elasticsearch import Elastic
 from tests.service import BASE, Service, running_service
 
@@ -74,16 +71,6 @@ async def place(elasticsearch_url: str, database_url: str, es: Elastic) -> Async
         yield place
 
 
-def routes(*below: Role) -> Iterator[tuple[str, str]]:
-    """Methods and paths of all routes that need one of these roles."""
-    for route in iter_route_contexts(create_app(Settings()).routes):
-        roles = {
-            one.call.role for one in route.dependant.dependencies if isinstance(one.call, Needs)
-        }
-        if roles & set(below):
-            yield from ((method, route.path) for method in sorted(route.methods or ()))
-
-
 BODIES: dict[str, Any] = {
     "/batch": {"indexNames": ["secret-1", "secret-3"]},
     "/reindex": {"indexName": "secret-3", "newIndexName": "logs-9"},
@@ -101,7 +88,10 @@ async def test_no_route_tells_anything_of_an_index_beyond_the_limits_or_changes_
     """Every route is asked about an index, an operation and a batch that the token is not for."""
     before = await of_others(place, es)
     asked = 0
-    for method, path in routes(Role.VIEWER, Role.OPERATOR):
+    for name, (role,) in ROUTES.items():
+        if role is Role.ADMIN:
+            continue
+        method, path = name.split(" ")
         full = path.format(
             indexName="secret-2", operationId=place.hidden["id"], batchId=place.hidden["batchId"]
         )
@@ -208,11 +198,12 @@ async def test_a_name_is_judged_by_the_index_it_stands_for(
     (refused,) = answer.json()["refused"]
     assert (refused["code"], answer.json()["operations"]) == (code, [])
     assert said in refused["message"]
-    assert SECRET not in refused["message"].replace(said, "")
+    echo = wanted["index"]
+    assert SECRET not in refused["message"].replace(said, "").replace(echo, "")
     planned = await place.asked("POST", "/api/v1/plan", {"indices": [wanted]})
     (one,) = planned.json()["indices"]
     assert [blocker["code"] for blocker in one["blockers"]] == [code]
-    assert SECRET not in planned.text.replace(said, "").replace(f'"index":"{wanted["index"]}"', "")
+    assert SECRET not in planned.text.replace(said, "").replace(echo, "")
 
 
 async def test_kibanas_routes_refuse_in_their_own_words(place: Place, es: Elastic) -> None:

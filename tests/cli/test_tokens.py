@@ -28,7 +28,6 @@ async def test_the_first_is_made_here_and_makes_the_others(database_url: str) ->
         "SERVER_AUTH": "tokens",
     }
     async with ServiceProcess(settings) as service:
-        await service.start()
         away = await run("token", "list", url=service.url)
         assert (away.code, away.out) == (1, "")
         assert "The service asks for a login" in away.err
@@ -83,7 +82,6 @@ async def test_one_is_made_here_also_while_the_service_runs(sqlite_url: str) -> 
         "SERVER_AUTH": "tokens",
     }
     async with ServiceProcess(settings) as service:
-        await service.start()
         made = json.loads((await here(sqlite_url, "a", "--role", "viewer", "-o", "json")).out)
         login = {"REINDEX_QUEUE_APIKEY": made["secret"]}
         assert (await run("queue", url=service.url, more=login)).code == 0

@@ -69,7 +69,7 @@ async def test_one_whose_source_or_target_is_not_fails_before_anything_is_change
     narrow(database_url, *patterns)
     await go_on(stopped)
     told = await failed(stopped, es)
-    assert told["failure"]["kind"] == "privileges"
+    assert told["failure"]["class"] == "privileges"
     assert NIGHTLY in told["error"]["message"]
     assert es.indices() == {"logs-1"}
 
