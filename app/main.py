@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 from app.api import handlers, health, openapi, update_index, upgrade_assistant
 from app.api.access import Access, Logins
-from app.api.middleware import BodyLimit, KibanaHost, OwnPages, Stopping
+from app.api.middleware import BodyLimit, KibanaHost, OwnHost, OwnPages, Stopping
 from app.api.v1.events import streamed
 from app.api.v1.routes import ROUTERS
 from app.copying.gate import Probe
@@ -35,7 +35,7 @@ from app.jobs.term import ClusterIdentity, WakeUps
 from app.jobs.worker import Worker
 from app.sealing import Sealing
 from app.sendable import custom_headers
-from app.settings import Settings
+from app.settings import Auth, Settings
 from app.sites.batch_progress import BatchWatch
 from app.sites.checkup import Checkup
 from app.sites.doctor import Doctor
@@ -46,6 +46,7 @@ from app.sites.overview import Overview
 from app.sites.reading import Reading
 from app.sites.site import Site, Sites
 from app.sites.steering import Control
+from app.sites.token_desk import TokenDesk
 from app.store.role import owner_name
 from app.store.store import Database, Store
 from app.telemetry import logger
@@ -109,6 +110,10 @@ def _add_middleware(app: FastAPI, settings: Settings, logins: Callable[[], Login
     app.add_middleware(BodyLimit)
     if settings.guarded:
         app.add_middleware(Access, logins=logins)
+    known = frozenset({settings.server_host.lower()})
+    app.add_middleware(
+        OwnHost, names=known, public=settings.public_origin, guarded=settings.guarded
+    )
     app.add_middleware(
         KibanaHost,
         base_path=settings.server_basepath,
@@ -116,7 +121,7 @@ def _add_middleware(app: FastAPI, settings: Settings, logins: Callable[[], Login
     )
     app.add_middleware(
         OwnPages,
-        names=frozenset({settings.server_host.lower()}),
+        names=known,
         public=settings.public_origin,
         guarded=settings.guarded,
     )
@@ -136,7 +141,9 @@ async def running_sites(clusters: Mapping[str, Settings]) -> AsyncGenerator[Site
             name: await stack.enter_async_context(_running(name, settings, database))
             for name, settings in clusters.items()
         }
-        yield Sites(sites)
+        tokens = await database.tokens()
+        stack.push_async_callback(tokens.close)
+        yield Sites(sites, TokenDesk(tokens, clusters.keys()))
 
 
 @asynccontextmanager
@@ -148,7 +155,7 @@ async def _running(name: str, settings: Settings, database: Database) -> AsyncGe
         _tls(settings),
         settings.elasticsearch_requesttimeout / 1000,
     )
-    site = _assemble(settings, store, connection)
+    site = _assemble(name, settings, store, connection)
     working = asyncio.create_task(site.worker.run(), name="worker")
     try:
         yield site
@@ -163,12 +170,11 @@ async def _running(name: str, settings: Settings, database: Database) -> AsyncGe
         await store.close()
 
 
-def _assemble(settings: Settings, store: Store, connection: Connection) -> Site:
+def _assemble(name: str, settings: Settings, store: Store, connection: Connection) -> Site:
     wake_ups, view = WakeUps(), ClusterView.of(connection)
     surroundings = Surroundings(view)
-    cluster_identity = ClusterIdentity(
-        store.cluster_identities, view, settings.reindex_cluster_uuid
-    )
+    uuid = settings.reindex_cluster_uuid
+    cluster_identity = ClusterIdentity(store.cluster_identities, view, uuid)
     pacing = Pacing(store, _pace(settings), wake_ups, _after_hours(settings))
     worker = _worker(settings, store, connection, wake_ups, pacing, cluster_identity)
     defaults = Defaults(settings.reindex_keep_old_index, settings.reindex_proof)
@@ -182,6 +188,7 @@ def _assemble(settings: Settings, store: Store, connection: Connection) -> Site:
     rollback = Rollback(store, view, surroundings, wake_ups)
     checkup = Checkup(store, overview, surroundings, worker, pacing)
     return Site(
+        name=name,
         store=store,
         cluster=view,
         surroundings=surroundings,
@@ -326,8 +333,11 @@ def _credentials(settings: Settings) -> Callable[[], Credentials]:
 
 
 def _logins(settings: Settings) -> Callable[[], Logins]:
+    tokens = Auth.TOKENS in settings.auth
+    if Auth.LOGIN not in settings.auth:
+        return lambda: Logins(None, None, None, tokens)
     password, api_key = settings.secret("server_password"), settings.secret("server_apikey")
-    return lambda: Logins(settings.server_username, password(), api_key())
+    return lambda: Logins(settings.server_username, password(), api_key(), tokens)
 
 
 def _tls(settings: Settings) -> Tls:

@@ -1,4 +1,5 @@
-"""`reindex-queue serve`: the service as a process."""
+"""What runs where the service has its settings: `reindex-queue serve`, the service as a process,
+and `token create --here`, which needs its database alone."""
 
 from __future__ import annotations
 
@@ -15,10 +16,14 @@ import uvicorn
 from pydantic import ValidationError
 
 from app import telemetry
-from app.domain.errors import StoreTrouble
+from app.domain.errors import InvalidToken, StoreTrouble
+from app.domain.token import TokenGrant
 from app.main import create_app
 from app.redaction import hide
 from app.settings import Settings, misspelt
+from app.sites.token_desk import IssuedToken, TokenDesk
+from app.store.role import owner_name
+from app.store.store import Database
 
 log = telemetry.logger(__name__)
 
@@ -40,9 +45,39 @@ def serve(host: str | None, port: int | None) -> None:
         try:
             asyncio.run(_serve(settings, listener))
         except StoreTrouble as error:
-            line = " ".join(error.message.split()).removeprefix("DATABASE_URL ")
-            typer.echo(f"DATABASE_URL: {line}", err=True)
-            raise typer.Exit(1) from None
+            raise _database_unusable(error) from None
+
+
+def make_token(grant: TokenGrant) -> IssuedToken:
+    """A token in the database of the settings: for the first one there is nobody to ask."""
+    settings = read_settings()
+    telemetry.configure(json=settings.reindex_log_json, level="WARNING")
+    try:
+        return asyncio.run(_make_token(settings, grant))
+    except StoreTrouble as error:
+        raise _database_unusable(error) from None
+    except InvalidToken as error:
+        typer.echo(error.message, err=True)
+        raise typer.Exit(2) from None
+
+
+async def _make_token(settings: Settings, grant: TokenGrant) -> IssuedToken:
+    database = await Database.open(
+        settings.database_url.get_secret_value(), settings.reindex_lease_seconds
+    )
+    try:
+        tokens = await database.tokens()
+        desk = TokenDesk(tokens, [settings.reindex_cluster_id])
+        return await desk.create(grant, f"here:{owner_name()}"[:255])
+    finally:
+        await database.close()
+
+
+def _database_unusable(error: StoreTrouble) -> typer.Exit:
+    """Told in one line, with the name of the setting."""
+    line = " ".join(error.message.split()).removeprefix("DATABASE_URL ")
+    typer.echo(f"DATABASE_URL: {line}", err=True)
+    return typer.Exit(1)
 
 
 async def _serve(settings: Settings, listener: socket.socket) -> None:
@@ -111,8 +146,9 @@ def _refuse_open_door(settings: Settings, listener: socket.socket) -> None:
     if not settings.server_allow_anonymous:
         typer.echo(
             f"SERVER_HOST: {address} can be reached from other machines, and anybody there could "
-            "reindex and cancel. Set SERVER_USERNAME and SERVER_PASSWORD, or SERVER_APIKEY; or, "
-            "behind a proxy that asks for a login, SERVER_ALLOW_ANONYMOUS=true.",
+            "reindex and cancel. Set SERVER_USERNAME and SERVER_PASSWORD, or SERVER_APIKEY, or "
+            "SERVER_AUTH=tokens; or, behind a proxy that asks for a login, "
+            "SERVER_ALLOW_ANONYMOUS=true.",
             err=True,
         )
         raise typer.Exit(2)

@@ -7,6 +7,7 @@ import re
 import ssl
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
+from enum import StrEnum
 from functools import partial
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -33,6 +34,7 @@ from app.domain.hours import Hours, HoursEnd, Schedule
 from app.domain.names import IndexName
 from app.domain.operation import FULL_UP_TO, FullUpTo, ProofLevel
 from app.domain.pace import LEAST_RATE, MOST_RATE, MOST_WINDOWS
+from app.domain.token import SERVICE
 from app.redaction import SHORT, basic, passwords_of
 from app.sealing import written_keys
 from app.secret_files import (
@@ -52,6 +54,19 @@ MOST_SECONDS = 366 * 86_400.0
 """Of a duration that is set: a year."""
 MOST_DAYS = 36_500.0
 """Of history: a hundred years."""
+
+
+class Auth(StrEnum):
+    """How callers log in. `NONE`: they do not; `LOGIN`: with what the settings say; `TOKENS`: with
+    a token of the database."""
+
+    NONE = "none"
+    LOGIN = "login"
+    TOKENS = "tokens"
+
+
+NOT_BUILT_YET = "elasticsearch"
+"""A way that is foreseen: callers with the login that they have at the cluster."""
 
 
 class Settings(BaseSettings):
@@ -85,6 +100,7 @@ class Settings(BaseSettings):
     server_username: str | None = None
     server_password: SecretStr | None = None
     server_apikey: SecretStr | None = None
+    server_auth: Annotated[tuple[Auth, ...] | None, NoDecode] = None
     server_allow_anonymous: bool = False
     server_ssl_certificate: FilePath | None = None
     server_ssl_key: FilePath | None = None
@@ -142,6 +158,23 @@ class Settings(BaseSettings):
                 raise ValueError("is not a valid JSON array of URLs") from error
         return [part.strip() for part in text.split(",") if part.strip()]
 
+    @field_validator("server_auth", mode="before")
+    @classmethod
+    def _auth(cls, value: Any) -> Any:
+        """`login, tokens`: the ways divided by a comma, each once."""
+        if not isinstance(value, str):
+            return value
+        names = list(dict.fromkeys(part.strip().lower() for part in value.split(",")))
+        if NOT_BUILT_YET in names:
+            raise ValueError(
+                f"{NOT_BUILT_YET} cannot be chosen yet: this release does not ask the cluster who "
+                "somebody is. Use login or tokens"
+            )
+        if unknown := [name for name in names if name not in [*Auth]]:
+            known = ", ".join(Auth)
+            raise ValueError(f"{unknown[0][:40]!r} is no way to log in; there are: {known}")
+        return tuple(Auth(name) for name in names)
+
     @field_validator("reindex_hours", mode="before")
     @classmethod
     def _hours(cls, value: Any) -> Any:
@@ -181,6 +214,13 @@ class Settings(BaseSettings):
     def _full_urls(cls, hosts: list[str]) -> list[str]:
         """The client needs scheme, host and port; without one it is the scheme's, as in Kibana."""
         return [_full_url(host) for host in hosts] or _no_host()
+
+    @field_validator("reindex_cluster_id")
+    @classmethod
+    def _cluster_id(cls, value: str) -> str:
+        if value == SERVICE:
+            raise ValueError("is what the database has for the service itself; choose another")
+        return value
 
     @field_validator("server_publicbaseurl")
     @classmethod
@@ -232,6 +272,19 @@ class Settings(BaseSettings):
             raise ValueError("set ELASTICSEARCH_USERNAME and ELASTICSEARCH_PASSWORD, or neither")
         if bool(self.server_username) != bool(self.server_password):
             raise ValueError("set SERVER_USERNAME and SERVER_PASSWORD, or neither")
+        return self
+
+    @model_validator(mode="after")
+    def _ways_in(self) -> Settings:
+        """A way that is named is open, and none that is set is left closed by mistake."""
+        ways = self.server_auth or ()
+        login = "SERVER_USERNAME and SERVER_PASSWORD, or SERVER_APIKEY"
+        if Auth.NONE in ways and len(ways) > 1:
+            raise ValueError("SERVER_AUTH: none lets everybody in, so name it alone")
+        if Auth.NONE in ways and self._has_login:
+            raise ValueError(f"SERVER_AUTH is none: take away {login}, or name login")
+        if Auth.LOGIN in ways and not self._has_login:
+            raise ValueError(f"SERVER_AUTH names login: set {login}")
         return self
 
     @model_validator(mode="after")
@@ -301,8 +354,17 @@ class Settings(BaseSettings):
         return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
 
     @property
+    def auth(self) -> tuple[Auth, ...]:
+        """The ways in that are open. Unless somebody names them: the login, where one is set."""
+        return self.server_auth or ((Auth.LOGIN,) if self._has_login else (Auth.NONE,))
+
+    @property
     def guarded(self) -> bool:
         """True where callers have to log in."""
+        return Auth.NONE not in self.auth
+
+    @property
+    def _has_login(self) -> bool:
         return bool(self.server_username or self.server_apikey)
 
     @classmethod

@@ -421,3 +421,44 @@ def test_an_end_of_the_hours_that_is_none_is_refused(monkeypatch: pytest.MonkeyP
     said = refusal(monkeypatch, REINDEX_HOURS_END="stop")
     assert "finish" in said
     assert "give-back" in said
+
+
+@pytest.mark.parametrize(
+    ("variables", "ways"),
+    [
+        ({}, "none"),
+        ({"SERVER_AUTH": "none"}, "none"),
+        ({"SERVER_APIKEY": "k"}, "login"),
+        ({"SERVER_USERNAME": "ops", "SERVER_PASSWORD": "p"}, "login"),
+        ({"SERVER_AUTH": "tokens"}, "tokens"),
+        ({"SERVER_AUTH": "tokens", "SERVER_APIKEY": "k"}, "tokens"),
+        ({"SERVER_AUTH": " Login , tokens,login", "SERVER_APIKEY": "k"}, "login,tokens"),
+        ({"SERVER_AUTH": ""}, "none"),
+    ],
+)
+def test_callers_log_in_as_it_is_said_or_with_the_login_that_is_set(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], ways: str
+) -> None:
+    made = settings(monkeypatch, **variables)
+    assert ",".join(made.auth) == ways
+    assert made.guarded is (ways != "none")
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"SERVER_AUTH": "elasticsearch"}, "elasticsearch cannot be chosen yet"),
+        ({"SERVER_AUTH": "tokens,elasticsearch"}, "elasticsearch cannot be chosen yet"),
+        ({"SERVER_AUTH": "password"}, "'password' is no way to log in"),
+        ({"SERVER_AUTH": "tokens,"}, "'' is no way to log in"),
+        ({"SERVER_AUTH": "none,tokens"}, "none lets everybody in, so name it alone"),
+        ({"SERVER_AUTH": "none", "SERVER_APIKEY": "k"}, "SERVER_AUTH is none: take away"),
+        ({"SERVER_AUTH": "login"}, "SERVER_AUTH names login: set SERVER_USERNAME"),
+        ({"SERVER_AUTH": "login,tokens"}, "SERVER_AUTH names login"),
+        ({"REINDEX_CLUSTER_ID": "_service"}, "choose another"),
+    ],
+)
+def test_ways_to_log_in_that_do_not_fit_are_refused_by_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], said: str
+) -> None:
+    assert said in refusal(monkeypatch, **variables)

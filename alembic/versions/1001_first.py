@@ -234,8 +234,43 @@ def upgrade() -> None:
     with op.batch_alter_table("event", schema=None) as batch_op:
         batch_op.create_index("ix_event_job", ["job_id", "number"], unique=False)
 
+    op.create_table(
+        "token",
+        sa.Column("id", sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+        sa.Column("name", sqlmodel.sql.sqltypes.AutoString(length=64), nullable=False),
+        sa.Column("digest", sqlmodel.sql.sqltypes.AutoString(length=64), nullable=False),
+        sa.Column("role", sqlmodel.sql.sqltypes.AutoString(length=16), nullable=False),
+        sa.Column("clusters", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("indices", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("created_at", sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+        sa.Column("created_by", sqlmodel.sql.sqltypes.AutoString(length=255), nullable=False),
+        sa.Column("expires_at", sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
+        sa.Column("revoked_at", sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
+        sa.Column("revoked_by", sqlmodel.sql.sqltypes.AutoString(length=255), nullable=True),
+        sa.Column("last_used_at", sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_token")),
+    )
+    with op.batch_alter_table("token", schema=None) as batch_op:
+        batch_op.create_index("uq_token_digest", ["digest"], unique=True)
+        batch_op.create_index(
+            "uq_token_name",
+            ["name"],
+            unique=True,
+            sqlite_where=sa.text("revoked_at IS NULL"),
+            postgresql_where=sa.text("revoked_at IS NULL"),
+        )
+
 
 def downgrade() -> None:
+    with op.batch_alter_table("token", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_token_name",
+            sqlite_where=sa.text("revoked_at IS NULL"),
+            postgresql_where=sa.text("revoked_at IS NULL"),
+        )
+        batch_op.drop_index("uq_token_digest")
+
+    op.drop_table("token")
     with op.batch_alter_table("event", schema=None) as batch_op:
         batch_op.drop_index("ix_event_job")
 

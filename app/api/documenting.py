@@ -41,17 +41,19 @@ _SUBJECTS = (
     "v1_worker",
     "v1_plan",
     "v1_events",
+    "v1_tokens",
 )
 
 _TEXTS = {
     400: "The request cannot be done as asked",
     401: "Nobody has logged in",
-    403: "The service's own user lacks privileges, or a page of another address asks",
+    403: "The service's own user or the caller may not do it, or a page of another address asks",
     404: "There is no such index or operation",
     409: "The target exists, or another operation is in the way",
     413: "The body is too large",
     415: "The body is not sent as application/json",
     426: "The nodes have different major versions",
+    429: "Too many logins have failed",
     500: "A fault of this service; its log says more",
     502: "Elasticsearch refused a question or a change",
     503: "It cannot be done now: Elasticsearch or the database is away, or no worker took it",

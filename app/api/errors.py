@@ -14,6 +14,7 @@ from app.domain.errors import (
     AlreadyInProgress,
     CannotRollBack,
     ClusterForbids,
+    ClusterOutOfReach,
     ClusterRefused,
     ClusterTrouble,
     IndexNotFound,
@@ -22,18 +23,23 @@ from app.domain.errors import (
     MissingPrivileges,
     MixedVersions,
     OperationNotFound,
+    OutOfReach,
+    PartOutOfReach,
     Refused,
     ReindexQueueError,
     RoleMissing,
     SmallJobFailed,
     StoreTrouble,
     TargetTaken,
+    TokenNameTaken,
     TooManyStreams,
     UnknownBatch,
     UnknownOperation,
+    UnknownToken,
     WrongState,
 )
 from app.domain.formatting import printable
+from app.domain.token import NAME, NAME_RULE
 from app.telemetry import logger
 from app.wire.kibana import ErrorEnvelope
 from app.wire.notation import NOT_BLANK, PAGE, PRINTABLE, TIME_OF_DAY
@@ -55,6 +61,7 @@ _EXPECTED = {
     "dict_type": "object",
 }
 _BOOLEAN, _WHOLE, _NUMBER = "true or false", "a whole number", "a number"
+_TIME = "a time with its zone, such as 2027-01-31T00:00:00Z"
 _MUST_BE = {
     "bool_type": _BOOLEAN,
     "bool_parsing": _BOOLEAN,
@@ -65,6 +72,9 @@ _MUST_BE = {
     "float_type": _NUMBER,
     "float_parsing": _NUMBER,
     "finite_number": _NUMBER,
+    "datetime_from_date_parsing": _TIME,
+    "datetime_parsing": _TIME,
+    "timezone_aware": _TIME,
     "literal_error": "{expected}",
     "enum": "{expected}",
     "greater_than_equal": "at least {ge:g}",
@@ -75,6 +85,7 @@ _PATTERNS = {
     NOT_BLANK: "it must not be blank",
     TIME_OF_DAY: "it must be a time of day, such as 22:00",
     PAGE: "it must be what the page before has as next",
+    NAME: f"it must be {NAME_RULE}",
     PRINTABLE: "it must have printable characters of ASCII only",
 }
 
@@ -128,13 +139,18 @@ STATUSES: dict[type[ReindexQueueError], int] = {
     Refused: 400,
     MissingPrivileges: 403,
     RoleMissing: 403,
+    OutOfReach: 403,
+    PartOutOfReach: 403,
+    ClusterOutOfReach: 403,
     LimitedCaller: 403,
     IndexNotFound: 404,
     OperationNotFound: 404,
     UnknownBatch: 404,
     UnknownOperation: 404,
+    UnknownToken: 404,
     CannotRollBack: 409,
     KeyReused: 409,
+    TokenNameTaken: 409,
     TargetTaken: 409,
     WrongState: 409,
     MixedVersions: 426,

@@ -1,5 +1,5 @@
-"""Around the routes: a request cut by a stop, pages of others, Kibana's own rules, bodies too
-large."""
+"""Around the routes: a request cut by a stop, pages of others, names of others, Kibana's own
+rules, bodies too large."""
 
 from __future__ import annotations
 
@@ -102,15 +102,63 @@ def _is_here(name: str) -> bool:
     return True
 
 
+PAGES = ("/", "/docs")
+OPEN_TO_ANY_NAME = ("/healthz", "/readyz")
+"""Probes come under whatever name an orchestrator has for the service, and are told little."""
+FOREIGN_HOST = (
+    "This was asked of {host}, which is not a name of this service. If it is, set "
+    "SERVER_PUBLICBASEURL to it."
+)
+
+
+class OwnHost:
+    """Answers 403 to what is asked under a foreign name: where nobody logs in everything, elsewhere
+    (`guarded`) the pages.
+
+    Somebody may let a name of theirs lead to this service, and their page, open in a browser that
+    can reach it, would then be of the same origin and could read every answer. Names that only a
+    local network can have are taken for the service's own: those of one word, as containers have
+    them. `names` and `public` as in `OwnPages`.
+    """
+
+    def __init__(self, app: ASGIApp, names: frozenset[str], public: str, *, guarded: bool) -> None:
+        self._app = app
+        self._names = names | {urlsplit(public).hostname or ""}
+        self._guarded = guarded
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and self._is_asked(scope["path"]):
+            host = Headers(scope=scope).get("host", "")
+            if host and not self._is_own(host):
+                text = FOREIGN_HOST.format(host=capped(host, 200))
+                refusal = answer(Request(scope), 403, text, "foreign_host")
+                await refusal(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    def _is_asked(self, path: str) -> bool:
+        if self._guarded:
+            return path in PAGES
+        return path not in OPEN_TO_ANY_NAME
+
+    def _is_own(self, host: str) -> bool:
+        try:
+            name = (urlsplit(f"//{host}").hostname or "").removesuffix(".")
+        except ValueError:
+            return False
+        return bool(name) and (name in self._names or "." not in name or _is_here(name))
+
+
 VERSION_HEADER = "elastic-api-version"
+KIBANA_PATHS = ("/api/upgrade_assistant/", "/api/reindex_service/")
 _SPACE = re.compile(r"^/s/[a-z0-9_-]+(?=/api/)")
 
 
 class KibanaHost:
     """Rewrites `{base}/s/{space}/api/…` to `/api/…`, so that every form reaches one route.
 
-    The queue is not divided by spaces. `kbn-xsrf` is demanded of changing requests only where
-    `xsrf` says so; `elastic-api-version` is echoed.
+    The queue is not divided by spaces. `kbn-xsrf` is demanded of changing requests to Kibana's own
+    routes, and only where `xsrf` says so; `elastic-api-version` is echoed.
     """
 
     def __init__(self, app: ASGIApp, base_path: str, *, xsrf: bool) -> None:
@@ -126,7 +174,8 @@ class KibanaHost:
         path = self._plain(scope["path"])
         if path != scope["path"]:
             scope = {**scope, "path": path, "raw_path": path.encode()}
-        if self._xsrf and scope["method"] not in SAFE and "kbn-xsrf" not in headers:
+        asked = self._xsrf and scope["method"] not in SAFE and path.startswith(KIBANA_PATHS)
+        if asked and "kbn-xsrf" not in headers:
             refusal = answer(Request(scope), 400, NO_XSRF, "no_xsrf")
             await refusal(scope, receive, send)
             return

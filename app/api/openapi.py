@@ -17,10 +17,13 @@ from fastapi.staticfiles import StaticFiles
 from starlette.responses import HTMLResponse, RedirectResponse
 from starlette.routing import compile_path
 
-from app.api.access import OPEN, REFUSED, Logins
+from app.api.access import OPEN, TOO_MANY, Logins
 from app.api.documenting import ANSWERS, BODIES, Answers, Shown, error_answers
 from app.api.errors import NO_XSRF
+from app.api.middleware import FOREIGN_HOST, KIBANA_PATHS
 from app.api.middleware import REFUSED as ANOTHER_SITE
+from app.domain.errors import OutOfReach, RoleMissing
+from app.domain.principal import Role
 
 _FILES = "docs/files"
 _NO_ICON = "data:,"
@@ -79,7 +82,8 @@ again later. Where the database failed in that moment a batch may have been queu
 with an `Idempotency-Key` it is not queued twice.
 
 Every path below `/api` may have `/s/{space}` before it. `elastic-api-version` is taken and sent
-back. Changing requests should carry `kbn-xsrf`, with any value, as Kibana wants it.
+back. Changing requests to Kibana's paths should carry `kbn-xsrf`, with any value, as Kibana wants
+it.
 """
 TAGS = [
     {
@@ -112,6 +116,7 @@ TAGS = [
     {"name": "Planning", "description": "What a batch would do, and what stands in the way."},
     {"name": "History", "description": "How long history stays, and the removal of what is older."},
     {"name": "Worker", "description": "Who works, and what is wrong where nobody does."},
+    {"name": "Tokens", "description": "What programs log in with, each with a role and limits."},
     {"name": "Health", "description": "For whoever runs the service."},
 ]
 
@@ -148,19 +153,33 @@ def _finished(made: Json, base_path: str, xsrf: bool, logins: Logins) -> Json:
         document["security"] = [{name: []} for name in schemes]
     for path, method, operation in _operations(document):
         _restore_nulls(operation)
-        changes = method not in _SAFE
-        if changes:
+        changes, of_kibana = method not in _SAFE, path.startswith(KIBANA_PATHS)
+        if changes and of_kibana:
             header = {"$ref": "#/components/parameters/kbn-xsrf"}
             operation.setdefault("parameters", []).append(header)
-        _add_common_errors(operation, changes=changes, xsrf=xsrf)
+        _add_common_errors(operation, changes=changes, xsrf=xsrf and of_kibana)
         if path in OPEN:
             operation["security"] = []
-        elif logins.ways:
-            _add(operation, error_answers(Shown(401, "unauthorized", REFUSED)))
+        else:
+            _add(operation, error_answers(*_refusals(logins)))
         command = _curl(path, method, operation, base_path)
         words = operation.get("description", "")
         operation["description"] = f"{words}\n\n```sh\n{command}\n```".strip()
     return document
+
+
+def _refusals(logins: Logins) -> list[Shown]:
+    """What every route but the probes can answer before it looks at the request."""
+    if not logins.ways:
+        return [Shown(403, "foreign_host", FOREIGN_HOST.format(host="reindex.example"))]
+    refused = [
+        Shown(401, "unauthorized", logins.remedy),
+        Shown(429, "too_many_attempts", TOO_MANY.format(seconds=4)),
+    ]
+    if logins.tokens:
+        refused.append(Shown.of(RoleMissing("token:wallboard", Role.VIEWER, Role.OPERATOR)))
+        refused.append(Shown.of(OutOfReach("payments-2019")))
+    return refused
 
 
 def methods_at(document: Json, path: str) -> list[str]:
@@ -202,6 +221,8 @@ def _schemes(logins: Logins) -> Json:
     schemes: list[HTTPBase] = [HTTPBasic(scheme_name="basic")] if logins.username else []
     if logins.api_key:
         schemes.append(HTTPBearer(scheme_name="key", description="`ApiKey` will do, too"))
+    if logins.tokens:
+        schemes.append(HTTPBearer(scheme_name="token", description="A token of the service"))
     return {
         one.scheme_name: one.model.model_dump(mode="json", by_alias=True, exclude_none=True)
         for one in schemes
@@ -256,7 +277,7 @@ def _curl(path: str, method: str, operation: Json, base_path: str) -> str:
             path = path.replace(f"{{{parameter['name']}}}", quote(str(value), safe=""))
     verb = [] if method == "get" else ["-X", method.upper()]
     lines = [["curl", "-s", *verb, f"{_SHOWN_AT}{base_path}{path}"]]
-    if method not in _SAFE:
+    if method not in _SAFE and path.startswith(KIBANA_PATHS):
         lines.append(["-H", "kbn-xsrf: true"])
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
     for example in list(body.get("examples", {}).values())[:1]:

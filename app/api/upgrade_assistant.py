@@ -161,7 +161,7 @@ async def batch(
     The good ones are durable before the answer. At most 10,000 names.
     """
     requests = body.requests(keeps_by_default=keeps)
-    queued = await service.queue.enqueue_batch(requests, caller.name)
+    queued = await service.queue.enqueue_batch(requests, caller.name, reach=caller.reach)
     return BatchAnswer(
         enqueued=[reindex_operation_of(operation) for operation in queued.enqueued],
         errors=[
@@ -171,9 +171,9 @@ async def batch(
     )
 
 
-async def batch_queue(service: Current) -> Response:
+async def batch_queue(service: Current, caller: Caller) -> Response:
     """The operations of the queue that have not ended, in order, the running one first."""
-    body = queue_body(await service.reading.queue())
+    body = queue_body(await service.reading.queue(caller.reach))
     return Response(body, media_type="application/json")
 
 
@@ -209,21 +209,23 @@ async def _started(
     service: Site, request: ReindexRequest, caller: Principal, *, enqueue: bool = False
 ) -> ReindexOperation:
     try:
-        operation = await service.queue.start(request, caller.name, enqueue=enqueue)
+        operation = await service.queue.start(
+            request, caller.name, enqueue=enqueue, reach=caller.reach
+        )
     except AlreadyInProgress as error:
         # It may name the index whose operation fills this one; Kibana names the one asked for.
         raise AlreadyInProgress(request.index_name) from error
     return reindex_operation_of(operation)
 
 
-async def status(indexName: IndexPath, service: Current) -> StatusAnswer:
+async def status(indexName: IndexPath, service: Current, caller: Caller) -> StatusAnswer:
     """The newest operation of the index; `reindexOp` is absent where there is none."""
-    return status_of(indexName, await service.reading.status(indexName))
+    return status_of(indexName, await service.reading.status(indexName, caller.reach))
 
 
 async def cancel(indexName: IndexPath, service: Current, caller: Caller) -> CancelAnswer:
     """Cancels the operation in any state before the swap: the source is then as found."""
-    await service.queue.cancel(indexName, caller.name)
+    await service.queue.cancel(indexName, caller.name, caller.reach)
     return CancelAnswer()
 
 

@@ -27,6 +27,7 @@ from app.cli.session import (
 )
 from app.domain.formatting import printable
 from app.domain.job import Action
+from app.domain.principal import Role
 
 WIDEST_HELP = 120
 """Columns; help is as wide as the terminal, but lines of more are hard to read."""
@@ -418,6 +419,84 @@ def new_key() -> None:
     from app.cli import keys
 
     keys.show_new()
+
+
+Patterns = Annotated[
+    list[str] | None,
+    typer.Option(metavar="PATTERN", help="Only these indices, with *; may be repeated"),
+]
+Clusters = Annotated[
+    list[str] | None, typer.Option(metavar="NAME", help="Only this cluster; may be repeated")
+]
+
+tokens = typer.Typer(help="What programs log in with, each with a role and limits.")
+cli.add_typer(tokens, name="token", no_args_is_help=True)
+
+
+@tokens.command("create")
+@with_session
+def create_token(
+    session: Session,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Events have it, as token:NAME")],
+    role: Annotated[
+        Role, typer.Option(metavar="viewer|operator|admin", help="What it is allowed to do")
+    ],
+    index: Patterns = None,
+    cluster: Clusters = None,
+    expires: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Its end, such as 90d; default: never")
+    ] = None,
+    here: Annotated[
+        bool, typer.Option("--here", help="In the database of DATABASE_URL, without the service")
+    ] = False,
+) -> None:
+    """Makes a token, and shows its secret once.
+
+    A pattern must fit the sources and their new indices, both. The first token of a service is
+    made with --here, where the service has its settings.
+
+    \b
+    For the indices of one team:
+      reindex-queue token create nightly --role operator \\
+        --index 'logs-*' --index 'reindexed-v8-logs-*' --expires 90d
+    """
+    from app.cli import tokens as issuing
+
+    wish = issuing.Wish(name, role, index or (), cluster or (), expires)
+    if not here:
+        issuing.create(session, wish)
+        return
+    if session.curl:
+        raise Misuse("--here asks no service, so there is no request for --curl.")
+    grant = wish.request().grant()
+    from app import serving
+
+    issued = serving.make_token(grant)
+    issuing.show_made(session, issued.token, issued.secret)
+
+
+@tokens.command("list")
+@with_session
+def list_tokens(session: Session) -> None:
+    """Lists all tokens, also those that have expired or are revoked."""
+    from app.cli import tokens as issuing
+
+    issuing.list_all(session)
+
+
+@tokens.command("revoke")
+@with_session
+def revoke_token(
+    session: Session,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="As token list shows it")],
+) -> None:
+    """Revokes a token: it lets nobody in any more.
+
+    That is so at every service of the same database. What was posted with it goes on.
+    """
+    from app.cli import tokens as issuing
+
+    issuing.revoke(session, name)
 
 
 def _readable(arguments: Sequence[str]) -> None:

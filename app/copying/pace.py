@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from app.copying.limit import in_force
 from app.domain import clock
 from app.domain.brief import Brief
-from app.domain.errors import InvalidPace, UnknownBatch
+from app.domain.errors import InvalidPace, PartOutOfReach, UnknownBatch, UnknownOperation
 from app.domain.hours import Schedule, are_open, next_change
 from app.domain.pace import NO_LIMIT, AfterHours, ClusterHealth, Limit, Pace, Said, Scope, Stop
+from app.domain.reach import EVERYTHING, Reach
 from app.jobs.term import WakeUps
+from app.store.listing import Filter
 from app.store.paces import Change, ServicePace
 from app.store.store import Store
 from app.telemetry import logger
@@ -50,9 +52,12 @@ class Pacing:
 
     # --- asking
 
-    async def get(self, scope: Scope, owner_id: str = "") -> PaceReport:
-        """`owner_id`: of the batch or the operation. Raises `UnknownBatch`, `UnknownOperation`."""
-        batch_id = await self._batch_of(scope, owner_id)
+    async def get(self, scope: Scope, owner_id: str = "", reach: Reach = EVERYTHING) -> PaceReport:
+        """`owner_id`: of the batch or the operation. `reach`: of the caller.
+
+        Raises `UnknownBatch`, `UnknownOperation`, also where nothing of it is within reach.
+        """
+        batch_id = await self._batch_of(scope, owner_id, reach)
         batch = await self._paces.get(Scope.BATCH, batch_id)
         is_operation, is_service = scope is Scope.OPERATION, scope is Scope.SERVICE
         own = await self._paces.get(scope, owner_id) if is_operation else NO_LIMIT
@@ -67,11 +72,14 @@ class Pacing:
             in_force(said, clock.now(), copying),
             found.stop,
             found.health,
-            await self._paces.blocked_indices() if is_service and found.stop else (),
+            await self._blocked(reach) if is_service and found.stop else (),
         )
 
     async def service(self) -> PaceReport:
         return await self.get(Scope.SERVICE)
+
+    async def _blocked(self, reach: Reach) -> list[str]:
+        return [name for name in await self._paces.blocked_indices() if reach.covers(name)]
 
     async def limits(self, briefs: Sequence[Brief]) -> dict[str, Limit]:
         """The limit in force for each of these operations that has not ended, by its id."""
@@ -105,15 +113,29 @@ class Pacing:
             pace = pace.model_copy(update={"windows_in_flight": usual})
         return Said(pace, batch, operation, found.stop, found.health, usual or 1, self._after_hours)
 
-    async def _batch_of(self, scope: Scope, owner_id: str) -> str | None:
+    async def _batch_of(self, scope: Scope, owner_id: str, reach: Reach = EVERYTHING) -> str | None:
         """The batch whose pace has a say. Raises `UnknownBatch`, `UnknownOperation`."""
         if scope is Scope.SERVICE:
             return None
         if scope is Scope.OPERATION:
-            return (await self._store.operations.load(owner_id)).batch_id
+            operation = await self._store.operations.load(owner_id)
+            if not reach.covers_pair(operation):
+                raise UnknownOperation(owner_id)
+            return operation.batch_id
         if await self._store.batches.find(owner_id) is None:
             raise UnknownBatch(owner_id)
+        if reach.limited and not await self._store.listing.page(_of(owner_id, reach), 1):
+            raise UnknownBatch(owner_id)
         return owner_id
+
+    async def _require(self, scope: Scope, owner_id: str, reach: Reach) -> None:
+        """The pace of a batch is that of each of its operations. Raises `UnknownBatch`,
+        `UnknownOperation`, `PartOutOfReach`."""
+        if await self._batch_of(scope, owner_id, reach) is None or scope is not Scope.BATCH:
+            return
+        of_it = await self._store.operations.of_batch(owner_id)
+        if not all(reach.covers_pair(operation) for operation in of_it):
+            raise PartOutOfReach(owner_id)
 
     async def _copying(self, found: ServicePace) -> int:
         """By how many the service's rate is shared, where there is one."""
@@ -123,11 +145,21 @@ class Pacing:
 
     # --- changing
 
-    async def change(self, change: Change, by: str, scope: Scope, owner_id: str = "") -> PaceReport:
-        """`owner_id`: of the batch or the operation.
+    async def change(
+        self,
+        change: Change,
+        by: str,
+        scope: Scope,
+        owner_id: str = "",
+        reach: Reach = EVERYTHING,
+    ) -> PaceReport:
+        """`owner_id`: of the batch or the operation. `reach`: of the caller.
 
-        Raises `InvalidPace`, `UnknownBatch`, `UnknownOperation`, `WrongState` where it has ended.
+        Raises `InvalidPace`, `UnknownBatch`, `UnknownOperation`, `WrongState` where it has ended,
+        `PartOutOfReach`.
         """
+        if reach.limited:
+            await self._require(scope, owner_id, reach)
         wider = await self._hours_around(scope, owner_id)
 
         def checked(before: Pace) -> Pace | None:
@@ -167,6 +199,10 @@ class Pacing:
         self._wake_ups.wake()
         log.info("pace_changed", scope=report.scope.value, limit=report.limit.reason)
         return report
+
+
+def _of(batch_id: str, reach: Reach) -> Filter:
+    return Filter(batch=batch_id, reach=reach)
 
 
 def _sensible(pace: Pace, wider: Sequence[Schedule] = ()) -> Pace:

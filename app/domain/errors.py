@@ -7,7 +7,13 @@ Nothing here knows how an error leaves the service: `api/errors.py` says its HTT
     ReindexQueueError              code, message
     ├── Refused                    a request cannot be done as asked; nothing was changed
     │   ├── RoleMissing            the caller may not do it
-    │   ├── LimitedCaller          the caller may see a part only, and this shows the whole
+    │   ├── OutOfReach             not on this index
+    │   ├── PartOutOfReach         not on all of this batch
+    │   ├── ClusterOutOfReach      not on this cluster
+    │   ├── LimitedCaller          not on all of them
+    │   ├── InvalidToken           a token that cannot be made
+    │   │   └── TokenNameTaken
+    │   ├── UnknownToken
     │   ├── InvalidIndexName
     │   ├── IndexNotFound
     │   ├── NotAnIndex             the name is an alias
@@ -96,16 +102,70 @@ class RoleMissing(Refused):
         )
 
 
+class OutOfReach(Refused):
+    """Who asks may not work on this index. Nothing is said of whether there is one.
+
+    `stands_for_others`: the name itself is within reach, and what it is an alias of is not.
+    """
+
+    code = "index_not_allowed"
+
+    def __init__(self, name: str, *, stands_for_others: bool = False) -> None:
+        why = "it stands for other indices, and " if stands_for_others else ""
+        super().__init__(
+            f"You may not work on {name[:255]}: {why}your login is limited to some indices."
+        )
+
+
+class PartOutOfReach(Refused):
+    """What is asked for concerns all of a batch, and the caller may not work on all of it."""
+
+    code = "batch_not_allowed"
+
+    def __init__(self, batch_id: str) -> None:
+        super().__init__(
+            f"The batch {batch_id[:100]} has operations on indices that you may not work on, and "
+            "this concerns all of them.",
+        )
+
+
+class ClusterOutOfReach(Refused):
+    code = "cluster_not_allowed"
+
+    def __init__(self, name: str, cluster: str) -> None:
+        super().__init__(f"{name} may not work on the cluster {cluster}.")
+
+
 class LimitedCaller(Refused):
-    """Who asks may see some indices only, and this is about all of them."""
+    """`what` they are limited in: indices or clusters."""
 
     code = "limited_caller"
 
+    def __init__(self, name: str, what: str) -> None:
+        super().__init__(
+            f"{name} is limited to some {what}, and this concerns all {what}. Ask as somebody who "
+            "is not limited."
+        )
+
+
+class InvalidToken(Refused):
+    code = "invalid_token"
+
+
+class TokenNameTaken(InvalidToken):
+    code = "token_name_taken"
+
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"{name} may see some indices only, and the event log is about all of them. Ask as "
-            "somebody without such a limit."
+            f"There is a token {name} already. Revoke it first, or choose another name."
         )
+
+
+class UnknownToken(Refused):
+    code = "unknown_token"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no token {name[:100]} that could be revoked.")
 
 
 class InvalidIndexName(Refused):

@@ -90,6 +90,8 @@ class EventKind(StrEnum):
     CLUSTER_CHANGED = "cluster changed"
     PRUNING_REQUESTED = "pruning requested"
     PRUNED = "pruned"
+    TOKEN_CREATED = "token created"  # noqa: S105 - no secret
+    TOKEN_REVOKED = "token revoked"  # noqa: S105 - no secret
 
 
 AUDIT = frozenset(
@@ -133,6 +135,8 @@ AUDIT = frozenset(
         EventKind.CLUSTER_CHANGED,
         EventKind.PRUNING_REQUESTED,
         EventKind.PRUNED,
+        EventKind.TOKEN_CREATED,
+        EventKind.TOKEN_REVOKED,
     }
 )
 """Who asked for what, what became of it, and what was changed in the cluster: these stay longer

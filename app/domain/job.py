@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from app.domain.failure import FailureDetails
 from app.domain.names import IndexName
+from app.domain.reach import Reach
 
 
 class Status(IntEnum):
@@ -196,6 +197,8 @@ class Job(Record):
     failure: FailureDetails | None = None
     """The details of `error_message`."""
 
+    allowed: tuple[str, ...] | None = None
+    """The patterns of the names that its caller may work on; None: every name. It has no column."""
     request: dict[str, Any] | None = None
     """What was asked for beside the index, in the words of its kind."""
     result: dict[str, Any] | None = None
@@ -210,6 +213,11 @@ class Job(Record):
     def source_name(self) -> IndexName:
         """The concrete index that it is about."""
         return self.concrete_name or self.index_name
+
+    @property
+    def reach(self) -> Reach:
+        """Of its caller, when it was asked for."""
+        return Reach(self.allowed)
 
     @property
     def history(self) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from app.domain.errors import RoleMissing
+from app.domain.errors import ClusterOutOfReach, LimitedCaller, RoleMissing
+from app.domain.reach import EVERYTHING, Reach
 
 
 class Role(StrEnum):
@@ -29,18 +30,38 @@ class Principal:
     """Somebody who was let in.
 
     `name`: as the event log has it, at most 255 characters. `clusters`: the names of those they may
-    work on; `indices`: patterns with `*` of the index names there; None: all. `credentials`: what
-    Elasticsearch is to be asked with on their behalf, as the value of an `Authorization` header;
-    None: the service's own user asks.
+    work on; None: all. `reach`: the indices there that they may work on, and see. `credentials`:
+    what Elasticsearch is to be asked with on their behalf, as the value of an `Authorization`
+    header; None: the service's own user asks.
     """
 
     name: str
     role: Role
     clusters: frozenset[str] | None = None
-    indices: tuple[str, ...] | None = None
+    reach: Reach = EVERYTHING
     credentials: str | None = field(default=None, repr=False)
 
     def require(self, role: Role) -> None:
         """Raises `RoleMissing` where this is somebody with less."""
         if not self.role.includes(role):
             raise RoleMissing(self.name, self.role, role)
+
+    def require_cluster(self, cluster: str) -> None:
+        """Raises `ClusterOutOfReach` where this is somebody for other clusters."""
+        if self.clusters is not None and cluster not in self.clusters:
+            raise ClusterOutOfReach(self.name, cluster)
+
+    def require_all_indices(self) -> None:
+        """Raises `LimitedCaller` where this is somebody for some indices only."""
+        if self.reach.limited:
+            raise LimitedCaller(self.name, "indices")
+
+    def require_everything(self) -> None:
+        """Raises `LimitedCaller` where this is somebody for some clusters or indices only."""
+        self.require_all_indices()
+        if self.clusters is not None:
+            raise LimitedCaller(self.name, "clusters")
+
+
+ANYBODY = Principal("anybody", Role.VIEWER)
+"""Who looks without a limit."""

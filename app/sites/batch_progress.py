@@ -20,6 +20,7 @@ from app.domain.progress import (
     progress_of,
     with_more,
 )
+from app.domain.reach import EVERYTHING, Reach
 from app.elastic.answers import IndexSize
 from app.elastic.cluster import ClusterView
 from app.store.listing import Filter, Listing
@@ -45,19 +46,21 @@ class BatchWatch:
     def __init__(self, listing: Listing, cluster: ClusterView) -> None:
         self._listing = listing
         self._cluster = cluster
-        self._known: dict[str, tuple[float, dict[str, IndexSize]]] = {}
+        self._known: dict[tuple[str, Reach], tuple[float, dict[str, IndexSize]]] = {}
 
-    async def progress(self, batch_id: str) -> BatchProgress:
-        """Failed and cancelled operations do not count. Raises `StoreTrouble`."""
-        copy = await self._listing.copy_of_batch(batch_id, clock.shown_within(RECENT)[0])
-        waiting = await self._listing.not_begun(batch_id)
-        sizes = await self._sizes_of(batch_id, waiting)
+    async def progress(self, batch_id: str, reach: Reach = EVERYTHING) -> BatchProgress:
+        """Of what is within `reach`. Failed and cancelled operations do not count. Raises
+        `StoreTrouble`."""
+        copy = await self._listing.copy_of_batch(batch_id, clock.shown_within(RECENT)[0], reach)
+        waiting = await self._listing.not_begun(batch_id, reach)
+        sizes = await self._sizes_of((batch_id, reach), waiting)
         whole = with_more(
             copy or NOTHING_TO_COPY,
             documents=sum(size.documents for size in sizes),
             primary_bytes=sum(size.primary_bytes for size in sizes),
         )
-        in_hand = await self._listing.page(Filter((State.RUNNING,), batch=batch_id), MOST_IN_HAND)
+        running = Filter((State.RUNNING,), batch=batch_id, reach=reach)
+        in_hand = await self._listing.page(running, MOST_IN_HAND)
         moving = [one for one in in_hand if one.last_completed_step == Step.REINDEX_STARTED]
         now = clock.now()
         progress = progress_of(
@@ -71,14 +74,15 @@ class BatchWatch:
             progress = replace(progress, remaining_seconds=None, remaining=None)
         return BatchProgress(progress, not_counted)
 
-    async def _sizes_of(self, batch_id: str, names: Sequence[str]) -> list[IndexSize]:
-        """Of those that tell; what was known is taken while the cluster is away."""
-        asked_at, sizes = self._known.get(batch_id) or (None, {})
+    async def _sizes_of(self, part: tuple[str, Reach], names: Sequence[str]) -> list[IndexSize]:
+        """Of those that tell; what was known is taken while the cluster is away. `part`: of which
+        batch they are, and what of it is seen."""
+        asked_at, sizes = self._known.get(part) or (None, {})
         now = time.monotonic()
         if names and (asked_at is None or now - asked_at > REMEMBERED_SECONDS):
             with contextlib.suppress(ClusterTrouble, ClusterRefused):
                 sizes = await self._cluster.indices.sizes([IndexName(name) for name in names])
             if len(self._known) >= MOST_REMEMBERED:
                 self._known.clear()
-            self._known[batch_id] = (now, sizes)
+            self._known[part] = (now, sizes)
         return [sizes[name] for name in names if name in sizes]

@@ -13,6 +13,7 @@ from app.domain.errors import ReindexQueueError
 from app.domain.job import State
 from app.domain.operation import Operation
 from app.domain.pace import Limit
+from app.domain.reach import EVERYTHING, Reach
 from app.elastic.answers import Version
 from app.elastic.connection import REMEMBERED_SECONDS
 from app.jobs.worker import Worker, WorkerReport, WorkerState
@@ -72,10 +73,12 @@ class Checkup:
         self._pacing = pacing
         self._cluster: tuple[float, ClusterReport] = (0.0, ClusterReport([], None))
 
-    async def situation(self) -> Situation:
-        """Raises `StoreTrouble`; a cluster that is away is a part of the answer."""
+    async def situation(self, reach: Reach = EVERYTHING) -> Situation:
+        """Of the operations within `reach`. Raises `StoreTrouble`; a cluster that is away is a part
+        of the answer."""
         report = self._worker.report
-        in_hand = await self._overview.page(Filter(IN_HAND), MOST_IN_HAND, counted=True)
+        seen = Filter(IN_HAND, reach=reach)
+        in_hand = await self._overview.page(seen, MOST_IN_HAND, counted=True)
         head = await self._store.lanes.head()
         assert in_hand.counts is not None
         return Situation(
@@ -85,7 +88,7 @@ class Checkup:
             counts=in_hand.counts,
             in_hand=in_hand.operations,
             head=(await self._overview.views([Brief.of(head)]))[0]
-            if isinstance(head, Operation)
+            if isinstance(head, Operation) and reach.covers_pair(head)
             else None,
             cluster=await self.cluster(),
             database=self._store.kind,

@@ -14,6 +14,7 @@ from app.domain.errors import OtherCluster, ReindexQueueError, StoreTrouble
 from app.domain.formatting import duration_text
 from app.domain.job import LIVE_STATES
 from app.domain.names import IndexName
+from app.domain.reach import EVERYTHING, Reach
 from app.domain.remedies import Command, Setting
 from app.elastic.answers import Version
 from app.elastic.cluster import ClusterView
@@ -76,13 +77,14 @@ class Doctor:
         self._worker = worker
         self._pacing = pacing
 
-    async def examine(self) -> list[Check]:
+    async def examine(self, reach: Reach = EVERYTHING) -> list[Check]:
+        """Names no index that is not within `reach`."""
         checks = [await self._database()]
         stored = checks[0].verdict is Severity.OK
         checks += [await self._role() if stored else _unknown("worker", "the database")]
-        held = await self._holds() if stored else [_unknown("queue", "the database")]
+        held = await self._holds(reach) if stored else [_unknown("queue", "the database")]
         keys = of_keys(self._sealing.report())
-        return [*await self._elasticsearch(stored=stored), *checks, *held, *keys]
+        return [*await self._elasticsearch(reach, stored=stored), *checks, *held, *keys]
 
     async def _database(self) -> Check:
         try:
@@ -95,7 +97,7 @@ class Doctor:
             return Check("database", Severity.WRONG, error.message, remedy)
         return Check("database", Severity.OK, f"{self._store.kind} answers")
 
-    async def _elasticsearch(self, *, stored: bool) -> list[Check]:
+    async def _elasticsearch(self, reach: Reach, *, stored: bool) -> list[Check]:
         report = await self._checkup.cluster()
         names = ("cluster", "versions", "privileges", "headers", "leftovers")
         if report.error:
@@ -105,9 +107,9 @@ class Doctor:
         shown = ", ".join(version.number for version in report.versions)
         reached = Check("elasticsearch", Severity.OK, f"answers, version {shown}")
         identity = await self._cluster_itself() if stored else _unknown("cluster", "the database")
-        rights = await self._privileges() if stored else _unknown("privileges", "the database")
+        rights = await self._privileges(reach) if stored else _unknown("privileges", "the database")
         well = identity.verdict is Severity.OK
-        left = await self._leftovers() if well else _unknown("leftovers", "the right cluster")
+        left = await self._leftovers(reach) if well else _unknown("leftovers", "the right cluster")
         header = await self._header()
         return [reached, identity, of_versions(report.versions), rights, header, left]
 
@@ -129,24 +131,25 @@ class Doctor:
             return Check("cluster", Severity.UNKNOWN, error.message)
         return Check("cluster", Severity.OK, "the one that the database is about")
 
-    async def _leftovers(self) -> Check:
+    async def _leftovers(self, reach: Reach) -> Check:
         try:
             left = await leftovers(self._store, self._cluster)
         except ReindexQueueError as error:
             return Check("leftovers", Severity.UNKNOWN, error.message)
-        return of_leftovers(left)
+        return of_leftovers(left.within(reach))
 
-    async def _privileges(self) -> Check:
+    async def _privileges(self, reach: Reach) -> Check:
         try:
             if not await self._cluster.security.is_on():
                 return Check("privileges", Severity.OK, "the cluster has no security to ask")
-            return await self._lacking()
+            return await self._lacking(reach)
         except ReindexQueueError as error:
             return Check("privileges", Severity.UNKNOWN, error.message)
 
-    async def _lacking(self) -> Check:
+    async def _lacking(self, reach: Reach) -> Check:
         """For the first live operations; without any, what every operation needs."""
-        live = await self._store.listing.page(Filter(LIVE_STATES), NAMES_A_QUESTION // 2)
+        seen = Filter(LIVE_STATES, reach=reach)
+        live = await self._store.listing.page(seen, NAMES_A_QUESTION // 2)
         needs = [Need(IndexName(b.index_name), IndexName(b.new_index_name)) for b in live]
         versions = await self._cluster.nodes.versions()
         lacking = await missing(self._cluster, needs or [ANY], versions[0].major)
@@ -183,9 +186,9 @@ class Doctor:
         finding = f"{report.state}; nobody has the worker role at this moment"
         return Check("worker", Severity.WARNING, finding, "Ask again in some seconds.")
 
-    async def _holds(self) -> list[Check]:
+    async def _holds(self, reach: Reach) -> list[Check]:
         try:
-            in_hand = await self._store.listing.page(Filter(IN_HAND), MOST_HELD)
+            in_hand = await self._store.listing.page(Filter(IN_HAND, reach=reach), MOST_HELD)
             limits = await self._pacing.limits(in_hand)
             pace = await self._pacing.service()
         except StoreTrouble as error:

@@ -21,6 +21,7 @@ from app.domain.progress import (
     Progress,
     progress_of,
 )
+from app.domain.reach import EVERYTHING, Reach
 from app.domain.windows import Window
 from app.store.events import Event
 from app.store.listing import Filter, Listing
@@ -84,10 +85,10 @@ class Overview:
             counts=await self._listing.counts(wanted) if counted else None,
         )
 
-    async def whole(self, operation_id: str) -> OperationDetail:
-        """Raises `UnknownOperation`."""
+    async def whole(self, operation_id: str, reach: Reach = EVERYTHING) -> OperationDetail:
+        """Raises `UnknownOperation`, also for one beyond `reach`."""
         operation = await self._store.operations.find(operation_id)
-        if operation is None:
+        if operation is None or not reach.covers_pair(operation):
             raise UnknownOperation(operation_id)
         (view,) = await self.views([Brief.of(operation)])
         return OperationDetail(

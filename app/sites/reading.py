@@ -17,6 +17,7 @@ from app.domain.errors import (
 )
 from app.domain.names import IndexName
 from app.domain.operation import Operation
+from app.domain.reach import EVERYTHING, Reach
 from app.elastic.answers import IndexState
 from app.elastic.cluster import ClusterView
 from app.store.listing import Listing
@@ -61,9 +62,9 @@ class Reading:
         self._surroundings = surroundings
         self._queue = queue
 
-    async def queue(self) -> list[QueueEntry]:
-        """The batch queue in order, the running head included."""
-        return await self._listing.queue()
+    async def queue(self, reach: Reach = EVERYTHING) -> list[QueueEntry]:
+        """The batch queue in order, the running head included; what is within `reach` of it."""
+        return await self._listing.queue(reach)
 
     async def operation(self, name: str) -> Operation:
         """The newest operation of that index. Raises `OperationNotFound`."""
@@ -72,15 +73,19 @@ class Reading:
             raise OperationNotFound(name)
         return found
 
-    async def status(self, name: str) -> StatusReport:
-        """The newest operation of an index, and what the cluster says of the index.
+    async def status(self, name: str, reach: Reach = EVERYTHING) -> StatusReport:
+        """The newest operation of an index, and what the cluster says of the index. `reach`: of the
+        caller.
 
-        Raises `IndexNotFound` where there is neither, and `MixedVersions`. With an operation at
-        hand the cluster may be away, or refuse our user; without one that is a `ClusterTrouble` or
-        a `ClusterRefused`.
+        Raises `OutOfReach`, `IndexNotFound` where there is neither, and `MixedVersions`. With an
+        operation at hand the cluster may be away, or refuse our user; without one that is a
+        `ClusterTrouble` or a `ClusterRefused`.
         """
         index = IndexName(name)
+        reach.require(index)
         operation = await self._operations.latest(index)
+        if operation and not reach.covers_pair(operation):
+            operation = None
         try:
             report = await self._report(index, operation)
         except (ClusterTrouble, MixedVersions):

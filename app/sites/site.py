@@ -15,6 +15,7 @@ from app.sites.history import History
 from app.sites.overview import Overview
 from app.sites.reading import Reading
 from app.sites.steering import Control
+from app.sites.token_desk import TokenDesk
 from app.store.store import Store
 from app.upgrades.admission import Surroundings
 from app.upgrades.outdated import Inventory
@@ -29,6 +30,7 @@ class Site:
     """One cluster with everything that belongs to it: the store's view of it, its readers, what
     steers it, and the worker that alone may change it."""
 
+    name: str
     store: Store
     cluster: ClusterView
     surroundings: Surroundings
@@ -50,11 +52,12 @@ class Site:
 
 
 class Sites:
-    """The sites of one process, by the name of their cluster. One that cannot be reached holds, and
-    stops no other."""
+    """The sites of one process, by the name of their cluster, and what is of the whole service. One
+    that cannot be reached holds, and stops no other."""
 
-    def __init__(self, sites: Mapping[str, Site]) -> None:
+    def __init__(self, sites: Mapping[str, Site], tokens: TokenDesk) -> None:
         self._sites = dict(sites)
+        self.tokens = tokens
 
     @property
     def names(self) -> tuple[str, ...]:

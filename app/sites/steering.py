@@ -17,6 +17,7 @@ from app.domain.errors import (
 from app.domain.job import Action, Goal, Lane, Requested, Status, Verdict
 from app.domain.operation import Operation
 from app.domain.pace import NO_LIMIT, Scope
+from app.domain.reach import EVERYTHING, Reach
 from app.domain.request import ReindexRequest
 from app.jobs.term import WakeUps
 from app.jobs.verdicts import Objection, objection
@@ -62,19 +63,21 @@ class Control:
         self._rollback = rollback
         self._wake_ups = wake_ups
 
-    async def one(self, action: Action, operation_id: str, caller: str) -> Operation:
+    async def one(
+        self, action: Action, operation_id: str, caller: str, reach: Reach = EVERYTHING
+    ) -> Operation:
         """The operation after `action`; after a retry of one that had ended, that which follows it.
 
         `CANCEL` ends it without a swap, the source as it was found: at once where it has not
         begun. `PAUSE` puts it aside and frees the queue; what is copied stays, and so does the
         write block. `RESUME` lets it go on where it stopped, at its old place. `RETRY` begins anew
         with one that failed or was cancelled, as another operation at the queue's tail; one that
-        waits for something tries again now.
+        waits for something tries again now. `reach`: of the caller.
 
         Raises `UnknownOperation`, `CannotCancel`, `WrongState`, and what a POST of it raises.
         """
         operation = await self._store.operations.find(operation_id)
-        if operation is None:
+        if operation is None or not reach.covers_pair(operation):
             raise UnknownOperation(operation_id)
         if against := objection(action, operation):
             if against.so_already:
@@ -87,6 +90,7 @@ class Control:
                 caller,
                 enqueue=operation.lane is Lane.QUEUE,
                 pace=await self._store.paces.get(Scope.BATCH, operation.batch_id),
+                reach=reach,
             )
         if operation_id not in await self._write(action, [operation], caller):
             raise _refused(action, _OVERTAKEN)
@@ -95,21 +99,30 @@ class Control:
         return await self._store.operations.load(operation_id)
 
     async def batch(
-        self, action: Action, batch_id: str, caller: str, *, forced: bool = False
+        self,
+        action: Action,
+        batch_id: str,
+        caller: str,
+        *,
+        forced: bool = False,
+        reach: Reach = EVERYTHING,
     ) -> list[Steered]:
         """The same for every operation of a batch to which it can be done; each with its answer.
 
-        `forced`: of a rollback.
+        `forced`: of a rollback. `reach`: of the caller; what is beyond it is left as it is.
 
-        Raises `UnknownBatch`, `StoreTrouble`, and for a retry what a POST of a batch raises.
+        Raises `UnknownBatch`, also where all of it is beyond reach, `StoreTrouble`, and for a retry
+        what a POST of a batch raises.
         """
-        if await self._store.batches.find(batch_id) is None:
+        record = await self._store.batches.find(batch_id)
+        whole = await self._store.operations.of_batch(batch_id)
+        found = [operation for operation in whole if reach.covers_pair(operation)]
+        if record is None or (whole and not found):
             raise UnknownBatch(batch_id)
-        found = await self._store.operations.of_batch(batch_id)
         if action is Action.ROLL_BACK:
-            done = await self._roll_back(found, caller, forced=forced)
+            done = await self._roll_back(found, caller, reach, forced=forced)
         else:
-            done = await self._all(action, found, caller)
+            done = await self._all(action, found, caller, reach)
         self._wake_ups.wake()
         log.info(f"{action}_requested", batch=batch_id, changed=len(done.changed))
         fresh = {
@@ -124,14 +137,16 @@ class Control:
             for operation in found
         ]
 
-    async def _all(self, action: Action, found: Sequence[Operation], caller: str) -> _Done:
+    async def _all(
+        self, action: Action, found: Sequence[Operation], caller: str, reach: Reach
+    ) -> _Done:
         done = _Done()
         for operation in found:
             if against := objection(action, operation):
                 done.objections[operation.id] = against
         willing = [operation for operation in found if operation.id not in done.objections]
         if action is Action.RETRY:
-            await self._begin_anew([o for o in willing if not o.live], caller, done)
+            await self._begin_anew([o for o in willing if not o.live], caller, done, reach)
             willing = [operation for operation in willing if operation.live]
         done.changed |= await self._write(action, willing, caller)
         return done
@@ -155,12 +170,15 @@ class Control:
         rest = [operation_id for operation_id in ids if operation_id not in at_once]
         return at_once | await requested_actions.leave(rest, requested, caller)
 
-    async def _begin_anew(self, ended: Sequence[Operation], caller: str, done: _Done) -> None:
+    async def _begin_anew(
+        self, ended: Sequence[Operation], caller: str, done: _Done, reach: Reach
+    ) -> None:
         """Queues those that have ended again, as one batch."""
         if not ended:
             return
         pace = await self._store.paces.get(Scope.BATCH, ended[0].batch_id)
-        batch = await self._queue.enqueue_batch(await self._requests(ended), caller, pace=pace)
+        requests = await self._requests(ended)
+        batch = await self._queue.enqueue_batch(requests, caller, pace=pace, reach=reach)
         followers = {operation.index_name: operation.id for operation in batch.enqueued}
         faults = {refused.name: refused.error.message for refused in batch.refused}
         for operation in ended:
@@ -175,7 +193,9 @@ class Control:
         paces = await self._store.paces.get_all(Scope.OPERATION, [one.id for one in ended])
         return [replace(_request(one), pace=paces.get(one.id, NO_LIMIT)) for one in ended]
 
-    async def _roll_back(self, found: Sequence[Operation], caller: str, *, forced: bool) -> _Done:
+    async def _roll_back(
+        self, found: Sequence[Operation], caller: str, reach: Reach, *, forced: bool
+    ) -> _Done:
         done, free = _Done(), asyncio.Semaphore(AT_ONCE)
 
         async def one(operation: Operation) -> None:
@@ -184,7 +204,7 @@ class Control:
                 return
             try:
                 async with free:
-                    await self._rollback.request(operation.id, caller, forced=forced)
+                    await self._rollback.request(operation.id, caller, forced=forced, reach=reach)
             except ReindexQueueError as error:
                 done.objections[operation.id] = Objection(Verdict.REFUSED, error.message)
             else:

@@ -19,6 +19,7 @@ from app.domain.job import Lane, Requested, Status
 from app.domain.names import IndexName
 from app.domain.operation import REWRITE, Kept, Operation, ProofLevel, kept_name
 from app.domain.pace import NO_LIMIT, Pace
+from app.domain.reach import EVERYTHING, Reach
 from app.store.tables import (
     ENDED_REWRITES,
     LIVE_REWRITES,
@@ -121,11 +122,15 @@ class Enqueued:
 
 @dataclass(frozen=True)
 class _Live:
-    """What lives already: operations by index, which index fills which target, and what is read."""
+    """What lives already: operations by index, which index fills which target, and what is read.
+
+    `beyond`: of the indices, those whose operations the caller may not work on.
+    """
 
     by_index: dict[str, tuple[str, Status]]
     filler: dict[str, str]
     sources: set[str]
+    beyond: set[str]
 
 
 async def enqueue(
@@ -137,16 +142,18 @@ async def enqueue(
     single: bool,
     key: BatchKey | None = None,
     pace: Pace = NO_LIMIT,
+    reach: Reach = EVERYTHING,
 ) -> Enqueued:
     """Inserts all that can be, in order, each with the next `queuedAt`; nothing for a known `key`.
 
     An index with an operation in progress, or one whose target another fills, is refused and
     spoils nothing. A paused operation is resumed where it stopped, with what was asked for when it
-    was made; in a batch it goes to the tail. `pace`: of the batch.
+    was made; in a batch it goes to the tail. `pace`: of the batch. `reach`: of the caller; each
+    operation keeps it.
     """
     if key and (known := await _batch_of(transaction, key)):
         return Enqueued([], {}, known, repeated=True)
-    live, leftovers = await _living(transaction), await _leftovers(transaction)
+    live, leftovers = await _living(transaction, reach), await _leftovers(transaction)
     batch_id = None if single else uuid.uuid4().hex
     blank = _blank(transaction, caller, batch_id)
     rows: list[dict[str, Any]] = []
@@ -155,17 +162,18 @@ async def enqueue(
     conflicts: dict[IndexName, Refused] = {}
     for want in wanted:
         operation_id, status = live.by_index.get(want.index_name, (None, None))
-        if operation_id and status is Status.PAUSED:
+        if operation_id and status is Status.PAUSED and want.index_name not in live.beyond:
             resumed[operation_id] = transaction.next_queued_at() if batch_id else None
             order.append(operation_id)
-        elif error := _conflict(want, live):
+        elif error := _conflict(want, live, reach):
             conflicts[want.index_name] = error
             continue
         else:
             order.append(uuid.uuid4().hex)
             own = {"id": order[-1], "queued_at": transaction.next_queued_at()}
             leftover = leftovers.get((want.index_name, want.new_index_name))
-            rows.append({**blank, **own, **_asked(want, order[-1]), "record": leftover})
+            rows.append({**blank, **own, **_asked(want, order[-1])})
+            rows[-1]["record"] = _record(leftover, reach)
             live.filler[want.new_index_name] = want.index_name
             live.sources.add(want.source_name)
         live.by_index[want.index_name] = (order[-1], Status.IN_PROGRESS)
@@ -196,18 +204,24 @@ def _asked(want: Wanted, operation_id: str) -> dict[str, Any]:
     return {**columns, "kept": kept.model_dump() if kept else None}
 
 
-def _conflict(want: Wanted, live: _Live) -> Refused | None:
+def _record(leftover: Mapping[str, Any] | None, reach: Reach) -> dict[str, Any] | None:
+    """The fields without a column: the leftover of an earlier operation, and the caller's reach."""
+    allowed = {"allowed": list(reach.patterns)} if reach.patterns is not None else {}
+    return {**(leftover or {}), **allowed} or None
+
+
+def _conflict(want: Wanted, live: _Live, reach: Reach) -> Refused | None:
     """An index is in use as source, as target, or by the name that a rollback gave it; or it was
-    when it was posted, and its operation has ended since."""
+    when it was posted, and its operation has ended since. An index beyond `reach` is not named."""
     if want.unexamined or want.index_name in live.by_index or want.source_name in live.sources:
         return AlreadyInProgress(want.index_name)
     if filler := live.filler.get(want.index_name):
-        return AlreadyInProgress(filler)
-    if want.new_index_name in live.filler:
+        return AlreadyInProgress(filler if reach.covers(filler) else want.index_name)
+    if filler := live.filler.get(want.new_index_name):
+        other = filler if reach.covers(filler) else "another index"
         return TargetTaken(
             f"{want.index_name} would be copied to {want.new_index_name}, which is also the "
-            f"target of {live.filler[want.new_index_name]}. Wait until that one has ended, or give "
-            "another newIndexName."
+            f"target of {other}. Wait until that one has ended, or give another newIndexName."
         )
     return None
 
@@ -293,7 +307,7 @@ async def _insert_batch(
     await transaction.bulk(insert(BatchRow), [row])
 
 
-async def _living(transaction: Transaction) -> _Live:
+async def _living(transaction: Transaction, reach: Reach) -> _Live:
     rows = await transaction.execute(
         select(
             col(JobRow.id),
@@ -308,6 +322,11 @@ async def _living(transaction: Transaction) -> _Live:
         by_index={name: (key, Status(status)) for key, name, _, _, status in found},
         filler={target: name for _, name, _, target, _ in found},
         sources={concrete or name for _, name, concrete, _, _ in found},
+        beyond={
+            name
+            for _, name, concrete, target, _ in found
+            if not reach.covers(name, concrete or name, target)
+        },
     )
 
 

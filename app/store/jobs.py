@@ -32,6 +32,7 @@ from app.domain.events import EventKind, Note
 from app.domain.job import LIVE, Job, Lane, Requested, Status
 from app.domain.names import IndexName
 from app.domain.operation import Changes
+from app.domain.reach import EVERYTHING, Reach
 from app.domain.windows import Window, WindowState
 from app.store.tables import (
     WHOLE_JOB,
@@ -291,8 +292,10 @@ async def insert_job(
     caller: str,
     request: Mapping[str, Any] | None,
     event: EventKind | None,
+    reach: Reach = EVERYTHING,
 ) -> str:
-    """The id of a new job, the last of its lane."""
+    """The id of a new job, the last of its lane. `reach`: of the caller; the job keeps it."""
+    allowed = reach.patterns
     row = JobRow(
         id=uuid.uuid4().hex,
         cluster_id=transaction.cluster_id,
@@ -304,6 +307,7 @@ async def insert_job(
         created_at=transaction.now,
         updated_at=transaction.now,
         request=dict(request) if request else None,
+        record=None if allowed is None else {"allowed": list(allowed)},
     )
     await transaction.bulk(insert(JobRow), [row.model_dump()])
     if event:

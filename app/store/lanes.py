@@ -17,6 +17,7 @@ from app.domain.errors import AlreadyInProgress
 from app.domain.events import EventKind
 from app.domain.job import LONG_HELD, PARKED_SECONDS, WAYS_BACK, Goal, Job, Lane, Requested, Status
 from app.domain.names import IndexName
+from app.domain.reach import EVERYTHING, Reach
 from app.store.jobs import Jobs, insert_job
 from app.store.tables import (
     IN_HAND_ROWS,
@@ -145,8 +146,12 @@ class SmallJobs:
         request: Mapping[str, Any] | None = None,
         *,
         event: EventKind | None = None,
+        reach: Reach = EVERYTHING,
     ) -> str:
-        """The id of a new one. Raises `AlreadyInProgress` where an operation on the index lives."""
+        """The id of a new one, which keeps the caller's `reach`.
+
+        Raises `AlreadyInProgress` where an operation on the index lives.
+        """
 
         async def work(transaction: Transaction) -> str:
             live = select(JobRow.id).where(
@@ -156,7 +161,9 @@ class SmallJobs:
             )
             if (await transaction.execute(live)).first() is not None:
                 raise AlreadyInProgress(index)
-            return await insert_job(transaction, kind, Lane.SMALL, index, caller, request, event)
+            return await insert_job(
+                transaction, kind, Lane.SMALL, index, caller, request, event, reach
+            )
 
         return await self._transactions.run(work)
 

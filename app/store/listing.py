@@ -18,6 +18,7 @@ from sqlalchemy import (
     and_,
     case,
     cast,
+    false,
     func,
     literal,
     or_,
@@ -31,6 +32,7 @@ from app.domain.brief import Brief, QueueEntry
 from app.domain.job import BACK, BY_STATUS, Goal, Lane, State, Status
 from app.domain.operation import Source, Step
 from app.domain.progress import CopyFigures, Stretch
+from app.domain.reach import ANY, EVERYTHING, Reach
 from app.domain.windows import WindowState
 from app.store.tables import (
     ENDED_REWRITES,
@@ -73,11 +75,15 @@ _state = case(
 
 @dataclass(frozen=True)
 class Filter:
-    """Which operations; an empty field does not divide them."""
+    """Which operations; an empty field does not divide them.
+
+    `reach`: only those whose source and target are within it.
+    """
 
     states: Sequence[State] = ()
     index: str | None = None
     batch: str | None = None
+    reach: Reach = EVERYTHING
 
 
 class Listing:
@@ -85,12 +91,13 @@ class Listing:
         self._reader = reader
         self._cluster_id = cluster_id
 
-    async def queue(self) -> list[QueueEntry]:
-        """The batch queue: everything in progress that was not started singly, in order."""
+    async def queue(self, reach: Reach = EVERYTHING) -> list[QueueEntry]:
+        """The batch queue: everything in progress that was not started singly, in order; what is
+        within `reach` of it."""
         query = (
             select(*_QUEUE_ENTRY)
             .where(
-                *self._conditions(Filter()),
+                *self._conditions(Filter(reach=reach)),
                 _status == int(Status.IN_PROGRESS),
                 col(JobRow.lane) == Lane.QUEUE.value,
             )
@@ -142,12 +149,15 @@ class Listing:
             for owner, figures in by_owner.items()
         }
 
-    async def copy_of_batch(self, batch: str, since: datetime) -> CopyFigures | None:
-        """All windows of a batch added up, but for operations that failed or were cancelled; None
-        where there is none yet."""
+    async def copy_of_batch(
+        self, batch: str, since: datetime, reach: Reach = EVERYTHING
+    ) -> CopyFigures | None:
+        """All windows of a batch added up, as far as it is within `reach`, but for operations that
+        failed or were cancelled; None where there is none yet."""
         going = [Status.IN_PROGRESS, Status.PAUSED, Status.COMPLETED]
         ids = select(col(JobRow.id)).where(
-            *self._conditions(Filter(batch=batch)), _status.in_([int(status) for status in going])
+            *self._conditions(Filter(batch=batch, reach=reach)),
+            _status.in_([int(status) for status in going]),
         )
         (sums,) = await read_rows(self._reader, _whole(ids))
         if sums["windows"] is None:
@@ -156,11 +166,11 @@ class Listing:
         stretches = [Stretch(row["seen"], row["started_at"], row["ended_at"]) for row in recent]
         return CopyFigures(**sums, recent=stretches)
 
-    async def not_begun(self, batch: str) -> list[str]:
+    async def not_begun(self, batch: str, reach: Reach = EVERYTHING) -> list[str]:
         """The indices of a batch that are still to be copied and are not cut into windows yet."""
         windows = select(col(WindowRow.number)).where(col(WindowRow.job_id) == col(JobRow.id))
         query = select(col(JobRow.index_name)).where(
-            *self._conditions(Filter(batch=batch)),
+            *self._conditions(Filter(batch=batch, reach=reach)),
             LIVE_REWRITES,
             col(JobRow.last_completed_step) < int(Step.REINDEX_STARTED),
             ~windows.exists(),
@@ -176,7 +186,30 @@ class Listing:
             conditions.append(col(JobRow.index_name) == wanted.index)
         if wanted.batch is not None:
             conditions.append(col(JobRow.batch_id) == wanted.batch)
-        return conditions
+        return [*conditions, *within(wanted.reach)]
+
+
+_NAMES: tuple[SQLColumnExpression[Any], ...] = (
+    col(JobRow.index_name),
+    func.coalesce(JobRow.concrete_name, JobRow.index_name),
+    col(JobRow.new_index_name),
+)
+_ESCAPE = "/"
+"""No name of an index has it."""
+
+
+def within(reach: Reach) -> Conditions:
+    """`Reach.covers_pair` in SQL."""
+    if reach.patterns is None:
+        return []
+    likes = [_like(pattern) for pattern in reach.patterns]
+    return [or_(false(), *(name.like(one, escape=_ESCAPE) for one in likes)) for name in _NAMES]
+
+
+def _like(pattern: str) -> str:
+    for character in (_ESCAPE, "%", "_"):
+        pattern = pattern.replace(character, _ESCAPE + character)
+    return pattern.replace(ANY, "%")
 
 
 def _entry(row: Sequence[Any]) -> QueueEntry:

@@ -18,6 +18,7 @@ from app.domain.job import Goal, Lane, Requested, Status
 from app.domain.names import IndexName
 from app.domain.operation import Kept, Operation
 from app.domain.pace import NO_LIMIT, Pace
+from app.domain.reach import EVERYTHING, Reach
 from app.store import jobs
 from app.store.enqueueing import ENDED_WITHOUT_SWAP, BatchKey, Enqueued, Wanted, enqueue, left_uuid
 from app.store.tables import (
@@ -132,12 +133,13 @@ class Operations:
         single: bool = False,
         key: BatchKey | None = None,
         pace: Pace = NO_LIMIT,
+        reach: Reach = EVERYTHING,
     ) -> Enqueued:
         """Queues all that can be, in order, in one transaction; see `enqueueing.enqueue`."""
 
         async def work(transaction: Transaction) -> Enqueued:
             return await enqueue(
-                transaction, wanted, caller, refused, single=single, key=key, pace=pace
+                transaction, wanted, caller, refused, single=single, key=key, pace=pace, reach=reach
             )
 
         return await self._transactions.run(work)
@@ -195,20 +197,23 @@ class KeptCopies:
         return await jobs.in_use(self._reader, self._cluster_id, operation.kept.name)
 
     async def request_rollback(
-        self, operation: Operation, caller: str, *, forced: bool
+        self, operation: Operation, caller: str, *, forced: bool, reach: Reach = EVERYTHING
     ) -> Operation:
-        """Wakes a completed operation for the way back to its kept copy, beside the queue.
+        """Wakes a completed operation for the way back to its kept copy, beside the queue. `reach`:
+        of the caller; the operation keeps it.
 
         Raises `AlreadyInProgress` where something else is done with one of its indices, and
         `CannotRollBack` where it is not any more as it was read.
         """
 
+        asked = {"forced": forced, "allowed": reach.patterns}
+
         async def work(transaction: Transaction) -> Operation:
-            names = await self._free_names(transaction, operation)
+            names = await self._free_names(transaction, operation, reach)
             try:
                 await jobs.take_claim(transaction, operation.id, names)
             except InUse as error:
-                raise AlreadyInProgress(error.about) from error
+                raise _in_progress(error.about, operation, reach) from error
             woken = await transaction.execute(
                 update(JobRow)
                 .where(
@@ -223,7 +228,7 @@ class KeptCopies:
                     requested=Requested.NONE.value,
                     position_back="",
                     lane=Lane.BESIDE.value,
-                    record=record_of(operation.model_copy(update={"forced": forced})),
+                    record=record_of(operation.model_copy(update=asked)),
                     ended_at=None,
                     updated_at=transaction.now,
                     version=operation.version + 1,
@@ -245,7 +250,9 @@ class KeptCopies:
 
         return await self._transactions.run(work)
 
-    async def _free_names(self, transaction: Transaction, operation: Operation) -> list[IndexName]:
+    async def _free_names(
+        self, transaction: Transaction, operation: Operation, reach: Reach
+    ) -> list[IndexName]:
         """Its indices. Raises `AlreadyInProgress` where another one is to read or fill one."""
         names = [operation.index_name, operation.new_index_name]
         if operation.kept:
@@ -263,5 +270,10 @@ class KeptCopies:
             )
         )
         if busy := found.scalar():
-            raise AlreadyInProgress(busy)
+            raise _in_progress(busy, operation, reach)
         return names
+
+
+def _in_progress(busy: str, operation: Operation, reach: Reach) -> AlreadyInProgress:
+    """With the name of the index that is worked on, if the caller may know it."""
+    return AlreadyInProgress(busy if reach.covers(busy) else operation.index_name)

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.domain.clock import boot_seconds
 from app.domain.errors import StoreUnavailable
+from app.domain.token import SERVICE
 from app.store import migrations, trouble
 from app.store.engine import ANSWER_SECONDS, limits_idle, open_engines, parse_url, sqlite_path
 from app.store.enqueueing import Batches
@@ -26,6 +27,7 @@ from app.store.pruning import Prunings
 from app.store.requested_actions import RequestedActions
 from app.store.role import ClusterIdentities, FileLockRole, LeaseRole, WorkerRole
 from app.store.tables import OPERATIONS_ONLY, ClusterStateRow, Models
+from app.store.tokens import Tokens
 from app.store.transactions import Transaction, Transactions
 from app.store.trouble import translating
 
@@ -194,6 +196,11 @@ class Database:
             else LeaseRole(writer, reader, cluster_id, self._lease_seconds)
         )
         return Store(writer, reader, role, cluster_id, self._file, models)
+
+    async def tokens(self) -> Tokens:
+        """Those of the whole service. Raises `StoreTrouble`."""
+        await _ensure_cluster(self._writer, SERVICE)
+        return Tokens(Transactions(self._writer, SERVICE), self._reader)
 
     async def close(self) -> None:
         await self._writer.dispose()

@@ -53,6 +53,8 @@ IN_HAND_ROWS = text("status = 0 AND started_at IS NOT NULL")
 KEPT_ROWS = text("kept_until IS NOT NULL")
 """Jobs of every kind, as are these; only a rewrite has a kept copy."""
 ENDED_ROWS = text("ended_at IS NOT NULL")
+NOT_REVOKED_ROWS = text("revoked_at IS NULL")
+"""Tokens."""
 BUT_SMALL_ROWS = text("lane <> 'small'")
 """Nothing is asked of a small job while it runs, and it keeps nobody waiting."""
 
@@ -294,6 +296,39 @@ class EventRow(Table, table=True):
     text: str = Field(default="", sa_type=Text)
     before: Any = Field(default=None, sa_type=JSON_OR_NULL, nullable=True)
     after: Any = Field(default=None, sa_type=JSON_OR_NULL, nullable=True)
+
+
+class TokenRow(Table, table=True):
+    """What programs log in with; `app.domain.token.Token` says what the fields mean.
+
+    `digest`: of the secret, which is stored nowhere.
+    """
+
+    __tablename__ = "token"  # pyright: ignore[reportAssignmentType] - see `Table`
+    __table_args__ = (
+        Index("uq_token_digest", "digest", unique=True),
+        # a name can be given again once its token is revoked
+        Index(
+            "uq_token_name",
+            "name",
+            unique=True,
+            sqlite_where=NOT_REVOKED_ROWS,
+            postgresql_where=NOT_REVOKED_ROWS,
+        ),
+    )
+
+    id: str = Field(primary_key=True, max_length=32)
+    name: str = Field(max_length=64)
+    digest: str = Field(max_length=64)
+    role: str = Field(max_length=16)
+    clusters: list[str] | None = Field(default=None, sa_type=JSON_OR_NULL)
+    indices: list[str] | None = Field(default=None, sa_type=JSON_OR_NULL)
+    created_at: datetime
+    created_by: str = Field(max_length=255)
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+    revoked_by: str | None = Field(default=None, max_length=255)
+    last_used_at: datetime | None = None
 
 
 Models = Mapping[str, type[Job]]

@@ -11,10 +11,12 @@ from app.domain.errors import (
     InvalidIndexName,
     MissingPrivileges,
     MixedVersions,
+    OutOfReach,
     Refused,
 )
 from app.domain.names import IndexName, target_name
 from app.domain.operation import kept_name
+from app.domain.reach import EVERYTHING, Reach
 from app.domain.request import Defaults, ReindexRequest
 from app.elastic.answers import Looked, Version
 from app.elastic.cluster import ClusterView
@@ -82,7 +84,8 @@ class Examined:
 
 @dataclass(frozen=True)
 class AdmissionReport:
-    """What a request comes to. `malformed`: names that are none, or that came twice."""
+    """What a request comes to. `malformed`: names that are none, that came twice, or that are
+    beyond the caller's reach."""
 
     examined: list[Examined]
     malformed: list[RefusedName]
@@ -112,9 +115,9 @@ class Admission:
         return target_name(name, self._major or await self._surroundings.one_major())
 
     async def admit(
-        self, requests: Sequence[ReindexRequest]
+        self, requests: Sequence[ReindexRequest], reach: Reach = EVERYTHING
     ) -> tuple[list[Wanted], list[RefusedName]]:
-        """What may be queued, in order, and what not and why.
+        """What may be queued, in order, and what not and why. `reach`: of the caller.
 
         An index that has a live operation is left to the store: it is refused or resumed there,
         and refused also where that one has ended meanwhile.
@@ -122,7 +125,7 @@ class Admission:
         Raises `MixedVersions`, `ClusterTrouble`, `StoreTrouble`.
         """
         await self._cluster_identity.check(anew=True)
-        report = await self.examine(requests)
+        report = await self.examine(requests, reach=reach)
         refused = [
             RefusedName(one.wanted.index_name, one.faults[0])
             for one in report.examined
@@ -140,16 +143,19 @@ class Admission:
         *,
         privileges: bool = True,
         named: bool = True,
+        reach: Reach = EVERYTHING,
     ) -> AdmissionReport:
         """Everything that speaks against each request.
 
         `known`: all indices of the cluster, where they were looked at just now. `privileges` False:
         ours are not asked for; `named` False: nobody has named them, they are all that is too old.
+        `reach`: of the caller; nothing is said of an index beyond it, not even whether it is there.
 
         Raises `MixedVersions`, `ClusterTrouble`, `StoreTrouble`.
         """
         running = await self._surroundings.one_major()
         wanted, malformed = self._well_formed(requests, self._major or running)
+        wanted, beyond = _within(wanted, reach)
         live = await self._operations.live_names()
         new = [entry for entry in wanted if entry.index_name not in live]
         facts = Facts(known or Looked(), {}, running)
@@ -157,7 +163,9 @@ class Admission:
             facts = await self._facts(new, known, running)
             new = await self._behind(new, facts.looked)
         found: dict[IndexName, Sequence[Refused]] = {
-            entry.index_name: faults(entry, facts) or _unnamed(entry, named=named) for entry in new
+            entry.index_name: _hidden(entry, facts.looked, reach)
+            or _faults(entry, facts, named=named)
+            for entry in new
         }
         if privileges:
             innocent = [entry for entry in new if not found[entry.index_name]]
@@ -167,7 +175,7 @@ class Admission:
             Examined(by_name[name], found.get(name, ()), live=name in live)
             for name in (entry.index_name for entry in wanted)
         ]
-        return AdmissionReport(examined, malformed, facts)
+        return AdmissionReport(examined, [*malformed, *beyond], facts)
 
     async def _facts(self, new: Sequence[Wanted], known: Looked | None, running: int) -> Facts:
         looked = known
@@ -258,7 +266,28 @@ class Admission:
         )
 
 
-def _unnamed(entry: Wanted, *, named: bool) -> list[Refused]:
+def _within(wanted: Sequence[Wanted], reach: Reach) -> tuple[list[Wanted], list[RefusedName]]:
+    """What is within reach by the names that the caller knows, and what is not."""
+    beyond: dict[IndexName, RefusedName] = {}
+    for entry in wanted:
+        try:
+            reach.require(entry.index_name, entry.new_index_name)
+        except OutOfReach as error:
+            beyond[entry.index_name] = RefusedName(entry.index_name, error)
+    return [entry for entry in wanted if entry.index_name not in beyond], list(beyond.values())
+
+
+def _hidden(entry: Wanted, looked: Looked, reach: Reach) -> list[Refused]:
+    """A name that stands for an index beyond reach: as an alias, or since a rollback."""
+    behind = (entry.source_name, *looked.holders(entry.index_name))
+    if reach.covers(*behind):
+        return []
+    return [OutOfReach(entry.index_name, stands_for_others=True)]
+
+
+def _faults(entry: Wanted, facts: Facts, *, named: bool) -> Sequence[Refused]:
+    if found := faults(entry, facts):
+        return found
     fault = None if named else unnamed_refusal(entry.index_name)
     return [fault] if fault else []
 

@@ -83,6 +83,10 @@ _KNOWN: dict[str, tuple[FailureClass, str]] = {
     ),
     "documents_differ": (FailureClass.PROOF, _LOOK_AT_BOTH),
     "kept_copy_differs": (FailureClass.PROOF, "Retry; {source} is as it was."),
+    "index_not_allowed": (
+        FailureClass.PRIVILEGES,
+        "Post {index} as somebody who may work on {source} and {target}.",
+    ),
     "missing_privileges": (
         FailureClass.PRIVILEGES,
         "Grant the service's user the privileges that are named, then retry.",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.domain.names import IndexName
+from app.domain.reach import Reach
 from app.elastic.cluster import ClusterView
 from app.store.store import Store
 from app.upgrades.steps.identity import marked_by
@@ -21,6 +22,13 @@ class Leftovers:
 
     indices: list[IndexName]
     markers: list[tuple[IndexName, str]]
+
+    def within(self, reach: Reach) -> Leftovers:
+        """What of it is within `reach`."""
+        return Leftovers(
+            [name for name in self.indices if reach.covers(name)],
+            [(name, marker) for name, marker in self.markers if reach.covers(name)],
+        )
 
 
 async def leftovers(store: Store, cluster: ClusterView) -> Leftovers:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from app.domain.compatibility import Fate, because, fate
 from app.domain.errors import ClusterRefused, InvalidIndexName, Refused
 from app.domain.names import IndexName
+from app.domain.reach import EVERYTHING, Reach
 from app.domain.request import ReindexRequest
 from app.elastic.answers import IndexSize, IndexState, Looked
 from app.elastic.cluster import ClusterView
@@ -64,21 +65,26 @@ class Inventory:
         self._surroundings = surroundings
         self._admission = admission
 
-    async def page(self, *, outdated: bool, limit: int, after: str | None = None) -> CandidatePage:
+    async def page(
+        self,
+        *,
+        outdated: bool,
+        limit: int,
+        after: str | None = None,
+        reach: Reach = EVERYTHING,
+    ) -> CandidatePage:
         """Indices in the order of their names, those beyond `after`; `outdated`: only those that
-        the next major refuses.
+        the next major refuses. `reach`: of the caller; nothing beyond it is counted.
 
         Raises `MixedVersions`, `ClusterTrouble`, `StoreTrouble`.
         """
         major = await self._surroundings.one_major()
         looked = await self._cluster.indices.look_at_everything()
-        fates = {name: fate_of(state, major) for name, state in looked.items()}
+        seen = {name: state for name, state in looked.items() if reach.covers(name)}
+        fates = {name: fate_of(state, major) for name, state in seen.items()}
         old = sorted(name for name, found in fates.items() if found is Fate.REFUSES)
-        report = await self._admission.examine(
-            [ReindexRequest(name) for name in old], looked, privileges=False, named=False
-        )
-        judged = _judged(report)
-        names = old if outdated else sorted(looked)
+        judged = await self._judged(old, looked, reach)
+        names = old if outdated else sorted(seen)
         rest = [name for name in names if after is None or name > after]
         shown = rest[:limit]
         sizes = await sizes_of([looked[name] for name in shown], self._cluster)
@@ -94,17 +100,29 @@ class Inventory:
                 for name in shown
             ],
             next=shown[-1] if len(rest) > limit else None,
-            total=len(looked),
+            total=len(seen),
             outdated=len(old),
             blocked=sum(1 for verdict in judged.values() if verdict.blockers),
             read_only=sum(1 for found in fates.values() if found is Fate.READ_ONLY),
         )
 
-    async def outdated(self) -> tuple[list[str], Looked]:
-        """The indices that the next major refuses, by name, and the whole cluster's."""
+    async def _judged(
+        self, old: Sequence[str], looked: Looked, reach: Reach
+    ) -> dict[str, OutdatedVerdict]:
+        requests = [ReindexRequest(name) for name in old]
+        return _judged(
+            await self._admission.examine(
+                requests, looked, privileges=False, named=False, reach=reach
+            )
+        )
+
+    async def outdated(self, reach: Reach = EVERYTHING) -> tuple[list[str], Looked]:
+        """The indices within `reach` that the next major refuses, by name, and the whole
+        cluster's."""
         major = await self._surroundings.one_major()
         looked = await self._cluster.indices.look_at_everything()
-        return [n for n, s in sorted(looked.items()) if fate_of(s, major) is Fate.REFUSES], looked
+        seen = [state for name, state in sorted(looked.items()) if reach.covers(name)]
+        return [state.name for state in seen if fate_of(state, major) is Fate.REFUSES], looked
 
 
 def _judged(report: AdmissionReport) -> dict[str, OutdatedVerdict]:

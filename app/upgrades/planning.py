@@ -20,6 +20,7 @@ from app.domain.errors import (
 from app.domain.formatting import size_text
 from app.domain.operation import FullUpTo, ProofLevel
 from app.domain.progress import Estimate, Measured, Span, estimate, full_proof, total
+from app.domain.reach import EVERYTHING, Reach
 from app.domain.request import ReindexRequest
 from app.domain.trial import Attempt, Trial, TrialOutcome
 from app.domain.windows import cuts_needed, window_for
@@ -153,20 +154,23 @@ class Planner:
         self._pacing = pacing
         self._limits = limits
 
-    async def plan(self, requests: Sequence[ReindexRequest]) -> Plan:
-        """Raises `MixedVersions`, `ClusterTrouble`, `StoreTrouble`."""
-        plan = await self._of(await self._admission.examine(requests))
+    async def plan(self, requests: Sequence[ReindexRequest], reach: Reach = EVERYTHING) -> Plan:
+        """`reach`: of the caller. Raises `MixedVersions`, `ClusterTrouble`, `StoreTrouble`."""
+        plan = await self._of(await self._admission.examine(requests, reach=reach))
         place = {r.index_name: n for n, r in reversed(list(enumerate(requests)))}
         return replace(plan, indices=sorted(plan.indices, key=lambda one: place[one.name]))
 
-    async def plan_outdated(self, pattern: ReindexRequest) -> Plan:
-        """For all that the next major refuses, with the options of `pattern`. Raises as `plan`."""
-        names, looked = await self._inventory.outdated()
+    async def plan_outdated(self, pattern: ReindexRequest, reach: Reach = EVERYTHING) -> Plan:
+        """For all within `reach` that the next major refuses, with the options of `pattern`. Raises
+        as `plan`."""
+        names, looked = await self._inventory.outdated(reach)
         requests = [replace(pattern, index_name=name) for name in names]
-        return await self._of(await self._admission.examine(requests, looked, named=False))
+        report = await self._admission.examine(requests, looked, named=False, reach=reach)
+        return await self._of(report)
 
-    async def with_trials(self, plan: Plan, caller: str) -> Plan:
-        """The same, with the new indices made, looked at and removed, as many as there is time."""
+    async def with_trials(self, plan: Plan, caller: str, reach: Reach = EVERYTHING) -> Plan:
+        """The same, with the new indices made, looked at and removed, as many as there is time.
+        `reach`: of the caller."""
         trials: dict[str, Trial] = {}
         until, others = time.monotonic() + TRIALS_SECONDS, NO_TIME
         for one in plan.ready:
@@ -174,7 +178,7 @@ class Planner:
             if time.monotonic() > until:
                 break
             try:
-                trials[one.name] = await self._try_out(one.wanted, caller)
+                trials[one.name] = await self._try_out(one.wanted, caller, reach)
             except ClusterBusy as error:  # nobody works, or not now: the others would wait as long
                 others = Trial(outcome=TrialOutcome.NOT_TRIED, text=error.message)
                 break
@@ -184,7 +188,7 @@ class Planner:
         ]
         return replace(plan, indices=tried)
 
-    async def _try_out(self, wanted: Wanted, caller: str) -> Trial:
+    async def _try_out(self, wanted: Wanted, caller: str, reach: Reach) -> Trial:
         attempt = Attempt(
             index=wanted.index_name,
             source=wanted.source_name,
@@ -192,7 +196,7 @@ class Planner:
             mode=wanted.mode,
         )
         try:
-            return await self._small_jobs.try_out(attempt, caller)
+            return await self._small_jobs.try_out(attempt, caller, reach)
         except (ClusterBusy, StoreTrouble):
             raise
         except ReindexQueueError as error:

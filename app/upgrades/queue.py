@@ -12,6 +12,8 @@ from app.domain.job import Requested, State
 from app.domain.names import IndexName
 from app.domain.operation import Operation
 from app.domain.pace import NO_LIMIT, Pace
+from app.domain.principal import ANYBODY, Principal
+from app.domain.reach import EVERYTHING, Reach
 from app.domain.request import ReindexRequest
 from app.jobs.term import WakeUps
 from app.jobs.verdicts import cancel_refusal
@@ -57,12 +59,16 @@ class Queue:
         caller: str,
         key: BatchKey | None = None,
         pace: Pace = NO_LIMIT,
+        reach: Reach = EVERYTHING,
     ) -> Batch:
-        """Queues every index that can be, in order; the others are in `refused`.
+        """Queues every index that can be, in order; the others are in `refused`. `reach`: of the
+        caller.
 
         Raises `MixedVersions`, `ClusterTrouble` and `StoreTrouble`: then nothing was queued.
         """
-        queued, refused = await self._enqueue(requests, caller, single=False, key=key, pace=pace)
+        queued, refused = await self._enqueue(
+            requests, caller, single=False, key=key, pace=pace, reach=reach
+        )
         if queued.repeated:
             return Batch(None, [], [])
         log.info("batch_queued", queued=len(queued.operations), refused=len(refused))
@@ -75,25 +81,31 @@ class Queue:
         *,
         enqueue: bool = False,
         pace: Pace = NO_LIMIT,
+        reach: Reach = EVERYTHING,
     ) -> Operation:
         """Starts or resumes one index beside the queue, or in it where `enqueue` is set, as a batch
-        with that `pace`.
+        with that `pace`. `reach`: of the caller.
 
         Raises `Refused`, `ClusterTrouble`, `StoreTrouble`.
         """
-        queued, refused = await self._enqueue([request], caller, single=not enqueue, pace=pace)
+        queued, refused = await self._enqueue(
+            [request], caller, single=not enqueue, pace=pace, reach=reach
+        )
         for fault in refused:
             raise fault.error
         log.info("operation_queued", index=request.index_name)
         return queued.operations[0]
 
-    async def cancel(self, name: str, caller: str) -> None:
-        """Cancels the index's operation: at once where it was not started, else soon.
+    async def cancel(self, name: str, caller: str, reach: Reach = EVERYTHING) -> None:
+        """Cancels the index's operation: at once where it was not started, else soon. `reach`: of
+        the caller.
 
-        Raises `OperationNotFound`, `CannotCancel`.
+        Raises `OutOfReach`, `OperationNotFound`, `CannotCancel`.
         """
-        operation = await self._operations.latest(IndexName(name))
-        if operation is None:
+        index = IndexName(name)
+        reach.require(index)
+        operation = await self._operations.latest(index)
+        if operation is None or not reach.covers_pair(operation):
             raise OperationNotFound(name)
         if error := cancel_refusal(operation):
             raise error
@@ -117,11 +129,12 @@ class Queue:
         single: bool,
         key: BatchKey | None = None,
         pace: Pace = NO_LIMIT,
+        reach: Reach = EVERYTHING,
     ) -> tuple[Enqueued, list[RefusedName]]:
-        good, refused = await self._admission.admit(requests)
+        good, refused = await self._admission.admit(requests, reach)
         earlier = [refusal_entry(name.name, name.error) for name in _in_order(requests, refused)]
         queued = await self._operations.enqueue(
-            good, caller, earlier, single=single, key=key, pace=pace
+            good, caller, earlier, single=single, key=key, pace=pace, reach=reach
         )
         refused += [RefusedName(name, error) for name, error in queued.refused.items()]
         self._wake_ups.wake()
@@ -144,6 +157,17 @@ class PostedBatch:
     refused: Refusals
 
 
+@dataclass(frozen=True)
+class BatchState:
+    """A batch, how many of its operations are in each state, and what was refused. `others`: so
+    many operations more, which the asker may not see; None where there is no limit for them."""
+
+    record: BatchRecord
+    counts: dict[State, int]
+    refused: Refusals
+    others: int | None = None
+
+
 class BatchDesk:
     def __init__(self, store: Store, queue: Queue, pacing: Pacing) -> None:
         self._pacing = pacing
@@ -156,39 +180,65 @@ class BatchDesk:
         caller: str,
         key: BatchKey | None,
         pace: Pace = NO_LIMIT,
+        reach: Reach = EVERYTHING,
     ) -> PostedBatch:
-        """Queues a batch; with a key that was used before, answers the batch of then.
+        """Queues a batch; with a key that was used before, answers the batch of then. `reach`: of
+        the caller.
 
         Raises `InvalidPace`, `KeyReused`, and what `Queue.enqueue_batch` raises.
         """
         if key and (known := await self._store.batches.posted_with(key.key)):
-            return await self._known(known, key, requests)
+            return await self._known(known, key, requests, caller, reach)
         await self._pacing.check_batch(pace)
-        batch = await self._queue.enqueue_batch(requests, caller, key, pace)
+        batch = await self._queue.enqueue_batch(requests, caller, key, pace, reach)
         if batch.id is None:  # another request with this key was quicker
             assert key is not None
             known = await self._store.batches.posted_with(key.key)
             assert known is not None
-            return await self._known(known, key, requests)
+            return await self._known(known, key, requests, caller, reach)
         return PostedBatch(
             batch.id,
             [Brief.of(operation) for operation in batch.enqueued],
             [refusal_entry(refused.name, refused.error) for refused in batch.refused],
         )
 
-    async def find(self, batch_id: str) -> tuple[BatchRecord, dict[State, int]]:
-        """A batch, and how many of its operations are in each state. Raises `UnknownBatch`."""
+    async def find(self, batch_id: str, asker: Principal = ANYBODY) -> BatchState:
+        """A batch, as far as `asker` may see it; `UnknownBatch` also where that is nothing."""
         record = await self._store.batches.find(batch_id)
         if record is None:
             raise UnknownBatch(batch_id)
-        return record, await self._store.listing.counts(Filter(batch=batch_id))
+        reach = asker.reach
+        counts = await self._store.listing.counts(Filter(batch=batch_id, reach=reach))
+        refused = _seen(record, asker.name, reach)
+        if not reach.limited:
+            return BatchState(record, counts, refused)
+        seen = sum(counts.values())
+        if not seen and record.caller != asker.name:
+            raise UnknownBatch(batch_id)
+        whole = await self._store.listing.counts(Filter(batch=batch_id))
+        return BatchState(record, counts, refused, sum(whole.values()) - seen)
 
     async def _known(
-        self, record: BatchRecord, key: BatchKey, requests: Sequence[ReindexRequest]
+        self,
+        record: BatchRecord,
+        key: BatchKey,
+        requests: Sequence[ReindexRequest],
+        caller: str,
+        reach: Reach,
     ) -> PostedBatch:
         if record.request_hash != key.request_hash:
             raise KeyReused
-        found = await self._store.listing.page(Filter(batch=record.id), len(requests))
+        seen = Filter(batch=record.id, reach=reach)
+        found = await self._store.listing.page(seen, len(requests))
         place = {request.index_name: n for n, request in enumerate(requests)}
-        refused = sorted(record.refused, key=lambda entry: place.get(entry["index"], 0))
-        return PostedBatch(record.id, found, refused)
+        refused = _seen(record, caller, reach)
+        return PostedBatch(
+            record.id, found, sorted(refused, key=lambda entry: place.get(entry["index"], 0))
+        )
+
+
+def _seen(record: BatchRecord, name: str, reach: Reach) -> Refusals:
+    """What was refused, as far as whoever has that name and reach may see it. It says of names
+    whether they exist, and names other indices here and there: who is limited to some sees it of
+    their own batches only."""
+    return record.refused if not reach.limited or record.caller == name else ()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from app.domain import clock
-from app.domain.errors import CannotRollBack, UnknownOperation
+from app.domain.errors import CannotRollBack, OutOfReach, UnknownOperation
 from app.domain.job import Goal, Status
 from app.domain.operation import Operation
+from app.domain.reach import EVERYTHING, Reach
 from app.elastic.answers import Looked
 from app.elastic.cluster import ClusterView
 from app.jobs.term import WakeUps
@@ -38,8 +39,19 @@ def objection_of_record(operation: Operation) -> CannotRollBack | None:
     return None
 
 
+def objection_of_reach(operation: Operation) -> CannotRollBack | None:
+    """What speaks against it in who has asked for it; looked at when the worker begins with it."""
+    if operation.reach.covers_pair(operation):
+        return None
+    return CannotRollBack(
+        OutOfReach.code,
+        f"Who asked for the rollback of {operation.index_name} may not work on all of its indices.",
+    )
+
+
 def objection_of_indices(operation: Operation, looked: Looked) -> CannotRollBack | None:
-    """What the cluster's state speaks against it, forced or not."""
+    """What the cluster's state speaks against it, forced or not. An index beyond the reach of who
+    asks is not named."""
     assert operation.kept is not None
     name, target, kept = operation.index_name, operation.new_index_name, operation.kept
     copy = looked.get(kept.name)
@@ -55,7 +67,8 @@ def objection_of_indices(operation: Operation, looked: Looked) -> CannotRollBack
         )
     holders = [name] if name in looked else looked.holders(name)
     if holders != [target]:
-        where = f"an alias of {', '.join(holders)}" if holders else "nothing"
+        others = ", ".join(holders) if operation.reach.covers(*holders) else "another index"
+        where = f"an alias of {others}" if holders else "nothing"
         return CannotRollBack(
             "name_moved",
             f"{name} is {'an index' if name in looked else where} now, not the alias of {target} "
@@ -100,24 +113,29 @@ class Rollback:
         self._surroundings = surroundings
         self._wake_ups = wake_ups
 
-    async def request(self, operation_id: str, caller: str, *, forced: bool) -> Operation:
+    async def request(
+        self, operation_id: str, caller: str, *, forced: bool, reach: Reach = EVERYTHING
+    ) -> Operation:
         """Lets the worker give the old name back to the kept copy, beside the queue.
 
         What can be known to be refused is refused here; the worker looks at all of it again. One
-        that goes back, or has gone, is answered as it is.
+        that goes back, or has gone, is answered as it is. `reach`: of the caller.
 
         Raises `UnknownOperation`, `CannotRollBack`, `AlreadyInProgress`, `ClusterTrouble`.
         """
         operation = await self._store.operations.find(operation_id)
-        if operation is None:
+        if operation is None or not reach.covers_pair(operation):
             raise UnknownOperation(operation_id)
         if operation.goal is Goal.ROLL_BACK and operation.status is not Status.COMPLETED:
             return operation
         if fault := objection_of_record(operation):
             raise fault
-        if fault := await self._fault(operation, forced=forced):
+        asked = operation.model_copy(update={"allowed": reach.patterns})
+        if fault := await self._fault(asked, forced=forced):
             raise fault
-        woken = await self._store.kept_copies.request_rollback(operation, caller, forced=forced)
+        woken = await self._store.kept_copies.request_rollback(
+            operation, caller, forced=forced, reach=reach
+        )
         self._wake_ups.wake()
         log.info("rollback_requested", operation=operation_id, index=operation.index_name)
         return woken

@@ -18,6 +18,7 @@ from app.domain.errors import (
     InUse,
     NotAnIndex,
     NotBlocked,
+    OutOfReach,
     ReindexQueueError,
     SmallJobFailed,
 )
@@ -26,6 +27,7 @@ from app.domain.holds import HoldCause
 from app.domain.job import Job
 from app.domain.names import IndexName
 from app.domain.operation import Operation
+from app.domain.reach import EVERYTHING, Reach
 from app.domain.remedies import RoutePath
 from app.domain.trial import Attempt, Trial
 from app.elastic.cluster import Cluster
@@ -66,6 +68,7 @@ class BlockWrite(SmallKind):
     async def _do(self, job: Job, cluster: Cluster) -> None:
         if _is_forgotten(job):
             raise _FORGOTTEN
+        job.reach.require(job.index_name)
         if job.index_name in await self._live_names():
             raise AlreadyInProgress(job.index_name)
         name = job.index_name
@@ -73,6 +76,8 @@ class BlockWrite(SmallKind):
         state = looked.get(name)
         if state is None:
             holders = looked.holders(name)
+            if not job.reach.covers(*holders):
+                raise OutOfReach(name, stands_for_others=True)
             raise NotAnIndex(name, holders) if holders else IndexNotFound(name)
         if not (state.write_blocked and state.verified_read_only):
             await cluster.indices.block_writes(name)
@@ -105,6 +110,8 @@ class TryOut(SmallKind):
         if job.index_name in await self._live_names():
             await tidy_up(job, cluster)
             raise AlreadyInProgress(job.index_name)
+        attempt = Attempt.model_validate(job.request)
+        job.reach.require(attempt.index, attempt.source, attempt.target)
         return await try_out(job, cluster)
 
 
@@ -179,19 +186,19 @@ class SmallJobDesk:
         self._small_jobs = small_jobs
         self._wake_ups = wake_ups
 
-    async def block_writes(self, name: str, caller: str) -> None:
-        """Adds the write block to an index.
+    async def block_writes(self, name: str, caller: str, reach: Reach = EVERYTHING) -> None:
+        """Adds the write block to an index. `reach`: of the caller.
 
         Raises what the worker met, and `ClusterBusy` (503) where no worker did it in time.
         """
-        job_id = await self._small_jobs.leave(
-            BLOCK_WRITE, IndexName(name), caller, event=EventKind.BLOCK_WRITE_REQUESTED
-        )
+        index, event = IndexName(name), EventKind.BLOCK_WRITE_REQUESTED
+        reach.require(index)
+        job_id = await self._small_jobs.leave(BLOCK_WRITE, index, caller, event=event, reach=reach)
         if await self._ended(job_id) is None:
             taken_back = await self._small_jobs.withdraw(job_id)
             raise _too_late("so it was taken back" if taken_back else "and it may still be done")
 
-    async def try_out(self, attempt: Attempt, caller: str) -> Trial:
+    async def try_out(self, attempt: Attempt, caller: str, reach: Reach = EVERYTHING) -> Trial:
         """Makes the new index, looks at it and removes it.
 
         It is not withdrawn where no worker does it in time: it may be half done, and then has to be
@@ -203,6 +210,7 @@ class SmallJobDesk:
             caller,
             attempt.model_dump(mode="json"),
             event=EventKind.TRIAL_REQUESTED,
+            reach=reach,
         )
         job = await self._ended(job_id)
         if job is None:

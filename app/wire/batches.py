@@ -21,6 +21,7 @@ from app.wire.notation import (
     Sent,
     Time,
     Wire,
+    is_none,
 )
 from app.wire.operations import OperationSummary, ProgressReport
 from app.wire.pace import PaceBody
@@ -136,6 +137,9 @@ class BatchReport(Wire):
     estimate."""
     refused: list[RefusedIndex]
     """What was not queued."""
+    others: Annotated[int | None, Field(exclude_if=is_none)] = None
+    """So many operations more, on indices that the caller may not see. Absent: the caller may see
+    all."""
 
 
 class SteeredOperation(Wire):

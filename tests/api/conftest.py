@@ -1,4 +1,4 @@
-"""What a test of the HTTP API needs: the log of a request, and what must not have changed."""
+"""What a test of the HTTP API needs: the log of a request, and the time of failed logins."""
 
 from __future__ import annotations
 
@@ -9,10 +9,28 @@ from typing import Any, cast
 
 import pytest
 
+from app.api import attempts
+
 Line = dict[str, Any]
 Logged = Callable[[], AbstractContextManager[list[Line]]]
 
 WORKER = ("app.jobs.worker", "app.jobs.machine", "app.jobs.bookkeeping")
+
+
+class Time:
+    """The time by which failed logins are slowed down: it passes when a test says so."""
+
+    now = 1_000.0
+
+    def pass_by(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def time(monkeypatch: pytest.MonkeyPatch) -> Time:
+    time = Time()
+    monkeypatch.setattr(attempts, "boot_seconds", lambda: time.now)
+    return time
 
 
 @pytest.fixture

@@ -36,6 +36,16 @@ async def test_kbn_xsrf_is_demanded_only_where_a_setting_says_so(
         assert taken.status_code == 200
         asked = await service.client.get(f"{BASE}/batch/queue")
         assert asked.status_code == 200
+        spaced = await service.client.post(f"/s/marketing{BASE}/batch", json=body)
+        assert spaced.status_code == 400
+        newer = await service.client.post("/api/reindex_service/reindex/batch", json=body)
+        assert newer.status_code == 400
+        blocking = await service.client.post(
+            "/api/upgrade_assistant/update_index/a", json={"operations": ["blockWrite"]}
+        )
+        assert blocking.json()["message"] == "Request must contain a kbn-xsrf header."
+        own = await service.client.post("/api/v1/pace/go-on")
+        assert own.status_code == 200
 
 
 async def test_the_api_version_is_echoed(service: Service) -> None:

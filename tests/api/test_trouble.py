@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from app.domain.brief import QueueEntry
+from app.domain.reach import EVERYTHING, Reach
 from app.main import create_app
 from app.settings import Settings
 from app.sites.reading import Reading
@@ -113,7 +114,7 @@ async def test_the_service_starts_without_a_cluster_and_works_when_it_comes(
 class BrokenReading(Reading):
     """A part with a fault, for the seam `app.state.sites`."""
 
-    async def queue(self) -> list[QueueEntry]:
+    async def queue(self, reach: Reach = EVERYTHING) -> list[QueueEntry]:  # noqa: ARG002
         raise KeyError("hunter2 of nobody's business")
 
 
@@ -137,7 +138,7 @@ async def test_an_unexpected_exception_is_a_neutral_500_with_its_traceback_in_th
                 whole.queue,
             ),
         )
-        app.state.sites = Sites({"default": broken})
+        app.state.sites = Sites({"default": broken}, app.state.sites.tokens)
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
             with logged() as lines:

@@ -60,6 +60,8 @@ def loaded(*arguments: str) -> set[str]:
         ("pause", "a", "--curl"),
         ("pace", "show", "--curl"),
         ("doctor", "--curl"),
+        ("token", "create", "a", "--role", "viewer", "--curl"),
+        ("token", "list", "--curl"),
     ],
 )
 def test_a_command_loads_nothing_of_the_service(command: tuple[str, ...]) -> None:

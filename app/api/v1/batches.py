@@ -38,7 +38,7 @@ async def post_batch(
     """
     batch_key = BatchKey(key, body.digest()) if key else None
     pace = body.pace.whole() if body.pace else NO_LIMIT
-    posted = await service.batches.post(body.requests(), caller.name, batch_key, pace)
+    posted = await service.batches.post(body.requests(), caller.name, batch_key, pace, caller.reach)
     return NewBatchAnswer(
         id=posted.id,
         operations=[summary_of(s) for s in await service.overview.views(posted.operations)],
@@ -47,11 +47,12 @@ async def post_batch(
 
 
 @router.get("/{batchId}", summary="Get a batch", dependencies=VIEWER, responses=documented.BATCH)
-async def get_batch(batchId: BatchPath, service: Current) -> BatchReport:
+async def get_batch(batchId: BatchPath, service: Current, caller: Caller) -> BatchReport:
     """How many of its operations are in each state, and how far they are together; they are listed
     by `GET /api/v1/operations?batch=…`."""
-    record, counts = await service.batches.find(batchId)
-    found = await service.batch_watch.progress(batchId)
+    state = await service.batches.find(batchId, caller)
+    found = await service.batch_watch.progress(batchId, caller.reach)
+    record, counts = state.record, state.counts
     return BatchReport(
         id=record.id,
         caller=record.caller,
@@ -60,5 +61,6 @@ async def get_batch(batchId: BatchPath, service: Current) -> BatchReport:
         counts=counts,
         progress=progress_report(found.progress),
         not_counted=found.not_counted,
-        refused=[RefusedIndex.of(entry) for entry in record.refused],
+        refused=[RefusedIndex.of(entry) for entry in state.refused],
+        others=state.others,
     )

@@ -33,7 +33,7 @@ async def cancel(operationId: OperationPath, service: Current, caller: Caller) -
     A waiting one is out of the queue with the answer; of a running one the copy tasks are seen to
     have ended before the new index is removed.
     """
-    return await _shown(service, await service.control.one(Action.CANCEL, operationId, caller.name))
+    return await _one(Action.CANCEL, operationId, service, caller)
 
 
 @router.post(
@@ -44,7 +44,7 @@ async def pause(operationId: OperationPath, service: Current, caller: Caller) ->
 
     Writes to the index stay blocked if they are already: `writesBlocked` says so, and the event.
     """
-    return await _shown(service, await service.control.one(Action.PAUSE, operationId, caller.name))
+    return await _one(Action.PAUSE, operationId, service, caller)
 
 
 @router.post(
@@ -53,7 +53,7 @@ async def pause(operationId: OperationPath, service: Current, caller: Caller) ->
 async def resume(operationId: OperationPath, service: Current, caller: Caller) -> OperationSummary:
     """A paused operation goes on where it stopped, at its old place in the queue; of one that is
     not paused yet the pause is taken back."""
-    return await _shown(service, await service.control.one(Action.RESUME, operationId, caller.name))
+    return await _one(Action.RESUME, operationId, service, caller)
 
 
 @router.post(
@@ -65,7 +65,7 @@ async def resume(operationId: OperationPath, service: Current, caller: Caller) -
 async def retry(operationId: OperationPath, service: Current, caller: Caller) -> OperationSummary:
     """A failed or cancelled one is queued anew (the answer is the new operation); one that waits
     for something tries again at once."""
-    return await _shown(service, await service.control.one(Action.RETRY, operationId, caller.name))
+    return await _one(Action.RETRY, operationId, service, caller)
 
 
 @router.post(
@@ -88,10 +88,10 @@ async def roll_back(
     queue; `state` is `rolledBack` in the end. Until it takes hold of the new index it can be
     cancelled.
     """
-    forced = body.force
-    return await _shown(
-        service, await service.rollback.request(operationId, caller.name, forced=forced)
+    found = await service.rollback.request(
+        operationId, caller.name, forced=body.force, reach=caller.reach
     )
+    return await _shown(service, found)
 
 
 @batches.post(
@@ -149,12 +149,20 @@ async def roll_batch_back(
     return await _batch(Action.ROLL_BACK, batchId, service, caller, forced=body.force)
 
 
+async def _one(
+    action: Action, operation_id: str, service: Site, caller: Principal
+) -> OperationSummary:
+    done = await service.control.one(action, operation_id, caller.name, caller.reach)
+    return await _shown(service, done)
+
+
 async def _batch(
     action: Action, batch_id: str, service: Site, caller: Principal, *, forced: bool = False
 ) -> SteeredBatch:
-    return steered(
-        batch_id, await service.control.batch(action, batch_id, caller.name, forced=forced)
+    done = await service.control.batch(
+        action, batch_id, caller.name, forced=forced, reach=caller.reach
     )
+    return steered(batch_id, done)
 
 
 async def _shown(service: Site, operation: Operation) -> OperationSummary:

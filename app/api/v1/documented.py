@@ -8,13 +8,16 @@ from app.domain.errors import (
     CannotRollBack,
     InvalidCursor,
     InvalidPace,
+    InvalidToken,
     KeyReused,
     LimitedCaller,
     NoAge,
+    TokenNameTaken,
     TooManyStreams,
     UnknownBatch,
     UnknownCluster,
     UnknownOperation,
+    UnknownToken,
     WrongState,
 )
 
@@ -66,11 +69,21 @@ EVENTS = _PAGE_OR_STREAM | error_answers(
         "a streamed event."
     ),
     UnknownCluster("west"),
-    LimitedCaller("api:token@127.0.0.1"),
+    LimitedCaller("token:nightly", "indices"),
     TooManyStreams(200),
     503,
 )
 WORKER = answers("The worker and what it does", "v1_worker") | error_answers(503)
+TOKENS = answers("All tokens, without their secrets", "v1_tokens") | error_answers(503)
+NEW_TOKEN = answers("The token, and its secret", "v1_new_token") | error_answers(
+    TokenNameTaken("nightly"),
+    InvalidToken("The token would have expired already. Choose a later time."),
+    415,
+    503,
+)
+REVOKED_TOKEN = answers("The token, revoked", "v1_revoked_token") | error_answers(
+    UnknownToken("nightly"), 503
+)
 DOCTOR = answers("What was looked at, and what was found", "v1_doctor")
 
 _NO_PACE = InvalidPace("The hours 22:00-22:00 never open. For whole days write 00:00-24:00.")

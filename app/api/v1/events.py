@@ -13,7 +13,6 @@ from app.api.event_stream import EventStreamResponse, wants_stream
 from app.api.v1 import documented
 from app.api.v1.showing import logged_event
 from app.domain.cursor import cursor_text, parse_cursor
-from app.domain.errors import LimitedCaller
 from app.sites.event_pages import Wanted
 from app.sites.event_streams import EventStreams
 from app.store.events import Event, EventFilter
@@ -58,8 +57,7 @@ async def read_events(
     as `id` and `data`. Its `id` is a cursor: whoever comes back with it as `Last-Event-ID` misses
     nothing. A comment is sent every 15 seconds. `order` and `limit` are for pages.
     """
-    if caller.indices is not None:
-        raise LimitedCaller(caller.name)
+    caller.require_all_indices()
     clusters = streams.pages.chosen(query.cluster, caller.clusters)
     kinds = frozenset(kind.value for kind in query.kind)
     wanted = Wanted(clusters, EventFilter(query.batch, query.job, kinds))

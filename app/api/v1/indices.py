@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from app.api.access import VIEWER, Current
+from app.api.access import VIEWER, Caller, Current
 from app.api.v1 import documented
 from app.domain.names import owned_by
 from app.upgrades.outdated import Candidate
@@ -16,13 +16,18 @@ router = APIRouter(prefix="/api/v1/indices", tags=["Planning"])
 
 
 @router.get("", summary="List indices", dependencies=VIEWER, responses=documented.INDICES)
-async def list_indices(query: Annotated[IndexQuery, Query()], service: Current) -> IndexList:
+async def list_indices(
+    query: Annotated[IndexQuery, Query()], service: Current, caller: Caller
+) -> IndexList:
     """The cluster's indices by name, and which of them the next major version does not open.
 
     Hidden and closed ones, too. Privileges are not looked at here: `POST /api/v1/plan` does.
     """
     page = await service.inventory.page(
-        outdated=query.needs is not None, limit=query.limit, after=query.after
+        outdated=query.needs is not None,
+        limit=query.limit,
+        after=query.after,
+        reach=caller.reach,
     )
     return IndexList(
         indices=[_report(candidate) for candidate in page.candidates],

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from app.api.access import VIEWER, Current, OperationPath
+from app.api.access import VIEWER, Caller, Current, OperationPath
 from app.api.v1 import documented
 from app.api.v1.showing import details_of, summary_of
 from app.store.listing import Filter
@@ -17,7 +17,7 @@ router = APIRouter(prefix="/api/v1/operations", tags=["Operations"])
 
 @router.get("", summary="List operations", dependencies=VIEWER, responses=documented.LIST)
 async def list_operations(
-    query: Annotated[OperationQuery, Query()], service: Current
+    query: Annotated[OperationQuery, Query()], service: Current, caller: Caller
 ) -> OperationList:
     """All operations, also those that have ended, by the page.
 
@@ -25,7 +25,7 @@ async def list_operations(
     happened to the operations of the page before.
     """
     page = await service.overview.page(
-        Filter(query.state, query.index, query.batch),
+        Filter(query.state, query.index, query.batch, caller.reach),
         query.limit,
         None if query.after is None else int(query.after),
         newest_first=query.order == "desc",
@@ -44,6 +44,8 @@ async def list_operations(
     dependencies=VIEWER,
     responses=documented.OPERATION,
 )
-async def get_operation(operationId: OperationPath, service: Current) -> OperationDetails:
+async def get_operation(
+    operationId: OperationPath, service: Current, caller: Caller
+) -> OperationDetails:
     """One operation with its windows, its proof and its events."""
-    return details_of(await service.overview.whole(operationId))
+    return details_of(await service.overview.whole(operationId, caller.reach))

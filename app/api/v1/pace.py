@@ -12,6 +12,9 @@ from app.api.v1 import documented
 from app.api.v1.showing import limit_of
 from app.copying.pace import PaceReport
 from app.domain.pace import Scope
+from app.domain.principal import Principal
+from app.sites.site import Site
+from app.store.paces import Change
 from app.wire.pace import HealthReport, HoursReport, PaceAnswer, PaceBody, StopBody, StopReport
 
 router = APIRouter(prefix="/api/v1", tags=["Pace"])
@@ -21,9 +24,9 @@ NO_REASON = StopBody()
 
 
 @router.get("/pace", summary="Get the pace", dependencies=VIEWER, responses=documented.PACE)
-async def get_pace(service: Current) -> PaceAnswer:
+async def get_pace(service: Current, caller: Caller) -> PaceAnswer:
     """What is set for all copies, what is in force now, and why."""
-    return _answer(await service.pacing.get(Scope.SERVICE))
+    return _answer(await service.pacing.get(Scope.SERVICE, reach=caller.reach))
 
 
 @router.put("/pace", summary="Set the pace", dependencies=ADMIN, responses=documented.PACE_SET)
@@ -73,8 +76,8 @@ async def go_on(service: Current, caller: Caller) -> PaceAnswer:
     dependencies=VIEWER,
     responses=documented.OF_BATCH,
 )
-async def get_batch_pace(batchId: BatchPath, service: Current) -> PaceAnswer:
-    return _answer(await service.pacing.get(Scope.BATCH, batchId))
+async def get_batch_pace(batchId: BatchPath, service: Current, caller: Caller) -> PaceAnswer:
+    return _answer(await service.pacing.get(Scope.BATCH, batchId, caller.reach))
 
 
 @router.put(
@@ -87,7 +90,7 @@ async def put_batch_pace(
     batchId: BatchPath, body: Wanted, service: Current, caller: Caller
 ) -> PaceAnswer:
     """For each of its operations; what is absent is not limited by the batch."""
-    return _answer(await service.pacing.change(body.instead, caller.name, Scope.BATCH, batchId))
+    return await _changed(body.instead, Scope.BATCH, batchId, service, caller)
 
 
 @router.patch(
@@ -100,7 +103,7 @@ async def patch_batch_pace(
     batchId: BatchPath, body: Wanted, service: Current, caller: Caller
 ) -> PaceAnswer:
     """What is absent stays as it is."""
-    return _answer(await service.pacing.change(body.merged, caller.name, Scope.BATCH, batchId))
+    return await _changed(body.merged, Scope.BATCH, batchId, service, caller)
 
 
 @router.get(
@@ -109,8 +112,10 @@ async def patch_batch_pace(
     dependencies=VIEWER,
     responses=documented.OF_OPERATION,
 )
-async def get_operation_pace(operationId: OperationPath, service: Current) -> PaceAnswer:
-    return _answer(await service.pacing.get(Scope.OPERATION, operationId))
+async def get_operation_pace(
+    operationId: OperationPath, service: Current, caller: Caller
+) -> PaceAnswer:
+    return _answer(await service.pacing.get(Scope.OPERATION, operationId, caller.reach))
 
 
 @router.put(
@@ -123,9 +128,7 @@ async def put_operation_pace(
     operationId: OperationPath, body: Wanted, service: Current, caller: Caller
 ) -> PaceAnswer:
     """What is absent is not limited by the operation. Also for one that waits, or is paused."""
-    return _answer(
-        await service.pacing.change(body.instead, caller.name, Scope.OPERATION, operationId)
-    )
+    return await _changed(body.instead, Scope.OPERATION, operationId, service, caller)
 
 
 @router.patch(
@@ -138,9 +141,13 @@ async def patch_operation_pace(
     operationId: OperationPath, body: Wanted, service: Current, caller: Caller
 ) -> PaceAnswer:
     """What is absent stays as it is."""
-    return _answer(
-        await service.pacing.change(body.merged, caller.name, Scope.OPERATION, operationId)
-    )
+    return await _changed(body.merged, Scope.OPERATION, operationId, service, caller)
+
+
+async def _changed(
+    change: Change, scope: Scope, owner_id: str, service: Site, caller: Principal
+) -> PaceAnswer:
+    return _answer(await service.pacing.change(change, caller.name, scope, owner_id, caller.reach))
 
 
 def _answer(report: PaceReport) -> PaceAnswer:

@@ -42,11 +42,11 @@ async def make_plan(
     if body.trial:
         caller.require(Role.OPERATOR)  # a trial makes indices
     if body.outdated:
-        plan = await service.planner.plan_outdated(body.pattern())
+        plan = await service.planner.plan_outdated(body.pattern(), caller.reach)
     else:
-        plan = await service.planner.plan(body.requests())
+        plan = await service.planner.plan(body.requests(), caller.reach)
     if body.trial:
-        plan = await service.planner.with_trials(plan, caller.name)
+        plan = await service.planner.with_trials(plan, caller.name, caller.reach)
     return _report(plan)
 
 

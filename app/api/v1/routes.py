@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from app.api.v1 import batches, control, events, history, indices, operations, pace, plan, worker
+from app.api.v1 import (
+    batches,
+    control,
+    events,
+    history,
+    indices,
+    operations,
+    pace,
+    plan,
+    tokens,
+    worker,
+)
 
 ROUTERS = (
     indices.router,
@@ -15,4 +26,5 @@ ROUTERS = (
     history.router,
     events.router,
     worker.router,
+    tokens.router,
 )

@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 from fastapi import APIRouter
 
-from app.api.access import VIEWER, Current
+from app.api.access import VIEWER, Caller, Current
 from app.api.v1 import documented
 from app.api.v1.showing import limit_of, summary_of
 from app.domain.job import LIVE_STATES, State
@@ -24,12 +24,12 @@ VERSION = version("reindex-queue")
 
 
 @router.get("/worker", summary="Get the worker", dependencies=VIEWER, responses=documented.WORKER)
-async def get_worker(service: Current) -> WorkerAnswer:
+async def get_worker(service: Current, caller: Caller) -> WorkerAnswer:
     """Who works, at what, how much waits, and why nothing moves if nothing does.
 
     Elasticsearch is asked at most once in five seconds, however often this is.
     """
-    situation = await service.checkup.situation()
+    situation = await service.checkup.situation(caller.reach)
     cluster = situation.cluster
     return WorkerAnswer(
         state=situation.worker.state.value,
@@ -56,12 +56,12 @@ async def get_worker(service: Current) -> WorkerAnswer:
 @router.get(
     "/doctor", summary="Find out what is wrong", dependencies=VIEWER, responses=documented.DOCTOR
 )
-async def get_doctor(service: Current) -> DoctorAnswer:
+async def get_doctor(service: Current, caller: Caller) -> DoctorAnswer:
     """Looks at everything the queue needs, and says in words how to mend what is wrong.
 
     200 also where something is; `healthy` tells.
     """
-    checks = await service.doctor.examine()
+    checks = await service.doctor.examine(caller.reach)
     return DoctorAnswer(
         healthy=all(check.verdict is not Severity.WRONG for check in checks),
         version=VERSION,

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from app.domain import clock, index_settings
 from app.domain.compatibility import type_lost
-from app.domain.errors import Failure
+from app.domain.errors import Failure, OutOfReach
 from app.domain.events import EventKind, Note
 from app.domain.holds import HoldCause
 from app.domain.names import IndexName
@@ -97,6 +97,7 @@ def flooded(state: IndexState) -> Hold | None:
 
 async def _take(operation: Operation, looked: Looked, cluster: Cluster) -> Outcome:
     """Looks at everything once more: hours may lie between the POST and the head of the queue."""
+    _refuse_reach(operation, looked)
     versions, streams, secured, shards = await asyncio.gather(
         cluster.nodes.versions(),
         cluster.indices.data_streams(),
@@ -138,6 +139,19 @@ def _right_kind(operation: Operation, facts: Facts) -> IndexState:
     for fault in faults(operation, facts, with_target=False):
         raise Failure(fault.code, fault.message)
     return facts.looked[operation.source_name]
+
+
+def _refuse_reach(operation: Operation, looked: Looked) -> None:
+    """The limits of whoever posted it, which it has kept, against what its names stand for now."""
+    reach, behind = operation.reach, looked.holders(operation.index_name)
+    if reach.covers_pair(operation) and reach.covers(*behind):
+        return
+    limits = ", ".join(operation.allowed or ())
+    raise Failure(
+        OutOfReach.code,
+        f"{operation.caller} may not copy {operation.index_name}, or what has this name now, to "
+        f"{operation.new_index_name}: the limits are {limits}.",
+    )
 
 
 async def _refuse_rights(

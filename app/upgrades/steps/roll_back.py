@@ -29,6 +29,7 @@ async def ready_kept(work: Work[Operation], cluster: Cluster) -> Outcome:
     operation = work.job
     assert operation.kept is not None
     assert operation.source is not None
+    _refuse(rollback.objection_of_reach(operation))
     looked = await observe(operation.pair, cluster)
     if is_rolled_back(looked, operation):
         return Done()
