@@ -31,7 +31,7 @@ SUBJECTS = {
     "jobs": "machine, worker, what a kind is",
     "store": "the database; only SQL is here",
     "elastic": "Elasticsearch; only its client is here",
-    "telemetry": "logs",
+    "telemetry": "logs and meters",
     "wire": "shapes of requests and answers",
     "domain": "values and rules, pure",
 }
