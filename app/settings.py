@@ -73,6 +73,7 @@ class Settings(BaseSettings):
     server_username: str | None = None
     server_password: SecretStr | None = None
     server_apikey: SecretStr | None = None
+    server_metrics_token: SecretStr | None = None
     server_allow_anonymous: bool = False
     server_ssl_certificate: FilePath | None = None
     server_ssl_key: FilePath | None = None
@@ -190,6 +191,7 @@ class Settings(BaseSettings):
         "server_username",
         "server_password",
         "server_apikey",
+        "server_metrics_token",
         "elasticsearch_username",
         "elasticsearch_apikey",
         "elasticsearch_serviceaccounttoken",

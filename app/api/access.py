@@ -21,13 +21,18 @@ from app.sites.site import Site, Sites
 from app.wire.notation import without_nul
 
 
-async def of_request(request: Request) -> Site:
+async def all_of_request(request: Request) -> Sites:
     sites = request.app.state.sites
     assert isinstance(sites, Sites)
-    return sites.of()
+    return sites
+
+
+async def of_request(request: Request) -> Site:
+    return (await all_of_request(request)).of()
 
 
 Current = Annotated[Site, Depends(of_request)]
+AllSites = Annotated[Sites, Depends(all_of_request)]
 IndexPath = Annotated[
     str,
     Path(
@@ -49,10 +54,13 @@ BatchPath = Annotated[
 ]
 
 
+METRICS = "/metrics"
 OPEN = ("/healthz", "/readyz")
 """Probes of an orchestrator have no login, and are told no more than they need."""
 LOGIN = "reindex_queue_login"
 """In a request's scope where callers log in: the name, None for a probe without a login."""
+SCRAPES = "reindex_queue_scrapes"
+"""In the scope of a request that the token for metrics has let in: true."""
 REFUSED = (
     "Log in: with SERVER_USERNAME and SERVER_PASSWORD of the service as Basic authorization, or "
     "with its SERVER_APIKEY as “Authorization: ApiKey …”."
@@ -66,6 +74,7 @@ class Logins:
     username: str | None
     password: str | None = field(repr=False)
     api_key: str | None = field(repr=False)
+    metrics_token: str | None = field(default=None, repr=False)
 
     @property
     def ways(self) -> str:
@@ -91,6 +100,13 @@ class Logins:
         right = _same(name, self.username) & _same(password, self.password)
         return self.username if right else None
 
+    def may_scrape(self, authorization: str) -> bool:
+        """True for the bearer of the token that opens `/metrics` and nothing else."""
+        scheme, _, given = authorization.partition(" ")
+        if scheme.lower() != "bearer" or self.metrics_token is None:
+            return False
+        return _same(given.strip(), self.metrics_token)
+
 
 class Access:
     """Answers 401 to everybody who does not log in, but for the probes and for `OPTIONS`, by which
@@ -108,7 +124,11 @@ class Access:
             await self._app(scope, receive, send)
             return
         logins = self._logins()
-        caller = logins.caller(Headers(scope=scope).get("authorization", ""))
+        authorization = Headers(scope=scope).get("authorization", "")
+        caller = logins.caller(authorization)
+        if caller is None and scope["path"] == METRICS and logins.may_scrape(authorization):
+            await self._app({**scope, LOGIN: "metrics", SCRAPES: True}, receive, send)
+            return
         if caller is None and scope["path"] not in OPEN and scope["method"] != "OPTIONS":
             refusal = answer(Request(scope), 401, REFUSED, "unauthorized")
             refusal.headers["www-authenticate"] = logins.ways
@@ -121,7 +141,7 @@ async def principal_of(request: Request) -> Principal:
     """Who asks. Nothing else makes a principal of a request."""
     login, host = request.scope.get(LOGIN), _address(request)
     name = f"api:{login}@{host}"[:255] if login else f"api:{host}"
-    return Principal(name, Role.ADMIN)
+    return Principal(name, Role.VIEWER if request.scope.get(SCRAPES) else Role.ADMIN)
 
 
 Caller = Annotated[Principal, Depends(principal_of)]

@@ -17,7 +17,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.responses import HTMLResponse, RedirectResponse
 from starlette.routing import compile_path
 
-from app.api.access import OPEN, REFUSED, Logins
+from app.api.access import METRICS, OPEN, REFUSED, Logins
 from app.api.documenting import ANSWERS, BODIES, Answers, Shown, error_answers
 from app.api.errors import NO_XSRF
 from app.api.middleware import REFUSED as ANOTHER_SITE
@@ -107,7 +107,7 @@ TAGS = [
     },
     {"name": "Planning", "description": "What a batch would do, and what stands in the way."},
     {"name": "Worker", "description": "Who works, and what is wrong where nobody does."},
-    {"name": "Health", "description": "For whoever runs the service."},
+    {"name": "Health", "description": "For whoever runs the service: probes and metrics."},
 ]
 
 _SAFE = ("get", "head", "options")
@@ -141,6 +141,8 @@ def _finished(made: Json, base_path: str, xsrf: bool, logins: Logins) -> Json:
     if schemes := _schemes(logins):
         components["securitySchemes"] = schemes
         document["security"] = [{name: []} for name in schemes]
+    if logins.ways and logins.metrics_token:
+        components["securitySchemes"]["metrics"] = _told(_SCRAPER)
     for path, method, operation in _operations(document):
         _restore_nulls(operation)
         changes = method not in _SAFE
@@ -152,6 +154,8 @@ def _finished(made: Json, base_path: str, xsrf: bool, logins: Logins) -> Json:
             operation["security"] = []
         elif logins.ways:
             _add(operation, error_answers(Shown(401, "unauthorized", REFUSED)))
+        if path == METRICS and "metrics" in components.get("securitySchemes", {}):
+            operation["security"] = [*document["security"], {"metrics": []}]
         command = _curl(path, method, operation, base_path)
         words = operation.get("description", "")
         operation["description"] = f"{words}\n\n```sh\n{command}\n```".strip()
@@ -192,15 +196,19 @@ def _restore_nulls(operation: Json) -> None:
             body["examples"] = copy.deepcopy(kept)
 
 
+_SCRAPER = HTTPBearer(scheme_name="metrics", description="The token of SERVER_METRICS_TOKEN")
+
+
 def _schemes(logins: Logins) -> Json:
     """The ways to log in that are open."""
     schemes: list[HTTPBase] = [HTTPBasic(scheme_name="basic")] if logins.username else []
     if logins.api_key:
         schemes.append(HTTPBearer(scheme_name="key", description="`ApiKey` will do, too"))
-    return {
-        one.scheme_name: one.model.model_dump(mode="json", by_alias=True, exclude_none=True)
-        for one in schemes
-    }
+    return {one.scheme_name: _told(one) for one in schemes}
+
+
+def _told(scheme: HTTPBase) -> Json:
+    return scheme.model.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 def _xsrf_parameter(*, required: bool) -> Json:
