@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LOCK_FLAGS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet
 
-.PHONY: setup check test wide serve lock prove storm fuzz mutate bench demo recording picture
+.PHONY: setup check test wide serve lock prove storm fuzz mutate bench demo recording picture dashboard
 
 setup: $(STAMP)
 
@@ -84,6 +84,10 @@ recording: setup
 # What docs/architecture.md shows: the rooms, and what each imports.
 picture: setup
 	$(BIN)/python -m docs.picture docs/architecture.svg
+
+# What Grafana imports: ops/dashboard.py as JSON.
+dashboard: setup
+	$(BIN)/python -m ops.dashboard ops/grafana-dashboard.json
 
 # Side by side on a real server: the ratios count. make bench BENCH_ARGS="small --pairs 3"
 bench: setup

@@ -11,7 +11,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from app.api import handlers, health, openapi, update_index, upgrade_assistant
+from app.api import handlers, health, metrics, openapi, update_index, upgrade_assistant
 from app.api.access import Access, Logins
 from app.api.middleware import BodyLimit, KibanaHost, OwnHost, OwnPages, Stopping
 from app.api.v1.events import streamed
@@ -41,6 +41,7 @@ from app.sites.checkup import Checkup
 from app.sites.doctor import Doctor
 from app.sites.event_pages import EventPages
 from app.sites.event_streams import EventStreams
+from app.sites.figures import Figures
 from app.sites.history import History
 from app.sites.overview import Overview
 from app.sites.reading import Reading
@@ -49,7 +50,7 @@ from app.sites.steering import Control
 from app.sites.token_desk import TokenDesk
 from app.store.role import owner_name
 from app.store.store import Database, Store
-from app.telemetry import logger
+from app.telemetry import Instruments, Meters, logger
 from app.upgrades.admission import Admission, Surroundings
 from app.upgrades.measuring import measured
 from app.upgrades.outdated import Inventory
@@ -101,7 +102,7 @@ def create_app(settings: Settings) -> FastAPI:
 def _add_routes(app: FastAPI) -> None:
     for family in upgrade_assistant.FAMILIES:
         app.include_router(upgrade_assistant.make_router(family))
-    for router in (update_index.router, *ROUTERS, health.router):
+    for router in (update_index.router, *ROUTERS, health.router, metrics.router):
         app.include_router(router)
 
 
@@ -137,25 +138,32 @@ async def running_sites(clusters: Mapping[str, Settings]) -> AsyncGenerator[Site
     )
     async with AsyncExitStack() as stack:
         stack.push_async_callback(database.close)
+        instruments = Instruments()
+        watching = asyncio.create_task(instruments.watch_the_loop(), name="loop lag")
+        stack.callback(watching.cancel)
         sites = {
-            name: await stack.enter_async_context(_running(name, settings, database))
+            name: await stack.enter_async_context(
+                _running(name, settings, await database.store(name), Meters(name, instruments))
+            )
             for name, settings in clusters.items()
         }
         tokens = await database.tokens()
         stack.push_async_callback(tokens.close)
-        yield Sites(sites, TokenDesk(tokens, clusters.keys()))
+        yield Sites(sites, TokenDesk(tokens, clusters.keys()), instruments)
 
 
 @asynccontextmanager
-async def _running(name: str, settings: Settings, database: Database) -> AsyncGenerator[Site]:
-    store = await database.store(name)
+async def _running(
+    name: str, settings: Settings, store: Store, meters: Meters
+) -> AsyncGenerator[Site]:
     connection = Connection(
         settings.elasticsearch_hosts,
         _credentials(settings),
         _tls(settings),
         settings.elasticsearch_requesttimeout / 1000,
+        meters,
     )
-    site = _assemble(name, settings, store, connection)
+    site = _assemble(name, settings, store, connection, meters)
     working = asyncio.create_task(site.worker.run(), name="worker")
     try:
         yield site
@@ -170,13 +178,15 @@ async def _running(name: str, settings: Settings, database: Database) -> AsyncGe
         await store.close()
 
 
-def _assemble(name: str, settings: Settings, store: Store, connection: Connection) -> Site:
+def _assemble(
+    name: str, settings: Settings, store: Store, connection: Connection, meters: Meters
+) -> Site:
     wake_ups, view = WakeUps(), ClusterView.of(connection)
     surroundings = Surroundings(view)
     uuid = settings.reindex_cluster_uuid
     cluster_identity = ClusterIdentity(store.cluster_identities, view, uuid)
     pacing = Pacing(store, _pace(settings), wake_ups, _after_hours(settings))
-    worker = _worker(settings, store, connection, wake_ups, pacing, cluster_identity)
+    worker = _worker(settings, store, connection, wake_ups, pacing, cluster_identity, meters)
     defaults = Defaults(settings.reindex_keep_old_index, settings.reindex_proof)
     admission = Admission(
         store, view, surroundings, cluster_identity, settings.reindex_prefix_major, defaults
@@ -208,6 +218,7 @@ def _assemble(name: str, settings: Settings, store: Store, connection: Connectio
         checkup=checkup,
         doctor=Doctor(store, view, checkup, worker, pacing, cluster_identity, _sealing(settings)),
         history=History(_retention(settings), store.prunings),
+        figures=Figures(store, checkup, worker),
         worker=worker,
     )
 
@@ -219,6 +230,7 @@ def _worker(
     wake_ups: WakeUps,
     pacing: Pacing,
     cluster_identity: ClusterIdentity,
+    meters: Meters,
 ) -> Worker:
     """The worker with its machine and the governor of its copies."""
     who = f"worker:{owner_name()}"
@@ -227,7 +239,7 @@ def _worker(
     limits = _limits(settings)
     machine = Machine(
         jobs=store.jobs,
-        bookkeeping=_bookkeeping(settings, store, limits, who),
+        bookkeeping=_bookkeeping(settings, store, limits, who, meters),
         kinds={kind.name: kind for kind in _kinds(store)},
         cluster=partial(Cluster.for_worker, connection),
         wake_ups=wake_ups,
@@ -235,6 +247,7 @@ def _worker(
         pacer=governor,
         cluster_identity=cluster_identity,
         history=partial(measured, store.listing),
+        meters=meters,
     )
     return Worker(
         role=store.role,
@@ -261,7 +274,9 @@ def _kinds(store: Store) -> list[Kind[Any]]:
     ]
 
 
-def _bookkeeping(settings: Settings, store: Store, limits: Limits, who: str) -> Bookkeeping:
+def _bookkeeping(
+    settings: Settings, store: Store, limits: Limits, who: str, meters: Meters
+) -> Bookkeeping:
     skips = settings.reindex_hold_policy == "skip"
     return Bookkeeping(
         jobs=store.jobs,
@@ -269,6 +284,7 @@ def _bookkeeping(settings: Settings, store: Store, limits: Limits, who: str) -> 
         limits=limits,
         who=who,
         park_after=settings.reindex_hold_skip_seconds if skips else None,
+        meters=meters,
     )
 
 
@@ -337,7 +353,8 @@ def _logins(settings: Settings) -> Callable[[], Logins]:
     if Auth.LOGIN not in settings.auth:
         return lambda: Logins(None, None, None, tokens)
     password, api_key = settings.secret("server_password"), settings.secret("server_apikey")
-    return lambda: Logins(settings.server_username, password(), api_key(), tokens)
+    metrics_token = settings.secret("server_metrics_token")
+    return lambda: Logins(settings.server_username, password(), api_key(), tokens, metrics_token())
 
 
 def _tls(settings: Settings) -> Tls:

@@ -47,7 +47,7 @@ def _check_own_login(setting: str, text: str) -> None:
         raise ValueError("must not contain line breaks or control characters")
     if setting == "server_username" and ":" in text:
         raise ValueError("must not contain a colon")
-    if setting == "server_apikey" and not text.isascii():
+    if setting in ("server_apikey", "server_metrics_token") and not text.isascii():
         raise ValueError("must be plain ASCII")
 
 

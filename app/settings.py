@@ -101,6 +101,7 @@ class Settings(BaseSettings):
     server_password: SecretStr | None = None
     server_apikey: SecretStr | None = None
     server_auth: Annotated[tuple[Auth, ...] | None, NoDecode] = None
+    server_metrics_token: SecretStr | None = None
     server_allow_anonymous: bool = False
     server_ssl_certificate: FilePath | None = None
     server_ssl_key: FilePath | None = None
@@ -245,6 +246,7 @@ class Settings(BaseSettings):
         "server_username",
         "server_password",
         "server_apikey",
+        "server_metrics_token",
         "elasticsearch_username",
         "elasticsearch_apikey",
         "elasticsearch_serviceaccounttoken",

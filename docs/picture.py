@@ -33,7 +33,7 @@ SUBJECTS = {
     "store": "the database; only SQL is here",
     "elastic": "Elasticsearch; only its client is here",
     "sealing": "stored secrets",
-    "telemetry": "logs",
+    "telemetry": "logs and meters",
     "wire": "shapes of requests and answers",
     "redaction": "secrets stay out of the log",
     "domain": "values and rules, pure",

@@ -145,6 +145,8 @@ def test_secrets_are_not_in_the_text_of_an_error(monkeypatch: pytest.MonkeyPatch
         ({"SERVER_APIKEY": "schlüssel"}, "plain ASCII"),
         ({"SERVER_APIKEY": "key "}, "begin or end with a blank"),
         ({"SERVER_APIKEY": "one\ntwo"}, "line breaks or control characters"),
+        ({"SERVER_METRICS_TOKEN": "schlüssel"}, "plain ASCII"),
+        ({"SERVER_METRICS_TOKEN": "token "}, "begin or end with a blank"),
         ({"SERVER_USERNAME": "a:b", "SERVER_PASSWORD": "p"}, "a colon"),
     ],
 )
@@ -250,6 +252,7 @@ def test_what_others_call_a_setting_is_told_with_the_one_that_is_meant(
         "ELASTICSEARCH_SERVICEACCOUNTTOKEN",
         "SERVER_PASSWORD",
         "SERVER_APIKEY",
+        "SERVER_METRICS_TOKEN",
         "DATABASE_URL",
     ],
 )

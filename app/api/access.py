@@ -28,13 +28,18 @@ from app.sites.site import Site, Sites
 from app.wire.notation import without_nul
 
 
-async def of_request(request: Request) -> Site:
+async def all_of_request(request: Request) -> Sites:
     sites = request.app.state.sites
     assert isinstance(sites, Sites)
-    return sites.of()
+    return sites
+
+
+async def of_request(request: Request) -> Site:
+    return (await all_of_request(request)).of()
 
 
 Current = Annotated[Site, Depends(of_request)]
+AllSites = Annotated[Sites, Depends(all_of_request)]
 IndexPath = Annotated[
     str,
     Path(
@@ -56,6 +61,7 @@ BatchPath = Annotated[
 ]
 
 
+METRICS = "/metrics"
 OPEN = ("/healthz", "/readyz")
 """Probes of an orchestrator have no login, and are told no more than they need."""
 LOGIN = "reindex_queue_login"
@@ -64,6 +70,8 @@ LOOK_AGAIN = "reindex_queue_look_again"
 """In a request's scope where callers log in: says whether it would be let in as the same later."""
 TOKEN = "reindex_queue_token"  # noqa: S105 - a key, no secret
 """In a request's scope where somebody came with a token: the token."""
+SCRAPES = "reindex_queue_scrapes"
+"""In the scope of a request that the token for metrics has let in: true."""
 REFUSED = (
     "Log in: with SERVER_USERNAME and SERVER_PASSWORD of the service as Basic authorization, or "
     "with its SERVER_APIKEY as “Authorization: ApiKey …”."
@@ -80,6 +88,7 @@ class Logins:
     password: str | None = field(repr=False)
     api_key: str | None = field(repr=False)
     tokens: bool = False
+    metrics_token: str | None = field(default=None, repr=False)
 
     @property
     def ways(self) -> str:
@@ -110,6 +119,13 @@ class Logins:
         name, password = found
         right = _same(name, self.username) & _same(password, self.password)
         return self.username if right else None
+
+    def may_scrape(self, authorization: str) -> bool:
+        """True for the bearer of the token that opens `/metrics` and nothing else."""
+        scheme, _, given = authorization.partition(" ")
+        if scheme.lower() != "bearer" or self.metrics_token is None:
+            return False
+        return _same(given.strip(), self.metrics_token)
 
 
 _OF_KEYS = ("apikey", "bearer")
@@ -182,6 +198,8 @@ class Access:
         authorization = Headers(scope=scope).get("authorization", "")
         if not authorization:
             raise NotLetIn(401, logins.remedy, "unauthorized")
+        if scope["path"] == METRICS and logins.may_scrape(authorization):
+            return {LOGIN: "metrics", SCRAPES: True}
         address, basic = _address(scope), _basic(authorization)
         name = basic[0] if basic else None
         if wait := self._attempts.wait(address, name):
@@ -230,7 +248,7 @@ async def principal_of(request: Request) -> Principal:
         return token.principal
     login, host = request.scope.get(LOGIN), _address(request.scope)
     name = f"api:{login}@{host}"[:255] if login else f"api:{host}"
-    return Principal(name, Role.ADMIN)
+    return Principal(name, Role.VIEWER if request.scope.get(SCRAPES) else Role.ADMIN)
 
 
 Caller = Annotated[Principal, Depends(principal_of)]

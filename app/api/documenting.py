@@ -8,6 +8,7 @@ them). They tell one story: `logs-2019` is in the cluster, `logs-2020` is not.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,14 @@ def answers(description: str, *names: str, status: int = 200) -> Answers:
     examples = {name: {"$ref": f"#/components/examples/{name}"} for name in names}
     content = {"application/json": {"examples": examples}}
     return {status: {"description": description, "content": content}}
+
+
+def plain_answer(description: str, examples: Mapping[str, str]) -> Answers:
+    """What a route documents for an answer that is no JSON; `examples` by media type."""
+    content = {
+        kind: {"schema": {"type": "string"}, "example": text} for kind, text in examples.items()
+    }
+    return {200: {"description": description, "content": content}}
 
 
 @dataclass(frozen=True)

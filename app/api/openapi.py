@@ -17,7 +17,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.responses import HTMLResponse, RedirectResponse
 from starlette.routing import compile_path
 
-from app.api.access import OPEN, TOO_MANY, Logins
+from app.api.access import METRICS, OPEN, TOO_MANY, Logins
 from app.api.documenting import ANSWERS, BODIES, Answers, Shown, error_answers
 from app.api.errors import NO_XSRF
 from app.api.middleware import FOREIGN_HOST, KIBANA_PATHS
@@ -117,7 +117,7 @@ TAGS = [
     {"name": "History", "description": "How long history stays, and the removal of what is older."},
     {"name": "Worker", "description": "Who works, and what is wrong where nobody does."},
     {"name": "Tokens", "description": "What programs log in with, each with a role and limits."},
-    {"name": "Health", "description": "For whoever runs the service."},
+    {"name": "Health", "description": "For whoever runs the service: probes and metrics."},
 ]
 
 _SAFE = ("get", "head", "options")
@@ -151,6 +151,8 @@ def _finished(made: Json, base_path: str, xsrf: bool, logins: Logins) -> Json:
     if schemes := _schemes(logins):
         components["securitySchemes"] = schemes
         document["security"] = [{name: []} for name in schemes]
+    if logins.ways and logins.metrics_token:
+        components["securitySchemes"]["metrics"] = _told(_SCRAPER)
     for path, method, operation in _operations(document):
         _restore_nulls(operation)
         changes, of_kibana = method not in _SAFE, path.startswith(KIBANA_PATHS)
@@ -162,6 +164,8 @@ def _finished(made: Json, base_path: str, xsrf: bool, logins: Logins) -> Json:
             operation["security"] = []
         else:
             _add(operation, error_answers(*_refusals(logins)))
+        if path == METRICS and "metrics" in components.get("securitySchemes", {}):
+            operation["security"] = [*document["security"], {"metrics": []}]
         command = _curl(path, method, operation, base_path)
         words = operation.get("description", "")
         operation["description"] = f"{words}\n\n```sh\n{command}\n```".strip()
@@ -216,6 +220,9 @@ def _restore_nulls(operation: Json) -> None:
             body["examples"] = copy.deepcopy(kept)
 
 
+_SCRAPER = HTTPBearer(scheme_name="metrics", description="The token of SERVER_METRICS_TOKEN")
+
+
 def _schemes(logins: Logins) -> Json:
     """The ways to log in that are open."""
     schemes: list[HTTPBase] = [HTTPBasic(scheme_name="basic")] if logins.username else []
@@ -223,10 +230,11 @@ def _schemes(logins: Logins) -> Json:
         schemes.append(HTTPBearer(scheme_name="key", description="`ApiKey` will do, too"))
     if logins.tokens:
         schemes.append(HTTPBearer(scheme_name="token", description="A token of the service"))
-    return {
-        one.scheme_name: one.model.model_dump(mode="json", by_alias=True, exclude_none=True)
-        for one in schemes
-    }
+    return {one.scheme_name: _told(one) for one in schemes}
+
+
+def _told(scheme: HTTPBase) -> Json:
+    return scheme.model.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 def _xsrf_parameter(*, required: bool) -> Json:

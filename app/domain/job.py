@@ -239,6 +239,12 @@ class Job(Record):
         """It copies documents now: it has a share in what may be copied at once."""
         return False
 
+    def bytes_a_document(self, planned: int) -> float:
+        """Of its source's primaries on disk, where `planned` documents are to be copied; 0 where
+        that is not known."""
+        del planned
+        return 0.0
+
     @property
     def past_cancel(self) -> bool:
         """True where a cancel comes too late: after the swap, and in a rollback that has begun to
@@ -257,6 +263,11 @@ class Job(Record):
     def gives_way(self) -> bool:
         """It is on a way back that does not get on: the queue does not wait for it."""
         return self.goal in WAYS_BACK and self.attempts >= LONG_HELD
+
+
+def end_of(job: Job) -> State:
+    """The state of a job that is not live any more."""
+    return state_of(job.status, job.goal, started=True, held=False, suspended=False)
 
 
 class Action(StrEnum):

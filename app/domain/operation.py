@@ -246,6 +246,9 @@ class Operation(Job):
     def copies(self) -> bool:
         return self.goal is Goal.FINISH and self.last_completed_step is Step.REINDEX_STARTED
 
+    def bytes_a_document(self, planned: int) -> float:
+        return self.source.primary_bytes / planned if self.source and planned else 0.0
+
     @property
     def keep(self) -> bool:
         """The source is kept as a clone."""

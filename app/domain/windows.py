@@ -3,7 +3,8 @@ told from those of a stranger."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from itertools import pairwise
@@ -223,6 +224,30 @@ def in_turn(windows: Sequence[Window]) -> list[Window]:
         position[window.shard] = position.get(window.shard, -1) + 1
         ranked.append((position[window.shard], window.shard, window))
     return [window for _, _, window in sorted(ranked, key=lambda r: r[:2])]
+
+
+@dataclass(frozen=True)
+class CopyStep:
+    """How far a copy got from one save to the next: documents that tasks have handled, windows that
+    are done, and windows that have to run once more."""
+
+    documents: int
+    done: int
+    again: int
+
+    @classmethod
+    def between(cls, before: Iterable[Window], saved: Iterable[Window]) -> CopyStep:
+        """`before`: the windows as they were; `saved`: those of them that were changed or added."""
+        known = {window.number: window for window in before}
+        documents = done = again = 0
+        for window in saved:
+            old = known.get(window.number)
+            same_try = old is not None and old.attempt == window.attempt
+            documents += max(0, window.seen - (old.seen if old and same_try else 0))
+            was_done = old is not None and old.state is WindowState.DONE
+            done += window.state is WindowState.DONE and not was_done
+            again += old is not None and window.attempt > old.attempt
+        return cls(documents, done, again)
 
 
 def fraction_done(windows: Sequence[Window]) -> float:

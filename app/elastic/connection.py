@@ -18,6 +18,7 @@ from app.domain.names import IndexName
 from app.elastic.errors import CLIENT_ERRORS, UNANSWERED, host_at_fault
 from app.elastic.hosts import PULSE_SECONDS, Host, Hosts, InVain
 from app.elastic.http import Credentials, CurrentTrust, Login, Node, PageSerializer, Serializer, Tls
+from app.telemetry import Meters
 
 T = TypeVar("T")
 Request = Callable[[AsyncElasticsearch], Awaitable[ApiResponse[Any]]]
@@ -106,8 +107,15 @@ class _Clients:
     hosts is not left to the library, nor is the login."""
 
     def __init__(
-        self, url: str, login: Login, trust: CurrentTrust | None, read: float, change: float
+        self,
+        url: str,
+        login: Login,
+        trust: CurrentTrust | None,
+        seconds: tuple[float, float],
+        meters: Meters,
     ) -> None:
+        """`seconds`: until the answer to a read must be there, and that to a change."""
+        read, change = seconds
         options: dict[str, Any] = {"node_class": Node, "max_retries": 0, "retry_on_status": ()}
         if url.startswith("https:"):  # unused: the node has `trust`. Else the library reads its own
             options["ssl_context"] = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -118,6 +126,7 @@ class _Clients:
             if isinstance(node, Node):
                 node.login = login.headers
                 node.trust = trust or node.trust
+                node.count = meters.asked
         self._pulse = client.options(request_timeout=PULSE_SECONDS)
         self.reader = client.options(request_timeout=read, opaque_id=ORDINARY)
         self.page_reader = pages.options(request_timeout=read, opaque_id=ORDINARY)
@@ -144,14 +153,14 @@ class Connection:
         credentials: Credentials | Callable[[], Credentials],
         tls: Tls | None = None,
         read_seconds: float = READ_SECONDS,
+        meters: Meters | None = None,
     ) -> None:
         self.change_seconds = max(CHANGE_SECONDS, read_seconds)
+        seconds, meters = (read_seconds, self.change_seconds), meters or Meters()
         self.memory = Memory()
         login, secure = Login(credentials), any(url.startswith("https:") for url in hosts)
         trust = CurrentTrust(tls or Tls()) if secure else None
-        opened = [
-            (url, _Clients(url, login, trust, read_seconds, self.change_seconds)) for url in hosts
-        ]
+        opened = [(url, _Clients(url, login, trust, seconds, meters)) for url in hosts]
         self._clients = {Host(url, clients.pulse): clients for url, clients in opened}
         self._hosts = Hosts(list(self._clients))
 

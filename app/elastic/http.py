@@ -32,7 +32,7 @@ from elastic_transport.client_utils import DefaultType
 
 from app.domain.files import load_authorities, load_pair, stamp
 from app.domain.formatting import capped
-from app.telemetry import logger
+from app.telemetry import RequestOutcome, logger
 
 log = logger(__name__)
 
@@ -205,10 +205,12 @@ class Node(AiohttpHttpNode):
     would take an applied change for a crash.
 
     `login`: the headers of the moment that every request carries; `trust`: what a connection is
-    secured with at the moment. Both are set once the client has made its node.
+    secured with at the moment; `count`: is called with method, outcome and seconds of each request
+    that has ended. They are set once the client has made its node.
     """
 
     login: Callable[[], Mapping[str, str]] = staticmethod(dict[str, str])
+    count: Callable[[str, RequestOutcome, float], None] = staticmethod(lambda *_: None)
     trust: Callable[[], Trust | bool] = staticmethod(lambda: True)
 
     async def perform_request(
@@ -228,10 +230,31 @@ class Node(AiohttpHttpNode):
         default = isinstance(request_timeout, DefaultType)
         seconds = self.config.request_timeout if default else request_timeout
         login = self.login()
-        answer = await self._ask(method, target, body, self._with(login, headers), seconds)
+        answer = await self._counted(method, target, body, self._with(login, headers), seconds)
         if answer.meta.status == 401 and (renewed := self.login()) != login:
-            answer = await self._ask(method, target, body, self._with(renewed, headers), seconds)
+            sent = self._with(renewed, headers)
+            answer = await self._counted(method, target, body, sent, seconds)
         return answer
+
+    async def _counted(
+        self,
+        method: str,
+        target: str,
+        body: bytes | None,
+        headers: HttpHeaders,
+        seconds: float | None,
+    ) -> TransportApiResponse:
+        """As `_ask`, and counted, also where nobody waits for it any more."""
+        outcome, started = RequestOutcome.GIVEN_UP, time.monotonic()
+        try:
+            answer = await self._ask(method, target, body, headers, seconds)
+            outcome = RequestOutcome.of_status(answer.meta.status)
+            return answer
+        except TransportError as error:
+            outcome = _outcome_of(error)
+            raise
+        finally:
+            self.count(method, outcome, time.monotonic() - started)
 
     def _with(self, login: Mapping[str, str], headers: HttpHeaders | None) -> HttpHeaders:
         """All headers of a request; those of a login must not replace what the request has."""
@@ -300,6 +323,18 @@ async def _read(answer: ClientResponse, asked: str) -> bytes:
             "to its end."
         )
     return b"".join(pieces)
+
+
+def _outcome_of(error: TransportError) -> RequestOutcome:
+    """Of a request without an answer of Elasticsearch's."""
+    kinds = {
+        Foreign: RequestOutcome.FOREIGN,
+        TooLarge: RequestOutcome.TOO_LARGE,
+        NotSent: RequestOutcome.NO_CONNECTION,
+        ConnectionTimeout: RequestOutcome.TIMEOUT,
+    }
+    found = (outcome for kind, outcome in kinds.items() if isinstance(error, kind))
+    return next(found, RequestOutcome.CUT)
 
 
 def _told(error: Exception, seconds: float | None) -> TransportError:

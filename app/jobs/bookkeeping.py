@@ -3,8 +3,9 @@ gets its consequences: it is told, and makes the job give its index back or make
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from app.domain import clock
 from app.domain.errors import InUse
@@ -14,7 +15,7 @@ from app.domain.holds import HoldCause
 from app.domain.job import Goal, Job, Lane, Requested
 from app.domain.names import IndexName
 from app.domain.operation import Changes
-from app.domain.windows import Window
+from app.domain.windows import CopyStep, Window
 from app.jobs.phases import Again, Done, Hold, Limits, Outcome
 from app.jobs.transitions import (
     blocks_for_long,
@@ -27,7 +28,7 @@ from app.jobs.transitions import (
 from app.store.jobs import Jobs
 from app.store.lanes import Lanes
 from app.store.role import Lease
-from app.telemetry import logger
+from app.telemetry import Meters, logger
 
 log = logger(__name__)
 
@@ -52,12 +53,13 @@ _ASIDE = (Goal.PARK, Goal.GIVE_BACK)
 class InHand:
     """A job between two steps, as it was saved last, with its windows in order.
 
-    `wait`: seconds until its next step.
+    `wait`: seconds until its next step. `cause`: what it waits for outside; None: for nothing.
     """
 
     job: Job
     windows: tuple[Window, ...]
     wait: float = 0.0
+    cause: HoldCause | None = None
 
 
 @dataclass(kw_only=True)
@@ -73,6 +75,7 @@ class Bookkeeping:
     limits: Limits
     who: str
     park_after: float | None = None
+    meters: Meters = field(default_factory=Meters)
 
     async def keep(
         self, in_hand: InHand, outcome: Outcome, notes: Sequence[Note], lease: Lease
@@ -89,6 +92,8 @@ class Bookkeeping:
             made = outcome.made if isinstance(outcome, Done) else Changes()
             hold = Hold(HoldCause.INDEX_IN_USE, error.message, IN_USE_SECONDS, made)
             await self._keep_hold(in_hand, hold, notes, lease)
+        else:
+            in_hand.cause = None
 
     async def _keep_progress(
         self, in_hand: InHand, outcome: Done | Again, notes: Sequence[Note], lease: Lease
@@ -114,7 +119,9 @@ class Bookkeeping:
             uses=done.uses,
             of_another=done.of_another,
         )
-        in_hand.windows = with_changed(() if outcome.anew else in_hand.windows, outcome.windows)
+        before = () if outcome.anew else in_hand.windows
+        self._count(in_hand.job, before, outcome.windows)
+        in_hand.windows = with_changed(before, outcome.windows)
 
     async def _keep_hold(
         self, in_hand: InHand, hold: Hold, notes: Sequence[Note], lease: Lease
@@ -127,6 +134,10 @@ class Bookkeeping:
         repeated = same_hold(hold.reason, job.hold_reason)
         notes = [*([] if repeated else notes), *hold_notes(job, hold)]
         in_hand.job = await self.save(lease, job, held(job, hold), hold.windows, notes)
+        if in_hand.cause is not hold.cause:
+            self.meters.holds(hold.cause)
+        in_hand.cause = hold.cause
+        self._count(in_hand.job, in_hand.windows, hold.windows)
         in_hand.windows = with_changed(in_hand.windows, hold.windows)
         if hold.cause is HoldCause.UNKNOWN_POSITION:
             # Another release has begun it, and knows what it needs: nothing is turned back here.
@@ -135,6 +146,13 @@ class Bookkeeping:
         if not hold.patient:
             at_once = hold.cause is HoldCause.INDEX_IN_USE
             await self._put_aside(in_hand, 0.0 if at_once else self.park_after, lease)
+
+    def _count(self, job: Job, before: Sequence[Window], changed: Sequence[Window]) -> None:
+        """Counts what was copied, once that is saved: a save that failed is done again."""
+        if changed:
+            planned = sum(window.documents for window in with_changed((*before,), changed))
+            step = CopyStep.between(before, changed)
+            self.meters.copied(step, job.bytes_a_document(planned))
 
     async def _end_long_block(self, in_hand: InHand, before: Job, lease: Lease) -> None:
         """A hold that keeps writes blocked for long is told, and ends where that is wanted."""
@@ -193,6 +211,7 @@ class Bookkeeping:
     ) -> Job:
         if job.lane is Lane.SMALL:
             notes = [note for note in notes if note.what not in OF_THE_MACHINE]
+        started = time.monotonic()
         saved = await self.jobs.save(
             lease.token,
             job,
@@ -205,6 +224,7 @@ class Bookkeeping:
             uses=uses,
             of_another=of_another,
         )
+        self.meters.saved(time.monotonic() - started)
         if (saved.status, saved.position) != (job.status, job.position):
             log.info(
                 "operation_moved",

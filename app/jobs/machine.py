@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from app.domain.errors import (
@@ -22,7 +22,7 @@ from app.domain.errors import (
     TaskCancelled,
 )
 from app.domain.holds import HoldCause
-from app.domain.job import Goal, Job, Lane, Requested
+from app.domain.job import Goal, Job, Lane, Requested, Status, end_of
 from app.domain.pace import UNLIMITED, Limit
 from app.domain.progress import Measured
 from app.domain.windows import Watch, WindowState
@@ -42,6 +42,7 @@ from app.jobs.phases import (
     Work,
     phase_of,
 )
+from app.jobs.stopwatch import Stopwatch
 from app.jobs.term import ClusterIdentity, Subscription, WakeUps
 from app.jobs.transitions import (
     comes_later,
@@ -55,7 +56,7 @@ from app.jobs.transitions import (
 )
 from app.store.jobs import Jobs
 from app.store.role import Lease
-from app.telemetry import logger
+from app.telemetry import Meters, logger
 
 log = logger(__name__)
 
@@ -70,6 +71,7 @@ class _Walk(InHand):
     """A job in hand, and what only this process knows of it. `maybe_sent`: of the next call.
 
     `limit`: the pace as it was asked for last. `looks`: in a row, with nothing new to be saved.
+    `stopwatch`: of its phases.
     """
 
     kind: Kind[Any]
@@ -79,6 +81,7 @@ class _Walk(InHand):
     maybe_sent: bool = True
     limit: Limit = UNLIMITED
     looks: int = 0
+    stopwatch: Stopwatch = field(default_factory=Stopwatch)
 
 
 @dataclass(kw_only=True)
@@ -86,7 +89,7 @@ class Machine:
     """Runs operations for the holder of the lease, each with a view of the cluster of its own.
 
     `kinds`: by the name that a job has. `history` answers what the newest completed ones say
-    of how long one takes.
+    of how long one takes. `holding`: by id, what the jobs in hand that hold now wait for.
     """
 
     jobs: Jobs
@@ -98,6 +101,11 @@ class Machine:
     pacer: Pacer
     cluster_identity: ClusterIdentity
     history: Callable[[], Awaitable[Sequence[Measured]]]
+    meters: Meters = field(default_factory=Meters)
+    holding: dict[str, HoldCause] = field(default_factory=dict[str, HoldCause], init=False)
+
+    def __post_init__(self) -> None:
+        self.meters.expect(self.kinds)
 
     async def run(
         self,
@@ -130,14 +138,32 @@ class Machine:
                     if not walk.job.runs:  # a rollback that was taken back
                         return
                     outcome = await self._next(walk, lease())
-                    notes = walk.cluster.take_notes()
+                    notes, before = walk.cluster.take_notes(), walk.job
                     await self.bookkeeping.keep(walk, outcome, notes, lease())
+                    self._count(walk, before)
                     if walk.job.gives_way and not job.gives_way:
                         return  # it is taken up again beside the queue
                     if walk.wait and walk.job.runs:
                         await self._pause(walk, stopping)
             finally:
-                self.pacer.leave(job)
+                self._leave(job)
+
+    def _leave(self, job: Job) -> None:
+        """It is not in hand any more."""
+        self.pacer.leave(job)
+        self.holding.pop(job.id, None)
+
+    def _count(self, walk: _Walk, before: Job) -> None:
+        """Counts what was saved of `walk`; `before`: its job as it was saved the time before."""
+        job = walk.job
+        for phase, seconds in walk.stopwatch.take(saved=_place(job) != _place(before)):
+            self.meters.finished(job.kind, phase, seconds)
+        if before.live and not job.live:
+            self.meters.ended(job.kind, end_of(job))
+        if walk.cause is None:
+            self.holding.pop(job.id, None)
+        else:
+            self.holding[job.id] = walk.cause
 
     def new_cluster(self, lease: Callable[[], Lease]) -> Cluster:
         """A view of the cluster that changes it only while the lease is held."""
@@ -216,6 +242,7 @@ class Machine:
     ) -> Outcome:
         """What `run` answers, or makes of the job by what it raises. Raises `StoreTrouble`."""
         kind, job, answers = walk.kind, work.job, False
+        walk.stopwatch.begin(phase.name)
         try:
             # A small job has recorded nothing of its index that would tell another cluster's apart.
             await self.cluster_identity.check(anew=job.lane is Lane.SMALL)
@@ -229,13 +256,17 @@ class Machine:
                 # What answers after this may be another cluster at the same address.
                 self.cluster_identity.forget_last_check()
             if (done := kind.answered(job, error)) is not None:
+                walk.stopwatch.end(phase.name)
                 return ended(kind, job, phase, done)
             return _judged(kind, job, phase, error, answers=answers)
         except Exception as error:
             return _crashed(kind, job, phase, error)
         if isinstance(outcome, Hold):
             return patient(kind, job, phase, outcome)
-        return ended(kind, job, phase, outcome) if isinstance(outcome, Done) else outcome
+        if isinstance(outcome, Again):
+            return outcome
+        walk.stopwatch.end(phase.name)
+        return ended(kind, job, phase, outcome)
 
     async def _join(self, walk: _Walk, work: Work[Any], done: Done) -> Outcome:
         """The next phase's outcome with `done` in it, as if both were one."""
@@ -312,6 +343,11 @@ def _seen_in_vain(walk: _Walk, phase: Phase[Any], outcome: Outcome) -> Outcome:
     what = phase.name.replace("_", " ")
     reason = f"what was changed ({what}) was accepted, but is not in the cluster state"
     return patient(walk.kind, walk.job, phase, Hold(HoldCause.NOT_SEEN, reason))
+
+
+def _place(job: Job) -> tuple[str, str, Goal, Status]:
+    """Where it is on its route; another one where phases are finished."""
+    return job.position, job.position_back, job.goal, job.status
 
 
 def _is_in_hand(job: Job) -> bool:

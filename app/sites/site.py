@@ -11,12 +11,14 @@ from app.jobs.worker import Worker
 from app.sites.batch_progress import BatchWatch
 from app.sites.checkup import Checkup
 from app.sites.doctor import Doctor
+from app.sites.figures import Figures
 from app.sites.history import History
 from app.sites.overview import Overview
 from app.sites.reading import Reading
 from app.sites.steering import Control
 from app.sites.token_desk import TokenDesk
 from app.store.store import Store
+from app.telemetry import Instruments
 from app.upgrades.admission import Surroundings
 from app.upgrades.outdated import Inventory
 from app.upgrades.planning import Planner
@@ -47,6 +49,7 @@ class Site:
     overview: Overview
     checkup: Checkup
     doctor: Doctor
+    figures: Figures
     history: History
     worker: Worker
 
@@ -55,9 +58,12 @@ class Sites:
     """The sites of one process, by the name of their cluster, and what is of the whole service. One
     that cannot be reached holds, and stops no other."""
 
-    def __init__(self, sites: Mapping[str, Site], tokens: TokenDesk) -> None:
+    def __init__(
+        self, sites: Mapping[str, Site], tokens: TokenDesk, instruments: Instruments | None = None
+    ) -> None:
         self._sites = dict(sites)
         self.tokens = tokens
+        self.instruments = instruments or Instruments()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -66,3 +72,7 @@ class Sites:
     def of(self, name: str | None = None) -> Site:
         """That of the cluster `name`; None: the first. Raises `KeyError`."""
         return self._sites[name] if name is not None else next(iter(self._sites.values()))
+
+    def each(self) -> Mapping[str, Site]:
+        """All of them by the name of their cluster."""
+        return self._sites

@@ -140,6 +140,13 @@ class Events:
         )
         return [Event.model_validate(row) for row in await read_rows(self._reader, query)]
 
+    async def newest(self) -> int:
+        """The number of the newest event; 0 before the first."""
+        query = select(ClusterStateRow.last_event).where(
+            col(ClusterStateRow.cluster_id) == self._cluster_id
+        )
+        return next((row["last_event"] for row in await read_rows(self._reader, query)), 0)
+
     async def of_operation(self, operation_id: str, most: int | None = None) -> list[Event]:
         """The newest `most`, oldest first."""
         query = (

@@ -30,13 +30,14 @@ from sqlmodel import col
 
 from app.domain.brief import Brief, QueueEntry
 from app.domain.job import BACK, BY_STATUS, Goal, Lane, State, Status
-from app.domain.operation import Source, Step
+from app.domain.operation import REWRITE, Source, Step
 from app.domain.progress import CopyFigures, Stretch
 from app.domain.reach import ANY, EVERYTHING, Reach
 from app.domain.windows import WindowState
 from app.store.tables import (
     ENDED_REWRITES,
     LIVE_REWRITES,
+    LIVE_ROWS,
     REWRITES,
     JobRow,
     WindowRow,
@@ -129,6 +130,28 @@ class Listing:
         if rolled_back := found.get(State.ROLLED_BACK.value, 0):
             found[State.CANCELLED.value] -= rolled_back
         return {state: found.get(state.value, 0) for state in State}
+
+    async def others(self) -> dict[tuple[str, State], int]:
+        """How many jobs of other kinds than a rewrite live, by kind and state."""
+        number = func.count().label("number")
+        query = (
+            select(col(JobRow.kind), _state, number)
+            .where(
+                col(JobRow.cluster_id) == self._cluster_id, LIVE_ROWS, col(JobRow.kind) != REWRITE
+            )
+            .group_by(col(JobRow.kind), _state)
+        )
+        rows = await read_rows(self._reader, query)
+        return {(row["kind"], State(row["state"])): row["number"] for row in rows}
+
+    async def blocked_since(self) -> list[datetime]:
+        """Since when each index that takes no writes because of a job takes none."""
+        query = select(col(JobRow.writes_blocked_since)).where(
+            col(JobRow.cluster_id) == self._cluster_id,
+            LIVE_ROWS,
+            col(JobRow.writes_blocked_since).is_not(None),
+        )
+        return [row["writes_blocked_since"] for row in await read_rows(self._reader, query)]
 
     async def copies(self, operation_ids: Sequence[str], since: datetime) -> dict[str, CopyFigures]:
         """The windows of these operations, added up; who has none is not a key.

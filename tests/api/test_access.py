@@ -75,6 +75,17 @@ def test_only_the_ways_that_are_open_are_offered() -> None:
     assert "securitySchemes" not in create_app(Settings()).openapi()["components"]
 
 
+def test_the_token_for_metrics_is_offered_for_these_alone() -> None:
+    token = SecretStr("t")
+    made = create_app(Settings(server_apikey=SecretStr("k"), server_metrics_token=token)).openapi()
+    assert list(made["components"]["securitySchemes"]) == ["key", "metrics"]
+    assert made["security"] == [{"key": []}]
+    assert made["paths"]["/metrics"]["get"]["security"] == [{"key": []}, {"metrics": []}]
+    assert "security" not in made["paths"]["/api/v1/operations"]["get"]
+    open_to_all = create_app(Settings(server_metrics_token=token)).openapi()
+    assert "securitySchemes" not in open_to_all["components"]
+
+
 async def test_beyond_loopback_nobody_is_let_in_without_a_login_unless_it_is_said(
     es: Elastic,
 ) -> None:

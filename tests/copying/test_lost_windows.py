@@ -7,6 +7,7 @@ from aiohttp import web
 
 from testbed.relay import Relay, Seen
 from tests.elasticsearch import Elastic
+from tests.scrape import scraped
 from tests.service import Service, running_service
 from tests.upgrades.midway import POLL, crawl, filled
 from tests.upgrades.portrait import contents
@@ -33,6 +34,12 @@ async def test_search_contexts_that_somebody_clears_are_opened_anew(
         await service.completed("plain")
         (again,) = [e for e in await service.events("plain") if e.what == "window runs again"]
         assert "search_context_missing_exception" in again.text
+        after = await scraped(service)
+        assert after.value("reindex_queue_windows_retried_total") == 1
+        operation = await service.parts.reading.operation("plain")
+        windows = await service.parts.store.jobs.windows(operation.id)
+        assert after.value("reindex_queue_windows_done_total") == len(windows) >= shards
+        assert after.value("reindex_queue_documents_copied_total") >= 30
     assert contents(es, "plain") == documents
 
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.windows import (
+    CopyStep,
     Window,
     WindowState,
     cut,
@@ -222,3 +223,38 @@ def test_what_is_done_counts_whole_and_what_runs_no_more_than_it_has() -> None:
     assert fraction_done([first.model_copy(update={"seen": 99}), second]) == 0.5
     done = first.model_copy(update={"state": WindowState.DONE, "seen": 1})
     assert fraction_done([done, second.model_copy(update={"seen": 2})]) == 0.7
+
+
+def window(number: int, seen: int = 0, attempt: int = 1, *, done: bool = False) -> Window:
+    state = WindowState.DONE if done else WindowState.RUNNING
+    return Window(
+        number=number,
+        shard=0,
+        from_seq_no=None,
+        to_seq_no=None,
+        documents=100,
+        state=state,
+        seen=seen,
+        attempt=attempt,
+    )
+
+
+def test_a_step_of_a_copy_is_what_has_come_since_the_save_before() -> None:
+    before = [window(1, 40), window(2, 100, done=True), window(3)]
+    saved = [window(1, 100, done=True), window(3, 7)]
+    assert CopyStep.between(before, saved) == CopyStep(documents=67, done=1, again=0)
+    assert CopyStep.between(before, before) == CopyStep(0, 0, 0)
+    assert CopyStep.between(before, []) == CopyStep(0, 0, 0)
+
+
+def test_a_window_that_runs_again_is_counted_once_and_its_documents_anew() -> None:
+    lost = window(1, 40)
+    again = lost.to_run_again()
+    assert CopyStep.between([lost], [again]) == CopyStep(documents=0, done=0, again=1)
+    assert CopyStep.between([again], [window(1, 60, 2)]) == CopyStep(60, 0, 0)
+    assert CopyStep.between([window(1, 60, 2)], [window(1, 50, 2)]) == CopyStep(0, 0, 0)
+
+
+def test_windows_that_nobody_knew_count_whole_and_are_no_retries() -> None:
+    saved = [window(4, 5), window(5, 9, done=True), window(6, 0, attempt=2)]
+    assert CopyStep.between([window(1)], saved) == CopyStep(documents=14, done=1, again=0)

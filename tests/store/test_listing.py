@@ -245,3 +245,54 @@ async def test_a_page_reads_no_column_that_a_list_does_not_show(
     execute(database_url, "UPDATE job SET record = :bad", bad='"no record"')
     (brief,) = await store.listing.page(Filter(), 10)
     assert (brief.id, brief.state) == (operation.id, State.WAITING)
+
+
+async def test_jobs_of_other_kinds_are_counted_while_they_live(
+    store: Store, open_store: OpenStore
+) -> None:
+    assert await store.listing.others() == {}
+    await enqueue(store, "a")
+    one = await store.small_jobs.leave("block_write", IndexName("b"), "caller")
+    await store.small_jobs.leave("block_write", IndexName("c"), "caller")
+    await store.small_jobs.leave("try_out", IndexName("d"), "caller")
+    waiting = {("block_write", State.WAITING): 2, ("try_out", State.WAITING): 1}
+    assert await store.listing.others() == waiting
+    lease = await lease_of(store)
+    begun = await store.jobs.begin(lease.token, one, "worker")
+    assert begun is not None
+    assert (await store.listing.others())["block_write", State.RUNNING] == 1
+    held = await saved(
+        store, lease, begun, {"hold_reason": "the cluster is away", "hold_since": AT}
+    )
+    assert (await store.listing.others())["block_write", State.HOLDING] == 1
+    await saved(store, lease, held, {"status": Status.COMPLETED, "ended_at": AT})
+    assert await store.listing.others() == {
+        ("block_write", State.WAITING): 1,
+        ("try_out", State.WAITING): 1,
+    }
+    assert await (await open_store(cluster_id="other")).listing.others() == {}
+
+
+async def test_since_when_indices_are_blocked_is_told_while_their_jobs_live(
+    store: Store, open_store: OpenStore
+) -> None:
+    assert await store.listing.blocked_since() == []
+    lease = await lease_of(store)
+    later = AT + timedelta(hours=1)
+    first = await saved(
+        store, lease, await started(store, lease, "a"), {"writes_blocked_since": AT}
+    )
+    await saved(store, lease, await started(store, lease, "b"), {"writes_blocked_since": later})
+    await started(store, lease, "c")
+    assert sorted(await store.listing.blocked_since()) == [AT, later]
+    await saved(store, lease, first, {"status": Status.FAILED, "ended_at": later})
+    assert await store.listing.blocked_since() == [later]
+    assert await (await open_store(cluster_id="other")).listing.blocked_since() == []
+
+
+async def test_the_number_of_the_newest_event_is_known(store: Store, open_store: OpenStore) -> None:
+    assert await store.events.newest() == 0
+    await enqueue(store, "a", "b")
+    events = await store.events.after(0)
+    assert await store.events.newest() == events[-1].number > 0
+    assert await (await open_store(cluster_id="other")).events.newest() == 0

@@ -53,6 +53,8 @@ ASKED: dict[str, tuple[Ask, set[str]]] = {
     ),
     "of a batch": (lambda store: store.operations.of_batch("b"), {"ix_job_batch"}),
     "counts": (lambda store: store.listing.counts(Filter()), {"ix_job_ended", "ix_job_live"}),
+    "other kinds": (lambda store: store.listing.others(), {"ix_job_live"}),
+    "blocked since": (lambda store: store.listing.blocked_since(), {"ix_job_live"}),
 }
 
 
