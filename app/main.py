@@ -12,7 +12,8 @@ from typing import Any
 from fastapi import FastAPI
 
 from app.api import handlers, health, metrics, openapi, update_index, upgrade_assistant
-from app.api.access import Access, Logins
+from app.api.door import Door
+from app.api.logins import Logins
 from app.api.middleware import BodyLimit, KibanaHost, OwnHost, OwnPages, Stopping
 from app.api.v1.events import streamed
 from app.api.v1.routes import ROUTERS
@@ -110,7 +111,7 @@ def _add_middleware(app: FastAPI, settings: Settings, logins: Callable[[], Login
     """From the inside out: what is added last sees a request first."""
     app.add_middleware(BodyLimit)
     if settings.guarded:
-        app.add_middleware(Access, logins=logins)
+        app.add_middleware(Door, logins=logins)
     known = frozenset({settings.server_host.lower()})
     app.add_middleware(
         OwnHost, names=known, public=settings.public_origin, guarded=settings.guarded
@@ -350,8 +351,6 @@ def _credentials(settings: Settings) -> Callable[[], Credentials]:
 
 def _logins(settings: Settings) -> Callable[[], Logins]:
     tokens = Auth.TOKENS in settings.auth
-    if Auth.LOGIN not in settings.auth:
-        return lambda: Logins(None, None, None, tokens)
     password, api_key = settings.secret("server_password"), settings.secret("server_apikey")
     metrics_token = settings.secret("server_metrics_token")
     return lambda: Logins(settings.server_username, password(), api_key(), tokens, metrics_token())

@@ -1,21 +1,24 @@
-"""Failed logins: how long an address, and a name, have to wait for the next attempt."""
+"""Failed logins: how long an address, and a name, have to wait for the next guess."""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import ipaddress
+import secrets
 from collections import OrderedDict
 from dataclasses import dataclass
 
 from app.domain.clock import boot_seconds
 
-FREE_OF_ADDRESS = 20
-"""So many failures cost an address nothing; more than a name, since a proxy may stand for many."""
+FREE_OF_ADDRESS = 50
+"""So many wrong guesses cost an address nothing; more than a name, since a proxy may stand for
+many."""
 FREE_OF_NAME = 10
 LONGEST_SECONDS = 30.0
-"""Short enough that nobody is kept out for good by somebody else who tries under their name."""
 FORGOTTEN_SECONDS = 900.0
 MOST_KEPT = 10_000
-"""Addresses and names together; the one that failed longest ago makes room."""
+"""Of each kind; what failed, or was let in, longest ago makes room."""
 LONGEST_NAME = 100
 IPV6_NETWORK = 64
 """Bits: whoever has one address of IPv6 has all of such a network."""
@@ -23,9 +26,18 @@ IPV6_NETWORK = 64
 Key = tuple[str, str]
 
 
+@dataclass(frozen=True)
+class Guess:
+    """What somebody tries to log in with. `name`: None where it has none, as a key has."""
+
+    address: str
+    name: str | None
+    authorization: str
+
+
 @dataclass
 class _Failures:
-    """`until`: no attempt is looked at before that."""
+    """`until`: no guess is looked at before that."""
 
     number: int
     last: float
@@ -35,51 +47,86 @@ class _Failures:
 class Attempts:
     """Kept in the memory of this process: a new start forgets them.
 
-    While somebody has to wait, nothing of what they send is looked at, so that a right guess is not
-    told from a wrong one.
+    Only what was never sent before is a guess. A login that was let in once is looked at without a
+    wait, so that nobody is kept out by those who guess beside them; and one that was wrong and is
+    sent again makes nobody wait but itself, so that one program with an old password locks out no
+    other. While somebody has to wait, nothing of what they guess is looked at, so that a right
+    guess is not told from a wrong one.
     """
 
     def __init__(self) -> None:
         self._failures: OrderedDict[Key, _Failures] = OrderedDict()
+        self._let_in: OrderedDict[str, None] = OrderedDict()
+        self._secret = secrets.token_bytes(32)
 
     def __len__(self) -> int:
-        return len(self._failures)
+        return len(self._failures) + len(self._let_in)
 
-    def wait(self, address: str, name: str | None) -> float:
-        """Seconds until an attempt from `address`, for `name`, is looked at; 0: now."""
-        now = boot_seconds()
-        found = [self._failures.get(key) for key in _keys(address, name)]
+    def wait(self, guess: Guess) -> float:
+        """Seconds until this is looked at; 0: now."""
+        digest = self._digest(guess)
+        if digest in self._let_in:
+            return 0.0
+        now, again = boot_seconds(), ("again", digest)
+        keys = [again] if again in self._failures else self._keys_that_wait(guess)
+        found = [self._failures.get(key) for key in keys]
         return max((one.until - now for one in found if one and one.until > now), default=0.0)
 
-    def note_failure(self, address: str, name: str | None) -> None:
-        now = boot_seconds()
-        for key in _keys(address, name):
-            failures = self._failures.pop(key, None)
-            number = 1
-            if failures and now - failures.last < FORGOTTEN_SECONDS:
-                number += failures.number
-            self._failures[key] = _Failures(number, now, now + _pause(key, number))
+    def note_failure(self, guess: Guess) -> None:
+        digest = self._digest(guess)
+        self._let_in.pop(digest, None)
+        again = ("again", digest)
+        known = again in self._failures
+        for key in [again] if known else [again, *_keys(guess)]:
+            self._count(key)
         while len(self._failures) > MOST_KEPT:
             self._failures.popitem(last=False)
 
-    def note_success(self, name: str) -> None:
-        """Forgets the failures of `name`. Those of the address stay: whoever has one login may be
+    def note_success(self, guess: Guess) -> None:
+        """Forgets the failures of the name. Those of the address stay: whoever has one login may be
         trying others."""
-        self._failures.pop(_key_of_name(name), None)
+        digest = self._digest(guess)
+        for key in [("again", digest), *_keys_of_name(guess)]:
+            self._failures.pop(key, None)
+        self._let_in.pop(digest, None)
+        self._let_in[digest] = None
+        while len(self._let_in) > MOST_KEPT:
+            self._let_in.popitem(last=False)
+
+    def _keys_that_wait(self, guess: Guess) -> list[Key]:
+        """The pause of a name is for addresses that have failed with it: the first guess of any
+        other is looked at, or whoever knows a name could keep its owner out."""
+        keys = _keys(guess)
+        here = all(key in self._failures for key in keys if key[0] == "both")
+        return keys if here else [key for key in keys if key[0] == "address"]
+
+    def _count(self, key: Key) -> None:
+        now, failures = boot_seconds(), self._failures.pop(key, None)
+        number = 1
+        if failures and now - failures.last < FORGOTTEN_SECONDS:
+            number += failures.number
+        self._failures[key] = _Failures(number, now, now + _pause(key, number))
+
+    def _digest(self, guess: Guess) -> str:
+        """Nothing that was sent is kept: only this, which is worth nothing beyond this process."""
+        text = guess.authorization.encode("utf-8", "surrogateescape")
+        return hmac.new(self._secret, text, hashlib.sha256).hexdigest()
 
 
 def _pause(key: Key, number: int) -> float:
     """Seconds after so many failures: none at first, then 1, 2, 4 and so on."""
-    beyond = number - (FREE_OF_NAME if key[0] == "name" else FREE_OF_ADDRESS)
+    beyond = number - (FREE_OF_ADDRESS if key[0] == "address" else FREE_OF_NAME)
     return 0.0 if beyond <= 0 else min(2.0 ** min(beyond - 1, 10), LONGEST_SECONDS)
 
 
-def _keys(address: str, name: str | None) -> list[Key]:
-    return [("address", _network(address)), *([_key_of_name(name)] if name is not None else [])]
+def _keys(guess: Guess) -> list[Key]:
+    return [("address", _network(guess.address)), *_keys_of_name(guess)]
 
 
-def _key_of_name(name: str) -> Key:
-    return "name", name[:LONGEST_NAME]
+def _keys_of_name(guess: Guess) -> list[Key]:
+    """A key has no name of its own, and is guessed as one that has."""
+    name = "\0key" if guess.name is None else guess.name[:LONGEST_NAME]
+    return [("name", name), ("both", f"{_network(guess.address)} {name}")]
 
 
 def _network(address: str) -> str:

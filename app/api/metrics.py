@@ -15,8 +15,9 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
 
-from app.api.access import METRICS, VIEWER, AllSites
+from app.api.access import VIEWER, AllSites
 from app.api.documenting import plain_answer
+from app.api.door import METRICS
 from app.domain.holds import HoldCause
 from app.jobs.worker import WorkerState
 from app.sites.figures import SiteFigures, WorkFigures

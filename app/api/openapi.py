@@ -17,9 +17,10 @@ from fastapi.staticfiles import StaticFiles
 from starlette.responses import HTMLResponse, RedirectResponse
 from starlette.routing import compile_path
 
-from app.api.access import METRICS, OPEN, TOO_MANY, Logins
 from app.api.documenting import ANSWERS, BODIES, Answers, Shown, error_answers
+from app.api.door import METRICS, OPEN, TOO_MANY
 from app.api.errors import NO_XSRF
+from app.api.logins import Logins
 from app.api.middleware import FOREIGN_HOST, KIBANA_PATHS
 from app.api.middleware import REFUSED as ANOTHER_SITE
 from app.domain.errors import OutOfReach, RoleMissing

@@ -7,7 +7,7 @@ import logging
 import pytest
 from pydantic import SecretStr
 
-from app.api.access import Logins
+from app.api.logins import Logins
 from app.main import create_app
 from app.settings import Settings
 from testbed.relay import Relay

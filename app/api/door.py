@@ -1,0 +1,132 @@
+"""The door: who is let in, and as whom."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.api.attempts import Attempts
+from app.api.errors import answer, http_status_of
+from app.api.logins import Credentials, Logins
+from app.domain import clock
+from app.domain.errors import StoreTrouble
+from app.domain.principal import Principal, Role
+from app.domain.token import Token
+from app.sites.site import Sites
+
+METRICS = "/metrics"
+OPEN = ("/healthz", "/readyz")
+"""Probes of an orchestrator have no login, and are told no more than they need."""
+ENTRY = "reindex_queue_entry"
+"""In a request's scope where callers log in: its `Entry`."""
+TOO_MANY = "Too many logins have failed. Nothing is looked at for {seconds} s; then try again."
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Who was let in; None: a probe without a login. `is_as_it_was`, asked later, says whether the
+    same would be let in with the same rights."""
+
+    principal: Principal | None
+    is_as_it_was: Callable[[], Awaitable[bool]]
+
+
+class NotLetIn(Exception):
+    """Why, and with which HTTP status. `wait`: seconds until it is worth to try again."""
+
+    def __init__(self, status: int, message: str, code: str, wait: float | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.code = code
+        self.wait = wait
+
+
+class Door:
+    """Answers 401 to everybody who does not log in, but for the probes and for `OPTIONS`, by which
+    load balancers look whether somebody is there; 429 where too many logins have failed.
+
+    `logins` tells what is accepted now: a file of a secret may change while the service runs.
+    """
+
+    def __init__(self, app: ASGIApp, logins: Callable[[], Logins]) -> None:
+        self._app = app
+        self._logins = logins
+        self._attempts = Attempts()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        credentials = Credentials.of(scope)
+        try:
+            principal = await self._let_in(scope, credentials)
+        except NotLetIn as refused:
+            if scope["path"] not in OPEN and scope["method"] != "OPTIONS":
+                await self._refusal(scope, refused)(scope, receive, send)
+                return
+            principal = None
+
+        async def is_as_it_was() -> bool:
+            try:
+                return await self._let_in(scope, credentials) == principal
+            except NotLetIn:
+                return False
+
+        await self._app({**scope, ENTRY: Entry(principal, is_as_it_was)}, receive, send)
+
+    async def _let_in(self, scope: Scope, credentials: Credentials) -> Principal:
+        """Raises `NotLetIn`."""
+        logins = self._logins()
+        if not credentials.authorization:
+            raise NotLetIn(401, logins.remedy, "unauthorized")
+        if scope["path"] == METRICS and logins.may_scrape(credentials):
+            return settings_principal("metrics", credentials.address, Role.VIEWER)
+        if logins.tokens and credentials.token is not None:
+            return await _bearer(scope, credentials.token, logins)
+        guess = credentials.guess
+        if wait := self._attempts.wait(guess):
+            seconds = math.ceil(wait)
+            raise NotLetIn(429, TOO_MANY.format(seconds=seconds), "too_many_attempts", seconds)
+        caller = logins.caller(credentials)
+        if caller is None:
+            self._attempts.note_failure(guess)
+            raise NotLetIn(401, logins.remedy, "unauthorized")
+        self._attempts.note_success(guess)
+        return settings_principal(caller, credentials.address)
+
+    def _refusal(self, scope: Scope, refused: NotLetIn) -> JSONResponse:
+        response = answer(Request(scope), refused.status, refused.message, refused.code)
+        if refused.status == HTTPStatus.UNAUTHORIZED:
+            response.headers["www-authenticate"] = self._logins().ways
+        if refused.wait is not None:
+            response.headers["retry-after"] = f"{refused.wait:.0f}"
+        return response
+
+
+def settings_principal(login: str | None, address: str, role: Role = Role.ADMIN) -> Principal:
+    """Whoever came with what the settings say; None: without a login, where nobody has to."""
+    name = f"api:{login}@{address}"[:255] if login else f"api:{address}"
+    return Principal(name, role)
+
+
+async def _bearer(scope: Scope, secret: str, logins: Logins) -> Principal:
+    """Whoever comes with that token. It is looked for without a wait, since nobody guesses one.
+    Raises `NotLetIn`, also where the database does not tell."""
+    sites = scope["app"].state.sites
+    assert isinstance(sites, Sites)
+    try:
+        token: Token | None = await sites.tokens.bearer(secret)
+    except StoreTrouble as error:
+        raise NotLetIn(http_status_of(error), error.message, error.code) from None
+    if token is None:
+        raise NotLetIn(401, logins.remedy, "unauthorized")
+    if refusal := token.refusal(clock.now()):
+        raise NotLetIn(401, refusal, "unauthorized")
+    return token.principal
