@@ -10,6 +10,7 @@ from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app.api import handlers, health, metrics, openapi, update_index, upgrade_assistant
 from app.api.door import Door
@@ -46,6 +47,7 @@ from app.sites.figures import Figures
 from app.sites.history import History
 from app.sites.overview import Overview
 from app.sites.reading import Reading
+from app.sites.session_desk import SessionDesk
 from app.sites.site import Site, Sites
 from app.sites.steering import Control
 from app.sites.token_desk import TokenDesk
@@ -90,6 +92,7 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
+    app.state.public_is_https = settings.public_origin.startswith("https:")
     logins = _logins(settings)
     _add_routes(app)
     _add_middleware(app, settings, logins)
@@ -128,6 +131,8 @@ def _add_middleware(app: FastAPI, settings: Settings, logins: Callable[[], Login
         guarded=settings.guarded,
     )
     app.add_middleware(Stopping)
+    if proxies := settings.server_trusted_proxies:
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(proxies))
 
 
 @asynccontextmanager
@@ -150,7 +155,8 @@ async def running_sites(clusters: Mapping[str, Settings]) -> AsyncGenerator[Site
         }
         tokens = await database.tokens()
         stack.push_async_callback(tokens.close)
-        yield Sites(sites, TokenDesk(tokens, clusters.keys()), instruments)
+        sessions = SessionDesk(await database.sessions(), _sealing(first))
+        yield Sites(sites, TokenDesk(tokens, clusters.keys()), sessions, instruments)
 
 
 @asynccontextmanager
@@ -353,6 +359,8 @@ def _logins(settings: Settings) -> Callable[[], Logins]:
     tokens = Auth.TOKENS in settings.auth
     password, api_key = settings.secret("server_password"), settings.secret("server_apikey")
     metrics_token = settings.secret("server_metrics_token")
+    if Auth.LOGIN not in settings.auth:
+        return lambda: Logins(None, None, None, tokens, metrics_token())
     return lambda: Logins(settings.server_username, password(), api_key(), tokens, metrics_token())
 
 

@@ -20,8 +20,9 @@ from app.domain.errors import InvalidToken, StoreTrouble
 from app.domain.token import TokenGrant
 from app.main import create_app
 from app.redaction import hide
-from app.settings import Settings, misspelt
+from app.settings import Auth, Settings, misspelt
 from app.sites.token_desk import IssuedToken, TokenDesk
+from app.store.engine import is_new, without_password
 from app.store.role import owner_name
 from app.store.store import Database
 
@@ -52,13 +53,20 @@ def make_token(grant: TokenGrant) -> IssuedToken:
     """A token in the database of the settings: for the first one there is nobody to ask."""
     settings = read_settings()
     telemetry.configure(json=settings.reindex_log_json, level="WARNING")
+    address = settings.database_url.get_secret_value()
     try:
-        return asyncio.run(_make_token(settings, grant))
+        new = is_new(address)
+        made = asyncio.run(_make_token(settings, grant))
     except StoreTrouble as error:
         raise _database_unusable(error) from None
     except InvalidToken as error:
         typer.echo(error.message, err=True)
         raise typer.Exit(2) from None
+    where = " This database is new: no service has used it yet." if new else ""
+    typer.echo(f"Made in {without_password(address)}.{where}", err=True)
+    if Auth.TOKENS not in settings.auth:
+        typer.echo("It lets in once SERVER_AUTH of the service names tokens.", err=True)
+    return made
 
 
 async def _make_token(settings: Settings, grant: TokenGrant) -> IssuedToken:
@@ -86,12 +94,14 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
     uvicorn also raises every signal it took once more when it is done, so its own handler is put
     in place for that: a stop that was asked for ends with exit code 0.
     """
+    _tell_of_closed_login(settings)
     app = create_app(settings)
     config = uvicorn.Config(
         app,
         lifespan="off",
         log_config=None,
         access_log=False,
+        proxy_headers=False,  # the app looks at them itself, where SERVER_TRUSTED_PROXIES says so
         timeout_graceful_shutdown=STOP_SECONDS,
         ssl_certfile=settings.server_ssl_certificate,
         ssl_keyfile=settings.server_ssl_key,
@@ -106,6 +116,16 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         log.info("listening", host=host, port=port)
         await server.serve(sockets=[listener])
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C does not wait any more
+
+
+def _tell_of_closed_login(settings: Settings) -> None:
+    """Whoever adds tokens to a login that is there may have forgotten to name it."""
+    if settings.has_login and settings.guarded and Auth.LOGIN not in settings.auth:
+        ways = ",".join(settings.auth)
+        log.warning(
+            "login_closed",
+            remedy=f"SERVER_AUTH={ways} closes the login that is set; write login,{ways}",
+        )
 
 
 class _Server(uvicorn.Server):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 import ssl
@@ -103,6 +104,7 @@ class Settings(BaseSettings):
     server_auth: Annotated[tuple[Auth, ...] | None, NoDecode] = None
     server_metrics_token: SecretStr | None = None
     server_allow_anonymous: bool = False
+    server_trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
     server_ssl_certificate: FilePath | None = None
     server_ssl_key: FilePath | None = None
     server_ssl_keypassphrase: SecretStr | None = None
@@ -175,6 +177,14 @@ class Settings(BaseSettings):
             known = ", ".join(Auth)
             raise ValueError(f"{unknown[0][:40]!r} is no way to log in; there are: {known}")
         return tuple(Auth(name) for name in names)
+
+    @field_validator("server_trusted_proxies", mode="before")
+    @classmethod
+    def _proxies(cls, value: Any) -> Any:
+        """`10.0.0.5, 10.1.0.0/16, ::1`: addresses and networks divided by commas."""
+        if not isinstance(value, str):
+            return value
+        return tuple(_network(part.strip()) for part in value.split(",") if part.strip())
 
     @field_validator("reindex_hours", mode="before")
     @classmethod
@@ -283,9 +293,9 @@ class Settings(BaseSettings):
         login = "SERVER_USERNAME and SERVER_PASSWORD, or SERVER_APIKEY"
         if Auth.NONE in ways and len(ways) > 1:
             raise ValueError("SERVER_AUTH: none lets everybody in, so name it alone")
-        if Auth.NONE in ways and self._has_login:
+        if Auth.NONE in ways and self.has_login:
             raise ValueError(f"SERVER_AUTH is none: take away {login}, or name login")
-        if Auth.LOGIN in ways and not self._has_login:
+        if Auth.LOGIN in ways and not self.has_login:
             raise ValueError(f"SERVER_AUTH names login: set {login}")
         return self
 
@@ -358,7 +368,7 @@ class Settings(BaseSettings):
     @property
     def auth(self) -> tuple[Auth, ...]:
         """The ways in that are open. Unless somebody names them: the login, where one is set."""
-        return self.server_auth or ((Auth.LOGIN,) if self._has_login else (Auth.NONE,))
+        return self.server_auth or ((Auth.LOGIN,) if self.has_login else (Auth.NONE,))
 
     @property
     def guarded(self) -> bool:
@@ -366,7 +376,8 @@ class Settings(BaseSettings):
         return Auth.NONE not in self.auth
 
     @property
-    def _has_login(self) -> bool:
+    def has_login(self) -> bool:
+        """True where a login is set, be it open or not."""
         return bool(self.server_username or self.server_apikey)
 
     @classmethod
@@ -425,6 +436,16 @@ def misspelt(names: Iterable[str]) -> list[tuple[str, str | None]]:
 def _meant(name: str, known: Iterable[str]) -> str | None:
     plain = name.removesuffix(SUFFIX)
     return _MEANT.get(plain) or next(iter(get_close_matches(name, known, 1)), None)
+
+
+def _network(text: str) -> str:
+    try:
+        network = ipaddress.ip_network(text)
+    except ValueError:
+        raise ValueError(
+            f"{text[:60]!r} is no address and no network; write them as 10.0.0.5 or 10.1.0.0/16"
+        ) from None
+    return text if "/" in text else str(network.network_address)
 
 
 def _parsed(parse: Callable[[str], T], text: str) -> T:

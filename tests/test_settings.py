@@ -452,6 +452,8 @@ def test_callers_log_in_as_it_is_said_or_with_the_login_that_is_set(
     [
         ({"SERVER_AUTH": "elasticsearch"}, "elasticsearch cannot be chosen yet"),
         ({"SERVER_AUTH": "tokens,elasticsearch"}, "elasticsearch cannot be chosen yet"),
+        ({"SERVER_TRUSTED_PROXIES": "10.0.0.1,proxy"}, "'proxy' is no address and no network"),
+        ({"SERVER_TRUSTED_PROXIES": "10.0.0.1/8"}, "is no address and no network"),
         ({"SERVER_AUTH": "password"}, "'password' is no way to log in"),
         ({"SERVER_AUTH": "tokens,"}, "'' is no way to log in"),
         ({"SERVER_AUTH": "none,tokens"}, "none lets everybody in, so name it alone"),

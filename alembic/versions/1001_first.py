@@ -235,6 +235,18 @@ def upgrade() -> None:
         batch_op.create_index("ix_event_job", ["job_id", "number"], unique=False)
 
     op.create_table(
+        "session",
+        sa.Column("digest", sqlmodel.sql.sqltypes.AutoString(length=64), nullable=False),
+        sa.Column("caller", sqlmodel.sql.sqltypes.AutoString(length=255), nullable=False),
+        sa.Column("created_at", sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+        sa.Column("last_used_at", sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+        sa.Column("authorization", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_session")),
+    )
+    with op.batch_alter_table("session", schema=None) as batch_op:
+        batch_op.create_index("ix_session_caller", ["caller", "created_at"])
+
+    op.create_table(
         "token",
         sa.Column("id", sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
         sa.Column("name", sqlmodel.sql.sqltypes.AutoString(length=64), nullable=False),
@@ -271,6 +283,10 @@ def downgrade() -> None:
         batch_op.drop_index("uq_token_digest")
 
     op.drop_table("token")
+    with op.batch_alter_table("session", schema=None) as batch_op:
+        batch_op.drop_index("ix_session_caller")
+
+    op.drop_table("session")
     with op.batch_alter_table("event", schema=None) as batch_op:
         batch_op.drop_index("ix_event_job")
 

@@ -51,7 +51,7 @@ BatchPath = Annotated[
 
 async def principal_of(request: Request) -> Principal:
     """Who asks. Nothing else makes a principal of a request."""
-    entry = _entry(request)
+    entry = entry_of(request)
     if entry is None:
         return settings_principal(None, address_of(request.scope))
     return entry.principal or NOBODY
@@ -64,18 +64,18 @@ Caller = Annotated[Principal, Depends(principal_of)]
 
 def is_anonymous(request: Request) -> bool:
     """True for a probe that did not log in where others must."""
-    entry = _entry(request)
+    entry = entry_of(request)
     return entry is not None and entry.principal is None
 
 
 async def may_stay(request: Request) -> bool:
     """Of an answer that goes on: False where its caller would not be let in any more with the same
     rights, because a login was changed, or a token was revoked."""
-    entry = _entry(request)
+    entry = entry_of(request)
     return entry is None or await entry.is_as_it_was()
 
 
-def _entry(request: Request) -> Entry | None:
+def entry_of(request: Request) -> Entry | None:
     """None where nobody has to log in."""
     entry = request.scope.get(ENTRY)
     return entry if isinstance(entry, Entry) else None

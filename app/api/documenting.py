@@ -42,6 +42,7 @@ _SUBJECTS = (
     "v1_worker",
     "v1_plan",
     "v1_events",
+    "v1_session",
     "v1_tokens",
 )
 

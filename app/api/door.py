@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 
-from starlette.requests import Request
+from starlette.datastructures import Headers
+from starlette.requests import Request, cookie_parser
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -17,7 +19,6 @@ from app.api.logins import Credentials, Logins
 from app.domain import clock
 from app.domain.errors import StoreTrouble
 from app.domain.principal import Principal, Role
-from app.domain.token import Token
 from app.sites.site import Sites
 
 METRICS = "/metrics"
@@ -28,12 +29,23 @@ ENTRY = "reindex_queue_entry"
 TOO_MANY = "Too many logins have failed. Nothing is looked at for {seconds} s; then try again."
 
 
+SESSION_COOKIE = "reindex_queue_session"
+SESSION_OVER = "The session is over. Log in again."
+NOT_OF_A_PAGE = (
+    "A session is for the pages of this service, and this request does not say that it comes from "
+    "one. Programs log in at each request."
+)
+SAFE = ("GET", "HEAD", "OPTIONS")
+
+
 @dataclass(frozen=True)
 class Entry:
-    """Who was let in; None: a probe without a login. `is_as_it_was`, asked later, says whether the
-    same would be let in with the same rights."""
+    """Who was let in; None: a probe without a login. `authorization`: what they came with, or began
+    their session with. `is_as_it_was`, asked later, says whether the same would be let in with the
+    same rights."""
 
     principal: Principal | None
+    authorization: str = field(repr=False)
     is_as_it_was: Callable[[], Awaitable[bool]]
 
 
@@ -64,22 +76,25 @@ class Door:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        credentials = Credentials.of(scope)
+        principal, authorization = None, ""
         try:
+            credentials = await _credentials(scope, in_use=True)
             principal = await self._let_in(scope, credentials)
+            authorization = credentials.authorization
         except NotLetIn as refused:
             if scope["path"] not in OPEN and scope["method"] != "OPTIONS":
                 await self._refusal(scope, refused)(scope, receive, send)
                 return
-            principal = None
 
         async def is_as_it_was() -> bool:
             try:
+                credentials = await _credentials(scope, in_use=False)
                 return await self._let_in(scope, credentials) == principal
             except NotLetIn:
                 return False
 
-        await self._app({**scope, ENTRY: Entry(principal, is_as_it_was)}, receive, send)
+        entry = Entry(principal, authorization, is_as_it_was)
+        await self._app({**scope, ENTRY: entry}, receive, send)
 
     async def _let_in(self, scope: Scope, credentials: Credentials) -> Principal:
         """Raises `NotLetIn`."""
@@ -104,7 +119,9 @@ class Door:
     def _refusal(self, scope: Scope, refused: NotLetIn) -> JSONResponse:
         response = answer(Request(scope), refused.status, refused.message, refused.code)
         if refused.status == HTTPStatus.UNAUTHORIZED:
-            response.headers["www-authenticate"] = self._logins().ways
+            # a browser would ask for a password by itself where a page of ours does
+            of_page = Headers(scope=scope).get("sec-fetch-dest") == "empty"
+            response.headers["www-authenticate"] = "Session" if of_page else self._logins().ways
         if refused.wait is not None:
             response.headers["retry-after"] = f"{refused.wait:.0f}"
         return response
@@ -116,15 +133,47 @@ def settings_principal(login: str | None, address: str, role: Role = Role.ADMIN)
     return Principal(name, role)
 
 
-async def _bearer(scope: Scope, secret: str, logins: Logins) -> Principal:
-    """Whoever comes with that token. It is looked for without a wait, since nobody guesses one.
-    Raises `NotLetIn`, also where the database does not tell."""
-    sites = scope["app"].state.sites
-    assert isinstance(sites, Sites)
+async def _credentials(scope: Scope, *, in_use: bool) -> Credentials:
+    """Those of the request, or of the session that it belongs to. Raises `NotLetIn`."""
+    credentials = Credentials.of(scope)
+    session_id = cookie_parser(Headers(scope=scope).get("cookie", "")).get(SESSION_COOKIE)
+    if credentials.authorization or session_id is None:
+        return credentials
+    if scope["method"] not in SAFE and not _is_of_page(Headers(scope=scope)):
+        raise NotLetIn(403, NOT_OF_A_PAGE, "another_site")
+    with _told_by_database():
+        login = await _sites(scope).sessions.login_of(session_id, in_use=in_use)
+    if login is None:
+        raise NotLetIn(401, SESSION_OVER, "session_over")
+    return replace(credentials, authorization=login)
+
+
+def _is_of_page(headers: Headers) -> bool:
+    """A browser says so of every request that may change something; whether the page is one of
+    ours, `OwnPages` has looked at already."""
+    return "origin" in headers or headers.get("sec-fetch-site") == "same-origin"
+
+
+@contextmanager
+def _told_by_database() -> Generator[None]:
+    """Raises `NotLetIn` where the database does not tell."""
     try:
-        token: Token | None = await sites.tokens.bearer(secret)
+        yield
     except StoreTrouble as error:
         raise NotLetIn(http_status_of(error), error.message, error.code) from None
+
+
+def _sites(scope: Scope) -> Sites:
+    sites = scope["app"].state.sites
+    assert isinstance(sites, Sites)
+    return sites
+
+
+async def _bearer(scope: Scope, secret: str, logins: Logins) -> Principal:
+    """Whoever comes with that token. It is looked for without a wait, since nobody guesses one.
+    Raises `NotLetIn`."""
+    with _told_by_database():
+        token = await _sites(scope).tokens.bearer(secret)
     if token is None:
         raise NotLetIn(401, logins.remedy, "unauthorized")
     if refusal := token.refusal(clock.now()):

@@ -118,7 +118,7 @@ class OwnHost:
     Somebody may let a name of theirs lead to this service, and their page, open in a browser that
     can reach it, would then be of the same origin and could read every answer. Names that only a
     local network can have are taken for the service's own: those of one word, as containers have
-    them. `names` and `public` as in `OwnPages`.
+    them, and those that end as no name of the internet does. `names` and `public` as in `OwnPages`.
     """
 
     def __init__(self, app: ASGIApp, names: frozenset[str], public: str, *, guarded: bool) -> None:
@@ -127,7 +127,11 @@ class OwnHost:
         self._guarded = guarded
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and self._is_asked(scope["path"]):
+        if (
+            scope["type"] == "http"
+            and scope["method"] != "OPTIONS"
+            and self._is_asked(scope["path"])
+        ):
             host = Headers(scope=scope).get("host", "")
             if host and not self._is_own(host):
                 text = FOREIGN_HOST.format(host=capped(host, 200))
@@ -146,7 +150,16 @@ class OwnHost:
             name = (urlsplit(f"//{host}").hostname or "").removesuffix(".")
         except ValueError:
             return False
-        return bool(name) and (name in self._names or "." not in name or _is_here(name))
+        return bool(name) and (name in self._names or _is_local(name) or _is_here(name))
+
+
+_LOCAL_ENDS = (".local", ".internal", ".svc", ".home.arpa")
+"""Reserved for local networks (RFC 6762, RFC 8375, ICANN's resolution of 2024); Kubernetes has
+`.svc`, which no registry has."""
+
+
+def _is_local(name: str) -> bool:
+    return "." not in name or name.endswith(_LOCAL_ENDS)
 
 
 VERSION_HEADER = "elastic-api-version"

@@ -117,6 +117,7 @@ TAGS = [
     {"name": "Planning", "description": "What a batch would do, and what stands in the way."},
     {"name": "History", "description": "How long history stays, and the removal of what is older."},
     {"name": "Worker", "description": "Who works, and what is wrong where nobody does."},
+    {"name": "Session", "description": "Who somebody is, and how pages stay logged in."},
     {"name": "Tokens", "description": "What programs log in with, each with a role and limits."},
     {"name": "Health", "description": "For whoever runs the service: probes and metrics."},
 ]

@@ -15,6 +15,7 @@ from app.sites.figures import Figures
 from app.sites.history import History
 from app.sites.overview import Overview
 from app.sites.reading import Reading
+from app.sites.session_desk import SessionDesk
 from app.sites.steering import Control
 from app.sites.token_desk import TokenDesk
 from app.store.store import Store
@@ -59,10 +60,15 @@ class Sites:
     that cannot be reached holds, and stops no other."""
 
     def __init__(
-        self, sites: Mapping[str, Site], tokens: TokenDesk, instruments: Instruments | None = None
+        self,
+        sites: Mapping[str, Site],
+        tokens: TokenDesk,
+        sessions: SessionDesk,
+        instruments: Instruments | None = None,
     ) -> None:
         self._sites = dict(sites)
         self.tokens = tokens
+        self.sessions = sessions
         self.instruments = instruments or Instruments()
 
     @property

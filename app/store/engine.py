@@ -103,6 +103,17 @@ def sqlite_path(url: URL) -> Path | None:
     return Path(url.database).absolute()
 
 
+def is_new(address: str) -> bool:
+    """True for an SQLite database of which there is no file yet. Raises `StoreUnavailable`."""
+    file = sqlite_path(parse_url(address))
+    return file is not None and not file.exists()
+
+
+def without_password(address: str) -> str:
+    """The address as it can be shown. Raises `StoreUnavailable`."""
+    return parse_url(address).render_as_string(hide_password=True)
+
+
 def open_engines(
     url: URL, idle_seconds: float = 15.0, answer_seconds: float = ANSWER_SECONDS
 ) -> tuple[AsyncEngine, AsyncEngine]:

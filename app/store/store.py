@@ -26,6 +26,7 @@ from app.store.paces import Paces
 from app.store.pruning import Prunings
 from app.store.requested_actions import RequestedActions
 from app.store.role import ClusterIdentities, FileLockRole, LeaseRole, WorkerRole
+from app.store.sessions import Sessions
 from app.store.tables import OPERATIONS_ONLY, ClusterStateRow, Models
 from app.store.tokens import Tokens
 from app.store.transactions import Transaction, Transactions
@@ -201,6 +202,11 @@ class Database:
         """Those of the whole service. Raises `StoreTrouble`."""
         await _ensure_cluster(self._writer, SERVICE)
         return Tokens(Transactions(self._writer, SERVICE), self._reader)
+
+    async def sessions(self) -> Sessions:
+        """Those of the whole service. Raises `StoreTrouble`."""
+        await _ensure_cluster(self._writer, SERVICE)
+        return Sessions(Transactions(self._writer, SERVICE), self._reader)
 
     async def close(self) -> None:
         await self._writer.dispose()

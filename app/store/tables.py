@@ -298,6 +298,19 @@ class EventRow(Table, table=True):
     after: Any = Field(default=None, sa_type=JSON_OR_NULL, nullable=True)
 
 
+class SessionRow(Table, table=True):
+    """A page that is logged in; `app.domain.session.Session` says what the fields mean."""
+
+    __tablename__ = "session"  # pyright: ignore[reportAssignmentType] - see `Table`
+    __table_args__ = (Index("ix_session_caller", "caller", "created_at"),)
+
+    digest: str = Field(primary_key=True, max_length=64)
+    caller: str = Field(max_length=255)
+    created_at: datetime
+    last_used_at: datetime
+    authorization: str | None = Field(default=None, sa_type=Text)
+
+
 class TokenRow(Table, table=True):
     """What programs log in with; `app.domain.token.Token` says what the fields mean.
 

@@ -22,9 +22,19 @@ OWN = [
     "10.1.2.3",
     "[::1]:5602",
     "reindex-queue:5602",
+    "reindex-queue.ns.svc:5602",
+    "reindex-queue.ns.svc.cluster.local",
+    "host.docker.internal:5602",
+    "box.local",
     "",
 ]
-FOREIGN = ["evil.example", "evil.example:5602", "127.0.0.1.evil.example", "localhost.evil.example"]
+FOREIGN = [
+    "evil.example",
+    "evil.example:5602",
+    "127.0.0.1.evil.example",
+    "localhost.evil.example",
+    "box.local.evil.example",
+]
 ODD = ["[::1", "evil.example.", "a:b@evil.example", ":5602", "."]
 
 
@@ -55,6 +65,12 @@ async def test_where_nobody_logs_in_nothing_is_answered_to_a_foreign_name(host: 
         assert "SERVER_PUBLICBASEURL" in answer.json()["message"]
         assert answer.json()["error"] == "Forbidden"
     assert (await asked(host, "/healthz")).status_code == 200
+
+
+async def test_whether_somebody_is_there_is_said_under_any_name() -> None:
+    transport = httpx.ASGITransport(made(server_allow_anonymous=True))
+    async with httpx.AsyncClient(transport=transport, base_url="http://evil.example") as client:
+        assert (await client.options("/api/v1/operations")).status_code == 204
 
 
 @pytest.mark.parametrize("host", FOREIGN)

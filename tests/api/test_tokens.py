@@ -261,21 +261,39 @@ async def test_of_a_thousand_wrong_logins_few_are_looked_at(database_url: str, t
     async with running(database_url) as client:
         token = await made(client)
         statuses = [
-            (await client.get(LIST, headers={"authorization": f"Bearer rq_{n}"})).status_code
-            for n in range(1_000)
+            (await client.get(LIST, auth=("ops", f"wrong {number}"))).status_code
+            for number in range(1_000)
         ]
-        looked_at = FREE_OF_ADDRESS + 1
+        looked_at = FREE_OF_NAME + 1
         assert statuses == [401] * looked_at + [429] * (1_000 - looked_at)
-        kept_out = await client.get(LIST, headers=token)  # nothing from there is looked at
-        assert kept_out.status_code == 429
+        kept_out = await client.get(LIST, auth=("ops", "one more"))
         assert kept_out.headers["retry-after"] == "1"
         assert "Too many logins have failed" in kept_out.json()["message"]
-        assert (await client.get("/healthz")).status_code == 200
-        assert (await client.get(LIST)).status_code == 401  # that is no attempt
+        assert (await client.get(LIST, headers=token)).status_code == 200  # nobody guesses those
+        assert (await client.get(LIST, auth=OPS)).status_code == 200  # was let in before
         time.pass_by(1)
-        assert (await client.get(LIST, headers=token)).status_code == 200
-        assert (await client.get(LIST, headers={"authorization": "Bearer x"})).status_code == 401
-        assert (await client.get(LIST, headers=token)).headers["retry-after"] == "2"
+        assert (await client.get(LIST, auth=("ops", "the last"))).status_code == 401
+
+
+async def test_one_program_with_an_old_password_locks_out_itself_alone(
+    sqlite_url: str, time: Time
+) -> None:
+    made_of: dict[str, Any] = {"elasticsearch_hosts": [NOWHERE], "database_url": sqlite_url}
+    app = create_app(Settings(**made_of, **LOGIN))
+    async with app.router.lifespan_context(app), client_of(app, "10.0.0.1") as client:
+        answers = [await client.get(LIST, auth=("ops", "old")) for _ in range(100)]
+        assert {answer.status_code for answer in answers} == {401, 429}
+        assert answers[-1].status_code == 429
+        assert (await client.get(LIST, auth=OPS)).status_code == 200
+        time.pass_by(1)
+        assert (await client.get(LIST, auth=("ops", "old"))).status_code == 401
+
+
+async def test_a_token_that_is_none_is_refused_every_time(sqlite_url: str) -> None:
+    async with running(sqlite_url) as client:
+        for number in range(FREE_OF_ADDRESS + 2):
+            answer = await client.get(LIST, headers={"authorization": f"Bearer rq_{number}"})
+            assert answer.status_code == 401
 
 
 @pytest.mark.usefixtures("time")
@@ -283,8 +301,8 @@ async def test_a_probe_tells_nobody_who_has_failed_too_often_whether_a_guess_is_
     sqlite_url: str,
 ) -> None:
     async with running(sqlite_url) as client:
-        for _ in range(FREE_OF_ADDRESS + 1):
-            assert (await client.get(LIST, auth=("eve", "wrong"))).status_code in (401, 429)
+        for number in range(FREE_OF_NAME + 1):
+            assert (await client.get(LIST, auth=("ops", f"{number}"))).status_code == 401
             assert (await client.get("/healthz", auth=("bob", "wrong"))).status_code == 200
         right = await client.get("/readyz", auth=OPS)
         assert right.status_code == 200
@@ -297,12 +315,37 @@ async def test_a_name_is_slowed_down_from_wherever_it_is_tried(sqlite_url: str, 
     async with app.router.lifespan_context(app):
         for number in range(FREE_OF_NAME + 1):
             async with client_of(app, f"10.0.0.{number}") as client:
-                assert (await client.get(LIST, auth=("ops", "guess"))).status_code == 401
-        async with client_of(app, "10.0.9.9") as client:
-            assert (await client.get(LIST, auth=OPS)).status_code == 429
+                assert (await client.get(LIST, auth=("ops", f"{number}"))).status_code == 401
+        async with client_of(app, "10.0.0.3") as client:
+            assert (await client.get(LIST, auth=("ops", "again"))).status_code == 429
             assert (await client.get(LIST, auth=("else", "guess"))).status_code == 401
             time.pass_by(1)
             assert (await client.get(LIST, auth=OPS)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("proxies", "forwarded", "address"),
+    [
+        ("", "10.9.9.9", "10.0.0.1"),
+        ("10.0.0.1", "10.9.9.9", "10.9.9.9"),
+        ("10.0.0.0/24", "10.9.9.9", "10.9.9.9"),
+        ("10.0.0.2", "10.9.9.9", "10.0.0.1"),
+        ("10.0.0.1, 10.7.0.0/16", "1.2.3.4, 10.9.9.9, 10.7.1.1", "10.9.9.9"),
+        ("10.0.0.1", "x<y", "unknown"),
+    ],
+)
+async def test_the_address_that_a_proxy_tells_is_taken_from_those_that_are_trusted(
+    sqlite_url: str, proxies: str, forwarded: str, address: str
+) -> None:
+    made_of: dict[str, Any] = {"elasticsearch_hosts": [NOWHERE], "database_url": sqlite_url}
+    made_of["server_trusted_proxies"] = proxies
+    app = create_app(Settings(**made_of, **LOGIN))
+    async with app.router.lifespan_context(app), client_of(app, "10.0.0.1") as client:
+        headers = {"x-forwarded-for": forwarded}
+        body = {"name": "ci", "role": "viewer"}
+        await client.post(TOKENS, auth=OPS, headers=headers, json=body)
+        listed = (await client.get(TOKENS, auth=OPS)).json()["tokens"]
+    assert [token["createdBy"] for token in listed] == [f"api:ops@{address}"]
 
 
 async def test_one_that_is_over_is_no_guess_and_slows_nobody_down(sqlite_url: str) -> None:

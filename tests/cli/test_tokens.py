@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from app.store.engine import without_password
 from tests.cli.process import Result, run
 from tests.e2e.process import ServiceProcess
 
@@ -19,6 +20,9 @@ async def here(url: str, *arguments: str) -> Result:
 
 async def test_the_first_is_made_here_and_makes_the_others(database_url: str) -> None:
     first = await here(database_url, "root", "--role", "admin", "-o", "json")
+    new = " This database is new" if database_url.startswith("sqlite") else ""
+    assert f"Made in {without_password(database_url)}.{new}" in first.err
+    assert "once SERVER_AUTH of the service names tokens" in first.err
     assert (first.code, first.err) == (0, "")
     made = json.loads(first.out)
     assert made["token"]["createdBy"].startswith("here:")

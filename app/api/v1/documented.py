@@ -74,6 +74,7 @@ EVENTS = _PAGE_OR_STREAM | error_answers(
     503,
 )
 WORKER = answers("The worker and what it does", "v1_worker") | error_answers(503)
+SESSION = answers("Who asks, and until when", "v1_session") | error_answers(503)
 TOKENS = answers("All tokens, without their secrets", "v1_tokens") | error_answers(503)
 NEW_TOKEN = answers("The token, and its secret", "v1_new_token") | error_answers(
     TokenNameTaken("nightly"),

@@ -11,6 +11,7 @@ from app.api.v1 import (
     operations,
     pace,
     plan,
+    session,
     tokens,
     worker,
 )
@@ -26,5 +27,6 @@ ROUTERS = (
     history.router,
     events.router,
     worker.router,
+    session.router,
     tokens.router,
 )

@@ -1,0 +1,102 @@
+"""The desk for sessions: begins and ends them, and says what their login is."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from datetime import timedelta
+
+from app.domain import clock
+from app.domain.errors import SecretUnusable, StoreTrouble
+from app.domain.session import Session, new_session_id, session_digest
+from app.domain.token import SERVICE
+from app.sealing import Seal, Sealing
+from app.store.sessions import Sessions
+from app.telemetry import logger
+
+log = logger(__name__)
+
+NOTED_EVERY = timedelta(minutes=1)
+"""When a session was last used is written no more often: a write a request would be felt."""
+MOST_REMEMBERED = 1_000
+
+
+class SessionDesk:
+    """Where no secret can be stored (`REINDEX_SECRET_KEYS`), a login stays in the memory of this
+    process, and the session ends with it."""
+
+    def __init__(self, sessions: Sessions, sealing: Sealing) -> None:
+        self._sessions = sessions
+        self._sealing = sealing
+        self._remembered: OrderedDict[str, str] = OrderedDict()
+
+    async def begin(self, caller: str, authorization: str) -> tuple[str, Session]:
+        """The id for the browser, and the session. Raises `StoreTrouble`."""
+        session_id, now = new_session_id(), clock.now()
+        digest = session_digest(session_id)
+        try:
+            sealed = self._sealing.close(authorization, _seal(digest))
+        except SecretUnusable:
+            sealed = None
+            self._remember(digest, authorization)
+        session = Session(
+            digest=digest,
+            caller=caller,
+            created_at=now,
+            last_used_at=now,
+            authorization=sealed,
+        )
+        await self._sessions.create(session)
+        log.info("session_begun", caller=caller)
+        return session_id, session
+
+    async def find(self, session_id: str) -> Session | None:
+        """One that is not over. Raises `StoreTrouble`."""
+        session = await self._sessions.find(session_digest(session_id))
+        return None if session is None or session.is_over(clock.now()) else session
+
+    async def login_of(self, session_id: str, *, in_use: bool) -> str | None:
+        """What its caller logged in with, as the value of an `Authorization` header; None: the
+        session is over. `in_use`: somebody does something, so that it is not idle.
+
+        Raises `StoreTrouble`.
+        """
+        session = await self.find(session_id)
+        if session is None:
+            return None
+        login = self._login_of(session)
+        if login is not None and in_use:
+            await self._note_use(session)
+        return login
+
+    async def end(self, session_id: str) -> None:
+        """Raises `StoreTrouble`."""
+        digest = session_digest(session_id)
+        self._remembered.pop(digest, None)
+        await self._sessions.end(digest)
+
+    def _login_of(self, session: Session) -> str | None:
+        if session.authorization is None:
+            return self._remembered.get(session.digest)
+        try:
+            return self._sealing.open(session.authorization, _seal(session.digest))
+        except SecretUnusable as error:
+            log.info("session_unusable", caller=session.caller, reason=error.message)
+            return None
+
+    async def _note_use(self, session: Session) -> None:
+        now = clock.now()
+        if now - session.last_used_at < NOTED_EVERY:
+            return
+        try:
+            await self._sessions.note_use(session.digest, now)
+        except StoreTrouble as error:
+            log.warning("session_use_not_noted", reason=error.message)
+
+    def _remember(self, digest: str, authorization: str) -> None:
+        self._remembered[digest] = authorization
+        while len(self._remembered) > MOST_REMEMBERED:
+            self._remembered.popitem(last=False)
+
+
+def _seal(digest: str) -> Seal:
+    return Seal("session", SERVICE, digest)

@@ -1,0 +1,64 @@
+"""Sessions of pages, found by the digest of their id. They are of the whole service."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, insert, or_, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import col, update
+
+from app.domain.session import IDLE, LONGEST, MOST_OF_ONE, Session
+from app.store.tables import SessionRow, read_rows
+from app.store.transactions import Transaction, Transactions
+
+_COLUMNS: Any = tuple(getattr(SessionRow, name) for name in Session.model_fields)
+
+
+class Sessions:
+    def __init__(self, transactions: Transactions, reader: AsyncEngine) -> None:
+        self._transactions = transactions
+        self._reader = reader
+
+    async def create(self, session: Session) -> None:
+        """Also removes those that are over, and of the same caller the oldest beyond the bound, so
+        that no number of logins makes the table grow."""
+
+        async def work(transaction: Transaction) -> None:
+            now = session.created_at
+            used, made = col(SessionRow.last_used_at), col(SessionRow.created_at)
+            over = or_(used <= now - IDLE, made <= now - LONGEST)
+            await transaction.execute(delete(SessionRow).where(over))
+            older = (
+                select(col(SessionRow.digest))
+                .where(col(SessionRow.caller) == session.caller)
+                .order_by(made.desc(), col(SessionRow.digest))
+                .offset(MOST_OF_ONE - 1)
+                .limit(MOST_OF_ONE)
+            )
+            rows = (await transaction.execute(older)).scalars().all()
+            await transaction.execute(delete(SessionRow).where(col(SessionRow.digest).in_(rows)))
+            await transaction.bulk(insert(SessionRow), [session.model_dump()])
+
+        await self._transactions.run(work)
+
+    async def find(self, digest: str) -> Session | None:
+        query = select(*_COLUMNS).where(col(SessionRow.digest) == digest)
+        rows = await read_rows(self._reader, query)
+        return Session.model_validate(rows[0]) if rows else None
+
+    async def note_use(self, digest: str, now: datetime) -> None:
+        used = col(SessionRow.last_used_at)
+
+        async def work(transaction: Transaction) -> None:
+            statement = update(SessionRow).where(col(SessionRow.digest) == digest, used < now)
+            await transaction.execute(statement.values(last_used_at=now))
+
+        await self._transactions.run(work)
+
+    async def end(self, digest: str) -> None:
+        async def work(transaction: Transaction) -> None:
+            await transaction.execute(delete(SessionRow).where(col(SessionRow.digest) == digest))
+
+        await self._transactions.run(work)
