@@ -111,7 +111,8 @@ def is_new(address: str) -> bool:
 
 def without_password(address: str) -> str:
     """The address as it can be shown. Raises `StoreUnavailable`."""
-    return parse_url(address).render_as_string(hide_password=True)
+    url = parse_url(address)
+    return url.set(drivername=url.get_backend_name()).render_as_string(hide_password=True)
 
 
 def open_engines(

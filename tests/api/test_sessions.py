@@ -31,7 +31,8 @@ KEY, OTHER_KEY = (Fernet.generate_key().decode() for _ in range(2))
 @asynccontextmanager
 async def running(database_url: str, **more: Any) -> AsyncGenerator[httpx.AsyncClient]:
     made: dict[str, Any] = {"elasticsearch_hosts": [NOWHERE], "database_url": database_url}
-    app = create_app(Settings(**{**made, **LOGIN, "reindex_secret_keys": KEY, **more}))
+    made |= {**LOGIN, "reindex_secret_keys": KEY, **more}
+    app = create_app(Settings(**made))
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         address = "http://127.0.0.1"
