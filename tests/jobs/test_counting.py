@@ -26,6 +26,7 @@ SHARDS, DISK = Hold(HoldCause.SHARDS_AWAY, "shard 0"), Hold(HoldCause.DISK_SPACE
 async def store(sqlite_url: str) -> AsyncGenerator[Store]:
     opened = await Store.open(sqlite_url, "default", 60.0)
     yield opened
+    await opened.role.release(Lease("", None))
     await opened.close()
 
 
