@@ -104,7 +104,8 @@ async def test_w14_a_long_call_does_not_lose_the_right_to_work(
 
 def expiry(database_url: str) -> datetime:
     with psycopg.connect(database_url) as connection:
-        (at,) = connection.execute("SELECT expires_at FROM cluster_state").fetchone() or (None,)
+        query = "SELECT expires_at FROM cluster_state WHERE cluster_id = 'default'"
+        (at,) = connection.execute(query).fetchone() or (None,)
     assert at
     return at
 
