@@ -5,18 +5,21 @@ from __future__ import annotations
 import copy
 import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
 from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
 from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.routing import iter_route_contexts
 from fastapi.security import HTTPBasic, HTTPBearer
 from fastapi.security.http import HTTPBase
 from fastapi.staticfiles import StaticFiles
 from starlette.responses import HTMLResponse, RedirectResponse
 from starlette.routing import compile_path
 
+from app.api.access import Needs
 from app.api.documenting import ANSWERS, BODIES, Answers, Shown, error_answers
 from app.api.door import METRICS, OPEN, TOO_MANY
 from app.api.errors import NO_XSRF
@@ -63,6 +66,7 @@ def install_page(app: FastAPI) -> None:
 
 
 Json = dict[str, Any]
+Roles = Mapping[tuple[str, str], Role]
 
 DESCRIPTION = """\
 Rewrites Elasticsearch indices one by one before a major upgrade, on the live cluster, and removes
@@ -137,24 +141,37 @@ def install_openapi(app: FastAPI, base_path: str, *, xsrf: bool, logins: Logins)
     def finished() -> Json:
         document = made()  # FastAPI keeps it, and answers the same one every time
         if not kept or kept[0] is not document:
-            kept[:] = [document, _finished(document, base_path, xsrf, logins)]
+            roles = roles_of(app)
+            kept[:] = [document, _finished(document, base_path, xsrf, logins, roles)]
         return kept[1]
 
     # FastAPI's own way to change the document; a type checker takes a method for fixed
     app.openapi = finished  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def _finished(made: Json, base_path: str, xsrf: bool, logins: Logins) -> Json:
+def roles_of(app: FastAPI) -> Roles:
+    """The role that each route needs, by path and method in small letters; probes need none."""
+    roles: dict[tuple[str, str], Role] = {}
+    for route in iter_route_contexts(app.routes):
+        dependant: Dependant | None = getattr(route, "dependant", None)  # a mount has none
+        for one in dependant.dependencies if dependant and route.path not in OPEN else ():
+            if isinstance(one.call, Needs):
+                found = one.call.role
+                roles |= {(str(route.path), name.lower()): found for name in route.methods or ()}
+    return roles
+
+
+def _finished(made: Json, base_path: str, xsrf: bool, logins: Logins, roles: Roles) -> Json:
     document = copy.deepcopy(made)
     _drop_422(document)
     components = document.setdefault("components", {})
     components["examples"] = copy.deepcopy(ANSWERS)
     components["parameters"] = {"kbn-xsrf": _xsrf_parameter(required=xsrf)}
-    if schemes := _schemes(logins):
+    own = _schemes(logins)
+    scraper = {"metrics": _told(_SCRAPER)} if own and logins.metrics_token else {}
+    if schemes := own | scraper:
         components["securitySchemes"] = schemes
-        document["security"] = [{name: []} for name in schemes]
-    if logins.ways and logins.metrics_token:
-        components["securitySchemes"]["metrics"] = _told(_SCRAPER)
+        document["security"] = [{name: []} for name in own]
     for path, method, operation in _operations(document):
         _restore_nulls(operation)
         changes, of_kibana = method not in _SAFE, path.startswith(KIBANA_PATHS)
@@ -162,16 +179,26 @@ def _finished(made: Json, base_path: str, xsrf: bool, logins: Logins) -> Json:
             header = {"$ref": "#/components/parameters/kbn-xsrf"}
             operation.setdefault("parameters", []).append(header)
         _add_common_errors(operation, changes=changes, xsrf=xsrf and of_kibana)
-        if path in OPEN:
+        role = roles.get((path, method))
+        if role is None:
             operation["security"] = []
         else:
             _add(operation, error_answers(*_refusals(logins)))
-        if path == METRICS and "metrics" in components.get("securitySchemes", {}):
-            operation["security"] = [*document["security"], {"metrics": []}]
+            also = ["metrics"] if path == METRICS and "metrics" in schemes else []
+            _tell_role(operation, role, [*own, *also])
         command = _curl(path, method, operation, base_path)
         words = operation.get("description", "")
         operation["description"] = f"{words}\n\n```sh\n{command}\n```".strip()
     return document
+
+
+def _tell_role(operation: Json, role: Role, schemes: Sequence[str]) -> None:
+    """In words, and where OpenAPI 3.1 has it: a requirement of any scheme may list roles."""
+    words = operation.get("description", "")
+    operation["description"] = f"{words}\n\nNeeds the role `{role}`.".strip()
+    operation["x-required-role"] = role.value
+    if schemes:
+        operation["security"] = [{name: [role.value]} for name in schemes]
 
 
 def _refusals(logins: Logins) -> list[Shown]:

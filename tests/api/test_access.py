@@ -80,7 +80,10 @@ def test_the_token_for_metrics_is_offered_for_these_alone() -> None:
     made = create_app(Settings(server_apikey=SecretStr("k"), server_metrics_token=token)).openapi()
     assert list(made["components"]["securitySchemes"]) == ["key", "metrics"]
     assert made["security"] == [{"key": []}]
-    assert made["paths"]["/metrics"]["get"]["security"] == [{"key": []}, {"metrics": []}]
+    assert made["paths"]["/metrics"]["get"]["security"] == [
+        {"key": ["viewer"]},
+        {"metrics": ["viewer"]},
+    ]
     assert "security" not in made["paths"]["/api/v1/operations"]["get"]
     open_to_all = create_app(Settings(server_metrics_token=token)).openapi()
     assert "securitySchemes" not in open_to_all["components"]

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
+from pydantic import SecretStr
 
 from app.api.access import Needs, principal_of
 from app.domain.principal import Principal, Role
@@ -31,7 +32,8 @@ OF_ADMINS = {
     "POST /api/v1/tokens",
     "DELETE /api/v1/tokens/{tokenName}",
 }
-READING_POSTS = {"POST /api/v1/plan"}
+READING_POSTS = {"POST /api/v1/plan", "POST /api/v1/session", "DELETE /api/v1/session"}
+"""They change nothing but what is the caller's own."""
 NOWHERE = "http://127.0.0.1:9"
 
 NAMES = {"indexName": "a", "operationId": "0" * 32, "batchId": "0" * 32, "tokenName": "ci"}
@@ -48,6 +50,22 @@ def routes() -> Iterator[tuple[str, list[Role]]]:
 
 
 ROUTES = dict(routes())
+
+
+def test_the_document_tells_the_role_of_every_route() -> None:
+    document = create_app(Settings(server_apikey=SecretStr("k"))).openapi()
+    told = {
+        f"{method.upper()} {path}": operation
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+    }
+    shown = {name: roles[0] for name, roles in ROUTES.items() if name in told}
+    assert len(shown) > 40
+    for name, role in shown.items():
+        assert told[name]["x-required-role"] == role, name
+        assert f"Needs the role `{role}`." in told[name]["description"], name
+        assert {"key": [role]} in told[name]["security"], name
+    assert {name for name in told if name not in shown} == {"GET /healthz", "GET /readyz"}
 
 
 def test_every_route_names_one_role() -> None:
