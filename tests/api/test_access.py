@@ -84,7 +84,7 @@ def test_the_token_for_metrics_is_offered_for_these_alone() -> None:
         {"key": ["viewer"]},
         {"metrics": ["viewer"]},
     ]
-    assert "security" not in made["paths"]["/api/v1/operations"]["get"]
+    assert made["paths"]["/api/v1/operations"]["get"]["security"] == [{"key": ["viewer"]}]
     open_to_all = create_app(Settings(server_metrics_token=token)).openapi()
     assert "securitySchemes" not in open_to_all["components"]
 
