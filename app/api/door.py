@@ -11,20 +11,25 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api.attempts import Attempts
+from app.api.attempts import Attempts, Guess
 from app.api.errors import answer, http_status_of
-from app.api.logins import Credentials, Logins
+from app.api.logins import RUN_AS, Credentials, Logins
 from app.domain import clock
-from app.domain.errors import StoreTrouble
+from app.domain.errors import LoginRefused, ReindexQueueError, StoreTrouble
 from app.domain.principal import Principal, Role
 from app.domain.token import Token
-from app.sites.site import Sites
+from app.sites.site import Site, Sites
 
 METRICS = "/metrics"
 OPEN = ("/healthz", "/readyz")
 """Probes of an orchestrator have no login, and are told no more than they need."""
 ENTRY = "reindex_queue_entry"
 """In a request's scope where callers log in: its `Entry`."""
+NO_RUN_AS = (
+    f"The header {RUN_AS} is not taken here, and without it you would act as yourself. Log in as "
+    "that user."
+)
+NOT_ASKED = "{why} Until the cluster can be asked, nobody is let in by it."
 TOO_MANY = "Too many logins have failed. Nothing is looked at for {seconds} s; then try again."
 
 
@@ -91,15 +96,38 @@ class Door:
         if logins.tokens and credentials.token is not None:
             return await _bearer(scope, credentials.token, logins)
         guess = credentials.guess
+        self._check_wait(guess)
+        caller = logins.caller(credentials)
+        if caller is not None:
+            self._attempts.note_success(guess)
+            return settings_principal(caller, credentials.address)
+        if logins.is_for_cluster(credentials):
+            return await self._of_cluster(scope, credentials)
+        self._attempts.note_failure(guess)
+        raise NotLetIn(401, logins.remedy, "unauthorized")
+
+    async def _of_cluster(self, scope: Scope, credentials: Credentials) -> Principal:
+        """Whoever that is for the cluster that the path names, which alone is asked. Raises
+        `NotLetIn`, also where the cluster cannot be asked."""
+        if credentials.runs_as:
+            raise NotLetIn(400, NO_RUN_AS, "no_run_as")
+        guess = credentials.guess
+        async with self._attempts.in_turn(guess):
+            self._check_wait(guess)  # others may have failed meanwhile
+            try:
+                principal = await site_of(scope).callers.principal(credentials.authorization)
+            except ReindexQueueError as error:
+                if isinstance(error, LoginRefused):
+                    self._attempts.note_failure(guess)
+                raise _not_let_in(error) from None
+        self._attempts.note_success(guess)
+        return principal
+
+    def _check_wait(self, guess: Guess) -> None:
+        """Raises `NotLetIn` where too many guesses were wrong."""
         if wait := self._attempts.wait(guess):
             seconds = math.ceil(wait)
             raise NotLetIn(429, TOO_MANY.format(seconds=seconds), "too_many_attempts", seconds)
-        caller = logins.caller(credentials)
-        if caller is None:
-            self._attempts.note_failure(guess)
-            raise NotLetIn(401, logins.remedy, "unauthorized")
-        self._attempts.note_success(guess)
-        return settings_principal(caller, credentials.address)
 
     def _refusal(self, scope: Scope, refused: NotLetIn) -> JSONResponse:
         response = answer(Request(scope), refused.status, refused.message, refused.code)
@@ -108,6 +136,25 @@ class Door:
         if refused.wait is not None:
             response.headers["retry-after"] = f"{refused.wait:.0f}"
         return response
+
+
+def site_of(scope: Scope) -> Site:
+    """That of the cluster which the path names. Nothing else chooses one for a request."""
+    return sites_of(scope).of()
+
+
+def sites_of(scope: Scope) -> Sites:
+    sites = scope["app"].state.sites
+    assert isinstance(sites, Sites)
+    return sites
+
+
+def _not_let_in(error: ReindexQueueError) -> NotLetIn:
+    """Why the cluster does not let somebody in, or cannot say."""
+    status, why = http_status_of(error), error.message
+    if status in (HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE):
+        status, why = HTTPStatus.SERVICE_UNAVAILABLE, NOT_ASKED.format(why=why)
+    return NotLetIn(status, why, error.code)
 
 
 def settings_principal(login: str | None, address: str, role: Role = Role.ADMIN) -> Principal:
@@ -119,10 +166,8 @@ def settings_principal(login: str | None, address: str, role: Role = Role.ADMIN)
 async def _bearer(scope: Scope, secret: str, logins: Logins) -> Principal:
     """Whoever comes with that token. It is looked for without a wait, since nobody guesses one.
     Raises `NotLetIn`, also where the database does not tell."""
-    sites = scope["app"].state.sites
-    assert isinstance(sites, Sites)
     try:
-        token: Token | None = await sites.tokens.bearer(secret)
+        token: Token | None = await sites_of(scope).tokens.bearer(secret)
     except StoreTrouble as error:
         raise NotLetIn(http_status_of(error), error.message, error.code) from None
     if token is None:
