@@ -64,7 +64,7 @@ class CallerDesk:
             credentials.isascii() and credentials.isprintable()
         ):
             raise LoginRefused(self._cluster)
-        name, role = await self._recall("", credentials, partial(self._identify, credentials))
+        name, role = await self._recall("who", credentials, partial(self._identify, credentials))
         return Principal(name, role, frozenset({self._cluster}), credentials=credentials)
 
     async def readable(self, caller: Principal, names: Collection[str]) -> frozenset[str]:
@@ -75,7 +75,7 @@ class CallerDesk:
             may = caller.role.includes(Role.OPERATOR)
             return frozenset(name for name in names if may and caller.reach.covers(name))
         ask = partial(self._callers.readable, caller.credentials, names)
-        return await self._recall(" ".join(sorted(names)), caller.credentials, ask)
+        return await self._recall(" ".join(["read", *sorted(names)]), caller.credentials, ask)
 
     async def _identify(self, credentials: str) -> tuple[str, Role]:
         known = await self._callers.identify(credentials, [*ROLES])
