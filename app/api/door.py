@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.attempts import Attempts, Guess
 from app.api.errors import answer, http_status_of
@@ -84,7 +85,8 @@ class Door:
             except NotLetIn:
                 return False
 
-        await self._app({**scope, ENTRY: Entry(principal, is_as_it_was)}, receive, send)
+        entered = {**scope, ENTRY: Entry(principal, is_as_it_was)}
+        await self._app(entered, receive, self._challenging(send))
 
     async def _let_in(self, scope: Scope, credentials: Credentials) -> Principal:
         """Raises `NotLetIn`."""
@@ -128,6 +130,18 @@ class Door:
         if wait := self._attempts.wait(guess):
             seconds = math.ceil(wait)
             raise NotLetIn(429, TOO_MANY.format(seconds=seconds), "too_many_attempts", seconds)
+
+    def _challenging(self, send: Send) -> Send:
+        """A login of a cluster may end while a route asks there with it: that 401 has a challenge,
+        too."""
+
+        async def told(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] == 401:
+                headers = MutableHeaders(raw=message["headers"])
+                headers.setdefault("www-authenticate", self._logins().ways)
+            await send(message)
+
+        return told
 
     def _refusal(self, scope: Scope, refused: NotLetIn) -> JSONResponse:
         response = answer(Request(scope), refused.status, refused.message, refused.code)

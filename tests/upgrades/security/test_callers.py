@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.api.attempts import FREE_OF_NAME
+from app.api.attempts import AT_ONCE, FREE_OF_NAME
 from app.api.v1.events import streamed
 from app.domain.errors import LoginRefused
 from app.main import create_app, running_sites
@@ -151,10 +151,9 @@ async def test_the_cluster_says_who_comes_and_makes_viewers_and_operators(
     stop = await place.asked(doer, "POST", "/api/v1/pace/stop", {})
     assert stop.status_code == 403
     assert "No role over the whole service comes from a cluster" in stop.text
+    await place.service.client.post("/api/v1/pace/stop", auth=OPS)
     posted = await place.asked(key, "POST", f"{BASE}/role-1")
     assert posted.status_code == 200, posted.text
-    place.service.client.auth = OPS
-    await place.service.completed("role-1")
     assert (await place.service.events("role-1"))[0].who == "default/_es_api_key/nightly"
     for headers in (doer, looker, key, bearer, nobody):
         sent = place.questions_of(headers)
@@ -200,6 +199,31 @@ async def test_a_wrong_password_is_401_and_slowed_down_and_ours_are_not_asked_ab
         answer = await place.asked(ours, "GET", LIST)
         assert answer.status_code == 401, (ours, answer.text)
         assert place.questions_of(ours) == []
+
+
+async def test_guesses_at_once_are_looked_at_a_few_at_a_time(place: Place) -> None:
+    released = place.relay.hold("GET", QUESTIONS[0], times=None)
+    guesses = [basic("anybody", f"guess-{number}") for number in range(40)]
+    asking = asyncio.gather(*(place.asked(guess, "GET", LIST) for guess in guesses))
+    await place.relay.wait_for("GET", QUESTIONS[0], times=AT_ONCE)
+    released.set()
+    codes = [answer.status_code for answer in await asking]
+    looked_at = [guess for guess in guesses if place.questions_of(guess)]
+    assert set(codes) == {401, 429}
+    assert codes.count(401) == len(looked_at) <= FREE_OF_NAME + AT_ONCE
+
+
+async def test_a_login_that_ends_while_a_route_asks_with_it_is_401_with_a_challenge(
+    place: Place, time: Time
+) -> None:
+    caller = place.user("leaving", cluster="manage")
+    assert (await place.asked(caller, "GET", LIST)).status_code == 200
+    place.es.put("/leaving-1")
+    place.es.put("/_security/user/leaving/_password", {"password": "another-password"})
+    assert time.now == Time.now  # the answer of before is remembered
+    answer = await place.asked(caller, "POST", f"{BASE}/leaving-1")
+    assert (answer.status_code, "ApiKey" in answer.headers["www-authenticate"]) == (401, True)
+    assert "does not accept this login" in answer.json()["message"]
 
 
 @pytest.mark.parametrize("scheme", ["ApiKey !!!", "ApiKey YWJjOmRlZg==", "Bearer abc"])
@@ -276,12 +300,11 @@ async def test_what_a_caller_lacks_for_an_index_is_refused_when_it_is_posted(
 
     aliases = ("alias-of-post-no", "alias-of-post-yes")
     caller = place.user("poster", all_on("post-yes", f"{target}-yes", *aliases))
+    await place.service.client.post("/api/v1/pace/stop", auth=OPS)
     names = {"indexNames": ["post-no", "post-yes"]}
     batch = (await place.asked(caller, "POST", f"{BASE}/batch", names)).json()
     assert [one["indexName"] for one in batch["enqueued"]] == ["post-yes"]
     assert batch["errors"] == [{"indexName": "post-no", "message": text}]
-    place.service.client.auth = OPS
-    await place.service.completed("post-yes")
     bodies = [json.loads(one.body) for one in place.questions_of(caller) if one.body]
     (asked,) = [body for body in bodies if body["cluster"] == ["manage"]][-1:]
     everything = ["post-no", f"{target}-no", aliases[0], "post-yes", f"{target}-yes", aliases[1]]
