@@ -26,6 +26,7 @@ from app.domain.hours import HoursEnd
 from app.domain.pace import AfterHours, Pace
 from app.domain.pruning import Retention
 from app.domain.request import Defaults
+from app.elastic.callers import CallersView
 from app.elastic.cluster import Cluster, ClusterView
 from app.elastic.connection import Connection
 from app.elastic.http import Credentials, Tls
@@ -39,6 +40,7 @@ from app.sealing import Sealing
 from app.sendable import custom_headers
 from app.settings import Auth, Settings
 from app.sites.batch_progress import BatchWatch
+from app.sites.caller_desk import CallerDesk
 from app.sites.checkup import Checkup
 from app.sites.doctor import Doctor
 from app.sites.event_pages import EventPages
@@ -55,6 +57,7 @@ from app.store.role import owner_name
 from app.store.store import Database, Store
 from app.telemetry import Instruments, Meters, logger
 from app.upgrades.admission import Admission, Surroundings
+from app.upgrades.caller_privileges import CallerPrivileges
 from app.upgrades.measuring import measured
 from app.upgrades.outdated import Inventory
 from app.upgrades.planning import Planner
@@ -64,6 +67,9 @@ from app.upgrades.rollback import Rollback
 from app.upgrades.small import BlockWrite, Expiries, Expiry, SmallJobDesk, TryOut
 
 log = logger(__name__)
+
+CALLER_SECONDS = 10.0
+"""So long may the cluster take to say who a caller is."""
 
 STOP_SECONDS = 20.0
 """So long may the step in hand take to end at a stop; then it is left as a crash would leave it."""
@@ -170,7 +176,8 @@ async def _running(
         settings.elasticsearch_requesttimeout / 1000,
         meters,
     )
-    site = _assemble(name, settings, store, connection, meters)
+    of_callers = _connection_of_callers(settings, meters)
+    site = _assemble(name, settings, store, connection, of_callers, meters)
     working = asyncio.create_task(site.worker.run(), name="worker")
     try:
         yield site
@@ -181,38 +188,60 @@ async def _running(
             log.warning("worker_stopped_late", seconds=STOP_SECONDS)
             working.cancel()
             await asyncio.gather(working, return_exceptions=True)
+        await of_callers.close()
         await connection.close()
         await store.close()
 
 
+def _connection_of_callers(settings: Settings, meters: Meters) -> Connection:
+    """The way to the cluster for questions with a caller's credentials. Nothing goes that way by
+    which Elasticsearch, or a proxy, could take them for this service."""
+    seconds = min(settings.elasticsearch_requesttimeout / 1000, CALLER_SECONDS)
+    hosts, tls = settings.elasticsearch_hosts, _tls(settings).of_nobody
+    return Connection(hosts, Credentials(), tls, seconds, meters)
+
+
 def _assemble(
-    name: str, settings: Settings, store: Store, connection: Connection, meters: Meters
+    name: str,
+    settings: Settings,
+    store: Store,
+    connection: Connection,
+    of_callers: Connection,
+    meters: Meters,
 ) -> Site:
     wake_ups, view = WakeUps(), ClusterView.of(connection)
-    surroundings = Surroundings(view)
+    surroundings, callers = Surroundings(view), CallersView(of_callers, name)
+    caller_privileges = CallerPrivileges(callers, view, surroundings.one_major)
     uuid = settings.reindex_cluster_uuid
     cluster_identity = ClusterIdentity(store.cluster_identities, view, uuid)
     pacing = Pacing(store, _pace(settings), wake_ups, _after_hours(settings))
     worker = _worker(settings, store, connection, wake_ups, pacing, cluster_identity, meters)
     defaults = Defaults(settings.reindex_keep_old_index, settings.reindex_proof)
     admission = Admission(
-        store, view, surroundings, cluster_identity, settings.reindex_prefix_major, defaults
+        store,
+        view,
+        surroundings,
+        cluster_identity,
+        settings.reindex_prefix_major,
+        defaults,
+        caller_privileges,
     )
     queue = Queue(store.operations, store.requested_actions, admission, wake_ups)
-    small_jobs = SmallJobDesk(store.small_jobs, wake_ups)
+    small_jobs = SmallJobDesk(store.small_jobs, wake_ups, caller_privileges)
     inventory = Inventory(view, surroundings, admission)
     overview = Overview(store, pacing)
-    rollback = Rollback(store, view, surroundings, wake_ups)
+    rollback = Rollback(store, view, surroundings, wake_ups, caller_privileges)
     checkup = Checkup(store, overview, surroundings, worker, pacing)
     return Site(
         name=name,
         store=store,
         cluster=view,
         surroundings=surroundings,
+        callers=CallerDesk(name, callers),
         queue=queue,
         batches=BatchDesk(store, queue, pacing),
         batch_watch=BatchWatch(store.listing, view),
-        control=Control(store, queue, rollback, wake_ups),
+        control=Control(store, queue, rollback, wake_ups, caller_privileges),
         pacing=pacing,
         rollback=rollback,
         inventory=inventory,
@@ -220,7 +249,9 @@ def _assemble(
             view, admission, inventory, small_jobs, store.listing, pacing, _limits(settings)
         ),
         small_jobs=small_jobs,
-        reading=Reading(store.operations, store.listing, view, surroundings, queue),
+        reading=Reading(
+            store.operations, store.listing, view, surroundings, queue, caller_privileges
+        ),
         overview=overview,
         checkup=checkup,
         doctor=Doctor(store, view, checkup, worker, pacing, cluster_identity, _sealing(settings)),
@@ -356,12 +387,14 @@ def _credentials(settings: Settings) -> Callable[[], Credentials]:
 
 
 def _logins(settings: Settings) -> Callable[[], Logins]:
-    tokens = Auth.TOKENS in settings.auth
+    """What is accepted at the moment. A login that is set opens nothing where it is not named."""
+    tokens, cluster = Auth.TOKENS in settings.auth, Auth.ELASTICSEARCH in settings.auth
     password, api_key = settings.secret("server_password"), settings.secret("server_apikey")
     metrics_token = settings.secret("server_metrics_token")
     if Auth.LOGIN not in settings.auth:
-        return lambda: Logins(None, None, None, tokens, metrics_token())
-    return lambda: Logins(settings.server_username, password(), api_key(), tokens, metrics_token())
+        return lambda: Logins(None, None, None, tokens, metrics_token(), cluster)
+    name = settings.server_username
+    return lambda: Logins(name, password(), api_key(), tokens, metrics_token(), cluster)
 
 
 def _tls(settings: Settings) -> Tls:

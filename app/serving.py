@@ -167,7 +167,7 @@ def _refuse_open_door(settings: Settings, listener: socket.socket) -> None:
         typer.echo(
             f"SERVER_HOST: {address} can be reached from other machines, and anybody there could "
             "reindex and cancel. Set SERVER_USERNAME and SERVER_PASSWORD, or SERVER_APIKEY, or "
-            "SERVER_AUTH=tokens; or, behind a proxy that asks for a login, "
+            "SERVER_AUTH=tokens or elasticsearch; or, behind a proxy that asks for a login, "
             "SERVER_ALLOW_ANONYMOUS=true.",
             err=True,
         )

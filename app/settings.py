@@ -59,15 +59,12 @@ MOST_DAYS = 36_500.0
 
 class Auth(StrEnum):
     """How callers log in. `NONE`: they do not; `LOGIN`: with what the settings say; `TOKENS`: with
-    a token of the database."""
+    a token of the database; `ELASTICSEARCH`: with the login that they have at the cluster."""
 
     NONE = "none"
     LOGIN = "login"
     TOKENS = "tokens"
-
-
-NOT_BUILT_YET = "elasticsearch"
-"""A way that is foreseen: callers with the login that they have at the cluster."""
+    ELASTICSEARCH = "elasticsearch"
 
 
 class Settings(BaseSettings):
@@ -168,11 +165,6 @@ class Settings(BaseSettings):
         if not isinstance(value, str):
             return value
         names = list(dict.fromkeys(part.strip().lower() for part in value.split(",")))
-        if NOT_BUILT_YET in names:
-            raise ValueError(
-                f"{NOT_BUILT_YET} cannot be chosen yet: this release does not ask the cluster who "
-                "somebody is. Use login or tokens"
-            )
         if unknown := [name for name in names if name not in [*Auth]]:
             known = ", ".join(Auth)
             raise ValueError(f"{unknown[0][:40]!r} is no way to log in; there are: {known}")

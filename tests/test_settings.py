@@ -436,6 +436,8 @@ def test_an_end_of_the_hours_that_is_none_is_refused(monkeypatch: pytest.MonkeyP
         ({"SERVER_AUTH": "tokens"}, "tokens"),
         ({"SERVER_AUTH": "tokens", "SERVER_APIKEY": "k"}, "tokens"),
         ({"SERVER_AUTH": " Login , tokens,login", "SERVER_APIKEY": "k"}, "login,tokens"),
+        ({"SERVER_AUTH": "elasticsearch"}, "elasticsearch"),
+        ({"SERVER_AUTH": "tokens, Elasticsearch"}, "tokens,elasticsearch"),
         ({"SERVER_AUTH": ""}, "none"),
     ],
 )
@@ -450,10 +452,9 @@ def test_callers_log_in_as_it_is_said_or_with_the_login_that_is_set(
 @pytest.mark.parametrize(
     ("variables", "said"),
     [
-        ({"SERVER_AUTH": "elasticsearch"}, "elasticsearch cannot be chosen yet"),
-        ({"SERVER_AUTH": "tokens,elasticsearch"}, "elasticsearch cannot be chosen yet"),
         ({"SERVER_TRUSTED_PROXIES": "10.0.0.1,proxy"}, "'proxy' is no address and no network"),
         ({"SERVER_TRUSTED_PROXIES": "10.0.0.1/8"}, "is no address and no network"),
+        ({"SERVER_AUTH": "none,elasticsearch"}, "none lets everybody in, so name it alone"),
         ({"SERVER_AUTH": "password"}, "'password' is no way to log in"),
         ({"SERVER_AUTH": "tokens,"}, "'' is no way to log in"),
         ({"SERVER_AUTH": "none,tokens"}, "none lets everybody in, so name it alone"),

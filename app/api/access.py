@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Path, Request
 from pydantic import AfterValidator
 
-from app.api.door import ENTRY, Entry, settings_principal
+from app.api.door import ENTRY, Entry, settings_principal, site_of, sites_of
 from app.api.logins import address_of
 from app.domain.principal import Principal, Role
 from app.domain.reach import Reach
@@ -17,13 +17,11 @@ from app.wire.notation import without_nul
 
 
 async def all_of_request(request: Request) -> Sites:
-    sites = request.app.state.sites
-    assert isinstance(sites, Sites)
-    return sites
+    return sites_of(request.scope)
 
 
 async def of_request(request: Request) -> Site:
-    return (await all_of_request(request)).of()
+    return site_of(request.scope)
 
 
 Current = Annotated[Site, Depends(of_request)]

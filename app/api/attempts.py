@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import ipaddress
 import secrets
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 
 from app.domain.clock import boot_seconds
 
@@ -20,6 +23,9 @@ FORGOTTEN_SECONDS = 900.0
 MOST_KEPT = 10_000
 """Of each kind; what failed, or was let in, longest ago makes room."""
 LONGEST_NAME = 100
+AT_ONCE = 5
+"""Guesses of an address that are looked at side by side: so many more than are free of charge can
+be made before the first of them is known to be wrong."""
 IPV6_NETWORK = 64
 """Bits: whoever has one address of IPv6 has all of such a network."""
 
@@ -44,6 +50,14 @@ class _Failures:
     until: float
 
 
+@dataclass
+class _Turn:
+    """`waiting`: those that are looked at included."""
+
+    room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+    waiting: int = 0
+
+
 class Attempts:
     """Kept in the memory of this process: a new start forgets them.
 
@@ -58,6 +72,7 @@ class Attempts:
         self._failures: OrderedDict[Key, _Failures] = OrderedDict()
         self._let_in: OrderedDict[str, None] = OrderedDict()
         self._secret = secrets.token_bytes(32)
+        self._turns: dict[str, _Turn] = {}
 
     def __len__(self) -> int:
         return len(self._failures) + len(self._let_in)
@@ -71,6 +86,23 @@ class Attempts:
         keys = [again] if again in self._failures else self._keys_that_wait(guess)
         found = [self._failures.get(key) for key in keys]
         return max((one.until - now for one in found if one and one.until > now), default=0.0)
+
+    @asynccontextmanager
+    async def in_turn(self, guess: Guess) -> AsyncGenerator[None]:
+        """Around a look that takes a while; what was let in once does not wait for others."""
+        if self._digest(guess) in self._let_in:
+            yield
+            return
+        network = _network(guess.address)
+        turn = self._turns.setdefault(network, _Turn())
+        turn.waiting += 1
+        try:
+            async with turn.room:
+                yield
+        finally:
+            turn.waiting -= 1
+            if not turn.waiting:
+                self._turns.pop(network, None)
 
     def note_failure(self, guess: Guess) -> None:
         digest = self._digest(guess)

@@ -8,24 +8,29 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request, cookie_parser
 from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.attempts import Attempts
+from app.api.attempts import Attempts, Guess
 from app.api.errors import answer, http_status_of
-from app.api.logins import Credentials, Logins
+from app.api.logins import RUN_AS, Credentials, Logins
 from app.domain import clock
-from app.domain.errors import StoreTrouble
+from app.domain.errors import LoginRefused, ReindexQueueError, StoreTrouble
 from app.domain.principal import Principal, Role
-from app.sites.site import Sites
+from app.sites.site import Site, Sites
 
 METRICS = "/metrics"
 OPEN = ("/healthz", "/readyz")
 """Probes of an orchestrator have no login, and are told no more than they need."""
 ENTRY = "reindex_queue_entry"
 """In a request's scope where callers log in: its `Entry`."""
+NO_RUN_AS = (
+    f"The header {RUN_AS} is not taken here, and without it you would act as yourself. Log in as "
+    "that user."
+)
+NOT_ASKED = "{why} Until the cluster can be asked, nobody is let in by it."
 TOO_MANY = "Too many logins have failed. Nothing is looked at for {seconds} s; then try again."
 
 
@@ -93,8 +98,8 @@ class Door:
             except NotLetIn:
                 return False
 
-        entry = Entry(principal, authorization, is_as_it_was)
-        await self._app({**scope, ENTRY: entry}, receive, send)
+        entered = {**scope, ENTRY: Entry(principal, authorization, is_as_it_was)}
+        await self._app(entered, receive, self._challenging(send))
 
     async def _let_in(self, scope: Scope, credentials: Credentials) -> Principal:
         """Raises `NotLetIn`."""
@@ -106,15 +111,50 @@ class Door:
         if logins.tokens and credentials.token is not None:
             return await _bearer(scope, credentials.token, logins)
         guess = credentials.guess
+        self._check_wait(guess)
+        caller = logins.caller(credentials)
+        if caller is not None:
+            self._attempts.note_success(guess)
+            return settings_principal(caller, credentials.address)
+        if logins.is_for_cluster(credentials):
+            return await self._of_cluster(scope, credentials)
+        self._attempts.note_failure(guess)
+        raise NotLetIn(401, logins.remedy, "unauthorized")
+
+    async def _of_cluster(self, scope: Scope, credentials: Credentials) -> Principal:
+        """Whoever that is for the cluster that the path names, which alone is asked. Raises
+        `NotLetIn`, also where the cluster cannot be asked."""
+        if credentials.runs_as:
+            raise NotLetIn(400, NO_RUN_AS, "no_run_as")
+        guess = credentials.guess
+        async with self._attempts.in_turn(guess):
+            self._check_wait(guess)  # others may have failed meanwhile
+            try:
+                principal = await site_of(scope).callers.principal(credentials.authorization)
+            except ReindexQueueError as error:
+                if isinstance(error, LoginRefused):
+                    self._attempts.note_failure(guess)
+                raise _not_let_in(error) from None
+        self._attempts.note_success(guess)
+        return principal
+
+    def _check_wait(self, guess: Guess) -> None:
+        """Raises `NotLetIn` where too many guesses were wrong."""
         if wait := self._attempts.wait(guess):
             seconds = math.ceil(wait)
             raise NotLetIn(429, TOO_MANY.format(seconds=seconds), "too_many_attempts", seconds)
-        caller = logins.caller(credentials)
-        if caller is None:
-            self._attempts.note_failure(guess)
-            raise NotLetIn(401, logins.remedy, "unauthorized")
-        self._attempts.note_success(guess)
-        return settings_principal(caller, credentials.address)
+
+    def _challenging(self, send: Send) -> Send:
+        """A login of a cluster may end while a route asks there with it: that 401 has a challenge,
+        too."""
+
+        async def told(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] == 401:
+                headers = MutableHeaders(raw=message["headers"])
+                headers.setdefault("www-authenticate", self._logins().ways)
+            await send(message)
+
+        return told
 
     def _refusal(self, scope: Scope, refused: NotLetIn) -> JSONResponse:
         response = answer(Request(scope), refused.status, refused.message, refused.code)
@@ -125,6 +165,25 @@ class Door:
         if refused.wait is not None:
             response.headers["retry-after"] = f"{refused.wait:.0f}"
         return response
+
+
+def site_of(scope: Scope) -> Site:
+    """That of the cluster which the path names. Nothing else chooses one for a request."""
+    return sites_of(scope).of()
+
+
+def sites_of(scope: Scope) -> Sites:
+    sites = scope["app"].state.sites
+    assert isinstance(sites, Sites)
+    return sites
+
+
+def _not_let_in(error: ReindexQueueError) -> NotLetIn:
+    """Why the cluster does not let somebody in, or cannot say."""
+    status, why = http_status_of(error), error.message
+    if status in (HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE):
+        status, why = HTTPStatus.SERVICE_UNAVAILABLE, NOT_ASKED.format(why=why)
+    return NotLetIn(status, why, error.code)
 
 
 def settings_principal(login: str | None, address: str, role: Role = Role.ADMIN) -> Principal:
@@ -142,7 +201,7 @@ async def _credentials(scope: Scope, *, in_use: bool) -> Credentials:
     if scope["method"] not in SAFE and not _is_of_page(Headers(scope=scope)):
         raise NotLetIn(403, NOT_OF_A_PAGE, "another_site")
     with _told_by_database():
-        login = await _sites(scope).sessions.login_of(session_id, in_use=in_use)
+        login = await sites_of(scope).sessions.login_of(session_id, in_use=in_use)
     if login is None:
         raise NotLetIn(401, SESSION_OVER, "session_over")
     return replace(credentials, authorization=login)
@@ -163,17 +222,11 @@ def _told_by_database() -> Generator[None]:
         raise NotLetIn(http_status_of(error), error.message, error.code) from None
 
 
-def _sites(scope: Scope) -> Sites:
-    sites = scope["app"].state.sites
-    assert isinstance(sites, Sites)
-    return sites
-
-
 async def _bearer(scope: Scope, secret: str, logins: Logins) -> Principal:
     """Whoever comes with that token. It is looked for without a wait, since nobody guesses one.
     Raises `NotLetIn`."""
     with _told_by_database():
-        token = await _sites(scope).tokens.bearer(secret)
+        token = await sites_of(scope).tokens.bearer(secret)
     if token is None:
         raise NotLetIn(401, logins.remedy, "unauthorized")
     if refusal := token.refusal(clock.now()):

@@ -19,33 +19,42 @@ REFUSED = (
     "Log in: with SERVER_USERNAME and SERVER_PASSWORD of the service as Basic authorization, or "
     "with its SERVER_APIKEY as “Authorization: ApiKey …”."
 )
+WITH_CLUSTER = (
+    "Log in as you would at the Elasticsearch cluster, with Basic, ApiKey or Bearer authorization."
+)
+RUN_AS = "es-security-runas-user"
 WITH_TOKEN = "Log in with a token of the service as “Authorization: Bearer rq_…”."  # noqa: S105
 _OF_KEYS = ("apikey", "bearer")
+_OF_CLUSTERS = ("basic", *_OF_KEYS)
 
 
 @dataclass(frozen=True)
 class Logins:
     """What is accepted; None: that way is closed. `tokens`: those of the database are.
-    `metrics_token` opens `/metrics` and nothing else."""
+    `metrics_token` opens `/metrics` and nothing else. `elasticsearch`: whatever the cluster that is
+    asked about accepts."""
 
     username: str | None
     password: str | None = field(repr=False)
     api_key: str | None = field(repr=False)
     tokens: bool = False
     metrics_token: str | None = field(default=None, repr=False)
+    elasticsearch: bool = False
 
     @property
     def ways(self) -> str:
         """The ways that are open, as a challenge; empty where nobody has to log in."""
-        basic = ['Basic realm="Reindex Queue"'] if self.username else []
-        key = ["ApiKey"] if self.api_key else []
-        return ", ".join([*basic, *key, *(["Bearer"] if self.tokens else [])])
+        cluster = self.elasticsearch
+        basic = ['Basic realm="Reindex Queue"'] if self.username or cluster else []
+        key = ["ApiKey"] if self.api_key or cluster else []
+        return ", ".join([*basic, *key, *(["Bearer"] if self.tokens or cluster else [])])
 
     @property
     def remedy(self) -> str:
         """What whoever did not log in is told."""
         ways = [REFUSED] if self.username or self.api_key else []
         ways += [WITH_TOKEN] if self.tokens else []
+        ways += [WITH_CLUSTER] if self.elasticsearch else []
         first, *others = ways or [REFUSED]
         return " ".join([first, *(f"Or: {way[0].lower()}{way[1:]}" for way in others)])
 
@@ -62,6 +71,16 @@ class Logins:
         right = _same(name, self.username) & _same(password, self.password)
         return self.username if right else None
 
+    def is_for_cluster(self, credentials: Credentials) -> bool:
+        """True where the cluster is to be asked who that is: a name of the settings, and what looks
+        like a token of this service, are for nobody else to see."""
+        if not self.elasticsearch or credentials.scheme not in _OF_CLUSTERS:
+            return False
+        name = credentials.basic[0] if credentials.basic else None
+        unreadable = credentials.scheme == "basic" and name is None
+        ours = credentials.token is not None or (name is not None and name == self.username)
+        return not (ours or unreadable)
+
     def may_scrape(self, credentials: Credentials) -> bool:
         if credentials.scheme != "bearer" or self.metrics_token is None:
             return False
@@ -74,10 +93,13 @@ class Credentials:
 
     authorization: str = field(repr=False)
     address: str
+    runs_as: bool = False
+    """They want to act as another user of the cluster."""
 
     @classmethod
     def of(cls, scope: Scope) -> Credentials:
-        return cls(Headers(scope=scope).get("authorization", ""), address_of(scope))
+        headers = Headers(scope=scope)
+        return cls(headers.get("authorization", ""), address_of(scope), RUN_AS in headers)
 
     @property
     def scheme(self) -> str:

@@ -21,12 +21,20 @@ from starlette.routing import compile_path
 
 from app.api.access import Needs
 from app.api.documenting import ANSWERS, BODIES, Answers, Shown, error_answers
-from app.api.door import METRICS, OPEN, TOO_MANY
+from app.api.door import METRICS, NO_RUN_AS, OPEN, TOO_MANY
 from app.api.errors import NO_XSRF
 from app.api.logins import Logins
 from app.api.middleware import FOREIGN_HOST, KIBANA_PATHS
 from app.api.middleware import REFUSED as ANOTHER_SITE
-from app.domain.errors import OutOfReach, RoleMissing
+from app.domain.errors import (
+    CallerLacksPrivileges,
+    LoginForbidden,
+    LoginRefused,
+    NobodyToAsk,
+    NoRole,
+    OutOfReach,
+    RoleMissing,
+)
 from app.domain.principal import Role
 
 _FILES = "docs/files"
@@ -212,7 +220,25 @@ def _refusals(logins: Logins) -> list[Shown]:
     if logins.tokens:
         refused.append(Shown.of(RoleMissing("token:wallboard", Role.VIEWER, Role.OPERATOR)))
         refused.append(Shown.of(OutOfReach("payments-2019")))
+    if logins.elasticsearch:
+        refused += _REFUSALS_OF_CLUSTERS
     return refused
+
+
+_CLUSTER = "default"
+_REFUSALS_OF_CLUSTERS = [
+    Shown(400, "no_run_as", NO_RUN_AS),
+    *(
+        Shown.of(error)
+        for error in (
+            LoginRefused(_CLUSTER),
+            NoRole(f"{_CLUSTER}/native/jane", _CLUSTER),
+            LoginForbidden(_CLUSTER, "access restricted by workflow"),
+            CallerLacksPrivileges("logs-2019", ["all on reindexed-v8-logs-2019"]),
+            NobodyToAsk(_CLUSTER),
+        )
+    ),
+]
 
 
 def methods_at(document: Json, path: str) -> list[str]:
@@ -259,6 +285,10 @@ def _schemes(logins: Logins) -> Json:
         schemes.append(HTTPBearer(scheme_name="key", description="`ApiKey` will do, too"))
     if logins.tokens:
         schemes.append(HTTPBearer(scheme_name="token", description="A token of the service"))
+    if logins.elasticsearch:
+        basic = HTTPBasic(scheme_name="clusterUser", description="A user of the cluster")
+        words = "An API key (then `ApiKey`) or a token of the cluster"
+        schemes += [basic, HTTPBearer(scheme_name="clusterKey", description=words)]
     return {one.scheme_name: _told(one) for one in schemes}
 
 

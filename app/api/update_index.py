@@ -47,5 +47,5 @@ async def update_index(
     """
     if "unfreeze" in body.operations:
         raise no_unfreeze()
-    await service.small_jobs.block_writes(indexName, caller.name, caller.reach)
+    await service.small_jobs.block_writes(indexName, caller.name, caller.reach, caller.credentials)
     return Response(status_code=200)

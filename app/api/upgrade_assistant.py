@@ -161,7 +161,9 @@ async def batch(
     The good ones are durable before the answer. At most 10,000 names.
     """
     requests = body.requests(keeps_by_default=keeps)
-    queued = await service.queue.enqueue_batch(requests, caller.name, reach=caller.reach)
+    queued = await service.queue.enqueue_batch(
+        requests, caller.name, reach=caller.reach, credentials=caller.credentials
+    )
     return BatchAnswer(
         enqueued=[reindex_operation_of(operation) for operation in queued.enqueued],
         errors=[
@@ -210,7 +212,11 @@ async def _started(
 ) -> ReindexOperation:
     try:
         operation = await service.queue.start(
-            request, caller.name, enqueue=enqueue, reach=caller.reach
+            request,
+            caller.name,
+            enqueue=enqueue,
+            reach=caller.reach,
+            credentials=caller.credentials,
         )
     except AlreadyInProgress as error:
         # It may name the index whose operation fills this one; Kibana names the one asked for.
@@ -220,7 +226,8 @@ async def _started(
 
 async def status(indexName: IndexPath, service: Current, caller: Caller) -> StatusAnswer:
     """The newest operation of the index; `reindexOp` is absent where there is none."""
-    return status_of(indexName, await service.reading.status(indexName, caller.reach))
+    found = await service.reading.status(indexName, caller.reach, caller.credentials)
+    return status_of(indexName, found)
 
 
 async def cancel(indexName: IndexPath, service: Current, caller: Caller) -> CancelAnswer:

@@ -11,6 +11,9 @@ Nothing here knows how an error leaves the service: `api/errors.py` says its HTT
     │   ├── PartOutOfReach         not on all of this batch
     │   ├── ClusterOutOfReach      not on this cluster
     │   ├── LimitedCaller          not on all of them
+    │   ├── LoginRefused           the cluster does not know the caller
+    │   ├── LoginForbidden         the cluster knows them, and does not let them ask who they are
+    │   ├── NoRole                 they may neither look at the cluster nor manage it
     │   ├── InvalidToken           a token that cannot be made
     │   │   └── TokenNameTaken
     │   ├── UnknownToken
@@ -20,6 +23,7 @@ Nothing here knows how an error leaves the service: `api/errors.py` says its HTT
     │   ├── AlreadyReindexed       the name is an alias that an operation of ours left
     │   ├── WrongKind              an index of a kind that must be handled otherwise
     │   ├── MissingPrivileges      the service's own user may not do it
+    │   │   └── CallerLacksPrivileges  the caller's login at the cluster may not
     │   ├── MixedVersions          the nodes' majors differ
     │   ├── AlreadyInProgress
     │   ├── TargetTaken            two sources would share a target
@@ -56,6 +60,7 @@ Nothing here knows how an error leaves the service: `api/errors.py` says its HTT
     │   ├── CredentialsRefused     401: our own user name, password or key
     │   ├── NotElasticsearch       an answer, but not Elasticsearch's (proxy page, redirect)
     │   └── OtherCluster           Elasticsearch, but not the cluster that the data are about
+    ├── NobodyToAsk                the cluster has no security, and so knows no callers
     ├── BackupFailed               a copy of the database cannot be made
     └── StoreTrouble
         ├── StoreUnavailable       the database does not answer
@@ -95,10 +100,58 @@ class RoleMissing(Refused):
 
     code = "role_missing"
 
-    def __init__(self, name: str, role: str, needed: str) -> None:
+    def __init__(
+        self, name: str, role: str, needed: str, remedy: str = "Ask as somebody who has it."
+    ) -> None:
+        super().__init__(f"{name} has the role {role}, and this needs the role {needed}. {remedy}")
+
+
+class LoginRefused(Refused):
+    """Elasticsearch does not know who asks, or not any more (401)."""
+
+    code = "unauthorized"
+
+    def __init__(self, cluster: str) -> None:
         super().__init__(
-            f"{name} has the role {role}, and this needs the role {needed}. Ask as somebody who "
-            "has it."
+            f"Elasticsearch does not accept this login for the cluster {cluster}. Check the name "
+            "and the password, or whether the key or token was revoked, has expired, or is of "
+            "another cluster."
+        )
+
+
+class LoginForbidden(Refused):
+    """Elasticsearch knows who asks, and does not let them ask who they are."""
+
+    code = "login_forbidden"
+
+    def __init__(self, cluster: str, reason: str) -> None:
+        super().__init__(
+            f"Elasticsearch does not let this login be used for the cluster {cluster}: {reason}. "
+            "Use a login that is not limited to other requests."
+        )
+
+
+class NoRole(Refused):
+    """Who asks may neither look at their cluster nor manage it."""
+
+    code = "no_role"
+
+    def __init__(self, name: str, cluster: str) -> None:
+        super().__init__(
+            f"{name} lacks the cluster privilege monitor on {cluster}. With it one may look at "
+            "operations here; with manage one may also post and steer them."
+        )
+
+
+class NobodyToAsk(ReindexQueueError):
+    """The cluster has no security, and so knows no logins."""
+
+    code = "security_off"
+
+    def __init__(self, cluster: str) -> None:
+        super().__init__(
+            f"Nobody can be asked who you are: security is not enabled on the cluster {cluster}. "
+            f"Enable it there, or take elasticsearch out of {Setting.AUTH} and log in otherwise."
         )
 
 
@@ -213,6 +266,20 @@ class MissingPrivileges(Refused):
         to = f' to "{target}"' if target else ""
         super().__init__(f'You do not have adequate privileges to reindex "{name}"{to}.')
         self.missing = tuple(missing)
+
+
+class CallerLacksPrivileges(MissingPrivileges):
+    """Not our own user lacks them, but who asks, with a login of the cluster. `undertaking`: what
+    they would have done."""
+
+    code = "caller_lacks_privileges"
+
+    def __init__(self, name: str, missing: Sequence[str], undertaking: str = "reindex") -> None:
+        super().__init__(name, None, missing)
+        self.message = (
+            f'You do not have adequate privileges to {undertaking} "{name}": the login that asked '
+            f"lacks {', '.join(missing)}."
+        )
 
 
 class MixedVersions(Refused):

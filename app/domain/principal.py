@@ -44,7 +44,18 @@ class Principal:
     def require(self, role: Role) -> None:
         """Raises `RoleMissing` where this is somebody with less."""
         if not self.role.includes(role):
-            raise RoleMissing(self.name, self.role, role)
+            raise RoleMissing(self.name, self.role, role, *self._remedy(role))
+
+    def _remedy(self, role: Role) -> tuple[str, ...]:
+        """What makes the role of somebody from a cluster; empty for others."""
+        if self.credentials is None:
+            return ()
+        if role is Role.ADMIN:
+            return (
+                "No role over the whole service comes from a cluster: ask with the login of the "
+                "service's settings, or with a token of an admin.",
+            )
+        return ("The privilege manage on the cluster makes it.",)
 
     def require_cluster(self, cluster: str) -> None:
         """Raises `ClusterOutOfReach` where this is somebody for other clusters."""

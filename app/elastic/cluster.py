@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from app.domain.errors import ClusterRefused
 from app.domain.events import Note
 from app.domain.names import IndexName
+from app.elastic.callers import lacking, says_no_security
 from app.elastic.connection import ChangingCalls, Connection
 from app.elastic.documents import DocumentsView
 from app.elastic.errors import NOTHING_THERE, understanding
@@ -43,8 +44,7 @@ class SecurityView:
         try:
             await self._connection.read(lambda es: es.security.authenticate())
         except ClusterRefused as error:
-            absent = error.kind == "error" and error.http_status in (400, 405)  # no such route
-            if absent or "ecurity must be explicitly enabled" in error.reason:  # 7.x by default
+            if says_no_security(error):
                 return False
             raise
         return True
@@ -66,12 +66,7 @@ class SecurityView:
             lambda es: es.security.has_privileges(cluster=["manage"], index=wanted)
         )
         with understanding("our privileges"):
-            lacking = [name for name, held in answer["cluster"].items() if not held]
-            by_index = {
-                index: [privilege for privilege, held in privileges.items() if not held]
-                for index, privileges in cast(dict[str, dict[str, bool]], answer["index"]).items()
-            }
-        return lacking, {index: lacks for index, lacks in by_index.items() if lacks}
+            return lacking(answer)
 
     async def restriction_on(self, index: IndexName) -> str | None:
         """Elasticsearch's word that our user has document- or field-level security on `index`.

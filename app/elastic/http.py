@@ -8,7 +8,7 @@ import json
 import ssl
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
@@ -102,6 +102,11 @@ class Tls:
     key: Path | None = None
     fingerprint: str | None = None
     passphrase: Callable[[], str | None] = _none
+
+    @property
+    def of_nobody(self) -> Tls:
+        """The same without our own certificate, by which Elasticsearch may know who we are."""
+        return replace(self, certificate=None, key=None, passphrase=_none)
 
     @property
     def files(self) -> tuple[Any, ...]:

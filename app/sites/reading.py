@@ -23,6 +23,7 @@ from app.elastic.cluster import ClusterView
 from app.store.listing import Listing
 from app.store.operations import Operations
 from app.upgrades.admission import Surroundings
+from app.upgrades.caller_privileges import CallerPrivileges
 from app.upgrades.privileges import Need
 from app.upgrades.queue import Queue
 from app.upgrades.steps.identity import named
@@ -55,12 +56,14 @@ class Reading:
         cluster: ClusterView,
         surroundings: Surroundings,
         queue: Queue,
+        caller_privileges: CallerPrivileges,
     ) -> None:
         self._operations = operations
         self._listing = listing
         self._cluster = cluster
         self._surroundings = surroundings
         self._queue = queue
+        self._caller_privileges = caller_privileges
 
     async def queue(self, reach: Reach = EVERYTHING) -> list[QueueEntry]:
         """The batch queue in order, the running head included; what is within `reach` of it."""
@@ -73,9 +76,11 @@ class Reading:
             raise OperationNotFound(name)
         return found
 
-    async def status(self, name: str, reach: Reach = EVERYTHING) -> StatusReport:
-        """The newest operation of an index, and what the cluster says of the index. `reach`: of the
-        caller.
+    async def status(
+        self, name: str, reach: Reach = EVERYTHING, credentials: str | None = None
+    ) -> StatusReport:
+        """The newest operation of an index, and what the cluster says of the index. `reach` and
+        `credentials`: of the caller.
 
         Raises `OutOfReach`, `IndexNotFound` where there is neither, and `MixedVersions`. With an
         operation at hand the cluster may be away, or refuse our user; without one that is a
@@ -87,7 +92,7 @@ class Reading:
         if operation and not reach.covers_pair(operation):
             operation = None
         try:
-            report = await self._report(index, operation)
+            report = await self._report(index, operation, credentials)
         except (ClusterTrouble, MixedVersions):
             if operation is None:
                 raise
@@ -100,12 +105,17 @@ class Reading:
             raise IndexNotFound(name)
         return StatusReport(operation, report)
 
-    async def _report(self, name: IndexName, operation: Operation | None) -> IndexView:
+    async def _report(
+        self, name: IndexName, operation: Operation | None, credentials: str | None
+    ) -> IndexView:
         major = await self._surroundings.one_major()
         target = operation.new_index_name if operation else await self._queue.target_of(name)
         state = (await self._cluster.indices.look(name)).get(name)
         need = Need(name, target, state.aliases if state else ())
-        privileged = not await self._surroundings.missing_privileges([need])
+        privileged = not (
+            await self._surroundings.missing_privileges([need])
+            or await self._caller_privileges.missing({name: need}, credentials)
+        )
         streams = await self._cluster.indices.data_streams()
         warnings = warnings_of(state.settings, major) if state else None
         return IndexView(

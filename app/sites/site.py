@@ -9,6 +9,7 @@ from app.copying.pace import Pacing
 from app.elastic.cluster import ClusterView
 from app.jobs.worker import Worker
 from app.sites.batch_progress import BatchWatch
+from app.sites.caller_desk import CallerDesk
 from app.sites.checkup import Checkup
 from app.sites.doctor import Doctor
 from app.sites.figures import Figures
@@ -37,6 +38,7 @@ class Site:
     store: Store
     cluster: ClusterView
     surroundings: Surroundings
+    callers: CallerDesk
     queue: Queue
     batches: BatchDesk
     batch_watch: BatchWatch

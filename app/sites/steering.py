@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from app.domain.errors import (
+    CallerLacksPrivileges,
     CannotCancel,
     ReindexQueueError,
     UnknownBatch,
@@ -23,6 +24,7 @@ from app.jobs.term import WakeUps
 from app.jobs.verdicts import Objection, objection
 from app.store.store import Store
 from app.telemetry import logger
+from app.upgrades.caller_privileges import CallerPrivileges
 from app.upgrades.queue import Queue
 from app.upgrades.rollback import Rollback
 
@@ -30,6 +32,9 @@ log = logger(__name__)
 
 AT_ONCE = 8
 """Rollbacks of a batch that are looked at side by side: each asks the cluster."""
+
+LETS_GO_ON = (Action.RESUME, Action.RETRY)
+"""What leads to changes in the cluster, and so takes privileges there."""
 
 _OVERTAKEN = Objection(Verdict.UNCHANGED, "The operation has changed meanwhile.")
 _BACK_ALREADY = Objection(Verdict.UNCHANGED, "It has its old index back, or is about to.")
@@ -57,14 +62,27 @@ class _Done:
 
 
 class Control:
-    def __init__(self, store: Store, queue: Queue, rollback: Rollback, wake_ups: WakeUps) -> None:
+    def __init__(
+        self,
+        store: Store,
+        queue: Queue,
+        rollback: Rollback,
+        wake_ups: WakeUps,
+        caller_privileges: CallerPrivileges,
+    ) -> None:
         self._store = store
         self._queue = queue
         self._rollback = rollback
         self._wake_ups = wake_ups
+        self._caller_privileges = caller_privileges
 
     async def one(
-        self, action: Action, operation_id: str, caller: str, reach: Reach = EVERYTHING
+        self,
+        action: Action,
+        operation_id: str,
+        caller: str,
+        reach: Reach = EVERYTHING,
+        credentials: str | None = None,
     ) -> Operation:
         """The operation after `action`; after a retry of one that had ended, that which follows it.
 
@@ -72,9 +90,11 @@ class Control:
         begun. `PAUSE` puts it aside and frees the queue; what is copied stays, and so does the
         write block. `RESUME` lets it go on where it stopped, at its old place. `RETRY` begins anew
         with one that failed or was cancelled, as another operation at the queue's tail; one that
-        waits for something tries again now. `reach`: of the caller.
+        waits for something tries again now. `reach` and `credentials`: of the caller; to let it go
+        on takes the privileges that posting it takes, to stop it takes none of them.
 
-        Raises `UnknownOperation`, `CannotCancel`, `WrongState`, and what a POST of it raises.
+        Raises `UnknownOperation`, `CannotCancel`, `WrongState`, `CallerLacksPrivileges`, and what a
+        POST of it raises.
         """
         operation = await self._store.operations.find(operation_id)
         if operation is None or not reach.covers_pair(operation):
@@ -91,7 +111,10 @@ class Control:
                 enqueue=operation.lane is Lane.QUEUE,
                 pace=await self._store.paces.get(Scope.BATCH, operation.batch_id),
                 reach=reach,
+                credentials=credentials,
             )
+        if action in LETS_GO_ON:
+            await self._caller_privileges.require(operation, credentials)
         if operation_id not in await self._write(action, [operation], caller):
             raise _refused(action, _OVERTAKEN)
         self._wake_ups.wake()
@@ -106,10 +129,12 @@ class Control:
         *,
         forced: bool = False,
         reach: Reach = EVERYTHING,
+        credentials: str | None = None,
     ) -> list[Steered]:
         """The same for every operation of a batch to which it can be done; each with its answer.
 
-        `forced`: of a rollback. `reach`: of the caller; what is beyond it is left as it is.
+        `forced`: of a rollback. `reach` and `credentials`: of the caller; what is beyond reach is
+        left as it is.
 
         Raises `UnknownBatch`, also where all of it is beyond reach, `StoreTrouble`, and for a retry
         what a POST of a batch raises.
@@ -120,9 +145,9 @@ class Control:
         if record is None or (whole and not found):
             raise UnknownBatch(batch_id)
         if action is Action.ROLL_BACK:
-            done = await self._roll_back(found, caller, reach, forced=forced)
+            done = await self._roll_back(found, caller, reach, credentials, forced=forced)
         else:
-            done = await self._all(action, found, caller, reach)
+            done = await self._all(action, found, caller, reach, credentials)
         self._wake_ups.wake()
         log.info(f"{action}_requested", batch=batch_id, changed=len(done.changed))
         fresh = {
@@ -138,7 +163,12 @@ class Control:
         ]
 
     async def _all(
-        self, action: Action, found: Sequence[Operation], caller: str, reach: Reach
+        self,
+        action: Action,
+        found: Sequence[Operation],
+        caller: str,
+        reach: Reach,
+        credentials: str | None,
     ) -> _Done:
         done = _Done()
         for operation in found:
@@ -146,8 +176,15 @@ class Control:
                 done.objections[operation.id] = against
         willing = [operation for operation in found if operation.id not in done.objections]
         if action is Action.RETRY:
-            await self._begin_anew([o for o in willing if not o.live], caller, done, reach)
+            ended = [operation for operation in willing if not operation.live]
+            await self._begin_anew(ended, caller, done, reach, credentials)
             willing = [operation for operation in willing if operation.live]
+        if action in LETS_GO_ON:
+            lacking = await self._caller_privileges.missing_of(willing, credentials)
+            for one in (one for one in willing if one.id in lacking):
+                refused = CallerLacksPrivileges(one.index_name, lacking[one.id])
+                done.objections[one.id] = Objection(Verdict.REFUSED, refused.message)
+            willing = [operation for operation in willing if operation.id not in lacking]
         done.changed |= await self._write(action, willing, caller)
         return done
 
@@ -171,14 +208,21 @@ class Control:
         return at_once | await requested_actions.leave(rest, requested, caller)
 
     async def _begin_anew(
-        self, ended: Sequence[Operation], caller: str, done: _Done, reach: Reach
+        self,
+        ended: Sequence[Operation],
+        caller: str,
+        done: _Done,
+        reach: Reach,
+        credentials: str | None,
     ) -> None:
         """Queues those that have ended again, as one batch."""
         if not ended:
             return
         pace = await self._store.paces.get(Scope.BATCH, ended[0].batch_id)
         requests = await self._requests(ended)
-        batch = await self._queue.enqueue_batch(requests, caller, pace=pace, reach=reach)
+        batch = await self._queue.enqueue_batch(
+            requests, caller, pace=pace, reach=reach, credentials=credentials
+        )
         followers = {operation.index_name: operation.id for operation in batch.enqueued}
         faults = {refused.name: refused.error.message for refused in batch.refused}
         for operation in ended:
@@ -194,7 +238,13 @@ class Control:
         return [replace(_request(one), pace=paces.get(one.id, NO_LIMIT)) for one in ended]
 
     async def _roll_back(
-        self, found: Sequence[Operation], caller: str, reach: Reach, *, forced: bool
+        self,
+        found: Sequence[Operation],
+        caller: str,
+        reach: Reach,
+        credentials: str | None,
+        *,
+        forced: bool,
     ) -> _Done:
         done, free = _Done(), asyncio.Semaphore(AT_ONCE)
 
@@ -204,7 +254,9 @@ class Control:
                 return
             try:
                 async with free:
-                    await self._rollback.request(operation.id, caller, forced=forced, reach=reach)
+                    await self._rollback.request(
+                        operation.id, caller, forced=forced, reach=reach, credentials=credentials
+                    )
             except ReindexQueueError as error:
                 done.objections[operation.id] = Objection(Verdict.REFUSED, error.message)
             else:

@@ -120,6 +120,11 @@ class Operations:
         found = await self._select(select(JobRow).where(col(JobRow.batch_id) == batch_id))
         return sorted(found, key=lambda one: one.queued_at)  # as in `completed_targets`
 
+    async def live_of(self, names: Sequence[IndexName]) -> list[Operation]:
+        """The operations in progress or paused of these indices."""
+        wanted = select(JobRow).where(LIVE_REWRITES, col(JobRow.index_name).in_(names))
+        return await self._select(wanted)
+
     async def _select(self, query: SelectOfScalar[JobRow]) -> list[Operation]:
         query = query.where(col(JobRow.cluster_id) == self._cluster_id, REWRITES)
         return [operation_of(row) for row in await read_rows(self._reader, query)]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from app.domain.errors import (
     AlreadyInProgress,
+    CallerLacksPrivileges,
     InvalidIndexName,
     MissingPrivileges,
     MixedVersions,
@@ -25,6 +26,7 @@ from app.jobs.term import ClusterIdentity
 from app.store.enqueueing import Wanted
 from app.store.store import Store
 from app.telemetry import logger
+from app.upgrades.caller_privileges import CallerPrivileges
 from app.upgrades.classifier import Facts, faults, unnamed_refusal
 from app.upgrades.privileges import Need, missing
 
@@ -101,6 +103,7 @@ class Admission:
         cluster_identity: ClusterIdentity,
         major: int | None,
         defaults: Defaults,
+        caller_privileges: CallerPrivileges,
     ) -> None:
         self._operations = store.operations
         self._kept_copies = store.kept_copies
@@ -109,23 +112,29 @@ class Admission:
         self._cluster_identity = cluster_identity
         self._major = major
         self._defaults = defaults
+        self._caller_privileges = caller_privileges
 
     async def target_of(self, name: IndexName) -> IndexName:
         """What `name` would be copied to by Kibana's rule."""
         return target_name(name, self._major or await self._surroundings.one_major())
 
     async def admit(
-        self, requests: Sequence[ReindexRequest], reach: Reach = EVERYTHING
+        self,
+        requests: Sequence[ReindexRequest],
+        reach: Reach = EVERYTHING,
+        credentials: str | None = None,
     ) -> tuple[list[Wanted], list[RefusedName]]:
-        """What may be queued, in order, and what not and why. `reach`: of the caller.
+        """What may be queued, in order, and what not and why. `reach` and `credentials`: of the
+        caller.
 
         An index that has a live operation is left to the store: it is refused or resumed there,
-        and refused also where that one has ended meanwhile.
+        and refused also where that one has ended meanwhile. To resume it takes the privileges that
+        posting it takes.
 
         Raises `MixedVersions`, `ClusterTrouble`, `StoreTrouble`.
         """
         await self._cluster_identity.check(anew=True)
-        report = await self.examine(requests, reach=reach)
+        report = await self.examine(requests, reach=reach, credentials=credentials)
         refused = [
             RefusedName(one.wanted.index_name, one.faults[0])
             for one in report.examined
@@ -144,12 +153,14 @@ class Admission:
         privileges: bool = True,
         named: bool = True,
         reach: Reach = EVERYTHING,
+        credentials: str | None = None,
     ) -> AdmissionReport:
         """Everything that speaks against each request.
 
         `known`: all indices of the cluster, where they were looked at just now. `privileges` False:
         ours are not asked for; `named` False: nobody has named them, they are all that is too old.
         `reach`: of the caller; nothing is said of an index beyond it, not even whether it is there.
+        `credentials`: of the caller, whose privileges are asked for with them.
 
         Raises `MixedVersions`, `ClusterTrouble`, `StoreTrouble`.
         """
@@ -169,6 +180,8 @@ class Admission:
         }
         if privileges:
             innocent = [entry for entry in new if not found[entry.index_name]]
+            found |= await self._faults_of_caller(innocent, wanted, facts.looked, credentials)
+            innocent = [entry for entry in innocent if not found[entry.index_name]]
             found |= await self._privilege_faults(innocent, facts.looked, requests)
         by_name = {entry.index_name: entry for entry in (*wanted, *new)}
         examined = [
@@ -210,6 +223,23 @@ class Admission:
             else entry
             for entry in new
         ]
+
+    async def _faults_of_caller(
+        self,
+        innocent: Sequence[Wanted],
+        wanted: Sequence[Wanted],
+        looked: Looked,
+        credentials: str | None,
+    ) -> dict[IndexName, list[Refused]]:
+        """What the caller lacks for those that are new, and for the live ones among `wanted`."""
+        if credentials is None:
+            return {}
+        needs = {entry.index_name: _need(entry, looked) for entry in innocent}
+        live = await self._operations.live_of([entry.index_name for entry in wanted])
+        new = await self._caller_privileges.missing(needs, credentials)
+        begun = await self._caller_privileges.missing_of(live, credentials)
+        lacking = new | {one.index_name: begun[one.id] for one in live if one.id in begun}
+        return {name: [CallerLacksPrivileges(name, lacks)] for name, lacks in lacking.items()}
 
     async def _privilege_faults(
         self,

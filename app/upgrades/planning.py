@@ -154,18 +154,32 @@ class Planner:
         self._pacing = pacing
         self._limits = limits
 
-    async def plan(self, requests: Sequence[ReindexRequest], reach: Reach = EVERYTHING) -> Plan:
-        """`reach`: of the caller. Raises `MixedVersions`, `ClusterTrouble`, `StoreTrouble`."""
-        plan = await self._of(await self._admission.examine(requests, reach=reach))
+    async def plan(
+        self,
+        requests: Sequence[ReindexRequest],
+        reach: Reach = EVERYTHING,
+        credentials: str | None = None,
+    ) -> Plan:
+        """`reach` and `credentials`: of the caller. Raises `MixedVersions`, `ClusterTrouble`,
+        `StoreTrouble`."""
+        report = await self._admission.examine(requests, reach=reach, credentials=credentials)
+        plan = await self._of(report)
         place = {r.index_name: n for n, r in reversed(list(enumerate(requests)))}
         return replace(plan, indices=sorted(plan.indices, key=lambda one: place[one.name]))
 
-    async def plan_outdated(self, pattern: ReindexRequest, reach: Reach = EVERYTHING) -> Plan:
+    async def plan_outdated(
+        self,
+        pattern: ReindexRequest,
+        reach: Reach = EVERYTHING,
+        credentials: str | None = None,
+    ) -> Plan:
         """For all within `reach` that the next major refuses, with the options of `pattern`. Raises
         as `plan`."""
         names, looked = await self._inventory.outdated(reach)
         requests = [replace(pattern, index_name=name) for name in names]
-        report = await self._admission.examine(requests, looked, named=False, reach=reach)
+        report = await self._admission.examine(
+            requests, looked, named=False, reach=reach, credentials=credentials
+        )
         return await self._of(report)
 
     async def with_trials(self, plan: Plan, caller: str, reach: Reach = EVERYTHING) -> Plan:

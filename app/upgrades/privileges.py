@@ -11,7 +11,8 @@ from app.elastic.cluster import ClusterView
 from app.upgrades.steps.identity import MARKERS
 
 TASKS = ".tasks"
-_NEEDS_A_QUESTION = 100
+NEEDS_A_QUESTION = 100
+"""So many needs are asked about at a time."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,8 @@ async def missing(
     Only for a cluster with security.
     """
     lacking: dict[IndexName, list[str]] = {}
-    for start in range(0, len(needs), _NEEDS_A_QUESTION):
-        part = needs[start : start + _NEEDS_A_QUESTION]
+    for start in range(0, len(needs), NEEDS_A_QUESTION):
+        part = needs[start : start + NEEDS_A_QUESTION]
         general, by_name = await cluster.security.missing_privileges(
             everything=_once(name for need in part for name in need.everything(major)),
             readable=[TASKS],

@@ -60,14 +60,21 @@ class Queue:
         key: BatchKey | None = None,
         pace: Pace = NO_LIMIT,
         reach: Reach = EVERYTHING,
+        credentials: str | None = None,
     ) -> Batch:
-        """Queues every index that can be, in order; the others are in `refused`. `reach`: of the
-        caller.
+        """Queues every index that can be, in order; the others are in `refused`. `reach` and
+        `credentials`: of the caller.
 
         Raises `MixedVersions`, `ClusterTrouble` and `StoreTrouble`: then nothing was queued.
         """
         queued, refused = await self._enqueue(
-            requests, caller, single=False, key=key, pace=pace, reach=reach
+            requests,
+            caller,
+            single=False,
+            key=key,
+            pace=pace,
+            reach=reach,
+            credentials=credentials,
         )
         if queued.repeated:
             return Batch(None, [], [])
@@ -82,14 +89,20 @@ class Queue:
         enqueue: bool = False,
         pace: Pace = NO_LIMIT,
         reach: Reach = EVERYTHING,
+        credentials: str | None = None,
     ) -> Operation:
         """Starts or resumes one index beside the queue, or in it where `enqueue` is set, as a batch
-        with that `pace`. `reach`: of the caller.
+        with that `pace`. `reach` and `credentials`: of the caller.
 
         Raises `Refused`, `ClusterTrouble`, `StoreTrouble`.
         """
         queued, refused = await self._enqueue(
-            [request], caller, single=not enqueue, pace=pace, reach=reach
+            [request],
+            caller,
+            single=not enqueue,
+            pace=pace,
+            reach=reach,
+            credentials=credentials,
         )
         for fault in refused:
             raise fault.error
@@ -130,8 +143,9 @@ class Queue:
         key: BatchKey | None = None,
         pace: Pace = NO_LIMIT,
         reach: Reach = EVERYTHING,
+        credentials: str | None = None,
     ) -> tuple[Enqueued, list[RefusedName]]:
-        good, refused = await self._admission.admit(requests, reach)
+        good, refused = await self._admission.admit(requests, reach, credentials)
         earlier = [refusal_entry(name.name, name.error) for name in _in_order(requests, refused)]
         queued = await self._operations.enqueue(
             good, caller, earlier, single=single, key=key, pace=pace, reach=reach
@@ -181,16 +195,17 @@ class BatchDesk:
         key: BatchKey | None,
         pace: Pace = NO_LIMIT,
         reach: Reach = EVERYTHING,
+        credentials: str | None = None,
     ) -> PostedBatch:
-        """Queues a batch; with a key that was used before, answers the batch of then. `reach`: of
-        the caller.
+        """Queues a batch; with a key that was used before, answers the batch of then. `reach` and
+        `credentials`: of the caller.
 
         Raises `InvalidPace`, `KeyReused`, and what `Queue.enqueue_batch` raises.
         """
         if key and (known := await self._store.batches.posted_with(key.key)):
             return await self._known(known, key, requests, caller, reach)
         await self._pacing.check_batch(pace)
-        batch = await self._queue.enqueue_batch(requests, caller, key, pace, reach)
+        batch = await self._queue.enqueue_batch(requests, caller, key, pace, reach, credentials)
         if batch.id is None:  # another request with this key was quicker
             assert key is not None
             known = await self._store.batches.posted_with(key.key)

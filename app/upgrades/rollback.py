@@ -13,6 +13,7 @@ from app.jobs.term import WakeUps
 from app.store.store import Store
 from app.telemetry import logger
 from app.upgrades.admission import Surroundings
+from app.upgrades.caller_privileges import CallerPrivileges
 from app.upgrades.steps.identity import observe
 
 log = logger(__name__)
@@ -106,22 +107,35 @@ def objection_of_writes(operation: Operation, target_seq_nos: list[int]) -> Cann
 
 class Rollback:
     def __init__(
-        self, store: Store, cluster: ClusterView, surroundings: Surroundings, wake_ups: WakeUps
+        self,
+        store: Store,
+        cluster: ClusterView,
+        surroundings: Surroundings,
+        wake_ups: WakeUps,
+        caller_privileges: CallerPrivileges,
     ) -> None:
         self._store = store
         self._cluster = cluster
         self._surroundings = surroundings
         self._wake_ups = wake_ups
+        self._caller_privileges = caller_privileges
 
     async def request(
-        self, operation_id: str, caller: str, *, forced: bool, reach: Reach = EVERYTHING
+        self,
+        operation_id: str,
+        caller: str,
+        *,
+        forced: bool,
+        reach: Reach = EVERYTHING,
+        credentials: str | None = None,
     ) -> Operation:
         """Lets the worker give the old name back to the kept copy, beside the queue.
 
         What can be known to be refused is refused here; the worker looks at all of it again. One
-        that goes back, or has gone, is answered as it is. `reach`: of the caller.
+        that goes back, or has gone, is answered as it is. `reach` and `credentials`: of the caller.
 
-        Raises `UnknownOperation`, `CannotRollBack`, `AlreadyInProgress`, `ClusterTrouble`.
+        Raises `UnknownOperation`, `CannotRollBack`, `AlreadyInProgress`, `CallerLacksPrivileges`,
+        `ClusterTrouble`.
         """
         operation = await self._store.operations.find(operation_id)
         if operation is None or not reach.covers_pair(operation):
@@ -130,6 +144,7 @@ class Rollback:
             return operation
         if fault := objection_of_record(operation):
             raise fault
+        await self._caller_privileges.require(operation, credentials)
         asked = operation.model_copy(update={"allowed": reach.patterns})
         if fault := await self._fault(asked, forced=forced):
             raise fault

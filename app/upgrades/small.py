@@ -35,6 +35,7 @@ from app.jobs.phases import Done, Hold, Outcome, Pacer, Phase, SmallKind, Work
 from app.jobs.term import WakeUps
 from app.store.lanes import SmallJobs
 from app.store.operations import KeptCopies
+from app.upgrades.caller_privileges import CallerPrivileges
 from app.upgrades.expiry import expire, give_up
 from app.upgrades.trial import tidy_up, try_out
 
@@ -182,17 +183,28 @@ class Expiries:
 class SmallJobDesk:
     """The client's side: leaves a small job and waits for its end."""
 
-    def __init__(self, small_jobs: SmallJobs, wake_ups: WakeUps) -> None:
+    def __init__(
+        self, small_jobs: SmallJobs, wake_ups: WakeUps, caller_privileges: CallerPrivileges
+    ) -> None:
         self._small_jobs = small_jobs
         self._wake_ups = wake_ups
+        self._caller_privileges = caller_privileges
 
-    async def block_writes(self, name: str, caller: str, reach: Reach = EVERYTHING) -> None:
-        """Adds the write block to an index. `reach`: of the caller.
+    async def block_writes(
+        self,
+        name: str,
+        caller: str,
+        reach: Reach = EVERYTHING,
+        credentials: str | None = None,
+    ) -> None:
+        """Adds the write block to an index. `reach` and `credentials`: of the caller.
 
-        Raises what the worker met, and `ClusterBusy` (503) where no worker did it in time.
+        Raises `CallerLacksPrivileges`, what the worker met, and `ClusterBusy` (503) where no worker
+        did it in time.
         """
         index, event = IndexName(name), EventKind.BLOCK_WRITE_REQUESTED
         reach.require(index)
+        await self._caller_privileges.require_block(index, credentials)
         job_id = await self._small_jobs.leave(BLOCK_WRITE, index, caller, event=event, reach=reach)
         if await self._ended(job_id) is None:
             taken_back = await self._small_jobs.withdraw(job_id)

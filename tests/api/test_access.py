@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from app.api.logins import Logins
 from app.main import create_app
-from app.settings import Settings
+from app.settings import Auth, Settings
 from testbed.relay import Relay
 from tests.e2e.process import ServiceProcess
 from tests.elasticsearch import Elastic
@@ -73,6 +73,29 @@ def test_only_the_ways_that_are_open_are_offered() -> None:
     assert "401" in only_key["paths"]["/api/v1/operations"]["get"]["responses"]
     assert Logins(None, None, "k").ways == "ApiKey"
     assert "securitySchemes" not in create_app(Settings()).openapi()["components"]
+
+
+async def test_a_login_that_is_set_and_not_named_opens_nothing(sqlite_url: str) -> None:
+    """It may be there for a command line that begins where the service has its settings."""
+    only_tokens = {**SECRETS, "server_auth": "tokens"}
+    async with running_service("http://127.0.0.1:9", sqlite_url, **only_tokens) as service:
+        answer = await service.client.get("/api/v1/operations", auth=("ops", "s3cret-ä"))
+        assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+        key = {"authorization": "ApiKey k-123"}
+        assert (await service.client.get("/api/v1/operations", headers=key)).status_code == 401
+
+
+def test_logins_of_the_cluster_are_offered_beside_those_of_the_service() -> None:
+    settings = Settings(server_apikey=SecretStr("k"), server_auth=(Auth.LOGIN, Auth.ELASTICSEARCH))
+    made = create_app(settings).openapi()
+    assert list(made["components"]["securitySchemes"]) == ["key", "clusterUser", "clusterKey"]
+    answers = made["paths"]["/api/v1/operations"]["get"]["responses"]
+    said = [*answers["403"]["content"]["application/json"]["examples"]]
+    assert {"no_role", "login_forbidden", "caller_lacks_privileges"} <= set(said)
+    assert "security_off" in answers["503"]["content"]["application/json"]["examples"]
+    assert Logins(None, None, None, elasticsearch=True).ways == (
+        'Basic realm="Reindex Queue", ApiKey, Bearer'
+    )
 
 
 def test_the_token_for_metrics_is_offered_for_these_alone() -> None:

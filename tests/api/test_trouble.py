@@ -114,6 +114,9 @@ async def test_the_service_starts_without_a_cluster_and_works_when_it_comes(
 class BrokenReading(Reading):
     """A part with a fault, for the seam `app.state.sites`."""
 
+    def __init__(self) -> None:
+        """It has nothing to read from."""
+
     async def queue(self, reach: Reach = EVERYTHING) -> list[QueueEntry]:  # noqa: ARG002
         raise KeyError("hunter2 of nobody's business")
 
@@ -130,13 +133,7 @@ async def test_an_unexpected_exception_is_a_neutral_500_with_its_traceback_in_th
         whole = app.state.sites.of()
         broken = replace(
             whole,
-            reading=BrokenReading(
-                whole.store.operations,
-                whole.store.listing,
-                whole.cluster,
-                whole.surroundings,
-                whole.queue,
-            ),
+            reading=BrokenReading(),
         )
         app.state.sites = Sites(
             {"default": broken}, app.state.sites.tokens, app.state.sites.sessions

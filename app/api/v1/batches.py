@@ -38,7 +38,9 @@ async def post_batch(
     """
     batch_key = BatchKey(key, body.digest()) if key else None
     pace = body.pace.whole() if body.pace else NO_LIMIT
-    posted = await service.batches.post(body.requests(), caller.name, batch_key, pace, caller.reach)
+    posted = await service.batches.post(
+        body.requests(), caller.name, batch_key, pace, caller.reach, caller.credentials
+    )
     return NewBatchAnswer(
         id=posted.id,
         operations=[summary_of(s) for s in await service.overview.views(posted.operations)],

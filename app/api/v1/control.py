@@ -89,7 +89,11 @@ async def roll_back(
     cancelled.
     """
     found = await service.rollback.request(
-        operationId, caller.name, forced=body.force, reach=caller.reach
+        operationId,
+        caller.name,
+        forced=body.force,
+        reach=caller.reach,
+        credentials=caller.credentials,
     )
     return await _shown(service, found)
 
@@ -152,7 +156,9 @@ async def roll_batch_back(
 async def _one(
     action: Action, operation_id: str, service: Site, caller: Principal
 ) -> OperationSummary:
-    done = await service.control.one(action, operation_id, caller.name, caller.reach)
+    done = await service.control.one(
+        action, operation_id, caller.name, caller.reach, caller.credentials
+    )
     return await _shown(service, done)
 
 
@@ -160,7 +166,12 @@ async def _batch(
     action: Action, batch_id: str, service: Site, caller: Principal, *, forced: bool = False
 ) -> SteeredBatch:
     done = await service.control.batch(
-        action, batch_id, caller.name, forced=forced, reach=caller.reach
+        action,
+        batch_id,
+        caller.name,
+        forced=forced,
+        reach=caller.reach,
+        credentials=caller.credentials,
     )
     return steered(batch_id, done)
 

@@ -42,9 +42,9 @@ async def make_plan(
     if body.trial:
         caller.require(Role.OPERATOR)  # a trial makes indices
     if body.outdated:
-        plan = await service.planner.plan_outdated(body.pattern(), caller.reach)
+        plan = await service.planner.plan_outdated(body.pattern(), caller.reach, caller.credentials)
     else:
-        plan = await service.planner.plan(body.requests(), caller.reach)
+        plan = await service.planner.plan(body.requests(), caller.reach, caller.credentials)
     if body.trial:
         plan = await service.planner.with_trials(plan, caller.name, caller.reach)
     return _report(plan)

@@ -39,3 +39,9 @@ async def relay(secured: ElasticsearchServer) -> AsyncGenerator[Relay]:
 @pytest.fixture
 def login(es: Elastic, relay: Relay, tmp_path: Path) -> Login:
     return Login(es, relay, tmp_path)
+
+
+@pytest.fixture(scope="package")
+def newest() -> Generator[ElasticsearchServer]:
+    with ElasticsearchServer("9.4", security=True) as server:
+        yield server
