@@ -25,7 +25,15 @@ from app.domain.errors import (
 )
 
 EXPECTED = {
-    403: {"RoleMissing", "MissingPrivileges", "ClusterForbids"},
+    401: {"LoginRefused"},
+    403: {
+        "RoleMissing",
+        "NoRole",
+        "LoginForbidden",
+        "MissingPrivileges",
+        "CallerLacksPrivileges",
+        "ClusterForbids",
+    },
     404: {"IndexNotFound", "OperationNotFound", "UnknownOperation", "UnknownBatch"},
     409: {"TargetTaken", "TargetExists", "WrongState", "CannotRollBack", "KeyReused"},
     426: {"MixedVersions"},
