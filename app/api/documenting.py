@@ -43,6 +43,8 @@ _SUBJECTS = (
     "v1_plan",
     "v1_events",
     "v1_tokens",
+    "v1_adoption",
+    "v1_keys",
 )
 
 _TEXTS = {

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 
 from app.copying.pace import Pacing
 from app.elastic.cluster import ClusterView
+from app.jobs.ownership import ClusterOwnership
 from app.jobs.worker import Worker
+from app.sites.adoption import Adoption
 from app.sites.batch_progress import BatchWatch
 from app.sites.checkup import Checkup
 from app.sites.doctor import Doctor
 from app.sites.figures import Figures
 from app.sites.history import History
+from app.sites.key_rotation import KeyRotation
 from app.sites.overview import Overview
 from app.sites.reading import Reading
 from app.sites.steering import Control
@@ -51,6 +54,8 @@ class Site:
     doctor: Doctor
     figures: Figures
     history: History
+    ownership: ClusterOwnership
+    adoption: Adoption
     worker: Worker
 
 
@@ -59,10 +64,15 @@ class Sites:
     that cannot be reached holds, and stops no other."""
 
     def __init__(
-        self, sites: Mapping[str, Site], tokens: TokenDesk, instruments: Instruments | None = None
+        self,
+        sites: Mapping[str, Site],
+        tokens: TokenDesk,
+        key_rotation: KeyRotation,
+        instruments: Instruments | None = None,
     ) -> None:
         self._sites = dict(sites)
         self.tokens = tokens
+        self.key_rotation = key_rotation
         self.instruments = instruments or Instruments()
 
     @property

@@ -21,6 +21,7 @@ from app.domain.request import Defaults, ReindexRequest
 from app.elastic.answers import Looked, Version
 from app.elastic.cluster import ClusterView
 from app.elastic.connection import REMEMBERED_SECONDS
+from app.jobs.ownership import ClusterOwnership
 from app.jobs.term import ClusterIdentity
 from app.store.enqueueing import Wanted
 from app.store.store import Store
@@ -99,6 +100,7 @@ class Admission:
         cluster: ClusterView,
         surroundings: Surroundings,
         cluster_identity: ClusterIdentity,
+        ownership: ClusterOwnership,
         major: int | None,
         defaults: Defaults,
     ) -> None:
@@ -107,6 +109,7 @@ class Admission:
         self._cluster = cluster
         self._surroundings = surroundings
         self._cluster_identity = cluster_identity
+        self._ownership = ownership
         self._major = major
         self._defaults = defaults
 
@@ -125,6 +128,7 @@ class Admission:
         Raises `MixedVersions`, `ClusterTrouble`, `StoreTrouble`.
         """
         await self._cluster_identity.check(anew=True)
+        await self._ownership.refuse()
         report = await self.examine(requests, reach=reach)
         refused = [
             RefusedName(one.wanted.index_name, one.faults[0])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from app.api.v1 import (
+    adoption,
     batches,
     control,
     events,
     history,
     indices,
+    keys,
     operations,
     pace,
     plan,
@@ -26,5 +28,7 @@ ROUTERS = (
     history.router,
     events.router,
     worker.router,
+    adoption.router,
     tokens.router,
+    keys.router,
 )
