@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement
-from sqlmodel import col, select, update
+from sqlmodel import SQLModel, col, select, update
 
 from app.domain.errors import SecretUnusable
 from app.domain.events import EventKind, Note
 from app.sealing import Seal, Sealing
-from app.store.tables import Table
 from app.store.transactions import Transaction, Transactions
 
 ROWS = 100
@@ -24,7 +23,7 @@ class SealedColumn:
     """`seal`: what the secret of a row, given by the names of its columns, is bound to. `key`: the
     primary key."""
 
-    table: type[Table]
+    table: type[SQLModel]
     column: str
     seal: Callable[[Mapping[str, Any]], Seal]
     key: str = "id"
