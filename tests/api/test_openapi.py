@@ -78,6 +78,8 @@ def test_all_routes_are_documented_with_a_summary(document: dict[str, Any]) -> N
         "GET /api/v1/events",
         "GET /api/v1/worker",
         "GET /api/v1/doctor",
+        "POST /api/v1/worker/adopt",
+        "POST /api/v1/keys/rotate",
         "GET /api/v1/tokens",
         "POST /api/v1/tokens",
         "DELETE /api/v1/tokens/{tokenName}",
