@@ -8,6 +8,7 @@ import typer
 
 from app.domain.errors import BackupFailed, StoreTrouble
 from app.domain.formatting import size_text
+from app.domain.remedies import Command
 from app.serving import read_settings
 from app.store.backup import copy_to, dump_command, file_of
 
@@ -37,5 +38,6 @@ def backup(target: Path) -> None:
     typer.echo(f"{target}: {size_text(size)}, a copy of {source} as it is now. {BESIDE}")
     typer.echo(
         f"To use it, stop the service, put the copy in the place of {source}, remove "
-        f"{source.name}-wal and {source.name}-shm beside it, and start the service."
+        f"{source.name}-wal and {source.name}-shm beside it, and start the service. It changes "
+        f"nothing until you say that it goes on: {Command.ADOPT}"
     )

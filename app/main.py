@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from importlib.metadata import version
@@ -32,6 +32,7 @@ from app.elastic.connection import Connection
 from app.elastic.http import Credentials, Tls
 from app.jobs.bookkeeping import Bookkeeping
 from app.jobs.machine import Machine
+from app.jobs.ownership import ClusterOwnership
 from app.jobs.phases import Kind, Limits
 from app.jobs.pruning import Pruner
 from app.jobs.term import ClusterIdentity, WakeUps
@@ -39,6 +40,7 @@ from app.jobs.worker import Worker
 from app.sealing import Sealing
 from app.sendable import custom_headers
 from app.settings import Auth, Settings
+from app.sites.adoption import Adoption
 from app.sites.batch_progress import BatchWatch
 from app.sites.caller_desk import CallerDesk
 from app.sites.checkup import Checkup
@@ -47,6 +49,7 @@ from app.sites.event_pages import EventPages
 from app.sites.event_streams import EventStreams
 from app.sites.figures import Figures
 from app.sites.history import History
+from app.sites.key_rotation import KeyRotation
 from app.sites.overview import Overview
 from app.sites.reading import Reading
 from app.sites.session_desk import SessionDesk
@@ -55,6 +58,7 @@ from app.sites.steering import Control
 from app.sites.token_desk import TokenDesk
 from app.store.role import owner_name
 from app.store.store import Database, Store
+from app.store.tokens import Tokens
 from app.telemetry import Instruments, Meters, logger
 from app.upgrades.admission import Admission, Surroundings
 from app.upgrades.caller_privileges import CallerPrivileges
@@ -70,7 +74,8 @@ log = logger(__name__)
 
 CALLER_SECONDS = 10.0
 """So long may the cluster take to say who a caller is."""
-
+LOOK_SECONDS = 5.0
+"""So long may the bearer of a token wait after a start, until it is known whether tokens count."""
 STOP_SECONDS = 20.0
 """So long may the step in hand take to end at a stop; then it is left as a crash would leave it."""
 
@@ -150,24 +155,36 @@ async def running_sites(clusters: Mapping[str, Settings]) -> AsyncGenerator[Site
     )
     async with AsyncExitStack() as stack:
         stack.push_async_callback(database.close)
+        tokens, secrets = await database.tokens(), await database.secrets()
+        stack.push_async_callback(tokens.close)
         instruments = Instruments()
         watching = asyncio.create_task(instruments.watch_the_loop(), name="loop lag")
         stack.callback(watching.cancel)
         sites = {
             name: await stack.enter_async_context(
-                _running(name, settings, await database.store(name), Meters(name, instruments))
+                _running(
+                    name, settings, await database.store(name), tokens, Meters(name, instruments)
+                )
             )
             for name, settings in clusters.items()
         }
-        tokens = await database.tokens()
-        stack.push_async_callback(tokens.close)
-        sessions = SessionDesk(await database.sessions(), _sealing(first))
-        yield Sites(sites, TokenDesk(tokens, clusters.keys()), sessions, instruments)
+        yield Sites(
+            sites,
+            TokenDesk(tokens, clusters.keys(), partial(_first_looks, list(sites.values()))),
+            SessionDesk(await database.sessions(), _sealing(first)),
+            KeyRotation(secrets, _sealing(first)),
+            instruments,
+        )
+
+
+async def _first_looks(sites: Sequence[Site]) -> None:
+    """Waits until each site has looked whether this database is the newest one, or could not."""
+    await asyncio.gather(*(site.ownership.first_look(LOOK_SECONDS) for site in sites))
 
 
 @asynccontextmanager
 async def _running(
-    name: str, settings: Settings, store: Store, meters: Meters
+    name: str, settings: Settings, store: Store, tokens: Tokens, meters: Meters
 ) -> AsyncGenerator[Site]:
     connection = Connection(
         settings.elasticsearch_hosts,
@@ -177,7 +194,7 @@ async def _running(
         meters,
     )
     of_callers = _connection_of_callers(settings, meters)
-    site = _assemble(name, settings, store, connection, of_callers, meters)
+    site = _assemble(name, settings, store, tokens, connection, of_callers, meters)
     working = asyncio.create_task(site.worker.run(), name="worker")
     try:
         yield site
@@ -205,6 +222,7 @@ def _assemble(
     name: str,
     settings: Settings,
     store: Store,
+    tokens: Tokens,
     connection: Connection,
     of_callers: Connection,
     meters: Meters,
@@ -214,14 +232,18 @@ def _assemble(
     caller_privileges = CallerPrivileges(callers, view, surroundings.one_major)
     uuid = settings.reindex_cluster_uuid
     cluster_identity = ClusterIdentity(store.cluster_identities, view, uuid)
+    ownership = ClusterOwnership(store.ownerships, view)
     pacing = Pacing(store, _pace(settings), wake_ups, _after_hours(settings))
-    worker = _worker(settings, store, connection, wake_ups, pacing, cluster_identity, meters)
+    worker = _worker(
+        settings, store, connection, wake_ups, pacing, cluster_identity, ownership, meters
+    )
     defaults = Defaults(settings.reindex_keep_old_index, settings.reindex_proof)
     admission = Admission(
         store,
         view,
         surroundings,
         cluster_identity,
+        ownership,
         settings.reindex_prefix_major,
         defaults,
         caller_privileges,
@@ -231,7 +253,7 @@ def _assemble(
     inventory = Inventory(view, surroundings, admission)
     overview = Overview(store, pacing)
     rollback = Rollback(store, view, surroundings, wake_ups, caller_privileges)
-    checkup = Checkup(store, overview, surroundings, worker, pacing)
+    checkup = Checkup(store, overview, surroundings, worker, pacing, ownership)
     return Site(
         name=name,
         store=store,
@@ -254,7 +276,18 @@ def _assemble(
         ),
         overview=overview,
         checkup=checkup,
-        doctor=Doctor(store, view, checkup, worker, pacing, cluster_identity, _sealing(settings)),
+        doctor=Doctor(
+            store,
+            view,
+            checkup,
+            worker,
+            pacing,
+            cluster_identity,
+            ownership,
+            _sealing(settings),
+        ),
+        ownership=ownership,
+        adoption=Adoption(store.ownerships, tokens, ownership, wake_ups),
         history=History(_retention(settings), store.prunings),
         figures=Figures(store, checkup, worker),
         worker=worker,
@@ -268,6 +301,7 @@ def _worker(
     wake_ups: WakeUps,
     pacing: Pacing,
     cluster_identity: ClusterIdentity,
+    ownership: ClusterOwnership,
     meters: Meters,
 ) -> Worker:
     """The worker with its machine and the governor of its copies."""
@@ -284,6 +318,7 @@ def _worker(
         limits=limits,
         pacer=governor,
         cluster_identity=cluster_identity,
+        ownership=ownership,
         history=partial(measured, store.listing),
         meters=meters,
     )
@@ -295,6 +330,7 @@ def _worker(
         wake_ups=wake_ups,
         pacer=governor,
         cluster_identity=cluster_identity,
+        ownership=ownership,
         who=who,
         most_beside=settings.reindex_max_singles,
         greet=tell_of_dropped_header,

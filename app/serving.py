@@ -1,5 +1,5 @@
 """What runs where the service has its settings: `reindex-queue serve`, the service as a process,
-and `token create --here`, which needs its database alone."""
+and `token create --here` and `adopt --here`, which need its database alone."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ import uvicorn
 from pydantic import ValidationError
 
 from app import telemetry
-from app.domain.errors import InvalidToken, StoreTrouble
+from app.domain.errors import InvalidToken, StoreTrouble, WrongState
 from app.domain.token import TokenGrant
 from app.main import create_app
 from app.redaction import hide
 from app.settings import Auth, Settings, misspelt
+from app.sites.adoption import Adoption
 from app.sites.token_desk import IssuedToken, TokenDesk
 from app.store.engine import is_new, without_password
 from app.store.role import owner_name
@@ -28,6 +29,7 @@ from app.store.store import Database
 
 log = telemetry.logger(__name__)
 
+UNSEEN = "A service has to look at the cluster first: start it, and ask again."
 STOP_SECONDS = 5
 """So long may open requests take to end at a stop; the worker has its own time after it."""
 
@@ -77,6 +79,33 @@ async def _make_token(settings: Settings, grant: TokenGrant) -> IssuedToken:
         tokens = await database.tokens()
         desk = TokenDesk(tokens, [settings.reindex_cluster_id])
         return await desk.create(grant, f"here:{owner_name()}"[:255])
+    finally:
+        await database.close()
+
+
+def adopt(*, keep_tokens: bool) -> list[str]:
+    """The database of the settings goes on; answers the tokens that are revoked. For where nobody
+    is let in: with tokens alone."""
+    settings = read_settings()
+    telemetry.configure(json=settings.reindex_log_json, level="ERROR")
+    try:
+        return asyncio.run(_adopt(settings, keep_tokens=keep_tokens))
+    except StoreTrouble as error:
+        raise _database_unusable(error) from None
+    except WrongState as error:
+        typer.echo(f"Error: {error.message} {UNSEEN}", err=True)
+        raise typer.Exit(1) from None
+
+
+async def _adopt(settings: Settings, *, keep_tokens: bool) -> list[str]:
+    database = await Database.open(
+        settings.database_url.get_secret_value(), settings.reindex_lease_seconds
+    )
+    try:
+        store = await database.store(settings.reindex_cluster_id)
+        adoption = Adoption(store.ownerships, await database.tokens())
+        adopted = await adoption.adopt(f"here:{owner_name()}"[:255], keep_tokens=keep_tokens)
+        return adopted.revoked
     finally:
         await database.close()
 

@@ -46,7 +46,19 @@ def upgrade() -> None:
         sa.Column("health", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("pruning", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("cluster_uuid", sqlmodel.sql.sqltypes.AutoString(length=64), nullable=True),
+        sa.Column("term", sa.BigInteger(), nullable=False),
+        sa.Column("writer", sqlmodel.sql.sqltypes.AutoString(length=64), nullable=True),
+        sa.Column("conflict", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("adopted", sa.JSON(none_as_null=True), nullable=True),
         sa.PrimaryKeyConstraint("cluster_id", name=op.f("pk_cluster_state")),
+    )
+    op.create_table(
+        "instance",
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("id", sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+        sa.Column("made_at", sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+        sa.CheckConstraint("number = 1", name=op.f("ck_instance_number")),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_instance")),
     )
     op.create_table(
         "job",

@@ -44,6 +44,8 @@ _SUBJECTS = (
     "v1_events",
     "v1_session",
     "v1_tokens",
+    "v1_adoption",
+    "v1_keys",
 )
 
 _TEXTS = {

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from app.api.access import Current, is_anonymous
 from app.api.documenting import answers
-from app.domain.errors import ReindexQueueError, StoreTrouble
+from app.domain.errors import OtherDatabase, ReindexQueueError, StoreTrouble
 from app.jobs.worker import WorkerState
 from app.sites.site import Site
 
@@ -43,6 +43,10 @@ class Readiness(Described):
     """`ok`, or what is wrong; `away` for whoever has not logged in."""
     elasticsearch: str
     """`ok`, or what is wrong; `away` for whoever has not logged in."""
+    conflict: str | None
+    """Why this database changes nothing in the cluster until a person says that it goes on: it was
+    restored from an older copy, or another one works there. null: nothing speaks against it; also
+    for whoever has not logged in."""
 
 
 @router.head("/healthz", include_in_schema=False)
@@ -74,6 +78,7 @@ async def readyz(service: Current, request: Request, response: Response) -> Read
     Where callers log in, a probe without a login is not told why.
     """
     database, elasticsearch = await asyncio.gather(_database(service), _elasticsearch(service))
+    conflict = await _conflict(service) if database == "ok" else None
     report = service.worker.report
     ready = report.alive and database == "ok"
     response.status_code = 200 if ready else 503
@@ -84,6 +89,7 @@ async def readyz(service: Current, request: Request, response: Response) -> Read
             worker=worker,
             database=_briefly(database),
             elasticsearch=_briefly(elasticsearch),
+            conflict=None,
         )
     return Readiness(
         ready=ready,
@@ -92,6 +98,7 @@ async def readyz(service: Current, request: Request, response: Response) -> Read
         ),
         database=database,
         elasticsearch=elasticsearch,
+        conflict=conflict,
     )
 
 
@@ -115,3 +122,13 @@ async def _elasticsearch(service: Site) -> str:
     except TimeoutError:
         return f"no answer within {PING_SECONDS:g} s"
     return "ok"
+
+
+async def _conflict(service: Site) -> str | None:
+    try:
+        await service.ownership.refuse()
+    except OtherDatabase as error:
+        return error.message
+    except StoreTrouble:
+        return None  # told as what is wrong with the database from the next probe on
+    return None

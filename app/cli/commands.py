@@ -280,6 +280,36 @@ def doctor(session: Session) -> None:
 
 @cli.command()
 @with_session
+def adopt(
+    session: Session,
+    keep_tokens: Annotated[
+        bool, typer.Option("--keep-tokens", help="Do not revoke the tokens of before")
+    ] = False,
+    here: Annotated[
+        bool, typer.Option("--here", help="In the database of DATABASE_URL, without the service")
+    ] = False,
+) -> None:
+    """Says that this database goes on after it was restored.
+
+    A database that was restored from an older copy, or on whose cluster a copy of it or another one
+    was at work, changes nothing there until this is said. First see to it that no other service
+    works on that cluster. All tokens are revoked, since one that was revoked after the copy was
+    made would be valid again. Where tokens are the only login, use --here.
+    """
+    from app.cli import adopting
+
+    if not here:
+        adopting.adopt(session, keep_tokens=keep_tokens)
+        return
+    if session.curl:
+        raise Misuse("--here asks no service, so there is no request for --curl.")
+    from app import serving
+
+    adopting.show_adopted(serving.adopt(keep_tokens=keep_tokens))
+
+
+@cli.command()
+@with_session
 def prune(
     session: Session,
     days: Annotated[
@@ -419,6 +449,19 @@ def new_key() -> None:
     from app.cli import keys
 
     keys.show_new()
+
+
+@keys.command("rotate")
+@with_session
+def rotate_keys(session: Session) -> None:
+    """Encrypts all stored secrets with the first key.
+
+    Put the new key before the others in REINDEX_SECRET_KEYS of every service first. When this has
+    left no secret that could not be opened, the older keys can be taken out.
+    """
+    from app.cli import keys
+
+    keys.rotate(session)
 
 
 Patterns = Annotated[

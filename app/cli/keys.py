@@ -1,11 +1,16 @@
-"""`keys new`: a key as the service's setting takes it."""
+"""`keys new`: a key as the service's setting takes it; `keys rotate`."""
 
 from __future__ import annotations
 
 import base64
 import secrets
 
-from app.cli import display
+import typer
+
+from app.cli import display, requests
+from app.cli.display import count
+from app.cli.session import Session, tell
+from app.wire.keys import RotationAnswer
 
 BYTES = 32
 """Half of them sign, half of them encrypt (Fernet)."""
@@ -14,3 +19,23 @@ BYTES = 32
 def show_new() -> None:
     """Of the system's own source of chance."""
     display.say_lines([base64.urlsafe_b64encode(secrets.token_bytes(BYTES)).decode()])
+
+
+def rotate(session: Session) -> None:
+    """1 where a secret could not be opened."""
+    asked = requests.rotate_keys()
+    if session.curl:
+        session.print_curl(asked)
+        return
+    raw = session.client.send(asked)
+    answer = session.client.understood(raw, RotationAnswer)
+    if session.as_json:
+        session.print_json(raw)
+    else:
+        display.say(f"Encrypted {count(answer.encrypted, 'secret')} with the first key.")
+    if answer.not_opened:
+        tell(
+            f"{count(answer.not_opened, 'secret')} could not be opened, and stayed as before. Add "
+            "the key that it was stored with to REINDEX_SECRET_KEYS, or enter the secret again."
+        )
+        raise typer.Exit(1)

@@ -152,6 +152,14 @@ def last_pruning() -> Call:
     return Call("GET", PRUNE)
 
 
+def adopt(*, keep_tokens: bool) -> Call:
+    return Call("POST", "/api/v1/worker/adopt", body={"keepTokens": keep_tokens})
+
+
+def rotate_keys() -> Call:
+    return Call("POST", "/api/v1/keys/rotate")
+
+
 def curl(url: str, request: Call, login: str = "") -> str:
     """The same request as a line for a shell; a long body comes as a here-document.
 

@@ -59,7 +59,8 @@ Nothing here knows how an error leaves the service: `api/errors.py` says its HTT
     │   ├── AnswerTooLarge         it was not read to its end: tried a few times
     │   ├── CredentialsRefused     401: our own user name, password or key
     │   ├── NotElasticsearch       an answer, but not Elasticsearch's (proxy page, redirect)
-    │   └── OtherCluster           Elasticsearch, but not the cluster that the data are about
+    │   ├── OtherCluster           Elasticsearch, but not the cluster that the data are about
+    │   └── OtherDatabase          the cluster is worked on by a newer copy of ours, or another one
     ├── NobodyToAsk                the cluster has no security, and so knows no callers
     ├── BackupFailed               a copy of the database cannot be made
     └── StoreTrouble
@@ -78,7 +79,8 @@ from collections.abc import Mapping, Sequence
 
 from app.domain.failure import FailedDocument
 from app.domain.holds import HoldCause
-from app.domain.remedies import Setting
+from app.domain.ownership import Conflict, ConflictKind
+from app.domain.remedies import Command, Setting
 
 
 class ReindexQueueError(Exception):
@@ -540,6 +542,32 @@ class OtherCluster(ClusterTrouble):
             f"Correct {Setting.HOSTS}, or give the service another database with "
             f"{Setting.DATABASE}; if both are the same cluster, set {Setting.CLUSTER_UUID} to "
             f"{found}."
+        )
+        super().__init__(f"{self.finding} {self.remedy}")
+
+
+class OtherDatabase(ClusterTrouble):
+    """This database changes nothing in the cluster until a person says that it goes on."""
+
+    code = "other_database"
+    cause = HoldCause.OTHER_DATABASE
+
+    def __init__(self, conflict: Conflict) -> None:
+        seen, own = conflict.seen, conflict.own
+        if conflict.kind is ConflictKind.NEWER:
+            self.finding = (
+                f"This database is not the newest one: the cluster has seen its term {seen.term}, "
+                f"and it knows of {own.term}. It was restored from an older copy, or a copy of it "
+                "is at work."
+            )
+        else:
+            self.finding = (
+                f"Another database of Reindex Queue ({seen.instance}) works on this cluster, or "
+                "has worked on it since this one did."
+            )
+        self.remedy = (
+            "See to it that no other service works on this cluster, and say that this database "
+            f"goes on: {Command.ADOPT}"
         )
         super().__init__(f"{self.finding} {self.remedy}")
 

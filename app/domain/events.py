@@ -88,10 +88,14 @@ class EventKind(StrEnum):
     EVERYTHING_STOPPED = "everything stopped"
     EVERYTHING_GOES_ON = "everything goes on"
     CLUSTER_CHANGED = "cluster changed"
+    CLUSTER_MARKED = "cluster marked"
+    OTHER_DATABASE_FOUND = "other database found"
+    DATABASE_ADOPTED = "database adopted"
     PRUNING_REQUESTED = "pruning requested"
     PRUNED = "pruned"
     TOKEN_CREATED = "token created"  # noqa: S105 - no secret
     TOKEN_REVOKED = "token revoked"  # noqa: S105 - no secret
+    KEYS_ROTATED = "keys rotated"
 
 
 AUDIT = frozenset(
@@ -133,10 +137,14 @@ AUDIT = frozenset(
         EventKind.EVERYTHING_STOPPED,
         EventKind.EVERYTHING_GOES_ON,
         EventKind.CLUSTER_CHANGED,
+        EventKind.CLUSTER_MARKED,
+        EventKind.OTHER_DATABASE_FOUND,
+        EventKind.DATABASE_ADOPTED,
         EventKind.PRUNING_REQUESTED,
         EventKind.PRUNED,
         EventKind.TOKEN_CREATED,
         EventKind.TOKEN_REVOKED,
+        EventKind.KEYS_ROTATED,
     }
 )
 """Who asked for what, what became of it, and what was changed in the cluster: these stay longer

@@ -35,6 +35,9 @@ class HoldCause(StrEnum):
     NOT_ELASTICSEARCH = "not_elasticsearch"
     """Something before Elasticsearch answers in its place."""
     OTHER_CLUSTER = "other_cluster"
+    OTHER_DATABASE = "other_database"
+    """A newer copy of this database, or another one, works on the cluster: a person says which
+    goes on."""
     INDEX_IN_USE = "index_in_use"
     """Another job uses an index that this one needs for itself; it makes room for others."""
     UNKNOWN_POSITION = "unknown_position"

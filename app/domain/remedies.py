@@ -37,6 +37,7 @@ class RoutePath(StrEnum):
 class Command(StrEnum):
     """Of the command line, without its arguments."""
 
+    ADOPT = "reindex-queue adopt"
     CANCEL = "reindex-queue cancel"
     GO_ON = "reindex-queue pace go-on"
     NEW_KEY = "reindex-queue keys new"

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from app.domain.principal import Principal, Role
 from app.domain.reach import Reach
+from app.domain.remedies import Command
 
 PREFIX = "rq_"
 """How every secret begins, so that people and scanners of repositories know one by its looks."""
@@ -68,6 +69,8 @@ class Token(TokenGrant):
     revoked_at: datetime | None = None
     revoked_by: str | None = None
     last_used_at: datetime | None = None
+    in_doubt: bool = False
+    """The database was restored from an older copy, in which what was revoked since is not."""
 
     def refusal(self, now: datetime) -> str | None:
         """Why it lets nobody in, as a sentence; None where it does."""
@@ -75,6 +78,13 @@ class Token(TokenGrant):
             return f"The token {self.name} was revoked. Ask for a new one."
         if self.expires_at is not None and self.expires_at <= now:
             return f"The token {self.name} has expired. Ask for a new one."
+        if self.in_doubt:
+            return (
+                f"The token {self.name} lets nobody in for now: this database was restored from an "
+                "older copy, or a copy of it is at work, and so a token that was revoked may look "
+                "like a valid one. A person with another login, or at the service's machine, "
+                f"decides: {Command.ADOPT}"
+            )
         return None
 
     @property

@@ -15,6 +15,7 @@ from app.elastic.connection import ChangingCalls, Connection
 from app.elastic.documents import DocumentsView
 from app.elastic.errors import NOTHING_THERE, understanding
 from app.elastic.indices import Aliases, AliasesView, Indices, IndicesView
+from app.elastic.marks import Marks, MarksView
 from app.elastic.nodes import NodesView
 from app.elastic.shards import ShardsView
 from app.elastic.snapshots import SnapshotsView
@@ -155,6 +156,7 @@ class ClusterView:
     tasks: TasksView
     snapshots: SnapshotsView
     references: ReferencesView
+    marks: MarksView
 
     @staticmethod
     def of(connection: Connection) -> ClusterView:
@@ -168,17 +170,19 @@ class ClusterView:
             tasks=TasksView(connection),
             snapshots=SnapshotsView(connection),
             references=ReferencesView(connection),
+            marks=MarksView(connection),
         )
 
 
 @dataclass(frozen=True)
 class Cluster(ClusterView):
     """Looks at a cluster and changes it, for the worker. It may stand wherever a `ClusterView`
-    does; the three subjects of which something can be changed are those that change it."""
+    does; the four subjects of which something can be changed are those that change it."""
 
     indices: Indices
     aliases: Aliases
     tasks: Tasks
+    marks: Marks
     changes: ChangingCalls
 
     @staticmethod
@@ -195,6 +199,7 @@ class Cluster(ClusterView):
             tasks=Tasks(connection, changes),
             snapshots=view.snapshots,
             references=view.references,
+            marks=Marks(connection, changes),
             changes=changes,
         )
 

@@ -28,6 +28,7 @@ from app.domain.progress import Measured
 from app.domain.windows import Watch, WindowState
 from app.elastic.cluster import Cluster
 from app.jobs.bookkeeping import Bookkeeping, InHand, with_changed
+from app.jobs.ownership import ClusterOwnership
 from app.jobs.phases import (
     Again,
     Done,
@@ -100,6 +101,7 @@ class Machine:
     limits: Limits
     pacer: Pacer
     cluster_identity: ClusterIdentity
+    ownership: ClusterOwnership
     history: Callable[[], Awaitable[Sequence[Measured]]]
     meters: Meters = field(default_factory=Meters)
     holding: dict[str, HoldCause] = field(default_factory=dict[str, HoldCause], init=False)
@@ -246,6 +248,7 @@ class Machine:
         try:
             # A small job has recorded nothing of its index that would tell another cluster's apart.
             await self.cluster_identity.check(anew=job.lane is Lane.SMALL)
+            await self.ownership.check()
             answers = True
             outcome = await run(work, walk.cluster)
         except StoreTrouble:
@@ -305,6 +308,9 @@ class Machine:
                     walk.job = fresh
                     return
                 if await self.pacer.limit(walk.job) != walk.limit:
+                    return
+                adoptable = walk.cause is HoldCause.OTHER_DATABASE
+                if adoptable and not await self.ownership.kept():
                     return
 
 

@@ -73,14 +73,14 @@ class ClusterIdentity:
         """There was trouble: what answers next may be another cluster at the same address."""
         self._seen = False
 
-    async def check(self, *, anew: bool = False) -> None:
-        """`anew`: also where it was seen before. Raises `OtherCluster`, `ClusterTrouble`,
-        `StoreTrouble`."""
+    async def check(self, *, anew: bool = False, moves: bool = True) -> None:
+        """`anew`: also where it was seen before. `moves`: data that need no cluster any more become
+        those of the one that answers. Raises `OtherCluster`, `ClusterTrouble`, `StoreTrouble`."""
         if self._seen and not anew:
             return
         self._seen = False
         found = await self._cluster.nodes.cluster_uuid()
-        kept = await self._identities.settle(found, self._accepted)
+        kept = await self._identities.settle(found, self._accepted, moves=moves)
         if kept != found:
             raise OtherCluster(found, kept)
         self._seen = True

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from app.domain.errors import (
     ClusterRefused,
     ClusterTrouble,
+    OtherCluster,
+    OtherDatabase,
     StoreTrouble,
 )
 from app.domain.job import Job, Lane, Requested
 from app.elastic.cluster import Cluster
 from app.jobs.machine import Machine
+from app.jobs.ownership import ClusterOwnership
 from app.jobs.phases import Pacer
 from app.jobs.pruning import Pruner
 from app.jobs.term import ClusterIdentity, Ending, EndKind, Subscription, Term, WakeUps
@@ -32,6 +35,8 @@ MOST_SMALL, MOST_HOLDING = 10, 100
 """So many small jobs at once, and with those that hold."""
 STANDBY_SECONDS = 1.0
 """How often a standby asks for the role."""
+LOOK_SECONDS = 30.0
+"""How often a look at the mark is tried again where the cluster is away."""
 
 
 class WorkerState(StrEnum):
@@ -77,6 +82,7 @@ class Worker:
     wake_ups: WakeUps
     pacer: Pacer
     cluster_identity: ClusterIdentity
+    ownership: ClusterOwnership
     who: str
     most_beside: int
     greet: Callable[[Cluster], Awaitable[None]]
@@ -154,17 +160,30 @@ class Worker:
         try:
             return await term.run(self._work(term))
         finally:
+            self.ownership.end()
             await self._release(term.lease)
 
     async def _take(self) -> Lease | None:
-        while not self._stop.is_set():
-            lease = await self.role.take()
-            if lease:
-                return lease
-            # Nobody tells when the role becomes free: the other process may have been killed.
-            self._tell(WorkerState.STANDBY)
-            await self._sleep(STANDBY_SECONDS)
+        looking: asyncio.Task[None] | None = None
+        try:
+            while not self._stop.is_set():
+                lease = await self.role.take()
+                if lease:
+                    return lease
+                # Nobody tells when the role becomes free: the other process may have been killed.
+                self._tell(WorkerState.STANDBY)
+                if looking is None:
+                    looking = asyncio.create_task(self._look(self._stopped_within))
+                await self._sleep(STANDBY_SECONDS)
+        finally:
+            if looking:
+                looking.cancel()
+                await asyncio.gather(looking, return_exceptions=True)
         return None
+
+    async def _stopped_within(self, seconds: float) -> bool:
+        await self._sleep(seconds)
+        return self._stop.is_set()
 
     async def _release(self, lease: Lease) -> None:
         try:
@@ -178,6 +197,8 @@ class Worker:
         running: dict[str, asyncio.Task[None]] = {}
         small: dict[str, asyncio.Task[None]] = {}
         self._contact = False
+        self.ownership.begin(self.machine.new_cluster(lambda: term.lease), term.lease.token)
+        term.start(self._look(term.over_within))
         if self.pruner:
             term.start(self._prune(term, self.pruner))
         # Subscribed before the first look: what comes between a look and the wait ends the wait.
@@ -192,6 +213,20 @@ class Worker:
                 self._tell(WorkerState.WORKING if running else WorkerState.IDLE, [*running])
                 await self._change(subscription, [*running.values(), *small.values()])
 
+    async def _look(self, over_within: Callable[[float], Awaitable[bool]]) -> None:
+        """Whether this database is the one that works on the cluster, before anything is to do."""
+        while True:
+            try:
+                await self.cluster_identity.check(moves=False)
+                await self.ownership.look()
+            except (ClusterTrouble, ClusterRefused) as error:
+                known = isinstance(error, (OtherDatabase, OtherCluster))
+            else:
+                known = True
+            self.ownership.note_first_look()
+            if known or await over_within(LOOK_SECONDS):
+                return
+
     async def _prune(self, term: Term, pruner: Pruner) -> None:
         """Beside the jobs: each piece is a transaction of its own, between two of their saves."""
         rest = 0.0
@@ -205,7 +240,7 @@ class Worker:
         small: dict[str, asyncio.Task[None]],
     ) -> None:
         """Begins whatever may be begun now, and goes on with what was begun."""
-        if not running:
+        if not running and not await self.ownership.kept():
             # Before the lanes are asked: what it leaves is begun in this very look.
             await self.when_idle()
         little = await self.lanes.small(MOST_HOLDING)
@@ -223,21 +258,19 @@ class Worker:
             # Hours may have passed, and another cluster may have the address by now.
             self.cluster_identity.forget_last_check()
         if wanted or due:
-            await self._first_contact(term)
+            await self._make_contact(term)
         # One that holds takes no room from those behind it.
         busy = sum(job.id in small and job.hold_reason is None for job in little)
         for job in due[: max(0, MOST_SMALL - busy)]:
             # Asked for each: the term may have ended while the one before was begun.
             if not term.over:
                 await self._begin(term, job, small)
+        kept = await self.ownership.kept()
         closed = bool(wanted) and (await self.pacer.service()).closed is not None
         in_use = {job.index_name for job in little if job.hold_reason is None}
         for job in wanted:
-            new = job.started_at is None
-            if term.over or (new and (job.source_name in in_use or job.index_name in in_use)):
-                continue  # a small job is about it; it goes first, for its client waits
-            if closed and new and job.requested is Requested.NONE:
-                continue  # nothing begins while it is closed, but what is asked of a job is granted
+            if term.over or _comes_later(job, in_use, kept=kept, closed=closed):
+                continue
             if await self._begin(term, job, running) and head and job.id == head.id:
                 self._head = job.id
 
@@ -265,15 +298,17 @@ class Worker:
         if job.lane is Lane.SMALL:
             self.wake_ups.wake()  # its client waits
 
-    async def _first_contact(self, term: Term) -> None:
-        """Once a term, before its first job."""
-        if self._contact:
-            return
+    async def _make_contact(self, term: Term) -> None:
+        """Before jobs begin: it is the right cluster, and no other database works on it; and a
+        greeting once a term."""
         try:
-            await self.greet(self.machine.new_cluster(lambda: term.lease))
+            await self.cluster_identity.check()
+            await self.ownership.check()
+            if not self._contact:
+                await self.greet(self.machine.new_cluster(lambda: term.lease))
+                self._contact = True
         except (ClusterTrouble, ClusterRefused):
-            return  # asked again before the next job
-        self._contact = True
+            return  # asked again before the next job, and by each job itself
 
     async def _change(
         self, subscription: Subscription, tasks: Sequence[asyncio.Task[None]]
@@ -295,3 +330,15 @@ class Worker:
             await asyncio.wait_for(self._stop.wait(), seconds)
         except TimeoutError:
             return
+
+
+def _comes_later(job: Job, in_use: Collection[str], *, kept: bool, closed: bool) -> bool:
+    """`in_use`: the indices of small jobs, which go first, for their clients wait. `kept`: a person
+    is to say first that this database goes on. `closed`: nothing begins, but what is asked of a job
+    is granted."""
+    new = job.started_at is None
+    if kept and (new or job.suspended):
+        return True
+    if new and (job.source_name in in_use or job.index_name in in_use):
+        return True
+    return closed and new and job.requested is Requested.NONE

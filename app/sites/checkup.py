@@ -9,13 +9,15 @@ from typing import Literal
 
 from app.copying.pace import Pacing
 from app.domain.brief import Brief
-from app.domain.errors import ReindexQueueError
+from app.domain.errors import OtherDatabase, ReindexQueueError
 from app.domain.job import State
 from app.domain.operation import Operation
+from app.domain.ownership import Conflict
 from app.domain.pace import Limit
 from app.domain.reach import EVERYTHING, Reach
 from app.elastic.answers import Version
 from app.elastic.connection import REMEMBERED_SECONDS
+from app.jobs.ownership import ClusterOwnership
 from app.jobs.worker import Worker, WorkerReport, WorkerState
 from app.sites.overview import OperationView, Overview
 from app.store.listing import Filter
@@ -50,10 +52,13 @@ class Situation:
     cluster: ClusterReport
     database: Literal["sqlite", "postgresql"]
     limit: Limit
+    conflict: Conflict | None = None
 
     @property
     def waits_for(self) -> str | None:
         """Why nothing moves, in a sentence; None where something does, or nothing is to do."""
+        if self.conflict:
+            return OtherDatabase(self.conflict).message
         return _of_worker(self) or _of_pace(self) or _of_head(self.head)
 
 
@@ -65,7 +70,9 @@ class Checkup:
         surroundings: Surroundings,
         worker: Worker,
         pacing: Pacing,
+        ownership: ClusterOwnership,
     ) -> None:
+        self._ownership = ownership
         self._store = store
         self._overview = overview
         self._surroundings = surroundings
@@ -93,6 +100,7 @@ class Checkup:
             cluster=await self.cluster(),
             database=self._store.kind,
             limit=(await self._pacing.service()).limit,
+            conflict=await self._ownership.conflict(),
         )
 
     async def cluster(self) -> ClusterReport:

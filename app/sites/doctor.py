@@ -10,7 +10,7 @@ from app.copying.pace import Pacing
 from app.copying.tasks import HEADER_DROPPED, HEADER_REMEDY
 from app.domain import clock
 from app.domain.brief import Brief
-from app.domain.errors import OtherCluster, ReindexQueueError, StoreTrouble
+from app.domain.errors import OtherCluster, OtherDatabase, ReindexQueueError, StoreTrouble
 from app.domain.formatting import duration_text
 from app.domain.job import LIVE_STATES
 from app.domain.names import IndexName
@@ -18,6 +18,7 @@ from app.domain.reach import EVERYTHING, Reach
 from app.domain.remedies import Command, Setting
 from app.elastic.answers import Version
 from app.elastic.cluster import ClusterView
+from app.jobs.ownership import ClusterOwnership
 from app.jobs.term import ClusterIdentity
 from app.jobs.worker import Worker
 from app.sealing import KeysReport, Sealing
@@ -33,6 +34,11 @@ LONG_SECONDS = 60.0
 """A hold shorter than this passes by itself more often than not."""
 MOST_HELD = 10
 NAMES_A_QUESTION = 500
+MARK_REMEDY = (
+    f"Grant the user of {Setting.USERNAME} or {Setting.API_KEY} manage on the cluster, or at least "
+    "monitor and cluster:admin/settings/update. Until then see to it yourself that no two services "
+    "work on copies of one database."
+)
 ANY = Need(IndexName("reindex-queue-any"), IndexName("reindexed-reindex-queue-any"))
 """Asked for where no operation is there: who may reindex one index may usually reindex all."""
 
@@ -67,10 +73,12 @@ class Doctor:
         worker: Worker,
         pacing: Pacing,
         cluster_identity: ClusterIdentity,
+        ownership: ClusterOwnership,
         sealing: Sealing,
     ) -> None:
         self._sealing = sealing
         self._cluster_identity = cluster_identity
+        self._ownership = ownership
         self._store = store
         self._cluster = cluster
         self._checkup = checkup
@@ -99,7 +107,7 @@ class Doctor:
 
     async def _elasticsearch(self, reach: Reach, *, stored: bool) -> list[Check]:
         report = await self._checkup.cluster()
-        names = ("cluster", "versions", "privileges", "headers", "leftovers")
+        names = ("cluster", "mark", "versions", "privileges", "headers", "leftovers")
         if report.error:
             remedy = "Queued operations wait for it and go on by themselves."
             away = Check("elasticsearch", Severity.WRONG, report.error, remedy)
@@ -109,9 +117,10 @@ class Doctor:
         identity = await self._cluster_itself() if stored else _unknown("cluster", "the database")
         rights = await self._privileges(reach) if stored else _unknown("privileges", "the database")
         well = identity.verdict is Severity.OK
+        mark = await self._mark() if well else _unknown("mark", "the right cluster")
         left = await self._leftovers(reach) if well else _unknown("leftovers", "the right cluster")
         header = await self._header()
-        return [reached, identity, of_versions(report.versions), rights, header, left]
+        return [reached, identity, mark, of_versions(report.versions), rights, header, left]
 
     async def _header(self) -> Check:
         try:
@@ -130,6 +139,26 @@ class Doctor:
         except ReindexQueueError as error:
             return Check("cluster", Severity.UNKNOWN, error.message)
         return Check("cluster", Severity.OK, "the one that the database is about")
+
+    async def _mark(self) -> Check:
+        """Whether this database is the one that works on the cluster."""
+        try:
+            seen = await self._ownership.look()
+            own = (await self._store.ownerships.known()).own
+        except OtherDatabase as error:
+            return Check("mark", Severity.WRONG, error.finding, error.remedy)
+        except ReindexQueueError as error:
+            return Check("mark", Severity.UNKNOWN, error.message)
+        if refusal := self._ownership.refusal:
+            finding = (
+                "it is not seen whether a copy of this database, or another, works on the cluster: "
+                f"{refusal}"
+            )
+            return Check("mark", Severity.WARNING, finding, MARK_REMEDY)
+        if seen != own:
+            finding = "the cluster does not have it; the worker leaves it before its next change"
+            return Check("mark", Severity.OK, finding)
+        return Check("mark", Severity.OK, f"this database works on the cluster, term {own.term}")
 
     async def _leftovers(self, reach: Reach) -> Check:
         try:

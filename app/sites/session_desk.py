@@ -8,9 +8,8 @@ from datetime import timedelta
 from app.domain import clock
 from app.domain.errors import SecretUnusable, StoreTrouble
 from app.domain.session import Session, new_session_id, session_digest
-from app.domain.token import SERVICE
-from app.sealing import Seal, Sealing
-from app.store.sessions import Sessions
+from app.sealing import Sealing
+from app.store.sessions import Sessions, session_seal
 from app.telemetry import logger
 
 log = logger(__name__)
@@ -34,7 +33,7 @@ class SessionDesk:
         session_id, now = new_session_id(), clock.now()
         digest = session_digest(session_id)
         try:
-            sealed = self._sealing.close(authorization, _seal(digest))
+            sealed = self._sealing.close(authorization, session_seal(digest))
         except SecretUnusable:
             sealed = None
             self._remember(digest, authorization)
@@ -78,7 +77,7 @@ class SessionDesk:
         if session.authorization is None:
             return self._remembered.get(session.digest)
         try:
-            return self._sealing.open(session.authorization, _seal(session.digest))
+            return self._sealing.open(session.authorization, session_seal(session.digest))
         except SecretUnusable as error:
             log.info("session_unusable", caller=session.caller, reason=error.message)
             return None
@@ -96,7 +95,3 @@ class SessionDesk:
         self._remembered[digest] = authorization
         while len(self._remembered) > MOST_REMEMBERED:
             self._remembered.popitem(last=False)
-
-
-def _seal(digest: str) -> Seal:
-    return Seal("session", SERVICE, digest)

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 
 from app.copying.pace import Pacing
 from app.elastic.cluster import ClusterView
+from app.jobs.ownership import ClusterOwnership
 from app.jobs.worker import Worker
+from app.sites.adoption import Adoption
 from app.sites.batch_progress import BatchWatch
 from app.sites.caller_desk import CallerDesk
 from app.sites.checkup import Checkup
 from app.sites.doctor import Doctor
 from app.sites.figures import Figures
 from app.sites.history import History
+from app.sites.key_rotation import KeyRotation
 from app.sites.overview import Overview
 from app.sites.reading import Reading
 from app.sites.session_desk import SessionDesk
@@ -54,6 +57,8 @@ class Site:
     doctor: Doctor
     figures: Figures
     history: History
+    ownership: ClusterOwnership
+    adoption: Adoption
     worker: Worker
 
 
@@ -66,11 +71,13 @@ class Sites:
         sites: Mapping[str, Site],
         tokens: TokenDesk,
         sessions: SessionDesk,
+        key_rotation: KeyRotation,
         instruments: Instruments | None = None,
     ) -> None:
         self._sites = dict(sites)
         self.tokens = tokens
         self.sessions = sessions
+        self.key_rotation = key_rotation
         self.instruments = instruments or Instruments()
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, timedelta
 
@@ -28,11 +28,18 @@ class IssuedToken:
 
 
 class TokenDesk:
-    """`clusters`: the names of those that the service knows."""
+    """`clusters`: the names of those that the service knows. `ready` is awaited before a token lets
+    somebody in: until the service has looked whether the database is the newest one."""
 
-    def __init__(self, tokens: Tokens, clusters: Collection[str]) -> None:
+    def __init__(
+        self,
+        tokens: Tokens,
+        clusters: Collection[str],
+        ready: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self._tokens = tokens
         self._clusters = clusters
+        self._ready = ready
 
     async def create(self, grant: TokenGrant, by: str) -> IssuedToken:
         """Raises `InvalidToken`, `StoreTrouble`."""
@@ -55,6 +62,8 @@ class TokenDesk:
     async def bearer(self, secret: str) -> Token | None:
         """The token with that secret, which may have expired or be revoked: `Token.refusal` says
         so. None: there is none. Raises `StoreTrouble`."""
+        if self._ready:
+            await self._ready()
         token = await self._tokens.with_digest(digest_of(secret))
         if token is not None and token.refusal(clock.now()) is None:
             self._tokens.note_use(token)

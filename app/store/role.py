@@ -44,8 +44,10 @@ class ClusterIdentities:
         self._reader = reader
         self._cluster_id = cluster_id
 
-    async def settle(self, found: str, accepted: str | None) -> str:
+    async def settle(self, found: str, accepted: str | None, *, moves: bool = True) -> str:
         """The UUID of the data's cluster: `found`, the one that answers, where that can be.
+
+        `moves` False: they go to no other cluster now.
 
         It becomes the data's where none is known yet, where it is the one that a person named
         (`accepted`; no other is taken then), and where no data need another any more: no live
@@ -60,9 +62,12 @@ class ClusterIdentities:
             known = (await transaction.execute(query)).scalar_one()
             if known == found:
                 return found
+            if known and not moves:
+                return known
             if known and not accepted and not await self._free(transaction):
                 return known
-            values = {"cluster_uuid": found}
+            # What was found in one cluster says nothing about another.
+            values = {"cluster_uuid": found, "conflict": None, "adopted": None}
             await transaction.execute(update(ClusterStateRow).where(this).values(**values))
             if known is not None:
                 note = Note(what=EventKind.CLUSTER_CHANGED, before=known, after=found)

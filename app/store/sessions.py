@@ -10,10 +10,17 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, update
 
 from app.domain.session import IDLE, LONGEST, MOST_OF_ONE, Session
+from app.domain.token import SERVICE
+from app.sealing import Seal
 from app.store.tables import SessionRow, read_rows
 from app.store.transactions import Transaction, Transactions
 
 _COLUMNS: Any = tuple(getattr(SessionRow, name) for name in Session.model_fields)
+
+
+def session_seal(digest: str) -> Seal:
+    """What the login of a session is bound to."""
+    return Seal("session", SERVICE, digest)
 
 
 class Sessions:

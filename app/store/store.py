@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import uuid
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy import text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.domain import clock
 from app.domain.clock import boot_seconds
 from app.domain.errors import StoreUnavailable
 from app.domain.token import SERVICE
@@ -22,12 +24,14 @@ from app.store.jobs import Jobs
 from app.store.lanes import Lanes, SmallJobs
 from app.store.listing import Listing
 from app.store.operations import KeptCopies, Operations
+from app.store.ownership import Ownerships
 from app.store.paces import Paces
 from app.store.pruning import Prunings
 from app.store.requested_actions import RequestedActions
 from app.store.role import ClusterIdentities, FileLockRole, LeaseRole, WorkerRole
+from app.store.sealed import SealedSecrets
 from app.store.sessions import Sessions
-from app.store.tables import OPERATIONS_ONLY, ClusterStateRow, Models
+from app.store.tables import OPERATIONS_ONLY, ClusterStateRow, InstanceRow, Models, Table
 from app.store.tokens import Tokens
 from app.store.transactions import Transaction, Transactions
 from app.store.trouble import translating
@@ -90,6 +94,7 @@ class Store:
         self.paces = Paces(self._transactions, reader, cluster_id)
         self.prunings = Prunings(self._transactions, reader, cluster_id)
         self.cluster_identities = ClusterIdentities(self._transactions, reader, cluster_id)
+        self.ownerships = Ownerships(self._transactions, reader, cluster_id)
         self.role = role
         self._owned: Database | None = None
         self._reading, self._writing = DatabaseProbe(self.ping), DatabaseProbe(self._write)
@@ -179,6 +184,7 @@ class Database:
         database = cls(writer, reader, file, lease_seconds)
         try:
             await migrations.migrate(writer)
+            await _ensure_instance(writer)
         except BaseException:
             await database.close()
             raise
@@ -208,6 +214,11 @@ class Database:
         await _ensure_cluster(self._writer, SERVICE)
         return Sessions(Transactions(self._writer, SERVICE), self._reader)
 
+    async def secrets(self) -> SealedSecrets:
+        """Those of the whole service. Raises `StoreTrouble`."""
+        await _ensure_cluster(self._writer, SERVICE)
+        return SealedSecrets(Transactions(self._writer, SERVICE))
+
     async def close(self) -> None:
         await self._writer.dispose()
         await self._reader.dispose()
@@ -217,11 +228,21 @@ async def _nothing(_: Transaction) -> None:
     """The work of a transaction that only has to come about."""
 
 
+async def _ensure_instance(engine: AsyncEngine) -> None:
+    """The id of the database, made with it; a first start at the same time finds it."""
+    made = InstanceRow(id=uuid.uuid4().hex, made_at=clock.now())
+    await _insert(engine, InstanceRow, made.model_dump())
+
+
 async def _ensure_cluster(engine: AsyncEngine, cluster_id: str) -> None:
     """The cluster's row, made at the first start; a first start at the same time finds it."""
-    insert = (sqlite if engine.dialect.name == "sqlite" else postgresql).insert(ClusterStateRow)
-    row = insert.values(ClusterStateRow(cluster_id=cluster_id).model_dump())
-    statement = limits_idle(row.on_conflict_do_nothing(), engine)
+    await _insert(engine, ClusterStateRow, ClusterStateRow(cluster_id=cluster_id).model_dump())
+
+
+async def _insert(engine: AsyncEngine, table: type[Table], values: Mapping[str, Any]) -> None:
+    """Where no row of that key is there."""
+    insert = (sqlite if engine.dialect.name == "sqlite" else postgresql).insert(table)
+    statement = limits_idle(insert.values(values).on_conflict_do_nothing(), engine)
     with translating():
         async with engine.begin() as connection:
             await connection.execute(statement)

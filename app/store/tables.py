@@ -77,6 +77,21 @@ class ClusterStateRow(Table, table=True):
     health: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
     pruning: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
     cluster_uuid: str | None = Field(default=None, max_length=64)
+    term: int = Field(default=0, sa_type=BigInteger)
+    writer: str | None = Field(default=None, max_length=64)
+    conflict: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
+    adopted: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
+
+
+class InstanceRow(Table, table=True):
+    """One row: the id of the whole database, made with it. A copy of the database has it, too."""
+
+    __tablename__ = "instance"  # pyright: ignore[reportAssignmentType] - see `Table`
+    __table_args__ = (CheckConstraint("number = 1", name="number"),)
+
+    number: int = Field(default=1, primary_key=True)
+    id: str = Field(max_length=32)
+    made_at: datetime
 
 
 class BatchRow(Table, table=True):

@@ -15,8 +15,9 @@ from sqlmodel import col, update
 from app.domain import clock
 from app.domain.errors import StoreTrouble, TokenNameTaken, UnknownToken
 from app.domain.events import EventKind, Note
+from app.domain.ownership import Conflict, ConflictKind
 from app.domain.token import Token, TokenGrant
-from app.store.tables import NOT_REVOKED_ROWS, TokenRow, read_rows
+from app.store.tables import NOT_REVOKED_ROWS, ClusterStateRow, TokenRow, read_rows
 from app.store.transactions import Transaction, Transactions
 from app.telemetry import logger
 
@@ -27,7 +28,8 @@ NOTED_EVERY = timedelta(hours=1)
 TRIED_EVERY = 60.0
 """Seconds until that is tried again where the database did not take it."""
 
-_COLUMNS: Any = tuple(getattr(TokenRow, name) for name in Token.model_fields)
+_COLUMNS: Any = tuple(getattr(TokenRow, name) for name in Token.model_fields if name != "in_doubt")
+_CONFLICTS = select(col(ClusterStateRow.conflict)).where(col(ClusterStateRow.conflict).is_not(None))
 
 
 class Tokens:
@@ -76,6 +78,23 @@ class Tokens:
 
         return await self._transactions.run(work)
 
+    async def revoke_all(self, by: str) -> list[str]:
+        """All that are not revoked, each with an event; their names. Raises `StoreTrouble`."""
+
+        async def work(transaction: Transaction) -> list[str]:
+            revoke: Any = (
+                update(TokenRow)
+                .where(NOT_REVOKED_ROWS)
+                .values(revoked_at=transaction.now, revoked_by=by)
+            )
+            revoked = await transaction.execute(revoke.returning(*_COLUMNS))
+            tokens = [Token.model_validate(dict(row)) for row in revoked.mappings()]
+            tokens.sort(key=lambda token: token.name)
+            transaction.announce(by, [_note(EventKind.TOKEN_REVOKED, token) for token in tokens])
+            return [token.name for token in tokens]
+
+        return await self._transactions.run(work)
+
     async def all(self) -> list[Token]:
         """Every one that was ever made, the oldest first."""
         query = select(*_COLUMNS).order_by(col(TokenRow.created_at), col(TokenRow.id))
@@ -86,7 +105,14 @@ class Tokens:
         lets nobody in from then on."""
         query = select(*_COLUMNS).where(col(TokenRow.digest) == digest)
         rows = await read_rows(self._reader, query)
-        return Token.model_validate(rows[0]) if rows else None
+        if not rows:
+            return None
+        return Token.model_validate({**rows[0], "in_doubt": await self._are_in_doubt()})
+
+    async def _are_in_doubt(self) -> bool:
+        found = await read_rows(self._reader, _CONFLICTS)
+        kinds = {Conflict.model_validate(row["conflict"]).kind for row in found}
+        return ConflictKind.NEWER in kinds
 
     def note_use(self, token: Token) -> None:
         """Sees to it that its last use is noted, without keeping the request waiting."""

@@ -22,6 +22,7 @@ from app.domain.request import Defaults, ReindexRequest
 from app.elastic.answers import Looked, Version
 from app.elastic.cluster import ClusterView
 from app.elastic.connection import REMEMBERED_SECONDS
+from app.jobs.ownership import ClusterOwnership
 from app.jobs.term import ClusterIdentity
 from app.store.enqueueing import Wanted
 from app.store.store import Store
@@ -101,6 +102,7 @@ class Admission:
         cluster: ClusterView,
         surroundings: Surroundings,
         cluster_identity: ClusterIdentity,
+        ownership: ClusterOwnership,
         major: int | None,
         defaults: Defaults,
         caller_privileges: CallerPrivileges,
@@ -110,6 +112,7 @@ class Admission:
         self._cluster = cluster
         self._surroundings = surroundings
         self._cluster_identity = cluster_identity
+        self._ownership = ownership
         self._major = major
         self._defaults = defaults
         self._caller_privileges = caller_privileges
@@ -134,6 +137,7 @@ class Admission:
         Raises `MixedVersions`, `ClusterTrouble`, `StoreTrouble`.
         """
         await self._cluster_identity.check(anew=True)
+        await self._ownership.refuse()
         report = await self.examine(requests, reach=reach, credentials=credentials)
         refused = [
             RefusedName(one.wanted.index_name, one.faults[0])

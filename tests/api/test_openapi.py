@@ -81,6 +81,8 @@ def test_all_routes_are_documented_with_a_summary(document: dict[str, Any]) -> N
         "GET /api/v1/session",
         "POST /api/v1/session",
         "DELETE /api/v1/session",
+        "POST /api/v1/worker/adopt",
+        "POST /api/v1/keys/rotate",
         "GET /api/v1/tokens",
         "POST /api/v1/tokens",
         "DELETE /api/v1/tokens/{tokenName}",

@@ -28,6 +28,8 @@ OF_ADMINS = {
     "POST /api/v1/pace/stop",
     "POST /api/v1/pace/go-on",
     "POST /api/v1/prune",
+    "POST /api/v1/worker/adopt",
+    "POST /api/v1/keys/rotate",
     "GET /api/v1/tokens",
     "POST /api/v1/tokens",
     "DELETE /api/v1/tokens/{tokenName}",

@@ -107,6 +107,7 @@ def test_every_command_has_its_help_in_plain_text_where_there_is_no_terminal() -
         "queue",
         *steering,
         "doctor",
+        "adopt",
         "prune",
         "backup",
         "keys",

@@ -31,6 +31,7 @@ from app.elastic.connection import Connection
 from app.elastic.http import Credentials
 from app.jobs.bookkeeping import Bookkeeping
 from app.jobs.machine import Machine
+from app.jobs.ownership import ClusterOwnership
 from app.jobs.phases import (
     Again,
     Done,
@@ -276,7 +277,9 @@ async def playroom(
 def _worker(
     store: Store, connection: Connection, kinds: Sequence[Kind[Any]], wake_ups: WakeUps
 ) -> Worker:
-    cluster_identity = ClusterIdentity(store.cluster_identities, ClusterView.of(connection), None)
+    view = ClusterView.of(connection)
+    cluster_identity = ClusterIdentity(store.cluster_identities, view, None)
+    ownership = ClusterOwnership(store.ownerships, view)
     limits, who = Limits(), "worker"
     governor = Governor(Pacing(store, Pace(windows_in_flight=4), wake_ups), store.paces, who)
     machine = Machine(
@@ -288,6 +291,7 @@ def _worker(
         limits=limits,
         pacer=governor,
         cluster_identity=cluster_identity,
+        ownership=ownership,
         history=_no_history,
     )
     return Worker(
@@ -298,6 +302,7 @@ def _worker(
         wake_ups=wake_ups,
         pacer=governor,
         cluster_identity=cluster_identity,
+        ownership=ownership,
         who=who,
         most_beside=2,
         greet=_greet,

@@ -12,6 +12,7 @@ from app.domain.errors import (
     KeyReused,
     LimitedCaller,
     NoAge,
+    SecretUnusable,
     TokenNameTaken,
     TooManyStreams,
     UnknownBatch,
@@ -113,6 +114,19 @@ OF_OPERATION_SET = answers("Its pace, in force now", "v1_pace_of_operation") | e
     _NO_RATE, _NO_PACE, WrongState("The operation on logs-2019 has ended."), _UNKNOWN, 503
 )
 
+ADOPT = answers("What had kept this database, and what is revoked", "v1_adopted") | error_answers(
+    Shown(400, "bad_request", "[request body.keepTokens]: it must be true or false"),
+    WrongState("Nothing keeps this database from its work: it goes on already."),
+    503,
+)
+ROTATED = answers("What became of the stored secrets", "v1_rotated") | error_answers(
+    SecretUnusable(
+        "no_keys",
+        "No secret can be stored or read, since REINDEX_SECRET_KEYS is not set. Make a key with: "
+        "reindex-queue keys new",
+    ),
+    503,
+)
 HISTORY = answers("How long history stays, and the last pruning", "v1_pruned") | error_answers(503)
 PRUNE = answers("What the worker removes now", "v1_pruning") | error_answers(
     Shown(400, "bad_request", "[request body.days]: it must be at least 0"),

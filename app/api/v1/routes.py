@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from app.api.v1 import (
+    adoption,
     batches,
     control,
     events,
     history,
     indices,
+    keys,
     operations,
     pace,
     plan,
@@ -27,6 +29,8 @@ ROUTERS = (
     history.router,
     events.router,
     worker.router,
+    adoption.router,
     session.router,
     tokens.router,
+    keys.router,
 )

@@ -1,0 +1,30 @@
+"""`adopt`: a person says that this database goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from app.cli import display, requests
+from app.cli.display import count
+from app.cli.session import Session
+from app.wire.adoption import AdoptAnswer
+
+
+def adopt(session: Session, *, keep_tokens: bool) -> None:
+    asked = requests.adopt(keep_tokens=keep_tokens)
+    if session.curl:
+        session.print_curl(asked)
+        return
+    raw = session.client.send(asked)
+    answer = session.client.understood(raw, AdoptAnswer)
+    if session.as_json:
+        session.print_json(raw)
+    else:
+        show_adopted(answer.revoked_tokens)
+
+
+def show_adopted(revoked: Sequence[str]) -> None:
+    """Also where it was done here, without a service."""
+    display.say("This database goes on. The worker leaves its mark in the cluster first.")
+    if revoked:
+        display.say(f"Revoked {count(len(revoked), 'token')}: {', '.join(revoked)}")

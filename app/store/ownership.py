@@ -1,0 +1,133 @@
+"""Whether this database may change its cluster: its id, its terms, what a person has decided."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from sqlalchemy import literal_column, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import col, update
+
+from app.domain.errors import WrongState
+from app.domain.events import EventKind, Note
+from app.domain.ownership import Conflict, ConflictKind, Finding, Mark, Ownership, judge
+from app.store.tables import ClusterStateRow, InstanceRow, read_rows
+from app.store.transactions import Transaction, Transactions
+from app.telemetry import logger
+
+log = logger(__name__)
+
+SERVICE = "service"
+_KINDS = {Finding.NEWER: ConflictKind.NEWER, Finding.OTHER: ConflictKind.OTHER}
+
+
+class Ownerships:
+    def __init__(self, transactions: Transactions, reader: AsyncEngine, cluster_id: str) -> None:
+        self._transactions = transactions
+        self._reader = reader
+        self._this = col(ClusterStateRow.cluster_id) == cluster_id
+        columns: list[Any] = [
+            col(InstanceRow.id).label("instance"),
+            ClusterStateRow.term,
+            ClusterStateRow.writer,
+            ClusterStateRow.conflict,
+            ClusterStateRow.adopted,
+        ]
+        both = literal_column("1") == literal_column("1")
+        query: Any = select(*columns).join_from(ClusterStateRow, InstanceRow, both)
+        self._query: Any = query.where(self._this)
+
+    async def known(self) -> Ownership:
+        """Raises `StoreTrouble`."""
+        (row,) = await read_rows(self._reader, self._query)
+        return _ownership(row)
+
+    async def weigh(self, seen: Mark | None) -> tuple[Finding, Conflict | None]:
+        """What `seen`, read before this was called, is to this database. What keeps it from
+        changing anything is saved: it lasts until a person decides, and all services know it.
+
+        Raises `StoreTrouble`.
+        """
+        # Read after the cluster: a term is saved before its mark is left there, so a mark that this
+        # database does not know of is none of its own, though another service works on it.
+        known = await self.known()
+        finding = judge(known, seen)
+        if known.conflict or seen is None or finding not in _KINDS:
+            return finding, known.conflict
+
+        async def work(transaction: Transaction) -> tuple[Finding, Conflict | None]:
+            known = await self._locked(transaction)
+            finding = judge(known, seen)
+            if known.conflict or finding not in _KINDS:
+                return finding, known.conflict
+            conflict = Conflict(
+                kind=_KINDS[finding], seen=seen, own=known.own, since=transaction.now
+            )
+            await self._put(transaction, conflict=conflict.model_dump(mode="json"))
+            before, after = known.own.model_dump(), seen.model_dump()
+            note = Note(what=EventKind.OTHER_DATABASE_FOUND, before=before, after=after)
+            transaction.announce(SERVICE, [note])
+            log.error("other_database_found", kind=conflict.kind.value, before=before, after=after)
+            return finding, conflict
+
+        return await self._transactions.run(work)
+
+    async def begin_term(self, token: str, seen: Mark | None) -> Mark:
+        """The next term, and the mark for it, saved before it is left in the cluster.
+
+        Raises `LeaseLost` where `token` is not the worker's any more, `StoreTrouble`.
+        """
+
+        async def work(transaction: Transaction) -> Mark:
+            known = await self._locked(transaction)
+            mark = Mark(
+                instance=known.own.instance, term=known.own.term + 1, writer=uuid.uuid4().hex
+            )
+            await self._put(transaction, term=mark.term, writer=mark.writer, adopted=None)
+            note = Note(
+                what=EventKind.CLUSTER_MARKED,
+                before=seen and seen.model_dump(),
+                after=mark.model_dump(),
+            )
+            transaction.announce(SERVICE, [note])
+            return mark
+
+        return await self._transactions.run(work, token)
+
+    async def adopt(self, by: str) -> Conflict:
+        """A person says that this database goes on: its next term is above the one that was seen.
+
+        Answers what had kept it. Raises `WrongState` where nothing did, `StoreTrouble`.
+        """
+
+        async def work(transaction: Transaction) -> Conflict:
+            known = await self._locked(transaction)
+            conflict = known.conflict
+            if conflict is None:
+                raise WrongState("Nothing keeps this database from its work: it goes on already.")
+            term = max(known.own.term, conflict.seen.term)
+            seen = conflict.seen.model_dump()
+            await self._put(transaction, term=term, conflict=None, adopted=seen)
+            after = {"instance": known.own.instance, "term": term}
+            note = Note(
+                what=EventKind.DATABASE_ADOPTED, text=conflict.kind, before=seen, after=after
+            )
+            transaction.announce(by, [note])
+            return conflict
+
+        return await self._transactions.run(work)
+
+    async def _locked(self, transaction: Transaction) -> Ownership:
+        found = await transaction.execute(self._query)
+        return _ownership(dict(found.mappings().one()))
+
+    async def _put(self, transaction: Transaction, **values: Any) -> None:
+        await transaction.execute(update(ClusterStateRow).where(self._this).values(**values))
+
+
+def _ownership(row: dict[str, Any]) -> Ownership:
+    own = Mark(instance=row["instance"], term=row["term"], writer=row["writer"] or "")
+    return Ownership.model_validate(
+        {"own": own, "conflict": row["conflict"], "adopted": row["adopted"]}
+    )
