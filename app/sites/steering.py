@@ -106,10 +106,11 @@ class Control:
         *,
         forced: bool = False,
         reach: Reach = EVERYTHING,
-    ) -> list[Steered]:
+    ) -> tuple[list[Steered], int | None]:
         """The same for every operation of a batch to which it can be done; each with its answer.
 
-        `forced`: of a rollback. `reach`: of the caller; what is beyond it is left as it is.
+        `forced`: of a rollback. `reach`: of the caller; what is beyond it is left as it is, and is
+        counted beside the answers (None where nothing can be).
 
         Raises `UnknownBatch`, also where all of it is beyond reach, `StoreTrouble`, and for a retry
         what a POST of a batch raises.
@@ -128,7 +129,7 @@ class Control:
         fresh = {
             operation.id: operation for operation in await self._store.operations.of_batch(batch_id)
         }
-        return [
+        steered = [
             Steered(
                 fresh.get(operation.id, operation),
                 None if operation.id in done.changed else _why(operation.id, done),
@@ -136,6 +137,7 @@ class Control:
             )
             for operation in found
         ]
+        return steered, len(whole) - len(found) if reach.limited else None
 
     async def _all(
         self, action: Action, found: Sequence[Operation], caller: str, reach: Reach
