@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, cast
 
+FAILED = "failed to parse"
 LEFT_OUT = "what Elasticsearch says of it may quote a document, and is left out"
 DEEPEST = 12
 _DROPPED = frozenset({"script", "script_stack", "suppressed"})
@@ -57,6 +58,7 @@ _OF_CLUSTERS = (
     rf"Trying to create too many scroll contexts\. Must be less than or equal to: {_N}",
     rf"Batch size is too large, size must be less than or equal to: {_N} but was {_N}",
     rf"no such index {_F}",
+    rf"pipeline with id {_F} does not exist",
     r"all shards failed",
     r"Partial shards failure",
 )
@@ -88,17 +90,26 @@ def without_values(tree: Any, depth: int = DEEPEST) -> Any:
     if depth == 0:
         return {}
     parts = cast(Mapping[str, Any], tree)
-    return {
-        key: known_part(value)
-        if key == "reason" and isinstance(value, str)
-        else without_values(value, depth - 1)
-        for key, value in parts.items()
-        if key not in _DROPPED
+    found = {
+        key: without_values(value, depth - 1) for key, value in parts.items() if key not in _DROPPED
     }
+    if isinstance(reason := parts.get("reason"), str):
+        found["reason"] = _told(reason, found.get("caused_by"))
+    return found
+
+
+def _told(reason: str, inside: Any) -> str:
+    """7.17 says no more of some documents than that they failed, and the rest in the cause."""
+    if reason == FAILED and isinstance(inside, Mapping):
+        told = cast(Mapping[str, Any], inside).get("reason")
+        return FAILED if told in (None, LEFT_OUT) else f"{FAILED}: {told}"
+    return known_part(reason)
 
 
 def known_part(reason: str) -> str:
     """As much of a reason as is known to quote no document; `LEFT_OUT` where that is nothing."""
+    if reason == FAILED:
+        return reason
     for form in _WHOLE:
         if found := form.match(reason):
             return found[0]
