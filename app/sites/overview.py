@@ -92,6 +92,8 @@ class Overview:
         if wanted.batch is None:
             return None
         others = await self._listing.others_of_batch(wanted.batch, wanted.reach)
+        if others is None:
+            return None
         seen = await self._listing.page(Filter(batch=wanted.batch, reach=wanted.reach), 1)
         return others if seen else None  # of a batch beyond reach it is not said that there is one
 

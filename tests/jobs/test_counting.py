@@ -13,7 +13,7 @@ from app.domain.names import IndexName
 from app.domain.windows import Window, WindowState
 from app.jobs.bookkeeping import Bookkeeping, InHand
 from app.jobs.phases import Again, Done, Hold, Limits
-from app.store.role import Lease
+from app.store.role import FileLockRole, Lease
 from app.store.store import Store
 from app.telemetry import Meters
 from tests.store.operations import lease_of, started
@@ -26,6 +26,8 @@ SHARDS, DISK = Hold(HoldCause.SHARDS_AWAY, "shard 0"), Hold(HoldCause.DISK_SPACE
 async def store(sqlite_url: str) -> AsyncGenerator[Store]:
     opened = await Store.open(sqlite_url, "default", 60.0)
     yield opened
+    if isinstance(opened.role, FileLockRole):
+        await opened.role.release(Lease("the lock is the file", None))
     await opened.close()
 
 
