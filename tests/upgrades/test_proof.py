@@ -91,7 +91,7 @@ async def test_a_sample_of_thousands_finds_what_is_wrong_everywhere(
     ended = await relayed.ended("old")
     assert ended["status"] == 2
     failure = (await relayed.shown(operation_id))["failure"]
-    assert [one["reason"] for one in failure["documents"]] == ["_version 1 → 2"] * 10
+    assert [one["reason"] for one in failure["documents"]] == ["_version 1 → 2, _source"] * 10
     assert f"{failure['counts']['differs']} differ." in ended["errorMessage"]
     assert failure["counts"]["differs"] > 10
 
