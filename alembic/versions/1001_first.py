@@ -22,6 +22,7 @@ def upgrade() -> None:
         sa.Column("idempotency_key", sqlmodel.sql.sqltypes.AutoString(length=255), nullable=True),
         sa.Column("request_hash", sqlmodel.sql.sqltypes.AutoString(length=64), nullable=True),
         sa.Column("refused", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("allowed", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("pace", sa.JSON(none_as_null=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_batch")),
     )

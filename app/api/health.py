@@ -7,7 +7,7 @@ import asyncio
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict
 
-from app.api.access import Current, is_anonymous
+from app.api.access import Caller, Current, is_anonymous
 from app.api.documenting import answers
 from app.domain.errors import OtherDatabase, ReindexQueueError, StoreTrouble
 from app.jobs.worker import WorkerState
@@ -30,7 +30,7 @@ class WorkerHealth(Described):
     state: WorkerState
     """`standby`: another service has the worker role. `restarting`: after a crash."""
     operations: list[str]
-    """The ids of the operations it works on."""
+    """The ids of the operations it works on; none for whoever has not logged in, or is limited."""
     error: str | None
     """What ended its last term with the role; after a crash it stays until the worker has gone on
     well for a while."""
@@ -40,13 +40,13 @@ class Readiness(Described):
     ready: bool
     worker: WorkerHealth
     database: str
-    """`ok`, or what is wrong; `away` for whoever has not logged in."""
+    """`ok`, or what is wrong; `away` for whoever has not logged in, or is limited."""
     elasticsearch: str
-    """`ok`, or what is wrong; `away` for whoever has not logged in."""
+    """`ok`, or what is wrong; `away` for whoever has not logged in, or is limited."""
     conflict: str | None
     """Why this database changes nothing in the cluster until a person says that it goes on: it was
     restored from an older copy, or another one works there. null: nothing speaks against it; also
-    for whoever has not logged in."""
+    for whoever has not logged in, or is limited."""
 
 
 @router.head("/healthz", include_in_schema=False)
@@ -72,17 +72,20 @@ _UNREADY = answers("The worker or the database is away", "unready", status=503)[
     responses=answers("It can, or will as soon as Elasticsearch is back", "ready", "ready_away")
     | {503: {"model": Readiness, **_UNREADY}},
 )
-async def readyz(service: Current, request: Request, response: Response) -> Readiness:
+async def readyz(
+    service: Current, request: Request, response: Response, caller: Caller
+) -> Readiness:
     """200 also for a standby, and while Elasticsearch is away (work goes on when it returns).
 
-    Where callers log in, a probe without a login is not told why.
+    Where callers log in, a probe without a login is not told why, and neither is a caller who is
+    limited to some indices, or to other clusters.
     """
     database, elasticsearch = await asyncio.gather(_database(service), _elasticsearch(service))
     conflict = await _conflict(service) if database == "ok" else None
     report = service.worker.report
     ready = report.alive and database == "ok"
     response.status_code = 200 if ready else 503
-    if is_anonymous(request):
+    if is_anonymous(request) or not caller.sees_all_of(service.name):
         worker = WorkerHealth(state=report.state, operations=[], error=None)
         return Readiness(
             ready=ready,

@@ -15,7 +15,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
 
-from app.api.access import VIEWER, AllSites
+from app.api.access import VIEWER, AllSites, Caller
 from app.api.documenting import plain_answer
 from app.api.door import METRICS
 from app.domain.holds import HoldCause
@@ -56,14 +56,17 @@ class Families:
     response_class=Response,
     responses=plain_answer("Every metric", EXAMPLES),
 )
-async def get_metrics(request: Request, sites: AllSites) -> Response:
+async def get_metrics(request: Request, sites: AllSites, caller: Caller) -> Response:
     """In Prometheus' text format, or as OpenMetrics where `Accept` asks for that.
 
     200 also while database or Elasticsearch are away; gauges say so. Besides the viewer's login the
-    token of `SERVER_METRICS_TOKEN` will do, as `Authorization: Bearer`.
+    token of `SERVER_METRICS_TOKEN` will do, as `Authorization: Bearer`. The figures are of all that
+    the service works on, so nobody is given them who is limited to some indices or clusters.
     """
-    started = time.monotonic()
     each = sites.each()
+    if not all(caller.sees_all_of(name) for name in each):
+        caller.require_everything()
+    started = time.monotonic()
     asked = await asyncio.gather(*(site.figures.now() for site in each.values()))
     figures = dict(zip(each, asked, strict=True))
     took = time.monotonic() - started

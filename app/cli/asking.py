@@ -50,9 +50,17 @@ def index(session: Session, name: str) -> None:
     if session.as_json:
         session.print_json(raw)
     else:
-        views.details(operation)
+        views.details(operation, _others(session, operation.batch_id))
     if operation.state.ended and operation.state is not State.COMPLETED:
         raise typer.Exit(1)
+
+
+def _others(session: Session, batch_id: str | None) -> int | None:
+    """Of its batch, how many the caller may not see."""
+    if batch_id is None:
+        return None
+    asked = requests.operations(limit=1, batch_id=batch_id)
+    return session.client.ask(asked, OperationList).others
 
 
 def _example(session: Session) -> str:

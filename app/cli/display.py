@@ -92,6 +92,11 @@ def count(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
+def beyond(others: int | None) -> str:
+    """` and 3 others that you may not see`; empty where there are none."""
+    return f" and {count(others, 'other')} that you may not see" if others else ""
+
+
 @dataclass(frozen=True)
 class Row:
     """`cells` by the columns of the table; `note`: a sentence that belongs to it."""

@@ -9,7 +9,7 @@ import typer
 
 from app.cli import asking, display, requests
 from app.cli.client import Misuse
-from app.cli.display import count
+from app.cli.display import beyond, count
 from app.cli.session import Session, batch_id, index_name
 from app.domain.job import Action, Pending, State, Verdict
 from app.wire.batches import SteeredBatch, SteeredOperation
@@ -118,9 +118,11 @@ def _show(action: Action, answer: SteeredBatch) -> None:
         display.show(display.TextTable(("index", "state", "outcome"), rows))
     numbers = [f"{n:,} {_OUTCOMES[v]}" for v, n in answer.counts.items() if n]
     total = count(len(answer.operations), "operation")
-    display.say(f"{total}: {', '.join(numbers)}." if numbers else "The batch has no operations.")
+    left = beyond(answer.others)
+    display.say(f"{total}{left}: {', '.join(numbers)}." if numbers else _EMPTY)
 
 
+_EMPTY = "The batch has no operations."
 _OUTCOMES = {
     Verdict.CHANGED: "changed",
     Verdict.UNCHANGED: "unchanged",

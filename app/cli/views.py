@@ -9,6 +9,7 @@ from app.cli.display import (
     Row,
     TextTable,
     between,
+    beyond,
     compact,
     count,
     percent,
@@ -172,8 +173,9 @@ def counted(counts: dict[State, int]) -> str:
     return ", ".join(found) or "nothing was queued yet"
 
 
-def details(operation: OperationDetails) -> None:
-    """Everything that a person wants to know of one operation."""
+def details(operation: OperationDetails, others: int | None = None) -> None:
+    """Everything that a person wants to know of one operation. `others`: of its batch, those that
+    are not shown."""
     facts = [
         ("index", operation.index_name),
         ("new index", operation.new_index_name),
@@ -190,7 +192,7 @@ def details(operation: OperationDetails) -> None:
         ),
         ("proof", _proof(operation)),
         ("id", operation.id),
-        ("batch", operation.batch_id or ""),
+        ("batch", f"{operation.batch_id or ''}{beyond(others)}"),
         *_failure(operation.failure),
     ]
     show_grid([(label, value) for label, value in facts if value])

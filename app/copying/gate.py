@@ -121,7 +121,7 @@ def _of_probe(before: Vitals | None, now: Vitals, probe: Probe | None) -> Iterat
     if probe is None or before is None or now.searched is None:
         return
     if min(before.searched or 0.0, now.searched) >= probe.seconds:
-        yield Level.STRAINED, f"a search of {probe.index} takes {now.searched:.2g} s"
+        yield Level.STRAINED, f"the search probe takes {now.searched:.2g} s"
 
 
 def _of_gauges(node: NodeVitals) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from app.domain.errors import ReindexQueueError
 from app.domain.events import EventKind, Note
 from app.domain.job import Job
 from app.domain.pace import Limit, Pace, Said, Scope
+from app.domain.remedies import Setting
 from app.elastic.cluster import ClusterView
 from app.store.paces import Paces
 from app.telemetry import logger
@@ -139,9 +140,17 @@ class Governor:
             try:
                 vitals = replace(vitals, searched=await _search(self.probe, cluster))
             except ReindexQueueError as error:
-                failure = failure or f"the search probe of {self.probe.index}: {error.message}"
+                failure = failure or _of_probe(self.probe, error, told=gate.health.blind)
         seen = gate.look(vitals, most, clock.now(), self.probe)
         return seen.blinded(failure) if failure else seen
+
+
+def _of_probe(probe: Probe, error: ReindexQueueError, told: str | None) -> str:
+    """What is shown, also to those who may not know of the probe's index; the log names it once."""
+    text = f"the search probe ({Setting.SEARCH_PROBE}) failed: {error.code}"
+    if text != told:
+        log.warning("search_probe_failed", index=probe.index, reason=error.message)
+    return text
 
 
 async def _search(probe: Probe, cluster: ClusterView) -> float:

@@ -302,7 +302,7 @@ def _of_failures(failures: Sequence[Mapping[str, Any]]) -> Rerun:
         first = _refused(lasting[0])
         raise DocumentsRefused(
             f"Reindexing failed: {len(failures)} documents or searches were refused, the first "
-            f"({first.id or 'no id'}) because of {first.type}: {first.reason}",
+            f"because of {first.type}: {first.reason}",
             [_refused(failure) for failure in lasting[:MOST_DOCUMENTS]],
             counted(kinds),
         )

@@ -392,12 +392,13 @@ class NoAge(Refused):
 
 
 class KeyReused(Refused):
+    """`by_another`: somebody else has used it, for indices that the caller may not see."""
+
     code = "idempotency_key_reused"
 
-    def __init__(self) -> None:
-        super().__init__(
-            "This Idempotency-Key came with another body before. A new request needs a new key."
-        )
+    def __init__(self, *, by_another: bool = False) -> None:
+        before = "was used by somebody else" if by_another else "came with another body"
+        super().__init__(f"This Idempotency-Key {before} before. A new request needs a new key.")
 
 
 class SecretUnusable(Refused):
@@ -465,10 +466,20 @@ class TaskCancelled(Failure):
 
 
 class DocumentsDiffer(Failure):
-    """The copy is not proven complete. Source and target are both kept for a person to look at."""
+    """The copy is not proven complete. Source and target are both kept for a person to look at.
 
-    def __init__(self, message: str) -> None:
+    `documents`: the first that differ; `counts`: how many are missing, and differ.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        documents: Sequence[FailedDocument] = (),
+        counts: Mapping[str, int] | None = None,
+    ) -> None:
         super().__init__("documents_differ", message)
+        self.documents = tuple(documents)
+        self.counts = dict(counts or {})
 
 
 class ClusterTrouble(ReindexQueueError):
@@ -635,7 +646,12 @@ class InUse(StoreTrouble):
 
     def __init__(self, index: str, job_id: str, about: str) -> None:
         super().__init__(f"{index} is in use by the operation {job_id} on {about}")
+        self.index = index
         self.about = about
+
+    def told(self, seen: bool) -> str:
+        """`seen`: whoever is told may know of the other job."""
+        return self.message if seen else f"{self.index} is in use by another operation"
 
 
 class SchemaTooNew(StoreTrouble):

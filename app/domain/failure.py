@@ -35,26 +35,35 @@ class FailureClass(StrEnum):
 
 
 class FailedDocument(BaseModel):
-    """A document that Elasticsearch refused, by its error `type`; `id` None: a search failed."""
+    """A document that Elasticsearch refused, by its error `type`, or one that the proof found
+    `missing`, or that it `differs`; `id` None: a search failed. Nothing of what it says is here."""
 
     model_config = ConfigDict(frozen=True)
 
     id: str | None
     type: str
     reason: str
+    routing: str | None = None
 
     @classmethod
-    def of(cls, document_id: str | None, kind: str, reason: str) -> FailedDocument:
+    def of(
+        cls, document_id: str | None, kind: str, reason: str, routing: str | None = None
+    ) -> FailedDocument:
         """With everything cut to a length that can be stored and shown."""
-        shown = None if document_id is None else capped(document_id, _ID)
-        return cls(id=shown, type=capped(kind, _TYPE), reason=capped(reason, _REASON))
+        return cls(
+            id=None if document_id is None else capped(document_id, _ID),
+            type=capped(kind, _TYPE),
+            reason=capped(reason, _REASON),
+            routing=None if routing is None else capped(routing, _ID),
+        )
 
 
 class FailureDetails(BaseModel):
     """`step`: the entry of the machine that failed; `remedy`: what to do next, in words.
 
-    `documents`: the first that were refused; `counts`: how many by error type, in the batch at
-    which the copy stopped.
+    `documents`: the first that were refused, or that differ; `counts`: how many by their types, in
+    the batch at which the copy stopped, or among those that were compared. Ids stand nowhere else,
+    so that they can be kept from who may only look.
     """
 
     model_config = ConfigDict(frozen=True)

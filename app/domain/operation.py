@@ -269,6 +269,7 @@ class Operation(Job):
             mode=self.mode,
             filled=self.source_seq_nos is not None,
             leftover=Leftover(left, self.leftover_source, self.keeps_source) if left else None,
+            reach=self.reach,
         )
 
     @property

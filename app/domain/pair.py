@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.domain.names import IndexName
+from app.domain.reach import EVERYTHING, Reach
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Pair:
     `asked_name` is the name that the target is to get, `kept_name` that of a kept copy: what has
     them is looked at, too. `mode` is the target's `index.mode`, None for the source's. `filled`:
     documents may have been copied into the target. `leftover` is removed to make the target.
+    `reach` is of whoever asked for the job: no index beyond it is named to them.
     """
 
     job_id: str
@@ -41,6 +43,7 @@ class Pair:
     mode: str | None = None
     filled: bool = False
     leftover: Leftover | None = None
+    reach: Reach = EVERYTHING
 
     @property
     def marker(self) -> IndexName:

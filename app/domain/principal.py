@@ -62,6 +62,10 @@ class Principal:
         if self.clusters is not None and cluster not in self.clusters:
             raise ClusterOutOfReach(self.name, cluster)
 
+    def sees_all_of(self, cluster: str) -> bool:
+        """True where no index of that cluster is beyond reach."""
+        return not self.reach.limited and (self.clusters is None or cluster in self.clusters)
+
     def require_all_indices(self) -> None:
         """Raises `LimitedCaller` where this is somebody for some indices only."""
         if self.reach.limited:

@@ -55,6 +55,14 @@ class Reach:
         """True where source and target are: the name that was posted, and the index behind it."""
         return self.covers(pair.index_name, pair.source_name, pair.new_index_name)
 
+    def shown(self, names: Iterable[str]) -> str:
+        """These concrete names in words; those beyond reach are not named."""
+        names = list(names)
+        seen = [name for name in names if self.covers(name)]
+        hidden = len(names) - len(seen)
+        others = [] if not hidden else ["another index" if hidden == 1 else "other indices"]
+        return ", ".join([*seen, *others])
+
     def require(self, *names: str) -> None:
         """Raises `OutOfReach` with the first name that is not within reach."""
         for name in names:

@@ -31,6 +31,7 @@ from app.elastic.answers import MOST, Document, Documents, Shards, integer, mapp
 from app.elastic.connection import Connection, in_path, raw
 from app.elastic.errors import shards_failed, understanding
 from app.elastic.http import Unparsed
+from app.elastic.quoting import without_values
 
 EVERYTHING: dict[str, Any] = {"match_all": {}}
 PATIENT = "60s"
@@ -148,7 +149,7 @@ class DocumentsView:
             return [
                 FailedDocument.of(str(one["_id"]), str(error["type"]), str(error.get("reason")))
                 for one in found
-                if (error := mapping(one.get("error", {})))
+                if (error := mapping(without_values(one.get("error", {}))))
             ]
 
     async def percentiles_of_seq_no(

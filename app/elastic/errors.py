@@ -40,6 +40,7 @@ from app.domain.errors import (
 )
 from app.domain.formatting import capped, printable
 from app.elastic.http import PRODUCT, Foreign, NotSent, TooLarge, Unanswered
+from app.elastic.quoting import without_values
 
 CLIENT_ERRORS = (ApiError, TransportError)
 UNANSWERED = (ConnectionError, ConnectionTimeout)
@@ -157,7 +158,7 @@ def shards_failed(what: str, failures: Any) -> ClusterTrouble:
 
     What passes is waited for; of anything else nobody knows that it will.
     """
-    cause = innermost(failures)
+    cause = innermost(without_values(failures))
     if cause is None:
         return ClusterBusy(f"{what} does not answer searches now.")
     text = f"{what} did not answer a search: {cause}"
@@ -305,7 +306,7 @@ def _kind_and_reason(body: Any) -> tuple[str | None, str]:
     if isinstance(error, Mapping):
         error = cast(Mapping[str, Any], error)
         kind = capped(str(error.get("type", "unknown")), MOST_OF_A_TYPE)
-        inside = innermost(error) if kind == OF_SHARDS else None
+        inside = innermost(without_values(error)) if kind == OF_SHARDS else None
         if inside and inside.kind != kind:
             return kind, str(inside)
         return kind, capped(str(error.get("reason") or "no reason given"), MOST_OF_A_REASON)

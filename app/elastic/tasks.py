@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, cast
 from urllib.parse import quote
+
+from elastic_transport import ApiError, ApiResponse
 
 from app.domain.errors import AnswerTooLarge, ClusterBusy, ReindexQueueError
 from app.domain.events import EventKind, Note
 from app.elastic.answers import RunningTask, TaskState, integer, mapping
 from app.elastic.connection import ChangingCalls, Connection, raw
 from app.elastic.errors import is_missing, understanding
+from app.elastic.quoting import without_values
 
 _NOT_KNOWN = "resource_not_found_exception"
 _WITHOUT_REASONS = "-response.failures.cause.reason,-response.failures.cause.caused_by"
@@ -42,8 +45,8 @@ class TasksView:
             state = TaskState(
                 completed=bool(answer["completed"]),
                 status=mapping(answer["task"].get("status", {})),
-                response=mapping(answer.get("response", {})),
-                error=None if answer.get("error") is None else mapping(answer["error"]),
+                response=mapping(without_values(answer.get("response", {}))),
+                error=_error_of(answer),
                 action=str(answer["task"]["action"]),
                 description=str(answer["task"].get("description") or ""),
                 started=integer(answer["task"]["start_time_in_millis"]),
@@ -145,12 +148,18 @@ class Tasks(TasksView):
             Note(
                 what=EventKind.DOCUMENTS_COPIED, index=str(body["dest"]["index"]), after=opaque_id
             ),
-            lambda es: es.reindex(
-                body=dict(body), wait_for_completion=True, slices=1, timeout="60s", scroll=scroll
+            lambda es: _told_without_values(
+                es.reindex(
+                    body=dict(body),
+                    wait_for_completion=True,
+                    slices=1,
+                    timeout="60s",
+                    scroll=scroll,
+                )
             ),
             opaque_id,
         )
-        return TaskState(completed=True, status={}, response=answer, error=None)
+        return TaskState(completed=True, status={}, response=without_values(answer), error=None)
 
     async def throttle(
         self, task: str, requests_per_second: float | None, before: float | None
@@ -186,6 +195,19 @@ class Tasks(TasksView):
             await self._connection.change(raw("POST", "/_bulk", {"require_alias": "false"}, lines))
         except ReindexQueueError:
             return
+
+
+def _error_of(answer: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    error = answer.get("error")
+    return None if error is None else mapping(without_values(error))
+
+
+async def _told_without_values(asked: Awaitable[ApiResponse[Any]]) -> ApiResponse[Any]:
+    """The same answer. An error of it quotes no document."""
+    try:
+        return await asked
+    except ApiError as error:
+        raise type(error)(error.message, error.meta, without_values(error.body)) from None
 
 
 def _opaque_id(task: Mapping[str, Any]) -> str:

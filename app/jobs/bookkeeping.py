@@ -90,7 +90,8 @@ class Bookkeeping:
         except InUse as error:
             # Nothing of the outcome was saved. The phase is called again, and finds its effect.
             made = outcome.made if isinstance(outcome, Done) else Changes()
-            hold = Hold(HoldCause.INDEX_IN_USE, error.message, IN_USE_SECONDS, made)
+            reason = error.told(in_hand.job.reach.covers(error.about))
+            hold = Hold(HoldCause.INDEX_IN_USE, reason, IN_USE_SECONDS, made)
             await self._keep_hold(in_hand, hold, notes, lease)
         else:
             in_hand.cause = None

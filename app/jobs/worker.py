@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from app.domain.errors import (
@@ -48,6 +48,9 @@ class WorkerState(StrEnum):
     STOPPED = "stopped"
 
 
+TOLD_IN_PART = "an error, of which only those are told who are not limited to some indices"
+
+
 @dataclass(frozen=True)
 class WorkerReport:
     """How the worker is: ids of the `operations` being worked on. `error`: what ended the last
@@ -56,6 +59,11 @@ class WorkerReport:
     state: WorkerState
     operations: tuple[str, ...]
     error: str | None
+
+    def told_in_part(self) -> WorkerReport:
+        """For whoever may not know of every job: an error may name an index or a job."""
+        error = None if self.error is None else TOLD_IN_PART
+        return replace(self, operations=(), error=error)
 
     @property
     def alive(self) -> bool:

@@ -84,6 +84,8 @@ class Checkup:
         """Of the operations within `reach`. Raises `StoreTrouble`; a cluster that is away is a part
         of the answer."""
         report = self._worker.report
+        if reach.limited:
+            report = report.told_in_part()
         seen = Filter(IN_HAND, reach=reach)
         in_hand = await self._overview.page(seen, MOST_IN_HAND, counted=True)
         head = await self._store.lanes.head()

@@ -89,7 +89,7 @@ class Doctor:
         """Names no index that is not within `reach`."""
         checks = [await self._database()]
         stored = checks[0].verdict is Severity.OK
-        checks += [await self._role() if stored else _unknown("worker", "the database")]
+        checks += [await self._role(reach) if stored else _unknown("worker", "the database")]
         held = await self._holds(reach) if stored else [_unknown("queue", "the database")]
         keys = of_keys(self._sealing.report())
         return [*await self._elasticsearch(reach, stored=stored), *checks, *held, *keys]
@@ -195,8 +195,10 @@ class Doctor:
             f"Grant these to the user of {Setting.USERNAME} or {Setting.API_KEY}.",
         )
 
-    async def _role(self) -> Check:
+    async def _role(self, reach: Reach) -> Check:
         report = self._worker.report
+        if reach.limited:
+            report = report.told_in_part()
         if not report.alive:
             said = f"the worker is {report.state}" + (f": {report.error}" if report.error else "")
             remedy = "See the service's log; a worker that was stopped needs a new start."

@@ -42,11 +42,13 @@ class OperationView:
 
 @dataclass(frozen=True)
 class OperationPage:
-    """`next`: the `after` of the page that follows, None where there is none."""
+    """`next`: the `after` of the page that follows, None where there is none. `others`: of the
+    batch that was asked for, so many are beyond the reach of whoever asks."""
 
     operations: list[OperationView]
     next: int | None
     counts: dict[State, int] | None
+    others: int | None = None
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,17 @@ class Overview:
             operations=await self.views(shown),
             next=shown[-1].queued_at if len(found) > limit else None,
             counts=await self._listing.counts(wanted) if counted else None,
+            others=await self._others(wanted),
         )
+
+    async def _others(self, wanted: Filter) -> int | None:
+        if wanted.batch is None:
+            return None
+        others = await self._listing.others_of_batch(wanted.batch, wanted.reach)
+        if others is None:
+            return None
+        seen = await self._listing.page(Filter(batch=wanted.batch, reach=wanted.reach), 1)
+        return others if seen else None  # of a batch beyond reach it is not said that there is one
 
     async def whole(self, operation_id: str, reach: Reach = EVERYTHING) -> OperationDetail:
         """Raises `UnknownOperation`, also for one beyond `reach`."""

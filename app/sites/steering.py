@@ -130,11 +130,11 @@ class Control:
         forced: bool = False,
         reach: Reach = EVERYTHING,
         credentials: str | None = None,
-    ) -> list[Steered]:
+    ) -> tuple[list[Steered], int | None]:
         """The same for every operation of a batch to which it can be done; each with its answer.
 
         `forced`: of a rollback. `reach` and `credentials`: of the caller; what is beyond reach is
-        left as it is.
+        left as it is, and is counted beside the answers (None where nothing can be).
 
         Raises `UnknownBatch`, also where all of it is beyond reach, `StoreTrouble`, and for a retry
         what a POST of a batch raises.
@@ -153,7 +153,7 @@ class Control:
         fresh = {
             operation.id: operation for operation in await self._store.operations.of_batch(batch_id)
         }
-        return [
+        steered = [
             Steered(
                 fresh.get(operation.id, operation),
                 None if operation.id in done.changed else _why(operation.id, done),
@@ -161,6 +161,7 @@ class Control:
             )
             for operation in found
         ]
+        return steered, len(whole) - len(found) if reach.limited else None
 
     async def _all(
         self,

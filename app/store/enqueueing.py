@@ -32,7 +32,9 @@ from app.store.transactions import Transaction
 
 
 class BatchRecord(BaseModel):
-    """`refused`: `index`, `code` and `message` of each name that was not queued, in order."""
+    """`refused`: `index`, `code` and `message` of each name that was not queued, in order.
+    `allowed`: the patterns that whoever posted it was limited to; None: to none.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -41,6 +43,12 @@ class BatchRecord(BaseModel):
     created_at: datetime
     request_hash: str | None
     refused: list[dict[str, str]]
+    allowed: tuple[str, ...] | None = None
+
+    def is_of(self, caller: str, reach: Reach) -> bool:
+        """True for whoever posted it. A token may be made anew under the same name, with other
+        limits: that is somebody else."""
+        return (self.caller, self.allowed) == (caller, reach.patterns)
 
 
 class Batches:
@@ -179,7 +187,9 @@ async def enqueue(
         live.by_index[want.index_name] = (order[-1], Status.IN_PROGRESS)
     if batch_id:
         late = [refusal_entry(name, error) for name, error in conflicts.items()]
-        await _insert_batch(transaction, batch_id, caller, [*refused, *late], key, pace)
+        batch: dict[str, Any] = {"id": batch_id, "caller": caller, "refused": [*refused, *late]}
+        batch["allowed"] = None if reach.patterns is None else list(reach.patterns)
+        await _insert_batch(transaction, batch, key, pace)
     await transaction.bulk(insert(JobRow), rows)
     queued = {str(row["id"]): operation_of(row) for row in rows}
     queued |= await _resume(transaction, resumed, batch_id)
@@ -287,22 +297,15 @@ def _dump(pace: Pace) -> dict[str, Any] | None:
 
 
 async def _insert_batch(
-    transaction: Transaction,
-    batch_id: str,
-    caller: str,
-    refused: list[dict[str, str]],
-    key: BatchKey | None,
-    pace: Pace,
+    transaction: Transaction, batch: Mapping[str, Any], key: BatchKey | None, pace: Pace
 ) -> None:
     row = {
+        **batch,
         "pace": _dump(pace),
         "idempotency_key": key.key if key else None,
         "request_hash": key.request_hash if key else None,
-        "id": batch_id,
         "cluster_id": transaction.cluster_id,
-        "caller": caller,
         "created_at": transaction.now,
-        "refused": refused,
     }
     await transaction.bulk(insert(BatchRow), [row])
 

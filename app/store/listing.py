@@ -131,6 +131,17 @@ class Listing:
             found[State.CANCELLED.value] -= rolled_back
         return {state: found.get(state.value, 0) for state in State}
 
+    async def others_of_batch(self, batch_id: str, reach: Reach) -> int | None:
+        """How many operations of a batch are beyond `reach`; None where nothing is."""
+        if not reach.limited:
+            return None
+        number = select(func.count().label("number")).select_from(JobRow)
+        whole = number.where(*self._conditions(Filter(batch=batch_id)), REWRITES)
+        seen = number.where(*self._conditions(Filter(batch=batch_id, reach=reach)), REWRITES)
+        rows = await read_rows(self._reader, union_all(whole, seen))  # at one moment
+        both = sorted(row["number"] for row in rows)
+        return both[1] - both[0]
+
     async def others(self) -> dict[tuple[str, State], int]:
         """How many jobs of other kinds than a rewrite live, by kind and state."""
         number = func.count().label("number")

@@ -109,6 +109,7 @@ class BatchRow(Table, table=True):
     idempotency_key: str | None = Field(default=None, max_length=255)
     request_hash: str | None = Field(default=None, max_length=64)
     refused: list[dict[str, str]] = Field(default_factory=list, sa_type=JSON_OR_NULL)
+    allowed: list[str] | None = Field(default=None, sa_type=JSON_OR_NULL)
     pace: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NULL)
 
 

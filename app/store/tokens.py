@@ -8,7 +8,7 @@ import uuid
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import insert, or_, select
+from sqlalchemy import delete, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, update
 
@@ -17,7 +17,7 @@ from app.domain.errors import StoreTrouble, TokenNameTaken, UnknownToken
 from app.domain.events import EventKind, Note
 from app.domain.ownership import Conflict, ConflictKind
 from app.domain.token import Token, TokenGrant
-from app.store.tables import NOT_REVOKED_ROWS, ClusterStateRow, TokenRow, read_rows
+from app.store.tables import NOT_REVOKED_ROWS, ClusterStateRow, SessionRow, TokenRow, read_rows
 from app.store.transactions import Transaction, Transactions
 from app.telemetry import logger
 
@@ -79,7 +79,8 @@ class Tokens:
         return await self._transactions.run(work)
 
     async def revoke_all(self, by: str) -> list[str]:
-        """All that are not revoked, each with an event; their names. Raises `StoreTrouble`."""
+        """All that are not revoked, each with an event; their names. All sessions end, too: one
+        that was logged out since the copy was made would be alive again. Raises `StoreTrouble`."""
 
         async def work(transaction: Transaction) -> list[str]:
             revoke: Any = (
@@ -87,6 +88,7 @@ class Tokens:
                 .where(NOT_REVOKED_ROWS)
                 .values(revoked_at=transaction.now, revoked_by=by)
             )
+            await transaction.execute(delete(SessionRow))
             revoked = await transaction.execute(revoke.returning(*_COLUMNS))
             tokens = [Token.model_validate(dict(row)) for row in revoked.mappings()]
             tokens.sort(key=lambda token: token.name)

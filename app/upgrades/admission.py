@@ -175,7 +175,7 @@ class Admission:
         new = [entry for entry in wanted if entry.index_name not in live]
         facts = Facts(known or Looked(), {}, running)
         if new:
-            facts = await self._facts(new, known, running)
+            facts = await self._facts(new, known, running, reach)
             new = await self._behind(new, facts.looked)
         found: dict[IndexName, Sequence[Refused]] = {
             entry.index_name: _hidden(entry, facts.looked, reach)
@@ -194,7 +194,9 @@ class Admission:
         ]
         return AdmissionReport(examined, [*malformed, *beyond], facts)
 
-    async def _facts(self, new: Sequence[Wanted], known: Looked | None, running: int) -> Facts:
+    async def _facts(
+        self, new: Sequence[Wanted], known: Looked | None, running: int, reach: Reach
+    ) -> Facts:
         looked = known
         if looked is None:
             looked = await self._cluster.indices.look_at_all(
@@ -208,6 +210,7 @@ class Admission:
             await self._operations.leftover_targets(),
             (await self._surroundings.versions())[0].parts,
             await self._leaders(new, looked),
+            reach,
         )
 
     async def _leaders(self, new: Sequence[Wanted], looked: Looked) -> Collection[str]:
@@ -313,10 +316,11 @@ def _within(wanted: Sequence[Wanted], reach: Reach) -> tuple[list[Wanted], list[
 
 def _hidden(entry: Wanted, looked: Looked, reach: Reach) -> list[Refused]:
     """A name that stands for an index beyond reach: as an alias, or since a rollback."""
-    behind = (entry.source_name, *looked.holders(entry.index_name))
-    if reach.covers(*behind):
-        return []
-    return [OutOfReach(entry.index_name, stands_for_others=True)]
+    if not reach.covers(entry.source_name, *looked.holders(entry.index_name)):
+        return [OutOfReach(entry.index_name, stands_for_others=True)]
+    if not reach.covers(*looked.holders(entry.new_index_name)):
+        return [OutOfReach(entry.new_index_name, stands_for_others=True)]
+    return []
 
 
 def _faults(entry: Wanted, facts: Facts, *, named: bool) -> Sequence[Refused]:

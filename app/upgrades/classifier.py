@@ -21,6 +21,7 @@ from app.domain.errors import (
 )
 from app.domain.names import Handling, IndexName, Owned, owned_by
 from app.domain.operation import ProofLevel
+from app.domain.reach import EVERYTHING, Reach
 from app.domain.remedies import RoutePath, Setting
 from app.elastic.answers import IndexState, Looked
 
@@ -68,7 +69,7 @@ class Facts:
     `streams`: data streams and their backing indices; `earlier`: where completed operations of
     ours have put which index; `leftovers`: UUIDs of targets that we may remove; `version`: major
     and minor of the oldest node, where they were asked for; `leaders`: indices that others follow
-    (CCR), where that was asked for.
+    (CCR), where that was asked for; `reach`: of whoever asks, to whom nothing beyond it is named.
     """
 
     looked: Looked
@@ -78,6 +79,7 @@ class Facts:
     leftovers: Collection[str] = ()
     version: tuple[int, int] | None = None
     leaders: Collection[str] = ()
+    reach: Reach = EVERYTHING
 
     @cached_property
     def owners(self) -> dict[str, str]:
@@ -128,12 +130,13 @@ def refusal(name: IndexName, facts: Facts) -> Refused | None:
     if state is None:
         return _not_there(name, facts)
     if owner := facts.owners.get(name):
+        stream = f"the data stream {owner}" if facts.reach.covers(owner) else "a data stream"
         return WrongKind(
             "backing_index",
-            f"{name} belongs to the data stream {owner} and cannot be replaced by an alias. "
+            f"{name} belongs to {stream} and cannot be replaced by an alias. "
             f"Migrate the data stream with POST _migration/reindex (8.18 and newer).",
         )
-    return _of_kind(state, facts.major) or _of_elastic(name, facts.version)
+    return _of_kind(state, facts) or _of_elastic(name, facts.version)
 
 
 def _of_elastic(name: IndexName, version: tuple[int, int] | None) -> Refused | None:
@@ -167,13 +170,14 @@ def _not_there(name: IndexName, facts: Facts) -> Refused:
     return NotAnIndex(name, holders) if holders else IndexNotFound(name)
 
 
-def _of_kind(state: IndexState, major: int) -> Refused | None:
+def _of_kind(state: IndexState, facts: Facts) -> Refused | None:
     """Why an index of this kind is not taken."""
     name, settings = state.name, state.settings
     if state.stamp:
+        whose = "another operation" if facts.reach.limited else f"the operation {state.stamp}"
         return WrongKind(
             "in_use",
-            f"{name} is the new index or the kept copy of the operation {state.stamp}, which it "
+            f"{name} is the new index or the kept copy of {whose}, which it "
             "belongs to. Where that operation is over, remove the setting "
             f"{index_settings.STAMP} from it first.",
         )
@@ -192,8 +196,8 @@ def _of_kind(state: IndexState, major: int) -> Refused | None:
         )
     if state.is_mounted:
         advice = "Restore the snapshot as an ordinary index and reindex that."
-        if opens_mounted(major):
-            advice = f"There is nothing to do: Elasticsearch {major + 1} opens it as it is."
+        if opens_mounted(facts.major):
+            advice = f"There is nothing to do: Elasticsearch {facts.major + 1} opens it as it is."
         return WrongKind(
             "searchable_snapshot",
             f"{name} is a searchable snapshot, which cannot be reindexed in place. {advice}",
@@ -251,7 +255,7 @@ def target_refusal(name: IndexName, target: IndexName, facts: Facts) -> Refused 
         return TargetExists(target)
     if state is None and (holders := facts.looked.holders(target)):
         return TargetTaken(
-            f"The target's name {target} is an alias of {', '.join(holders)}. "
+            f"The target's name {target} is an alias of {facts.reach.shown(holders)}. "
             "Rename or remove that alias."
         )
     return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.domain.errors import ClusterRefused, DocumentsRefused, Failure
+from app.domain.errors import ClusterRefused, DocumentsDiffer, DocumentsRefused, Failure
 from app.domain.failure import FailureClass, FailureDetails
 from app.domain.operation import Operation
 from app.domain.remedies import Setting
@@ -145,7 +145,7 @@ def failure_details(operation: Operation, error: Failure, step: str) -> FailureD
     """`step`: the phase in which `error` was met."""
     rest = _OF_ELASTICSEARCH if isinstance(error, ClusterRefused) else _OF_THE_INDEX
     kind, remedy = _KNOWN.get(error.code, rest)
-    refused = isinstance(error, DocumentsRefused)
+    names = isinstance(error, DocumentsRefused | DocumentsDiffer)
     return FailureDetails(
         kind=kind,
         step=step,
@@ -154,6 +154,6 @@ def failure_details(operation: Operation, error: Failure, step: str) -> FailureD
             source=operation.source_name,
             target=operation.new_index_name,
         ),
-        documents=list(error.documents) if refused else [],
-        counts=error.counts if refused else {},
+        documents=list(error.documents) if names else [],
+        counts=error.counts if names else {},
     ).bounded()

@@ -7,14 +7,16 @@ from datetime import datetime
 from app.domain import clock
 from app.domain.job import State
 from app.domain.progress import CopyFigures, Measured
+from app.domain.reach import EVERYTHING, Reach
 from app.store.listing import Filter, Listing
 
 MOST_MEASURED = 50
 
 
-async def measured(listing: Listing) -> list[Measured]:
-    """The newest completed operations, the newest first."""
-    done = await listing.page(Filter((State.COMPLETED,)), MOST_MEASURED, newest_first=True)
+async def measured(listing: Listing, reach: Reach = EVERYTHING) -> list[Measured]:
+    """The newest completed operations within `reach`, the newest first."""
+    completed = Filter((State.COMPLETED,), reach=reach)
+    done = await listing.page(completed, MOST_MEASURED, newest_first=True)
     copies = await listing.copies([brief.id for brief in done], clock.now())
     found = [
         _measured(copies.get(brief.id), brief.ended_at, brief.started_at)

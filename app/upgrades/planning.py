@@ -163,7 +163,7 @@ class Planner:
         """`reach` and `credentials`: of the caller. Raises `MixedVersions`, `ClusterTrouble`,
         `StoreTrouble`."""
         report = await self._admission.examine(requests, reach=reach, credentials=credentials)
-        plan = await self._of(report)
+        plan = await self._of(report, reach)
         place = {r.index_name: n for n, r in reversed(list(enumerate(requests)))}
         return replace(plan, indices=sorted(plan.indices, key=lambda one: place[one.name]))
 
@@ -180,7 +180,7 @@ class Planner:
         report = await self._admission.examine(
             requests, looked, named=False, reach=reach, credentials=credentials
         )
-        return await self._of(report)
+        return await self._of(report, reach)
 
     async def with_trials(self, plan: Plan, caller: str, reach: Reach = EVERYTHING) -> Plan:
         """The same, with the new indices made, looked at and removed, as many as there is time.
@@ -216,7 +216,7 @@ class Planner:
         except ReindexQueueError as error:
             return Trial(outcome=TrialOutcome.NOT_TRIED, text=error.message)
 
-    async def _of(self, report: AdmissionReport) -> Plan:
+    async def _of(self, report: AdmissionReport, reach: Reach) -> Plan:
         looked = report.facts.looked
         there: dict[str, IndexState] = {
             one.wanted.source_name: looked[one.wanted.source_name]
@@ -231,7 +231,7 @@ class Planner:
         types = await self._types(there, report.facts.major)
         report = await self._with_filters(report, references, types)
         capacity = await self._capacity()
-        history = await measured(self._listing)
+        history = await measured(self._listing, reach)
         at_once = (await self._pacing.service()).limit.windows_planned
         cutting = Cutting(self._limits.window_documents, at_once)
         up_to = self._limits.full_up_to

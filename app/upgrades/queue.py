@@ -166,9 +166,12 @@ Refusals = Sequence[dict[str, str]]
 
 @dataclass(frozen=True)
 class PostedBatch:
+    """`others`: as in `BatchState`, where the batch was there before."""
+
     id: str
     operations: list[Brief]
     refused: Refusals
+    others: int | None = None
 
 
 @dataclass(frozen=True)
@@ -224,14 +227,11 @@ class BatchDesk:
             raise UnknownBatch(batch_id)
         reach = asker.reach
         counts = await self._store.listing.counts(Filter(batch=batch_id, reach=reach))
-        refused = _seen(record, asker.name, reach)
-        if not reach.limited:
-            return BatchState(record, counts, refused)
-        seen = sum(counts.values())
-        if not seen and record.caller != asker.name:
+        if not sum(counts.values()) and reach.limited and not record.is_of(asker.name, reach):
             raise UnknownBatch(batch_id)
-        whole = await self._store.listing.counts(Filter(batch=batch_id))
-        return BatchState(record, counts, refused, sum(whole.values()) - seen)
+        refused = _seen(record, asker.name, reach)
+        others = await self._store.listing.others_of_batch(batch_id, reach)
+        return BatchState(record, counts, refused, others)
 
     async def _known(
         self,
@@ -245,10 +245,15 @@ class BatchDesk:
             raise KeyReused
         seen = Filter(batch=record.id, reach=reach)
         found = await self._store.listing.page(seen, len(requests))
+        if not found and reach.limited and not record.is_of(caller, reach):
+            raise KeyReused(by_another=True)
         place = {request.index_name: n for n, request in enumerate(requests)}
         refused = _seen(record, caller, reach)
         return PostedBatch(
-            record.id, found, sorted(refused, key=lambda entry: place.get(entry["index"], 0))
+            record.id,
+            found,
+            sorted(refused, key=lambda entry: place.get(entry["index"], 0)),
+            await self._store.listing.others_of_batch(record.id, reach),
         )
 
 
@@ -256,4 +261,4 @@ def _seen(record: BatchRecord, name: str, reach: Reach) -> Refusals:
     """What was refused, as far as whoever has that name and reach may see it. It says of names
     whether they exist, and names other indices here and there: who is limited to some sees it of
     their own batches only."""
-    return record.refused if not reach.limited or record.caller == name else ()
+    return record.refused if not reach.limited or record.is_of(name, reach) else ()

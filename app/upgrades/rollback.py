@@ -68,8 +68,7 @@ def objection_of_indices(operation: Operation, looked: Looked) -> CannotRollBack
         )
     holders = [name] if name in looked else looked.holders(name)
     if holders != [target]:
-        others = ", ".join(holders) if operation.reach.covers(*holders) else "another index"
-        where = f"an alias of {others}" if holders else "nothing"
+        where = f"an alias of {operation.reach.shown(holders)}" if holders else "nothing"
         return CannotRollBack(
             "name_moved",
             f"{name} is {'an index' if name in looked else where} now, not the alias of {target} "

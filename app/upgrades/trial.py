@@ -79,7 +79,14 @@ async def tidy_up(job: Job, cluster: Cluster) -> None:
 
 
 def _pair(job: Job, attempt: Attempt, source: IndexState) -> Pair:
-    return Pair(job.id, attempt.source, attempt.target, source_uuid=source.uuid, mode=attempt.mode)
+    return Pair(
+        job.id,
+        attempt.source,
+        attempt.target,
+        source_uuid=source.uuid,
+        mode=attempt.mode,
+        reach=job.reach,
+    )
 
 
 async def _remove(pair: Pair, cluster: Cluster) -> None:

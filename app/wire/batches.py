@@ -115,6 +115,9 @@ class NewBatchAnswer(Wire):
     """What was queued, in the order in which it is worked off."""
     refused: list[RefusedIndex]
     """What was not queued. The others are queued all the same."""
+    others: Annotated[int | None, Field(exclude_if=is_none)] = None
+    """So many operations more, on indices that the caller may not see: another caller has posted
+    the batch with the same `Idempotency-Key`. Absent: the caller may see all."""
 
 
 class BatchReport(Wire):
@@ -172,4 +175,7 @@ class SteeredBatch(Wire):
     counts: dict[Verdict, int]
     """How many operations had each outcome."""
     operations: list[SteeredOperation]
-    """All operations of the batch."""
+    """All operations of the batch that the caller may work on."""
+    others: Annotated[int | None, Field(exclude_if=is_none)] = None
+    """So many operations more, on indices that the caller may not see: they are as they were.
+    Absent: the caller may see all."""

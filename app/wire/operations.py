@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, StrictBool
 
 from app.domain.failure import FailureClass
 from app.domain.job import Pending, State
 from app.domain.operation import ProofLevel
-from app.wire.notation import MOST_A_PAGE, PAGE, Sent, Sought, Time, Wire
+from app.wire.notation import MOST_A_PAGE, PAGE, Sent, Sought, Time, Wire, is_none
 
 StepName = Literal[
     "created",
@@ -197,6 +197,9 @@ class OperationList(Wire):
     """The `after` of the page that follows. null: this is the last one."""
     counts: dict[State, int] | None
     """How many are in each state. null where they were not asked for."""
+    others: Annotated[int | None, Field(exclude_if=is_none)] = None
+    """Of a batch: so many operations more, on indices that the caller may not see. Absent: the
+    caller may see all, or has not asked for a batch."""
 
 
 class CopyWindow(Wire):
@@ -258,14 +261,16 @@ class ProvingReport(Wire):
 
 
 class FailedDocumentReport(Wire):
-    """A document that Elasticsearch refused."""
+    """A document that Elasticsearch refused, or that is not in the new index as in the old one."""
 
     id: str | None
     """null: a search failed."""
     type: str
-    """Elasticsearch's type of the error."""
+    """Elasticsearch's type of the error; `missing` or `differs` where the proof has found it."""
     reason: str
-    """What Elasticsearch says of it."""
+    """What Elasticsearch says of it, without values of the document; or what differs."""
+    routing: Annotated[str | None, Field(exclude_if=is_none)] = None
+    """Where the proof has found it. Absent: it has none."""
 
 
 class FailureReport(Wire):
@@ -280,9 +285,11 @@ class FailureReport(Wire):
     remedy: str
     """What to do next."""
     documents: list[FailedDocumentReport]
-    """The first ten that were refused."""
+    """The first ten that were refused, or differ. Empty for whoever has no more than the role
+    viewer: ids of documents are for operators and admins."""
     counts: dict[str, int]
-    """How many were refused by type of error, in the batch at which the copy stopped."""
+    """How many by type: refused in the batch at which the copy stopped, or found by the proof among
+    those that were compared."""
 
 
 class EventReport(Wire):

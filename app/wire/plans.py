@@ -47,7 +47,7 @@ class WantedPlan(Options):
 
 
 class SpanReport(Wire):
-    """How long something takes, judged by the operations that this service has completed."""
+    """How long something takes, judged by completed operations that the caller may see."""
 
     low_seconds: float
     """It most likely takes at least so long."""
@@ -198,4 +198,4 @@ class PlanReport(Wire):
     not_looked_for: list[str]
     """Kinds of references that the cluster does not have, or does not show."""
     measured: int
-    """The estimates are made of so many completed operations."""
+    """The estimates are made of so many completed operations, of those that the caller may see."""

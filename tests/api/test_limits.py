@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,9 +13,11 @@ import httpx
 import pytest
 
 from app.domain.principal import Role
+from app.jobs.worker import Worker, WorkerReport, WorkerState
 from tests.api.test_roles import ROUTES
 from tests.elasticsearch import Elastic
 from tests.service import BASE, Service, running_service
+from tests.store.database import execute
 
 OPS = ("ops", "s3cret")
 AUTH = {"server_username": "ops", "server_password": "s3cret", "server_auth": "login,tokens"}
@@ -151,10 +155,19 @@ async def test_a_batch_says_how_many_others_it_has(place: Place) -> None:
     assert "others" not in whole
     steered = (await place.asked("POST", f"{path}/retry")).json()
     assert [one["indexName"] for one in steered["operations"]] == ["logs-1"]
+    assert steered["others"] == 1
+    assert "others" not in (await place.service.client.post(f"{path}/retry")).json()
+    listed = f"/api/v1/operations?batch={place.seen['batchId']}"
+    assert (await place.asked("GET", listed)).json()["others"] == 1
+    assert "others" not in (await place.asked("GET", "/api/v1/operations")).json()
+    assert "others" not in (await place.service.client.get(listed)).json()
     alone = await place.service.post_options({"index": "secret-3"})
     for hidden in ("", "/pace"):
         answer = await place.asked("GET", f"/api/v1/batches/{alone['id']}{hidden}")
         assert answer.status_code == 404
+    assert (
+        "others" not in (await place.asked("GET", f"/api/v1/operations?batch={alone['id']}")).json()
+    )
 
 
 async def test_the_pace_of_a_batch_takes_somebody_who_may_work_on_all_of_it(place: Place) -> None:
@@ -181,6 +194,11 @@ async def test_the_pace_of_a_batch_takes_somebody_who_may_work_on_all_of_it(plac
             "may not work on secret-new",
         ),
         ({"index": "logs-behind"}, "index_not_allowed", "it stands for other indices"),
+        (
+            {"index": "logs-3", "newIndexName": "logs-behind"},
+            "index_not_allowed",
+            "You may not work on logs-behind: it stands for other indices",
+        ),
         ({"index": "logs-own"}, "not_an_index", "logs-own is an alias of logs-3"),
         ({"index": "logs-*"}, "invalid_index_name", "must not contain *"),
         ({"index": "*"}, "invalid_index_name", "must not contain *"),
@@ -204,6 +222,10 @@ async def test_a_name_is_judged_by_the_index_it_stands_for(
     (one,) = planned.json()["indices"]
     assert [blocker["code"] for blocker in one["blockers"]] == [code]
     assert SECRET not in planned.text.replace(said, "").replace(echo, "")
+    named = {"indexName": wanted["index"], "newIndexName": wanted.get("newIndexName")}
+    started = await place.asked("POST", BASE, named)
+    assert started.status_code >= 400
+    assert SECRET not in started.text.replace(said, "").replace(echo, "")
 
 
 async def test_kibanas_routes_refuse_in_their_own_words(place: Place, es: Elastic) -> None:
@@ -279,4 +301,107 @@ async def test_the_key_of_another_caller_shows_only_what_is_within_the_limits(
     place.headers |= key
     again = (await place.asked("POST", "/api/v1/batches", body)).json()
     assert [one["indexName"] for one in again["operations"]] == ["logs-3"]
-    assert again["refused"] == []
+    assert (again["refused"], again["others"]) == ([], 1)
+
+
+async def test_the_key_of_another_caller_tells_nothing_of_a_batch_beyond_the_limits(
+    place: Place,
+) -> None:
+    body = {"indices": [{"index": "secret-3"}, {"index": "logs-behind"}]}
+    key = {"idempotency-key": "k-2"}
+    first = await place.service.client.post("/api/v1/batches", json=body, headers=key)
+    assert first.json()["refused"][0]["message"].startswith("logs-behind is an alias of secret-3")
+    place.headers |= key
+    answer = await place.asked("POST", "/api/v1/batches", body)
+    assert answer.status_code == 409
+    assert "was used by somebody else" in answer.json()["message"]
+    assert first.json()["id"] not in answer.text
+
+
+async def test_a_token_with_the_name_of_another_sees_nothing_of_what_that_one_was_refused(
+    place: Place,
+) -> None:
+    body = {"indices": [{"index": "logs-3"}, {"index": "logs-own"}]}
+    posted = (await place.asked("POST", "/api/v1/batches", body)).json()
+    path = f"/api/v1/batches/{posted['id']}"
+    assert [one["index"] for one in (await place.asked("GET", path)).json()["refused"]] == [
+        "logs-own"
+    ]
+    client = place.service.client
+    for indices, seen in ((["logs-3", "reindexed-v8-logs-*"], 200), (["other-*"], 404)):
+        await client.delete("/api/v1/tokens/nightly")
+        wanted = {"name": "nightly", "role": "operator", "indices": indices}
+        made = await client.post("/api/v1/tokens", json=wanted)
+        place.headers = {"authorization": f"Bearer {made.json()['secret']}"}
+        answer = await place.asked("GET", path)
+        assert answer.status_code == seen
+        assert answer.json().get("refused", []) == []
+
+
+async def test_the_figures_of_all_are_not_for_somebody_with_limits(place: Place) -> None:
+    refused = await place.asked("GET", "/metrics")
+    assert refused.status_code == 403
+    assert "limited to some indices, and this concerns all indices" in refused.json()["message"]
+    assert (await place.service.client.get("/metrics")).status_code == 200
+    body = {"indices": [{"index": "logs-3"}]}
+    assert (await place.asked("POST", "/api/v1/plan", body)).json()["measured"] == 1
+    whole = await place.service.client.post("/api/v1/plan", json=body)
+    assert whole.json()["measured"] == 2
+
+
+async def test_what_the_worker_met_and_has_in_hand_is_not_told_to_somebody_with_limits(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = WorkerReport(WorkerState.RESTARTING, (place.hidden["id"],), "lost on secret-1")
+
+    def stays(_worker: Worker, _report: WorkerReport) -> None:
+        """Whatever the worker says of itself meanwhile."""
+
+    told = property(lambda _: report, stays)
+    monkeypatch.setattr(Worker, "report", told, raising=False)
+    for path in ("/readyz", "/api/v1/worker", "/api/v1/doctor"):
+        whole = (await place.service.client.get(path)).text
+        assert "lost on secret-1" in whole, path
+        part = (await place.asked("GET", path)).text
+        assert SECRET not in part, path
+        assert place.hidden["id"] not in part, path
+    ready = (await place.asked("GET", "/readyz")).json()
+    assert ready["worker"] == {"state": "restarting", "operations": [], "error": None}
+
+
+async def test_which_documents_were_refused_is_told_to_operators_and_not_to_viewers(
+    elasticsearch_url: str, database_url: str, es: Elastic, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Their values are told to nobody, and stored nowhere."""
+    caplog.set_level(logging.INFO)
+    es.put("/logs-1", {"settings": QUICK, "mappings": {"dynamic": False}})
+    es.put("/logs-1/_doc/id-4711?refresh=true", {"f": "zsecretz"})
+    es.put("/logs-1/_mapping", {"properties": {"f": {"type": "date"}}})
+    async with running_service(elasticsearch_url, database_url, **AUTH) as service:
+        service.client.auth = OPS
+        (posted,) = (await service.post_options({"index": "logs-1"}))["operations"]
+        await service.state_of(posted["id"], "failed")
+        path = f"/api/v1/operations/{posted['id']}"
+        paths = (path, "/api/v1/operations", f"{BASE}/logs-1", "/api/v1/events?limit=1000")
+        for role, limits, seen in (
+            ("operator", LIMITS, ["id-4711"]),
+            ("admin", None, ["id-4711"]),
+            ("viewer", LIMITS, []),
+            ("viewer", None, []),
+        ):
+            body = {"name": f"{role}-{len(limits or ())}", "role": role, "indices": limits}
+            made = await service.client.post("/api/v1/tokens", json=body)
+            headers = {"authorization": f"Bearer {made.json()['secret']}"}
+            texts = [(await service.client.get(p, headers=headers, auth=None)).text for p in paths]
+            failure = json.loads(texts[0])["failure"]
+            assert [one["id"] for one in failure["documents"]] == seen
+            assert failure["counts"] == {"document_parsing_exception": 1}
+            assert "failed to parse field [f] of type [date]" in failure["message"]
+            assert ("id-4711" in texts[0]) is bool(seen)
+            assert "id-4711" not in "".join(texts[1:])
+            assert "zsecretz" not in "".join(texts)
+        tables = ("job", "event", "batch", "copy_window")
+        stored = "".join(str(execute(database_url, f"SELECT * FROM {one}")) for one in tables)
+        assert "id-4711" in stored
+        assert "zsecretz" not in stored
+        assert "zsecretz" not in caplog.text

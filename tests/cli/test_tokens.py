@@ -10,6 +10,7 @@ import pytest
 from app.store.engine import without_password
 from tests.cli.process import Result, run
 from tests.e2e.process import ServiceProcess
+from tests.elasticsearch import Elastic
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -77,6 +78,40 @@ async def test_the_first_is_made_here_and_makes_the_others(database_url: str) ->
         )
         assert made["secret"] not in service.log
         assert secret not in service.log
+
+
+async def test_a_batch_says_how_many_of_it_are_hidden_from_the_token(
+    elasticsearch_url: str, sqlite_url: str, es: Elastic
+) -> None:
+    for name in ("logs-1", "secret-1", "secret-2"):
+        es.put(f"/{name}")
+    made: list[str] = []
+    for name, *limits in (("root",), ("ci", "--index", "logs-*", "--index", "reindexed-v8-logs-*")):
+        role = "operator" if limits else "admin"
+        shown = await here(sqlite_url, name, "--role", role, *limits, "-o", "json")
+        made.append(json.loads(shown.out)["secret"])
+    root, limited = ({"REINDEX_QUEUE_APIKEY": secret} for secret in made)
+    settings = {
+        "ELASTICSEARCH_HOSTS": elasticsearch_url,
+        "DATABASE_URL": sqlite_url,
+        "SERVER_AUTH": "tokens",
+    }
+    async with ServiceProcess(settings) as service:
+        assert (await run("pace", "stop", url=service.url, more=root)).code == 0
+        names = ("logs-1", "secret-1", "secret-2")
+        assert (await run("submit", *names, url=service.url, more=root)).code == 0
+        shown = await run("status", "logs-1", url=service.url, more=limited)
+        (batch,) = [line for line in shown.lines if line.startswith("batch")]
+        assert batch.endswith(" and 2 others that you may not see")
+        assert "secret" not in shown.out
+        whole = await run("status", "logs-1", url=service.url, more=root)
+        (same,) = [line for line in whole.lines if line.startswith("batch")]
+        assert batch.startswith(f"{same} and ")
+        queue = await run("queue", url=service.url, more=limited)
+        assert [line.split()[0] for line in queue.lines] == ["INDEX", "logs-1"]
+        batch_id = same.split()[1]
+        done = await run("cancel", "--batch", batch_id, url=service.url, more=limited)
+        assert done.lines[-1] == "1 operation and 2 others that you may not see: 1 changed."
 
 
 async def test_one_is_made_here_also_while_the_service_runs(sqlite_url: str) -> None:

@@ -83,7 +83,7 @@ def test_a_search_is_a_strain_where_it_was_slow_twice_in_a_row() -> None:
     slow, quick = replace(CALM, searched=0.5), replace(CALM, searched=0.49)
     probe = Probe(IndexName("shop"), 0.5)
     verdict = judge_health(slow, slow, probe)
-    assert (verdict.level, verdict.cause) == (Level.STRAINED, "a search of shop takes 0.5 s")
+    assert (verdict.level, verdict.cause) == (Level.STRAINED, "the search probe takes 0.5 s")
     for before, now in ((None, slow), (CALM, slow), (quick, slow), (slow, quick), (slow, CALM)):
         assert judge_health(before, now, probe).level is Level.CALM
 

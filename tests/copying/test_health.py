@@ -133,7 +133,7 @@ async def test_a_slow_search_of_the_probe_slows_the_copy_down(
 
         async def slowed() -> bool:
             shown = (await service.shown(operation))["pace"]["reason"]
-            return "1 window at once (health gate: a search of shop takes 0.7 s)" in shown
+            return "1 window at once (health gate: the search probe takes 0.7 s)" in shown
 
         await eventually(slowed, "the copy is slowed down")
         await runs(es, 1)
@@ -151,8 +151,10 @@ async def test_a_probe_that_fails_limits_nothing_and_is_said(
     async with running_service(relay.url, sqlite_url, reindex_search_probe=probe) as service:
         await service.post_batch("plain")
         await service.completed("plain")
-        told = "changes no limit: the search probe of no-such-index: "
-        assert told in (await changes(service, "plain"))[0]
+        told = "the search probe (REINDEX_SEARCH_PROBE) failed: index_not_found_exception"
+        (change, *_) = await changes(service, "plain")
+        assert f"changes no limit: {told}" in change
+        assert "no-such-index" not in change
         assert (await health(service))["windowsInFlight"] is None
 
 

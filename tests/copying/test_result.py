@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.copying.tasks import Rerun, judge_task
-from app.domain.errors import Failure, TaskCancelled
+from app.domain.errors import DocumentsRefused, Failure, TaskCancelled
 from app.elastic.answers import TaskState
 
 GOOD: dict[str, Any] = {
@@ -187,7 +187,9 @@ def test_a_refused_document_fails_and_is_named() -> None:
         judge_task(ended(failures=[failure]))
     assert caught.value.code == "copy_failed"
     assert caught.value.message.startswith("Reindexing failed: ")
-    assert "(7)" in caught.value.message
+    assert isinstance(caught.value, DocumentsRefused)
+    assert [document.id for document in caught.value.documents] == ["7"]
+    assert "7" not in caught.value.message
     assert "failed to parse field [a]" in caught.value.message
 
 

@@ -90,6 +90,22 @@ async def test_an_index_that_stays_in_use_is_one_hold_however_often_it_is_asked_
     assert in_hand.job.position == ""
 
 
+@pytest.mark.parametrize(("allowed", "named"), [(None, True), (("a", "b"), True), (("b",), False)])
+async def test_who_else_uses_an_index_is_told_as_far_as_the_limits_go(
+    store: Store, allowed: tuple[str, ...] | None, named: bool
+) -> None:
+    lease = await lease_of(store)
+    first, second = await started(store, lease, "a"), await started(store, lease, "b")
+    await store.jobs.save(lease.token, first, {}, (), (), "worker", uses=[SHARED])
+    limited = second.model_copy(update={"allowed": allowed})
+    books, in_hand = keeping(store), InHand(job=limited, windows=())
+    await books.keep(in_hand, Done({"position": "prepare"}, uses=[SHARED]), (), lease)
+    whole = f"{SHARED} is in use by the operation {first.id} on a"
+    assert in_hand.job.hold_reason == (
+        whole if named else f"{SHARED} is in use by another operation"
+    )
+
+
 async def test_what_is_copied_is_counted_as_it_is_saved(store: Store) -> None:
     lease = await lease_of(store)
     books, in_hand = keeping(store), InHand(job=await started(store, lease, "a"), windows=())

@@ -183,7 +183,10 @@ async def test_a_sample_finds_what_is_refused_before_writes_are_blocked(
     await service.post_batch("lenient")
     operation = await service.ended("lenient")
     assert (operation["status"], operation["lastCompletedStep"]) == (2, 0)
-    assert "(1500)" in operation["errorMessage"]
+    assert "1500" not in operation["errorMessage"]
+    newest = await service.newest_ended("lenient")
+    failure = (await service.shown(newest["id"]))["failure"]
+    assert [one["id"] for one in failure["documents"]] == ["1500"]
     assert "failed to parse field [n]" in operation["errorMessage"]
     assert "write block added" not in [event.what for event in await service.events("lenient")]
     assert es.indices() == {"lenient"}

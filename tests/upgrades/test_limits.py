@@ -89,6 +89,17 @@ async def test_a_name_that_stands_for_another_index_by_then_is_not_told_which(
     assert es.blocks("secret-1") == {}
 
 
+async def test_a_target_whose_name_is_an_alias_of_a_hidden_index_by_then_is_not_told_which(
+    stopped: Service, es: Elastic
+) -> None:
+    await posted(stopped)
+    filled(es, "secret-1")
+    es.put("/secret-1/_alias/reindexed-v8-logs-1")
+    await go_on(stopped)
+    assert "secret" not in str(await failed(stopped, es))
+    assert es.indices() == {"logs-1", "secret-1"}
+
+
 async def test_a_rollback_whose_caller_may_not_is_refused_when_it_begins(
     elasticsearch_url: str, es: Elastic, sqlite_url: str
 ) -> None:

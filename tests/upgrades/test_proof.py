@@ -43,10 +43,13 @@ async def test_a_changed_document_of_a_small_index_is_named(
     released.set()
     ended = await relayed.ended("old")
     assert ended["status"] == 2
-    assert "3 (_version 1 → 2, _source)" in ended["errorMessage"]
+    assert "of those that were compared 1 differs" in ended["errorMessage"]
     assert "Both indices were kept" in ended["errorMessage"]
     shown = await relayed.shown(operation_id)
     assert shown["error"]["code"] == "documents_differ"
+    assert shown["failure"]["counts"] == {"differs": 1}
+    (document,) = shown["failure"]["documents"]
+    assert document == {"id": "3", "type": "differs", "reason": "_version 1 → 2, _source"}
     assert es.indices() == {"old", "reindexed-v8-old"}
     assert as_found(es, "old") == before
 
@@ -66,13 +69,15 @@ async def test_one_changed_document_of_thousands_is_found_by_a_full_proof(
 ) -> None:
     filled(es, "old", 4000, settings={"number_of_shards": 2})
     before = as_found(es, "old")
-    _, released = await copied(relayed, relay, es, proof="full")
+    operation_id, released = await copied(relayed, relay, es, proof="full")
     es.delete("/reindexed-v8-old/_doc/3999")
     change(es, "stranger", n=3999)
     released.set()
     ended = await relayed.ended("old")
     assert ended["status"] == 2
-    assert "3999 (missing)" in ended["errorMessage"]
+    assert "1 is missing" in ended["errorMessage"]
+    failure = (await relayed.shown(operation_id))["failure"]
+    assert failure["documents"] == [{"id": "3999", "type": "missing", "reason": "missing"}]
     assert as_found(es, "old") == before
 
 
@@ -80,13 +85,15 @@ async def test_a_sample_of_thousands_finds_what_is_wrong_everywhere(
     relayed: Service, relay: Relay, es: Elastic
 ) -> None:
     filled(es, "old", 1500)
-    _, released = await copied(relayed, relay, es, proof="sample")
+    operation_id, released = await copied(relayed, relay, es, proof="sample")
     es.bulk("reindexed-v8-old", [{"n": n + 1} for n in range(1500)])
     released.set()
     ended = await relayed.ended("old")
     assert ended["status"] == 2
-    assert "and " in ended["errorMessage"]
-    assert ended["errorMessage"].count("_version 1 → 2") == 10
+    failure = (await relayed.shown(operation_id))["failure"]
+    assert [one["reason"] for one in failure["documents"]] == ["_version 1 → 2, _source"] * 10
+    assert f"{failure['counts']['differs']} differ." in ended["errorMessage"]
+    assert failure["counts"]["differs"] > 10
 
 
 async def test_documents_of_every_kind_are_compared_page_by_page(
@@ -201,9 +208,11 @@ async def test_a_write_behind_the_comparison_is_found(
         change(es, "0", n=0)
         relay.clear()
         ended = await service.ended("old")
-        whats = [event["what"] for event in (await service.shown(operation["id"]))["events"]]
+        shown = await service.shown(operation["id"])
+        whats = [event["what"] for event in shown["events"]]
     assert ended["status"] == 2
-    assert "0 (_version 1 → 2)" in ended["errorMessage"]
+    (document,) = shown["failure"]["documents"]
+    assert (document["id"], document["reason"]) == ("0", "_version 1 → 2")
     assert "proof begins anew" in whats
 
 

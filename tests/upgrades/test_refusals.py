@@ -28,9 +28,10 @@ async def test_documents_that_the_target_refuses_fail_the_operation(
     before, documents = as_found(es, "strict"), contents(es, "strict")
 
     await service.post_batch("strict")
-    await failed(
-        service, "strict", "document_parsing_exception", "failed to parse field [n]", "odd"
-    )
+    await failed(service, "strict", "document_parsing_exception", "failed to parse field [n]")
+    ended = await service.newest_ended("strict")
+    (document,) = (await service.shown(ended["id"]))["failure"]["documents"]
+    assert document["id"] == "odd"
 
     assert es.indices() == {"strict"}
     assert as_found(es, "strict") == before

@@ -45,6 +45,7 @@ async def post_batch(
         id=posted.id,
         operations=[summary_of(s) for s in await service.overview.views(posted.operations)],
         refused=[RefusedIndex.of(entry) for entry in posted.refused],
+        others=posted.others,
     )
 
 

@@ -165,7 +165,7 @@ async def _one(
 async def _batch(
     action: Action, batch_id: str, service: Site, caller: Principal, *, forced: bool = False
 ) -> SteeredBatch:
-    done = await service.control.batch(
+    done, others = await service.control.batch(
         action,
         batch_id,
         caller.name,
@@ -173,7 +173,7 @@ async def _batch(
         reach=caller.reach,
         credentials=caller.credentials,
     )
-    return steered(batch_id, done)
+    return steered(batch_id, done, others)
 
 
 async def _shown(service: Site, operation: Operation) -> OperationSummary:

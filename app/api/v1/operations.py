@@ -35,6 +35,7 @@ async def list_operations(
         operations=[summary_of(view) for view in page.operations],
         next=None if page.next is None else str(page.next),
         counts=page.counts,
+        others=page.others,
     )
 
 
@@ -47,5 +48,8 @@ async def list_operations(
 async def get_operation(
     operationId: OperationPath, service: Current, caller: Caller
 ) -> OperationDetails:
-    """One operation with its windows, its proof and its events."""
-    return details_of(await service.overview.whole(operationId, caller.reach))
+    """One operation with its windows, its proof and its events.
+
+    Which documents were refused, or differ, is shown to operators and admins; viewers see how many.
+    """
+    return details_of(await service.overview.whole(operationId, caller.reach), caller.role)

@@ -12,6 +12,7 @@ from app.domain.brief import Brief
 from app.domain.clock import from_milliseconds
 from app.domain.job import Goal, Lane, Requested, Verdict
 from app.domain.pace import Limit
+from app.domain.principal import Role
 from app.domain.progress import Progress
 from app.sites.overview import OperationDetail, OperationView
 from app.sites.steering import Steered
@@ -39,10 +40,11 @@ def summary_of(view: OperationView) -> OperationSummary:
     return OperationSummary(**_fields(view))
 
 
-def details_of(whole: OperationDetail) -> OperationDetails:
+def details_of(whole: OperationDetail, role: Role) -> OperationDetails:
+    """`role`: of whoever asks; a viewer is shown no ids of documents."""
     return OperationDetails(
         **_fields(whole.view),
-        failure=_failure(whole),
+        failure=_failure(whole, role),
         proving=_proving(whole),
         proof=ProofReport.model_validate(whole.proof.model_dump()) if whole.proof else None,
         windows=[
@@ -134,13 +136,18 @@ def _fault(brief: Brief) -> Fault | None:
     return Fault(code=brief.error_code, message=brief.error_message)
 
 
-def _failure(whole: OperationDetail) -> FailureReport | None:
+def _failure(whole: OperationDetail, role: Role) -> FailureReport | None:
     failure = whole.failure
     if failure is None:
         return None
-    message = whole.view.brief.error_message or ""
-    step = to_camel(failure.step)
-    return FailureReport.model_validate({**failure.model_dump(), "step": step, "message": message})
+    shown = {
+        **failure.model_dump(),
+        "step": to_camel(failure.step),
+        "message": whole.view.brief.error_message or "",
+    }
+    if not role.includes(Role.OPERATOR):
+        shown["documents"] = []
+    return FailureReport.model_validate(shown)
 
 
 def progress_report(progress: Progress) -> ProgressReport:
@@ -165,12 +172,16 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 1)
 
 
-def steered(batch_id: str, found: Sequence[Steered]) -> SteeredBatch:
-    """The answer to a requested action for a whole batch."""
+def steered(batch_id: str, found: Sequence[Steered], others: int | None) -> SteeredBatch:
+    """The answer to a requested action for a whole batch. `others`: of it, beyond the caller's
+    reach."""
     shown = [_steered(one) for one in found]
     counts = Counter(one.outcome for one in shown)
     return SteeredBatch(
-        id=batch_id, counts={verdict: counts[verdict] for verdict in Verdict}, operations=shown
+        id=batch_id,
+        counts={verdict: counts[verdict] for verdict in Verdict},
+        operations=shown,
+        others=others,
     )
 
 

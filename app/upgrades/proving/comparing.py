@@ -13,6 +13,8 @@ from itertools import zip_longest
 from typing import Any, cast
 
 from app.domain.errors import AnswerTooLarge, DocumentsDiffer
+from app.domain.failure import MOST_DOCUMENTS as MOST_FAILED
+from app.domain.failure import FailedDocument, counted
 from app.domain.index_settings import has_type, hides_seq_nos
 from app.domain.names import IndexName
 from app.domain.operation import Operation
@@ -168,9 +170,7 @@ def comparable(operation: Operation, source: IndexState) -> bool:
 
 ROUNDING = 1e-6
 """A few of the smallest steps of a 32-bit floating-point number."""
-SHOWN = 10
-"""Differing documents that an error names."""
-_SHOWN_CHARACTERS = 60
+MISSING, DIFFERS = "missing", "differs"
 
 
 @dataclass(frozen=True)
@@ -187,27 +187,35 @@ class Measure:
 
 def document_differences(
     source: Sequence[Document], target: Sequence[Document], measure: Measure
-) -> list[str]:
-    """The documents of `source` that `target` lacks or has otherwise, in words."""
+) -> list[FailedDocument]:
+    """The documents of `source` that `target` lacks or has otherwise."""
     found = {(document.id, document.routing): document for document in target}
-    faults: list[str] = []
+    faults: list[FailedDocument] = []
     for document in source:
         other = found.get((document.id, document.routing))
-        words = ["missing"] if other is None else list(_differing(document, other, measure))
-        if words:
-            faults.append(f"{_shown(document)} ({', '.join(words)})")
+        words = [] if other is None else list(_differing(document, other, measure))
+        if other is None or words:
+            kind, reason = (DIFFERS, ", ".join(words)) if words else (MISSING, MISSING)
+            faults.append(FailedDocument.of(document.id, kind, reason, document.routing))
     return faults
 
 
-def refuse_copy(operation: Operation, faults: Sequence[str]) -> None:
-    """Raises the `DocumentsDiffer` that names the first of `faults`, if there are any."""
+def refuse_copy(operation: Operation, faults: Sequence[FailedDocument]) -> None:
+    """Raises the `DocumentsDiffer` with the first of `faults`, if there are any. Its sentence says
+    how many they are, and no id."""
     if not faults:
         return
-    more = f" and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
+    counts = counted(fault.type for fault in faults)
+    missing, differ = counts.get(MISSING, 0), counts.get(DIFFERS, 0)
+    words = [f"{missing} {'is' if missing == 1 else 'are'} missing"] if missing else []
+    words += [f"{differ} {'differs' if differ == 1 else 'differ'}"] if differ else []
     raise DocumentsDiffer(
         f"Documents in {operation.new_index_name} are not as in {operation.source_name}, though "
-        f"their number is the same: {'; '.join(faults[:SHOWN])}{more}. Both indices were kept: "
-        f"{operation.source_name} is as before. Look at both, then post the index again."
+        f"their number is the same: of those that were compared {' and '.join(words)}. Both "
+        f"indices were kept: {operation.source_name} is as before. Look at both, then post the "
+        "index again.",
+        faults[:MOST_FAILED],
+        counts,
     )
 
 
@@ -243,11 +251,6 @@ def _alike(left: Any, right: Any) -> bool:
             return all(math.isclose(a, b, rel_tol=ROUNDING) for a, b in pairs)
         return all(_alike(a, b) for a, b in pairs)
     return _canonical(left) == _canonical(right)
-
-
-def _shown(document: Document) -> str:
-    shown = document.id[:_SHOWN_CHARACTERS] + ("…" if len(document.id) > _SHOWN_CHARACTERS else "")
-    return f"{shown} with routing {document.routing}" if document.routing else shown
 
 
 MOST_DOCUMENTS = 1_000

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, TypeVar
 
+from app.domain.failure import FailedDocument
 from app.domain.names import IndexName
 from app.domain.operation import Operation, Proving, Side
 from app.elastic.answers import Document
@@ -130,7 +131,7 @@ class Comparison:
 
     async def _one_by_one(self, proving: Proving, until: float) -> Proving:
         """While the target is asked for some pages, the source is for the next one."""
-        walk, asked = self._walk_source(), deque[tuple[Page, asyncio.Task[list[str]]]]()
+        walk, asked = self._walk_source(), deque[tuple[Page, asyncio.Task[list[FailedDocument]]]]()
         side = proving.source
         place: Place | None = _place(side)
         try:
@@ -148,8 +149,8 @@ class Comparison:
             await _drop([compared for _, compared in asked])
         return proving.model_copy(update={"source": side})
 
-    async def _faults(self, page: Page) -> list[str]:
-        """How the target differs, in words."""
+    async def _faults(self, page: Page) -> list[FailedDocument]:
+        """Where the target differs."""
         if not page.documents:
             return []
         other = await self._pages.of_target(page.documents, page.shard)

@@ -144,7 +144,7 @@ async def refuse_documents(source: IndexState, target: IndexState, cluster: Clus
     first = found[0]
     raise DocumentsRefused(
         f"{target.name} would refuse {len(found)} of {len(tried)} documents of "
-        f"{source.name} that were tried, so nothing was blocked; the first ({first.id}) because of "
+        f"{source.name} that were tried, so nothing was blocked; the first because of "
         f"{first.type}: {first.reason}",
         found,
         counted(one.type for one in found),

@@ -29,7 +29,8 @@ def name_in_place(looked: Looked, operation: Operation) -> None:
     if holders and holders != [operation.source_name]:
         raise Failure(
             "name_taken",
-            f"{name} is now an alias of {', '.join(holders)}, which this operation did not do. "
+            f"{name} is now an alias of {operation.reach.shown(holders)}, which this operation did "
+            "not do. "
             f"Nothing was touched; the copy is in {operation.new_index_name}.",
         )
     if not holders and operation.concrete_name:
@@ -46,7 +47,7 @@ def source_in(looked: Looked, pair: Pair) -> IndexState:
     state = looked.get(name)
     if state is None:
         holders = looked.holders(name)
-        now = f" Its name is now an alias of {', '.join(holders)}." if holders else ""
+        now = f" Its name is now an alias of {pair.reach.shown(holders)}." if holders else ""
         raise Failure("source_missing", f"Index {name} does not exist.{now}")
     if pair.source_uuid and state.uuid != pair.source_uuid:
         raise Failure(

@@ -119,6 +119,7 @@ async def _take(operation: Operation, looked: Looked, cluster: Cluster) -> Outco
             versions[0].major,
             version=versions[0].parts,
             leaders=[operation.source_name] if any(s.followed for s in shards.values()) else (),
+            reach=operation.reach,
         ),
     )
     if hold := flooded(source):
@@ -143,14 +144,18 @@ def _right_kind(operation: Operation, facts: Facts) -> IndexState:
 
 def _refuse_reach(operation: Operation, looked: Looked) -> None:
     """The limits of whoever posted it, which it has kept, against what its names stand for now."""
-    reach, behind = operation.reach, looked.holders(operation.index_name)
+    reach = operation.reach
+    behind = [
+        *looked.holders(operation.index_name),
+        *looked.holders(operation.new_index_name),
+    ]
     if reach.covers_pair(operation) and reach.covers(*behind):
         return
     limits = ", ".join(operation.allowed or ())
     raise Failure(
         OutOfReach.code,
-        f"{operation.caller} may not copy {operation.index_name}, or what has this name now, to "
-        f"{operation.new_index_name}: the limits are {limits}.",
+        f"{operation.caller} may not copy {operation.index_name} to {operation.new_index_name}, or "
+        f"what has one of these names now: the limits are {limits}.",
     )
 
 

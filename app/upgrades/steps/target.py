@@ -160,7 +160,7 @@ def _name_is_free(looked: Looked, pair: Pair) -> None:
     if holders := looked.holders(pair.target_name):
         raise Failure(
             "target_taken",
-            f"The target's name {pair.target_name} is an alias of {', '.join(holders)}. "
+            f"The target's name {pair.target_name} is an alias of {pair.reach.shown(holders)}. "
             "Rename or remove that alias.",
         )
 

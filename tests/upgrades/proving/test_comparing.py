@@ -8,11 +8,15 @@ from typing import Any
 import pytest
 
 from app.domain.errors import DocumentsDiffer
+from app.domain.failure import FailedDocument
 from app.elastic.answers import Document
 from app.upgrades.proving.comparing import Measure, document_differences, refuse_copy
 from tests.upgrades.steps.indices import operation
 
 EXACTLY = Measure(versions=True, vectors=False)
+
+
+SOURCE_DIFFERS = FailedDocument(id="1", type="differs", reason="_source")
 
 
 def document(identity: str = "1", source: Any = None, **more: Any) -> Document:
@@ -48,7 +52,7 @@ def test_the_same_documents_do_not_differ_whatever_their_order(source: dict[str,
 )
 def test_what_python_takes_for_equal_is_not(left: Any, right: Any) -> None:
     faults = document_differences([document("1", left)], [document("1", right)], EXACTLY)
-    assert faults == ["1 (_source)"]
+    assert faults == [SOURCE_DIFFERS]
 
 
 def test_what_differs_is_said() -> None:
@@ -60,13 +64,12 @@ def test_what_differs_is_said() -> None:
     ]
     right = [document("a", routing="y"), document("b", version=4, source={"n": 2}), document("c")]
     assert document_differences(left, right, EXACTLY) == [
-        "a with routing x (missing)",
-        "b (_version 3 → 4, _source)",
-        f"{'d' * 60}… (missing)",
+        FailedDocument(id="a", type="missing", reason="missing", routing="x"),
+        FailedDocument(id="b", type="differs", reason="_version 3 → 4, _source"),
+        FailedDocument(id="d" * 100, type="missing", reason="missing"),
     ]
-    assert "b (_source)" in document_differences(
-        left, right, Measure(versions=False, vectors=False)
-    )
+    others = document_differences(left, right, Measure(versions=False, vectors=False))
+    assert FailedDocument(id="b", type="differs", reason="_source") in others
 
 
 def test_vectors_that_are_kept_apart_may_be_rounded_and_nothing_else() -> None:
@@ -105,7 +108,7 @@ def test_a_vector_is_nothing_but_a_list_of_numbers(left: Any, right: Any) -> Non
         faults = document_differences(
             [document("1", one)], [document("1", other)], Measure(versions=True, vectors=True)
         )
-        assert faults == ["1 (_source)"]
+        assert faults == [SOURCE_DIFFERS]
 
 
 @pytest.mark.parametrize(
@@ -120,24 +123,32 @@ def test_a_vector_is_nothing_but_a_list_of_numbers(left: Any, right: Any) -> Non
 def test_what_cannot_be_read_is_the_same_only_byte_by_byte(left: bytes, right: bytes) -> None:
     one, other = document()._replace(source=left), document()._replace(source=right)
     assert document_differences([one], [one], EXACTLY) == []
-    assert document_differences([one], [other], EXACTLY) == ["1 (_source)"]
+    assert document_differences([one], [other], EXACTLY) == [SOURCE_DIFFERS]
 
 
-def test_an_id_of_as_many_characters_as_are_shown_is_shown_whole() -> None:
-    assert document_differences([document("d" * 60)], [], EXACTLY) == [f"{'d' * 60} (missing)"]
-    assert document_differences([document("d" * 61)], [], EXACTLY) == [f"{'d' * 60}… (missing)"]
-
-
-@pytest.mark.parametrize(("faults", "more"), [(1, ""), (10, ""), (11, " and 1 more")])
-def test_a_refusal_names_the_first_ten_and_how_many_more_there_are(faults: int, more: str) -> None:
-    named = "; ".join(str(n) for n in range(min(faults, 10)))
+@pytest.mark.parametrize(
+    ("missing", "differ", "said"),
+    [
+        (1, 0, "1 is missing"),
+        (12, 0, "12 are missing"),
+        (0, 1, "1 differs"),
+        (2, 3, "2 are missing and 3 differ"),
+    ],
+)
+def test_a_refusal_says_how_many_and_has_the_first_ten_apart(
+    missing: int, differ: int, said: str
+) -> None:
+    kinds = ["missing"] * missing + ["differs"] * differ
+    faults = [FailedDocument.of(f"id-{n}", kind, "why") for n, kind in enumerate(kinds)]
     with pytest.raises(DocumentsDiffer) as error:
-        refuse_copy(operation(), [str(n) for n in range(faults)])
+        refuse_copy(operation(), faults)
     assert error.value.message == (
-        "Documents in reindexed-v8-old are not as in old, though their number is the same: "
-        f"{named}{more}. Both indices were kept: old is as before. Look at both, then post the "
-        "index again."
+        "Documents in reindexed-v8-old are not as in old, though their number is the same: of "
+        f"those that were compared {said}. Both indices were kept: old is as before. Look at both, "
+        "then post the index again."
     )
+    assert error.value.documents == tuple(faults[:10])
+    assert sum(error.value.counts.values()) == missing + differ
 
 
 def test_nothing_is_refused_where_nothing_differs() -> None:

@@ -45,11 +45,12 @@ async def test_an_odd_document_that_was_changed_in_its_comment_only_is_named(
 ) -> None:
     filled(es, "old", more or 1, **ANYTHING)
     put_odd_ones(es, "old")
-    _, released = await copied(relayed, relay, es, proof="full")
+    operation_id, released = await copied(relayed, relay, es, proof="full")
     same = "/reindexed-v8-old/_doc/comment?version=1&version_type=external_gte"
     es.put_as_it_is(same, ODD["comment"].replace(b"hi", b"ho"))
     released.set()
     ended = await relayed.ended("old")
     assert ended["status"] == 2
-    assert "comment (_source)" in ended["errorMessage"]
+    failure = (await relayed.shown(operation_id))["failure"]
+    assert [(one["id"], one["reason"]) for one in failure["documents"]] == [("comment", "_source")]
     assert es.blocks("old") == {}
