@@ -48,6 +48,7 @@ from app.sites.reading import Reading
 from app.sites.site import Site, Sites
 from app.sites.steering import Control
 from app.sites.token_desk import TokenDesk
+from app.sites.webhook_desk import WebhookDesk
 from app.store.role import owner_name
 from app.store.store import Database, Store
 from app.telemetry import Instruments, Meters, logger
@@ -59,6 +60,9 @@ from app.upgrades.queue import BatchDesk, Queue
 from app.upgrades.rewrite import Rewrite
 from app.upgrades.rollback import Rollback
 from app.upgrades.small import BlockWrite, Expiries, Expiry, SmallJobDesk, TryOut
+from app.webhooks.delivery import Courier
+from app.webhooks.post import Post
+from app.webhooks.sealed import WebhookSecrets
 
 log = logger(__name__)
 
@@ -141,20 +145,25 @@ async def running_sites(clusters: Mapping[str, Settings]) -> AsyncGenerator[Site
         instruments = Instruments()
         watching = asyncio.create_task(instruments.watch_the_loop(), name="loop lag")
         stack.callback(watching.cancel)
+        webhooks = await database.webhooks()
+        stack.push_async_callback(webhooks.close)
+        post = Post(webhooks, WebhookSecrets(_sealing(first)), Courier(first.reindex_webhook_allow))
         sites = {
             name: await stack.enter_async_context(
-                _running(name, settings, await database.store(name), Meters(name, instruments))
+                _running(
+                    name, settings, await database.store(name), Meters(name, instruments), post
+                )
             )
             for name, settings in clusters.items()
         }
         tokens = await database.tokens()
         stack.push_async_callback(tokens.close)
-        yield Sites(sites, TokenDesk(tokens, clusters.keys()), instruments)
+        yield Sites(sites, TokenDesk(tokens, clusters.keys()), WebhookDesk(post), instruments)
 
 
 @asynccontextmanager
 async def _running(
-    name: str, settings: Settings, store: Store, meters: Meters
+    name: str, settings: Settings, store: Store, meters: Meters, post: Post
 ) -> AsyncGenerator[Site]:
     connection = Connection(
         settings.elasticsearch_hosts,
@@ -164,6 +173,7 @@ async def _running(
         meters,
     )
     site = _assemble(name, settings, store, connection, meters)
+    site.worker.companion = post.sender(name, store, site.worker.who)
     working = asyncio.create_task(site.worker.run(), name="worker")
     try:
         yield site

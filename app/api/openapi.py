@@ -117,6 +117,7 @@ TAGS = [
     {"name": "History", "description": "How long history stays, and the removal of what is older."},
     {"name": "Worker", "description": "Who works, and what is wrong where nobody does."},
     {"name": "Tokens", "description": "What programs log in with, each with a role and limits."},
+    {"name": "Webhooks", "description": "Addresses that are told of events."},
     {"name": "Health", "description": "For whoever runs the service: probes and metrics."},
 ]
 

@@ -23,6 +23,7 @@ class Setting(StrEnum):
     HOURS_END = "REINDEX_HOURS_END"
     HISTORY_DAYS = "REINDEX_HISTORY_DAYS"
     SECRET_KEYS = "REINDEX_SECRET_KEYS"  # noqa: S105 - a name
+    WEBHOOK_ALLOW = "REINDEX_WEBHOOK_ALLOW"
 
 
 class RoutePath(StrEnum):

@@ -17,6 +17,7 @@ from app.sites.overview import Overview
 from app.sites.reading import Reading
 from app.sites.steering import Control
 from app.sites.token_desk import TokenDesk
+from app.sites.webhook_desk import WebhookDesk
 from app.store.store import Store
 from app.telemetry import Instruments
 from app.upgrades.admission import Surroundings
@@ -59,10 +60,15 @@ class Sites:
     that cannot be reached holds, and stops no other."""
 
     def __init__(
-        self, sites: Mapping[str, Site], tokens: TokenDesk, instruments: Instruments | None = None
+        self,
+        sites: Mapping[str, Site],
+        tokens: TokenDesk,
+        webhooks: WebhookDesk,
+        instruments: Instruments | None = None,
     ) -> None:
         self._sites = dict(sites)
         self.tokens = tokens
+        self.webhooks = webhooks
         self.instruments = instruments or Instruments()
 
     @property

@@ -30,6 +30,7 @@ from app.store.tables import OPERATIONS_ONLY, ClusterStateRow, Models
 from app.store.tokens import Tokens
 from app.store.transactions import Transaction, Transactions
 from app.store.trouble import translating
+from app.store.webhooks import WebhookPlaces, Webhooks
 
 REMEMBERED_SECONDS = 2.0
 """So long is an answer taken for true."""
@@ -87,6 +88,7 @@ class Store:
         self.events = Events(reader, cluster_id)
         self.listing = Listing(reader, cluster_id)
         self.paces = Paces(self._transactions, reader, cluster_id)
+        self.webhook_places = WebhookPlaces(self._transactions, reader, cluster_id)
         self.prunings = Prunings(self._transactions, reader, cluster_id)
         self.cluster_identities = ClusterIdentities(self._transactions, reader, cluster_id)
         self.role = role
@@ -201,6 +203,11 @@ class Database:
         """Those of the whole service. Raises `StoreTrouble`."""
         await _ensure_cluster(self._writer, SERVICE)
         return Tokens(Transactions(self._writer, SERVICE), self._reader)
+
+    async def webhooks(self) -> Webhooks:
+        """Those of the whole service. Raises `StoreTrouble`."""
+        await _ensure_cluster(self._writer, SERVICE)
+        return Webhooks(Transactions(self._writer, SERVICE), self._reader)
 
     async def close(self) -> None:
         await self._writer.dispose()

@@ -81,6 +81,12 @@ def test_all_routes_are_documented_with_a_summary(document: dict[str, Any]) -> N
         "GET /api/v1/tokens",
         "POST /api/v1/tokens",
         "DELETE /api/v1/tokens/{tokenName}",
+        "GET /api/v1/webhooks",
+        "POST /api/v1/webhooks",
+        "GET /api/v1/webhooks/{webhookId}",
+        "PATCH /api/v1/webhooks/{webhookId}",
+        "DELETE /api/v1/webhooks/{webhookId}",
+        "POST /api/v1/webhooks/{webhookId}/test",
     }
     health = {"GET /healthz", "GET /readyz", "GET /metrics"}
     assert set(found) == {*reindexing, update, *own, *health}

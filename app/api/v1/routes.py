@@ -12,6 +12,7 @@ from app.api.v1 import (
     pace,
     plan,
     tokens,
+    webhooks,
     worker,
 )
 
@@ -27,4 +28,5 @@ ROUTERS = (
     events.router,
     worker.router,
     tokens.router,
+    webhooks.router,
 )
