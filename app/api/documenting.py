@@ -43,6 +43,7 @@ _SUBJECTS = (
     "v1_plan",
     "v1_events",
     "v1_tokens",
+    "v1_webhooks",
 )
 
 _TEXTS = {
