@@ -1,5 +1,5 @@
-"""A receiver of webhooks on loopback, over real TLS: it keeps what it is sent, and answers as a test
-says."""
+"""A receiver of webhooks on loopback, over real TLS: it keeps what it is sent, and answers as a
+test says."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ class WebhookDesk:
     def __init__(self, post: Post) -> None:
         self._webhooks = post.webhooks
         self._secrets = post.secrets
-        self._courier = post.courier
+        self.courier = post.courier
 
     async def create(self, wish: WebhookWish, url: str, by: str) -> IssuedWebhook:
         """Raises `InvalidAddress`, `AddressNotAllowed`, `HostUnknown`, `SecretUnusable`,
@@ -147,7 +147,7 @@ class WebhookDesk:
         body = announced_test(now).body
         message_id = f"{webhook.id}:test:{uuid.uuid4().hex}"
         headers = signed_headers(message_id, int(now.timestamp()), body, opened.keys)
-        outcome = await self._courier.deliver(opened.url, body, headers)
+        outcome = await self.courier.deliver(opened.url, body, headers)
         reason = capped(outcome.fault or "")
         log.info("webhook_tested", webhook=webhook.id, status=outcome.status, reason=reason)
         return outcome
@@ -156,5 +156,5 @@ class WebhookDesk:
         """Raises `InvalidAddress`, `AddressNotAllowed`, `HostUnknown`."""
         hide_url(url)
         endpoint = Endpoint.parse(url)
-        await self._courier.judge(endpoint)
+        await self.courier.judge(endpoint)
         return endpoint
