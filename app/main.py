@@ -56,9 +56,11 @@ from app.sites.session_desk import SessionDesk
 from app.sites.site import Site, Sites
 from app.sites.steering import Control
 from app.sites.token_desk import TokenDesk
+from app.sites.webhook_desk import WebhookDesk
 from app.store.role import owner_name
 from app.store.store import Database, Store
 from app.store.tokens import Tokens
+from app.store.webhooks import Webhooks
 from app.telemetry import Instruments, Meters, logger
 from app.upgrades.admission import Admission, Surroundings
 from app.upgrades.caller_privileges import CallerPrivileges
@@ -69,6 +71,9 @@ from app.upgrades.queue import BatchDesk, Queue
 from app.upgrades.rewrite import Rewrite
 from app.upgrades.rollback import Rollback
 from app.upgrades.small import BlockWrite, Expiries, Expiry, SmallJobDesk, TryOut
+from app.webhooks.delivery import Courier
+from app.webhooks.post import Post
+from app.webhooks.sealed import WebhookSecrets
 
 log = logger(__name__)
 
@@ -160,10 +165,18 @@ async def running_sites(clusters: Mapping[str, Settings]) -> AsyncGenerator[Site
         instruments = Instruments()
         watching = asyncio.create_task(instruments.watch_the_loop(), name="loop lag")
         stack.callback(watching.cancel)
+        webhooks = await database.webhooks()
+        stack.push_async_callback(webhooks.close)
+        post = Post(webhooks, WebhookSecrets(_sealing(first)), Courier(first.reindex_webhook_allow))
         sites = {
             name: await stack.enter_async_context(
                 _running(
-                    name, settings, await database.store(name), tokens, Meters(name, instruments)
+                    name,
+                    settings,
+                    await database.store(name),
+                    tokens,
+                    Meters(name, instruments),
+                    post,
                 )
             )
             for name, settings in clusters.items()
@@ -172,6 +185,7 @@ async def running_sites(clusters: Mapping[str, Settings]) -> AsyncGenerator[Site
             sites,
             TokenDesk(tokens, clusters.keys(), partial(_first_looks, list(sites.values()))),
             SessionDesk(await database.sessions(), _sealing(first)),
+            WebhookDesk(post),
             KeyRotation(secrets, _sealing(first)),
             instruments,
         )
@@ -182,9 +196,20 @@ async def _first_looks(sites: Sequence[Site]) -> None:
     await asyncio.gather(*(site.ownership.first_look(LOOK_SECONDS) for site in sites))
 
 
+async def _is_ours(site: Site) -> bool:
+    """False where another database works on the cluster, as far as that was looked at."""
+    await site.ownership.first_look(LOOK_SECONDS)
+    return await site.ownership.conflict() is None
+
+
 @asynccontextmanager
 async def _running(
-    name: str, settings: Settings, store: Store, tokens: Tokens, meters: Meters
+    name: str,
+    settings: Settings,
+    store: Store,
+    tokens: Tokens,
+    meters: Meters,
+    post: Post,
 ) -> AsyncGenerator[Site]:
     connection = Connection(
         settings.elasticsearch_hosts,
@@ -194,7 +219,9 @@ async def _running(
         meters,
     )
     of_callers = _connection_of_callers(settings, meters)
-    site = _assemble(name, settings, store, tokens, connection, of_callers, meters)
+    site = _assemble(name, settings, store, tokens, post.webhooks, connection, of_callers, meters)
+    is_ours = partial(_is_ours, site)
+    site.worker.companion = post.sender(name, store, site.worker.who, is_ours)
     working = asyncio.create_task(site.worker.run(), name="worker")
     try:
         yield site
@@ -223,6 +250,7 @@ def _assemble(
     settings: Settings,
     store: Store,
     tokens: Tokens,
+    webhooks: Webhooks,
     connection: Connection,
     of_callers: Connection,
     meters: Meters,
@@ -287,7 +315,7 @@ def _assemble(
             _sealing(settings),
         ),
         ownership=ownership,
-        adoption=Adoption(store.ownerships, tokens, ownership, wake_ups),
+        adoption=Adoption(store.ownerships, tokens, webhooks, ownership, wake_ups),
         history=History(_retention(settings), store.prunings),
         figures=Figures(store, checkup, worker),
         worker=worker,

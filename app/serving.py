@@ -21,7 +21,7 @@ from app.domain.token import TokenGrant
 from app.main import create_app
 from app.redaction import hide
 from app.settings import Auth, Settings, misspelt
-from app.sites.adoption import Adoption
+from app.sites.adoption import Adopted, Adoption
 from app.sites.token_desk import IssuedToken, TokenDesk
 from app.store.engine import is_new, without_password
 from app.store.role import owner_name
@@ -83,9 +83,8 @@ async def _make_token(settings: Settings, grant: TokenGrant) -> IssuedToken:
         await database.close()
 
 
-def adopt(*, keep_tokens: bool) -> list[str]:
-    """The database of the settings goes on; answers the tokens that are revoked. For where nobody
-    is let in: with tokens alone."""
+def adopt(*, keep_tokens: bool) -> Adopted:
+    """The database of the settings goes on. For where nobody is let in: with tokens alone."""
     settings = read_settings()
     telemetry.configure(json=settings.reindex_log_json, level="ERROR")
     try:
@@ -97,15 +96,15 @@ def adopt(*, keep_tokens: bool) -> list[str]:
         raise typer.Exit(1) from None
 
 
-async def _adopt(settings: Settings, *, keep_tokens: bool) -> list[str]:
+async def _adopt(settings: Settings, *, keep_tokens: bool) -> Adopted:
     database = await Database.open(
         settings.database_url.get_secret_value(), settings.reindex_lease_seconds
     )
     try:
         store = await database.store(settings.reindex_cluster_id)
-        adoption = Adoption(store.ownerships, await database.tokens())
-        adopted = await adoption.adopt(f"here:{owner_name()}"[:255], keep_tokens=keep_tokens)
-        return adopted.revoked
+        tokens, webhooks = await database.tokens(), await database.webhooks()
+        adoption = Adoption(store.ownerships, tokens, webhooks)
+        return await adoption.adopt(f"here:{owner_name()}"[:255], keep_tokens=keep_tokens)
     finally:
         await database.close()
 

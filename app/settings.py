@@ -28,6 +28,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from app.domain.addresses import AllowList
 from app.domain.errors import Refused
 from app.domain.files import load_authorities, load_pair
 from app.domain.formatting import parsed_duration
@@ -140,6 +141,7 @@ class Settings(BaseSettings):
     reindex_hold_skip_seconds: float = Field(default=60.0, ge=0.0)
     reindex_lost_target_seconds: float = Field(default=600.0, ge=0.0)
     reindex_secret_keys: SecretStr | None = None
+    reindex_webhook_allow: Annotated[AllowList, NoDecode] = AllowList()
     reindex_lease_seconds: float = Field(default=15.0, ge=1.0, le=600.0)
     reindex_log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     reindex_log_json: bool = False
@@ -211,6 +213,12 @@ class Settings(BaseSettings):
     def _searched(cls, value: Any) -> Any:
         """One index or alias: of a pattern it would not be known what was slow."""
         return _parsed(IndexName, value) if isinstance(value, str) and value else value or None
+
+    @field_validator("reindex_webhook_allow", mode="before")
+    @classmethod
+    def _allowed(cls, value: Any) -> Any:
+        """`*.example.com:443, 10.1.0.0/16`: names, addresses and networks, divided by a comma."""
+        return _parsed(AllowList.parse, value) if isinstance(value, str) else value
 
     @field_validator("elasticsearch_hosts")
     @classmethod

@@ -285,8 +285,50 @@ def upgrade() -> None:
             postgresql_where=sa.text("revoked_at IS NULL"),
         )
 
+    op.create_table(
+        "webhook",
+        sa.Column("id", sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+        sa.Column("name", sqlmodel.sql.sqltypes.AutoString(length=64), nullable=False),
+        sa.Column("host", sqlmodel.sql.sqltypes.AutoString(length=300), nullable=False),
+        sa.Column("kinds", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("is_on", sa.Boolean(), nullable=False),
+        sa.Column("off_reason", sa.Text(), nullable=True),
+        sa.Column("created_at", sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+        sa.Column("created_by", sqlmodel.sql.sqltypes.AutoString(length=255), nullable=False),
+        sa.Column("rotated_at", sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
+        sa.Column("sealed_url", sa.Text(), nullable=False),
+        sa.Column("sealed_key", sa.Text(), nullable=False),
+        sa.Column("sealed_old_key", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook")),
+    )
+    with op.batch_alter_table("webhook", schema=None) as batch_op:
+        batch_op.create_index("uq_webhook_name", ["name"], unique=True)
+
+    op.create_table(
+        "webhook_place",
+        sa.Column("webhook_id", sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+        sa.Column("cluster_id", sqlmodel.sql.sqltypes.AutoString(length=64), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("skipped", sa.BigInteger(), nullable=False),
+        sa.Column("trouble", sa.Text(), nullable=True),
+        sa.Column("failing_since", sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
+        sa.Column("delivered_at", sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["webhook_id"],
+            ["webhook.id"],
+            name=op.f("fk_webhook_place_webhook_id_webhook"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("webhook_id", "cluster_id", name=op.f("pk_webhook_place")),
+    )
+
 
 def downgrade() -> None:
+    op.drop_table("webhook_place")
+    with op.batch_alter_table("webhook", schema=None) as batch_op:
+        batch_op.drop_index("uq_webhook_name")
+
+    op.drop_table("webhook")
     with op.batch_alter_table("token", schema=None) as batch_op:
         batch_op.drop_index(
             "uq_token_name",

@@ -46,6 +46,7 @@ _SUBJECTS = (
     "v1_tokens",
     "v1_adoption",
     "v1_keys",
+    "v1_webhooks",
 )
 
 _TEXTS = {

@@ -131,6 +131,7 @@ TAGS = [
     {"name": "Worker", "description": "Who works, and what is wrong where nobody does."},
     {"name": "Session", "description": "Who somebody is, and how pages stay logged in."},
     {"name": "Tokens", "description": "What programs log in with, each with a role and limits."},
+    {"name": "Webhooks", "description": "Addresses that are told of events."},
     {"name": "Health", "description": "For whoever runs the service: probes and metrics."},
 ]
 

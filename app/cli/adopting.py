@@ -20,11 +20,15 @@ def adopt(session: Session, *, keep_tokens: bool) -> None:
     if session.as_json:
         session.print_json(raw)
     else:
-        show_adopted(answer.revoked_tokens)
+        show_adopted(answer.revoked_tokens, answer.switched_off_webhooks)
 
 
-def show_adopted(revoked: Sequence[str]) -> None:
+def show_adopted(revoked: Sequence[str], switched_off: Sequence[str]) -> None:
     """Also where it was done here, without a service."""
     display.say("This database goes on. The worker leaves its mark in the cluster first.")
     if revoked:
         display.say(f"Revoked {count(len(revoked), 'token')}: {', '.join(revoked)}")
+    if switched_off:
+        display.say(
+            f"Switched off {count(len(switched_off), 'webhook')}: {', '.join(switched_off)}"
+        )

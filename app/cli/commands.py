@@ -305,7 +305,8 @@ def adopt(
         raise Misuse("--here asks no service, so there is no request for --curl.")
     from app import serving
 
-    adopting.show_adopted(serving.adopt(keep_tokens=keep_tokens))
+    done = serving.adopt(keep_tokens=keep_tokens)
+    adopting.show_adopted(done.revoked, done.switched_off)
 
 
 @cli.command()
@@ -540,6 +541,106 @@ def revoke_token(
     from app.cli import tokens as issuing
 
     issuing.revoke(session, name)
+
+
+webhooks = typer.Typer(help="Addresses that are told of events.")
+cli.add_typer(webhooks, name="webhook", no_args_is_help=True)
+
+Webhook = Annotated[str, typer.Argument(metavar="NAME", help="Its name or its id")]
+HookKinds = Annotated[
+    list[str] | None,
+    typer.Option("--kind", metavar="KIND", help="Only this kind of event; may be repeated"),
+]
+
+
+@webhooks.command("create")
+@with_session
+def create_webhook(
+    session: Session,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="How it is called")],
+    address: Annotated[
+        str, typer.Argument(metavar="ADDRESS", help="Where it is sent; -: read from the input")
+    ],
+    kind: HookKinds = None,
+) -> None:
+    """Makes a webhook, and shows the secret that signs once.
+
+    It is told of what happens from now on. REINDEX_WEBHOOK_ALLOW must allow its address, which is
+    a secret: with - it is read from the standard input, and no list of processes has it.
+
+    \b
+    For a chat, when something fails or waits:
+      reindex-queue webhook create chat - --kind failed --kind holds < address
+    """
+    from app.cli import webhooks as hooks
+
+    hooks.create(session, name, address, kind)
+
+
+@webhooks.command("list")
+@with_session
+def list_webhooks(session: Session) -> None:
+    """Lists all webhooks, with what keeps them from sending."""
+    from app.cli import webhooks as hooks
+
+    hooks.list_all(session)
+
+
+@webhooks.command("show")
+@with_session
+def show_webhook(session: Session, name: Webhook) -> None:
+    """Shows one webhook, and how far it is."""
+    from app.cli import webhooks as hooks
+
+    hooks.show(session, name)
+
+
+@webhooks.command("test")
+@with_session
+def test_webhook(session: Session, name: Webhook) -> None:
+    """Sends a test now; fails where it is not delivered."""
+    from app.cli import webhooks as hooks
+
+    hooks.test(session, name)
+
+
+@webhooks.command("on")
+@with_session
+def webhook_on(session: Session, name: Webhook) -> None:
+    """Switches a webhook on: it goes on where it stopped."""
+    from app.cli import webhooks as hooks
+
+    hooks.switch(session, name, on=True)
+
+
+@webhooks.command("off")
+@with_session
+def webhook_off(session: Session, name: Webhook) -> None:
+    """Switches a webhook off: nothing is sent to it."""
+    from app.cli import webhooks as hooks
+
+    hooks.switch(session, name, on=False)
+
+
+@webhooks.command("rotate")
+@with_session
+def rotate_webhook(session: Session, name: Webhook) -> None:
+    """Replaces the secret that signs, and shows the new one.
+
+    The one before signs for 24 hours, too.
+    """
+    from app.cli import webhooks as hooks
+
+    hooks.rotate(session, name)
+
+
+@webhooks.command("delete")
+@with_session
+def delete_webhook(session: Session, name: Webhook) -> None:
+    """Deletes a webhook with its secrets."""
+    from app.cli import webhooks as hooks
+
+    hooks.delete(session, name)
 
 
 def _readable(arguments: Sequence[str]) -> None:

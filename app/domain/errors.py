@@ -17,6 +17,12 @@ Nothing here knows how an error leaves the service: `api/errors.py` says its HTT
     │   ├── InvalidToken           a token that cannot be made
     │   │   └── TokenNameTaken
     │   ├── UnknownToken
+    │   ├── InvalidAddress         what is no address, or no list of allowed ones
+    │   ├── AddressNotAllowed      one that the service may not open
+    │   ├── HostUnknown            its name leads nowhere now
+    │   ├── WebhookNameTaken
+    │   ├── TooManyWebhooks
+    │   ├── UnknownWebhook
     │   ├── InvalidIndexName
     │   ├── IndexNotFound
     │   ├── NotAnIndex             the name is an alias
@@ -221,6 +227,41 @@ class UnknownToken(Refused):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"There is no token {name[:100]} that could be revoked.")
+
+
+class InvalidAddress(Refused):
+    code = "invalid_address"
+
+
+class AddressNotAllowed(Refused):
+    code = "address_not_allowed"
+
+
+class HostUnknown(Refused):
+    code = "host_unknown"
+
+
+class WebhookNameTaken(Refused):
+    code = "webhook_name_taken"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"There is a webhook {name} already. Delete it first, or choose another name."
+        )
+
+
+class TooManyWebhooks(Refused):
+    code = "too_many_webhooks"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"There are {most} webhooks, and no more can be made. Delete one first.")
+
+
+class UnknownWebhook(Refused):
+    code = "unknown_webhook"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no webhook {name[:100]}.")
 
 
 class InvalidIndexName(Refused):

@@ -96,6 +96,10 @@ class EventKind(StrEnum):
     TOKEN_CREATED = "token created"  # noqa: S105 - no secret
     TOKEN_REVOKED = "token revoked"  # noqa: S105 - no secret
     KEYS_ROTATED = "keys rotated"
+    WEBHOOK_CREATED = "webhook created"
+    WEBHOOK_CHANGED = "webhook changed"
+    WEBHOOK_DELETED = "webhook deleted"
+    WEBHOOK_SWITCHED_OFF = "webhook switched off"
 
 
 AUDIT = frozenset(
@@ -145,6 +149,10 @@ AUDIT = frozenset(
         EventKind.TOKEN_CREATED,
         EventKind.TOKEN_REVOKED,
         EventKind.KEYS_ROTATED,
+        EventKind.WEBHOOK_CREATED,
+        EventKind.WEBHOOK_CHANGED,
+        EventKind.WEBHOOK_DELETED,
+        EventKind.WEBHOOK_SWITCHED_OFF,
     }
 )
 """Who asked for what, what became of it, and what was changed in the cluster: these stay longer

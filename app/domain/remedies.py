@@ -25,6 +25,7 @@ class Setting(StrEnum):
     HISTORY_DAYS = "REINDEX_HISTORY_DAYS"
     SEARCH_PROBE = "REINDEX_SEARCH_PROBE"
     SECRET_KEYS = "REINDEX_SECRET_KEYS"  # noqa: S105 - a name
+    WEBHOOK_ALLOW = "REINDEX_WEBHOOK_ALLOW"
 
 
 class RoutePath(StrEnum):

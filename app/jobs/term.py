@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 from app.domain.clock import boot_seconds
 from app.domain.errors import LeaseLost, OtherCluster, ReindexQueueError, StoreFault, StoreTrouble
@@ -127,6 +127,12 @@ def _words(error: Exception) -> str:
     if isinstance(error, ReindexQueueError):
         return capped(error.message)
     return capped(f"{type(error).__name__}: {error}")
+
+
+class Companion(Protocol):
+    """Runs beside the jobs of a term, and ends by itself where that is over."""
+
+    async def run(self, term: Term, /) -> None: ...
 
 
 class Term:

@@ -10,6 +10,7 @@ from datetime import timedelta
 from app.domain import clock
 from app.domain.errors import ClusterTrouble, DocumentsDiffer, Failure
 from app.domain.events import EventKind, Note
+from app.domain.failure import FailureDetails
 from app.domain.formatting import capped, duration_text, same_but_figures
 from app.domain.holds import HoldCause
 from app.domain.job import BACK, ENDS_AS, LIVE, PARKED_SECONDS, Goal, Job, Requested, Status
@@ -43,7 +44,7 @@ def ended(kind: Kind[J], job: J, phase: Phase[J], done: Done) -> Done:
         done = replace(done, anew=job.goal is Goal.GIVE_BACK)
     if "status" in changes and changes["status"] not in LIVE:
         changes["ended_at"] = clock.now()
-        notes.append(Note(what=_ENDED[job.goal], index=job.index_name))
+        notes.append(_end_note(job, job.goal, job.failure))
     return replace(done, changes=changes, notes=notes)
 
 
@@ -53,6 +54,11 @@ _ENDED = {
     Goal.CANCEL: EventKind.CANCELLED,
     Goal.ROLL_BACK: EventKind.ROLLED_BACK,
 }
+
+
+def _end_note(job: Job, goal: Goal, failure: FailureDetails | None) -> Note:
+    after = {"class": failure.kind} if failure and goal is Goal.FAIL else None
+    return Note(what=_ENDED[goal], index=job.index_name, after=after)
 
 
 def _end_of_route(kind: Kind[J], job: J) -> Changes:
@@ -212,6 +218,7 @@ def turn_back(
     keep: bool = False,
 ) -> Outcome:
     message = capped(error.message)
+    failure = kind.explained(job, error, phase.name)
     changes: Changes = {
         "goal": goal,
         # The way back begins at its first phase, whatever was done: where a phase finds nothing to
@@ -219,13 +226,14 @@ def turn_back(
         "position_back": "",
         "error_code": error.code,
         "error_message": message,
-        "failure": kind.explained(job, error, phase.name),
+        "failure": failure,
         "keep_target": keep,
     }
-    notes = [Note(what=EventKind.TURNED_BACK, index=job.index_name, text=message)]
+    after = {"class": failure.kind}
+    notes = [Note(what=EventKind.TURNED_BACK, index=job.index_name, text=message, after=after)]
     if not [*kind.routes[goal]]:  # there is nothing to undo
         changes["status"], changes["ended_at"] = ENDS_AS[goal], clock.now()
-        notes.append(Note(what=_ENDED[goal], index=job.index_name))
+        notes.append(_end_note(job, goal, failure))
     # With the hold its tries are over: those in vain on the way forward cost the way back none.
     return Again(cleared(changes), notes=notes)
 
@@ -249,7 +257,10 @@ def hold_notes(job: Job, hold: Hold) -> list[Note]:
     if same_hold(hold.reason, job.hold_reason):
         return list(hold.notes)
     log.warning("operation_holds", operation=job.id, reason=hold.reason)
-    return [*hold.notes, Note(what=EventKind.HOLDS, index=job.index_name, text=hold.reason)]
+    note = Note(
+        what=EventKind.HOLDS, index=job.index_name, text=hold.reason, after={"cause": hold.cause}
+    )
+    return [*hold.notes, note]
 
 
 def blocks_for_long(job: Job, seconds: float) -> Note | None:

@@ -20,7 +20,15 @@ from app.jobs.machine import Machine
 from app.jobs.ownership import ClusterOwnership
 from app.jobs.phases import Pacer
 from app.jobs.pruning import Pruner
-from app.jobs.term import ClusterIdentity, Ending, EndKind, Subscription, Term, WakeUps
+from app.jobs.term import (
+    ClusterIdentity,
+    Companion,
+    Ending,
+    EndKind,
+    Subscription,
+    Term,
+    WakeUps,
+)
 from app.jobs.transitions import backoff
 from app.store.jobs import Jobs
 from app.store.lanes import Lanes
@@ -33,6 +41,8 @@ IDLE_SECONDS = 5.0
 """How often an idle worker asks the store; a POST to this service wakes it."""
 MOST_SMALL, MOST_HOLDING = 10, 100
 """So many small jobs at once, and with those that hold."""
+COMPANION_RESTS = 60.0
+"""Seconds, where what runs beside the jobs has ended before the term."""
 STANDBY_SECONDS = 1.0
 """How often a standby asks for the role."""
 LOOK_SECONDS = 30.0
@@ -81,6 +91,8 @@ class Worker:
 
     `most_beside`: so many operations that were started by name run beside the queue. `greet` is
     called once a term, before its first job. `when_idle` leaves small jobs for what is due.
+    `companion`: what else is done by whoever has the role; it can neither delay a job nor end the
+    term.
     """
 
     role: WorkerRole
@@ -96,6 +108,7 @@ class Worker:
     greet: Callable[[Cluster], Awaitable[None]]
     when_idle: Callable[[], Awaitable[None]]
     pruner: Pruner | None = None
+    companion: Companion | None = None
     report: WorkerReport = field(
         default_factory=lambda: WorkerReport(WorkerState.STARTING, (), None), init=False
     )
@@ -209,6 +222,8 @@ class Worker:
         term.start(self._look(term.over_within))
         if self.pruner:
             term.start(self._prune(term, self.pruner))
+        if self.companion:
+            term.start(self._accompany(term, self.companion))
         # Subscribed before the first look: what comes between a look and the wait ends the wait.
         with self.wake_ups.subscribed() as subscription:
             while not term.over:
@@ -240,6 +255,16 @@ class Worker:
         rest = 0.0
         while not await term.over_within(rest):
             rest = await pruner.step(term.lease.token)
+
+    async def _accompany(self, term: Term, companion: Companion) -> None:
+        """Whatever ends it, it begins anew, and the term goes on."""
+        rest = 0.0
+        while not await term.over_within(rest):
+            try:
+                await companion.run(term)
+            except Exception:
+                log.exception("companion_crashed")
+            rest = COMPANION_RESTS
 
     async def _fill(
         self,

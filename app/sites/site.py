@@ -22,6 +22,7 @@ from app.sites.reading import Reading
 from app.sites.session_desk import SessionDesk
 from app.sites.steering import Control
 from app.sites.token_desk import TokenDesk
+from app.sites.webhook_desk import WebhookDesk
 from app.store.store import Store
 from app.telemetry import Instruments
 from app.upgrades.admission import Surroundings
@@ -71,6 +72,7 @@ class Sites:
         sites: Mapping[str, Site],
         tokens: TokenDesk,
         sessions: SessionDesk,
+        webhooks: WebhookDesk,
         key_rotation: KeyRotation,
         instruments: Instruments | None = None,
     ) -> None:
@@ -78,6 +80,7 @@ class Sites:
         self.tokens = tokens
         self.sessions = sessions
         self.key_rotation = key_rotation
+        self.webhooks = webhooks
         self.instruments = instruments or Instruments()
 
     @property

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, func
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select
 
@@ -121,6 +121,15 @@ class EventLog:
             .limit(limit)
         )
         return [Event.model_validate(row) for row in await read_rows(self._reader, query)]
+
+    async def count(self, cluster: str, above: int, upto: int) -> int:
+        """How many of the events from `above` + 1 to `upto` are there: a pruning removes some."""
+        number = col(EventRow.number)
+        query = select(func.count()).where(
+            col(EventRow.cluster_id) == cluster, number > above, number <= upto
+        )
+        ((found,),) = await read_tuples(self._reader, query)
+        return int(found)
 
 
 class Events:

@@ -13,8 +13,9 @@ from app.domain.errors import SecretUnusable
 from app.domain.events import EventKind, Note
 from app.sealing import Seal, Sealing
 from app.store.sessions import session_seal
-from app.store.tables import SessionRow
+from app.store.tables import SessionRow, WebhookRow
 from app.store.transactions import Transaction, Transactions
+from app.store.webhooks import key_seal, url_seal
 
 ROWS = 100
 """So many in one transaction: whoever wants to save something waits for no more than that."""
@@ -31,12 +32,13 @@ class SealedColumn:
     key: str = "id"
 
 
-def _of_session(row: Mapping[str, Any]) -> Seal:
-    return session_seal(row["digest"])
-
-
 SEALED: tuple[SealedColumn, ...] = (
-    SealedColumn(SessionRow, "authorization", _of_session, key="digest"),
+    SealedColumn(
+        SessionRow, "authorization", lambda row: session_seal(row["digest"]), key="digest"
+    ),
+    SealedColumn(WebhookRow, "sealed_url", lambda row: url_seal(row["id"])),
+    SealedColumn(WebhookRow, "sealed_key", lambda row: key_seal(row["id"])),
+    SealedColumn(WebhookRow, "sealed_old_key", lambda row: key_seal(row["id"])),
 )
 """All of them. Whoever adds a column of secrets adds it here, or it is left out of a rotation."""
 

@@ -35,6 +35,7 @@ from app.store.tables import OPERATIONS_ONLY, ClusterStateRow, InstanceRow, Mode
 from app.store.tokens import Tokens
 from app.store.transactions import Transaction, Transactions
 from app.store.trouble import translating
+from app.store.webhooks import WebhookPlaces, Webhooks
 
 REMEMBERED_SECONDS = 2.0
 """So long is an answer taken for true."""
@@ -92,6 +93,7 @@ class Store:
         self.events = Events(reader, cluster_id)
         self.listing = Listing(reader, cluster_id)
         self.paces = Paces(self._transactions, reader, cluster_id)
+        self.webhook_places = WebhookPlaces(self._transactions, reader, cluster_id)
         self.prunings = Prunings(self._transactions, reader, cluster_id)
         self.cluster_identities = ClusterIdentities(self._transactions, reader, cluster_id)
         self.ownerships = Ownerships(self._transactions, reader, cluster_id)
@@ -218,6 +220,11 @@ class Database:
         """Those of the whole service. Raises `StoreTrouble`."""
         await _ensure_cluster(self._writer, SERVICE)
         return SealedSecrets(Transactions(self._writer, SERVICE))
+
+    async def webhooks(self) -> Webhooks:
+        """Those of the whole service. Raises `StoreTrouble`."""
+        await _ensure_cluster(self._writer, SERVICE)
+        return Webhooks(Transactions(self._writer, SERVICE), self._reader)
 
     async def close(self) -> None:
         await self._writer.dispose()

@@ -360,6 +360,45 @@ class TokenRow(Table, table=True):
     last_used_at: datetime | None = None
 
 
+class WebhookRow(Table, table=True):
+    """What is told of events; `app.domain.webhook.SealedWebhook` says what the fields mean.
+
+    Address and keys are sealed: `Seal` with the purposes of `app.webhooks.secrets`.
+    """
+
+    __tablename__ = "webhook"  # pyright: ignore[reportAssignmentType] - see `Table`
+    __table_args__ = (Index("uq_webhook_name", "name", unique=True),)
+
+    id: str = Field(primary_key=True, max_length=32)
+    name: str = Field(max_length=64)
+    host: str = Field(max_length=300)
+    kinds: list[str] | None = Field(default=None, sa_type=JSON_OR_NULL)
+    is_on: bool = True
+    off_reason: str | None = Field(default=None, sa_type=Text)
+    created_at: datetime
+    created_by: str = Field(max_length=255)
+    rotated_at: datetime | None = None
+    sealed_url: str = Field(sa_type=Text)
+    sealed_key: str = Field(sa_type=Text)
+    sealed_old_key: str | None = Field(default=None, sa_type=Text)
+
+
+class WebhookPlaceRow(Table, table=True):
+    """How far a webhook is in the event log of a cluster; `app.domain.webhook.WebhookPlace`."""
+
+    __tablename__ = "webhook_place"  # pyright: ignore[reportAssignmentType] - see `Table`
+
+    webhook_id: str = Field(
+        primary_key=True, max_length=32, foreign_key="webhook.id", ondelete="CASCADE"
+    )
+    cluster_id: str = Field(primary_key=True, max_length=64)
+    number: int = Field(default=0, sa_type=BigInteger)
+    skipped: int = Field(default=0, sa_type=BigInteger)
+    trouble: str | None = Field(default=None, sa_type=Text)
+    failing_since: datetime | None = None
+    delivered_at: datetime | None = None
+
+
 Models = Mapping[str, type[Job]]
 """By kind, the class of its jobs; those of a kind that is not there are plain jobs."""
 

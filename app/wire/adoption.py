@@ -12,7 +12,8 @@ class AdoptBody(Sent):
 
     keep_tokens: bool = False
     """True: tokens that were made before stay valid, also those that were revoked since the copy of
-    the database was made that is at work now. false: all of them are revoked."""
+    the database was made that is at work now, and webhooks stay on. false: all tokens are revoked,
+    all sessions are ended, and all webhooks are switched off."""
 
 
 class MarkReport(Wire):
@@ -36,3 +37,5 @@ class AdoptAnswer(Wire):
     """What this database had left there last."""
     revoked_tokens: list[str]
     """The names of the tokens that are revoked now."""
+    switched_off_webhooks: list[str]
+    """The names of the webhooks that are switched off now."""

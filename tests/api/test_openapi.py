@@ -86,6 +86,12 @@ def test_all_routes_are_documented_with_a_summary(document: dict[str, Any]) -> N
         "GET /api/v1/tokens",
         "POST /api/v1/tokens",
         "DELETE /api/v1/tokens/{tokenName}",
+        "GET /api/v1/webhooks",
+        "POST /api/v1/webhooks",
+        "GET /api/v1/webhooks/{webhookId}",
+        "PATCH /api/v1/webhooks/{webhookId}",
+        "DELETE /api/v1/webhooks/{webhookId}",
+        "POST /api/v1/webhooks/{webhookId}/test",
     }
     health = {"GET /healthz", "GET /readyz", "GET /metrics"}
     assert set(found) == {*reindexing, update, *own, *health}
@@ -211,6 +217,9 @@ async def test_every_command_of_the_document_is_taken_by_the_service(
         elif name.startswith("POST /api/v1/batches/"):
             assert answer.status_code == 200, (name, answer.text)
             assert answer.json()["counts"]["changed"] == 0
+        elif "/api/v1/webhooks" in name and name != "GET /api/v1/webhooks":
+            assert answer.status_code in (400, 404), (name, answer.text)
+            assert re.search("is not allowed: the list|There is no webhook chat", answer.text)
         elif name.endswith("/cancel"):
             assert "Reindex operation is not in progress" in answer.text
         else:

@@ -33,12 +33,24 @@ OF_ADMINS = {
     "GET /api/v1/tokens",
     "POST /api/v1/tokens",
     "DELETE /api/v1/tokens/{tokenName}",
+    "GET /api/v1/webhooks",
+    "POST /api/v1/webhooks",
+    "GET /api/v1/webhooks/{webhookId}",
+    "PATCH /api/v1/webhooks/{webhookId}",
+    "DELETE /api/v1/webhooks/{webhookId}",
+    "POST /api/v1/webhooks/{webhookId}/test",
 }
 READING_POSTS = {"POST /api/v1/plan", "POST /api/v1/session", "DELETE /api/v1/session"}
 """They change nothing but what is the caller's own."""
 NOWHERE = "http://127.0.0.1:9"
 
-NAMES = {"indexName": "a", "operationId": "0" * 32, "batchId": "0" * 32, "tokenName": "ci"}
+NAMES = {
+    "indexName": "a",
+    "operationId": "0" * 32,
+    "batchId": "0" * 32,
+    "tokenName": "ci",
+    "webhookId": "chat",
+}
 
 
 def routes() -> Iterator[tuple[str, list[Role]]]:

@@ -139,6 +139,7 @@ async def test_an_unexpected_exception_is_a_neutral_500_with_its_traceback_in_th
             {"default": broken},
             app.state.sites.tokens,
             app.state.sites.sessions,
+            app.state.sites.webhooks,
             app.state.sites.key_rotation,
         )
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)

@@ -76,8 +76,8 @@ def at_noon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "elapsed", elapsed)
 
 
-def note(what: EventKind, text: str = "") -> Note:
-    return Note(what=what, index="a", text=text)
+def note(what: EventKind, text: str = "", **after: str) -> Note:
+    return Note(what=what, index="a", text=text, after=after or None)
 
 
 def last_of(goal: Goal, **changed: Any) -> Operation:
@@ -232,7 +232,7 @@ def test_a_failure_before_the_swap_turns_back_and_says_why() -> None:
         "failure": KIND.explained(found, DocumentsDiffer("x" * 5_000), "copy"),
         "keep_target": True,
     }
-    assert outcome.notes == [note(EventKind.TURNED_BACK, message)]
+    assert outcome.notes == [note(EventKind.TURNED_BACK, message, **{"class": "proof"})]
 
 
 def test_what_is_turned_back_keeps_no_target_unless_that_is_said() -> None:
@@ -257,7 +257,11 @@ def test_a_job_with_nothing_to_undo_ends_where_it_turns_back(
     outcome = transitions.turn_back(kind, found, phase_of(KIND, found), REFUSED, goal)
     assert outcome.changes.get("status") is status
     assert outcome.changes.get("ended_at") == NOW
-    assert outcome.notes == [note(EventKind.TURNED_BACK, REFUSED.message), note(what)]
+    said = {"class": KIND.explained(found, REFUSED, "copy").kind.value}
+    assert outcome.notes == [
+        note(EventKind.TURNED_BACK, REFUSED.message, **said),
+        note(what, **(said if goal is Goal.FAIL else {})),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -450,7 +454,7 @@ def test_a_hold_is_an_event_where_more_than_figures_has_changed(
 ) -> None:
     own = note(EventKind.WARNING, "own")
     hold = Hold(HoldCause.DISK_SPACE, "disk is 95% full", notes=[own])
-    told = [note(EventKind.HOLDS, "disk is 95% full")] if new else []
+    told = [note(EventKind.HOLDS, "disk is 95% full", cause="disk_space")] if new else []
     assert transitions.hold_notes(operation(hold_reason=known), hold) == [own, *told]
 
 

@@ -28,8 +28,8 @@ async def adopt(
     """Says that this database goes on: it was restored, or another one was at work on the cluster.
 
     Until then it changes nothing there. First see to it that no other service works on the cluster.
-    All tokens of before are revoked, also the one that this is asked with, unless `keepTokens` is
-    true.
+    All tokens of before are revoked, also the one that this is asked with, sessions end, and
+    webhooks are switched off, unless `keepTokens` is true.
     """
     done = await service.adoption.adopt(caller.name, keep_tokens=body.keep_tokens)
     seen, own = done.conflict.seen, done.conflict.own
@@ -38,4 +38,5 @@ async def adopt(
         seen=MarkReport(instance=seen.instance, term=seen.term),
         own=MarkReport(instance=own.instance, term=own.term),
         revoked_tokens=done.revoked,
+        switched_off_webhooks=done.switched_off,
     )

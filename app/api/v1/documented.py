@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from app.api.documenting import Shown, answers, error_answers
 from app.domain.errors import (
+    AddressNotAllowed,
     CannotCancel,
     CannotRollBack,
     InvalidCursor,
@@ -15,12 +16,16 @@ from app.domain.errors import (
     SecretUnusable,
     TokenNameTaken,
     TooManyStreams,
+    TooManyWebhooks,
     UnknownBatch,
     UnknownCluster,
     UnknownOperation,
     UnknownToken,
+    UnknownWebhook,
+    WebhookNameTaken,
     WrongState,
 )
+from app.domain.remedies import Command, Setting
 
 _BAD_QUERY = Shown(400, "bad_request", "[request query.limit]: it must be at most 500")
 _UNKNOWN = UnknownOperation("0b9d2f7c6e5a4d3c8b1a0f9e8d7c6b5b")
@@ -85,6 +90,27 @@ NEW_TOKEN = answers("The token, and its secret", "v1_new_token") | error_answers
 )
 REVOKED_TOKEN = answers("The token, revoked", "v1_revoked_token") | error_answers(
     UnknownToken("nightly"), 503
+)
+_NO_WEBHOOK = UnknownWebhook("chat")
+_NOT_ALLOWED = AddressNotAllowed(
+    "hooks.example leads to 10.0.0.5, which is not public. Such an address must be allowed by "
+    "itself or by a network, not only by a name."
+)
+_NO_KEYS = SecretUnusable(
+    "no_keys",
+    f"No secret can be stored or read, since {Setting.SECRET_KEYS} is not set. Make a key with: "
+    f"{Command.NEW_KEY}",
+)
+WEBHOOKS = answers("All webhooks, without their secrets", "v1_webhooks") | error_answers(503)
+WEBHOOK = answers("The webhook", "v1_webhook") | error_answers(_NO_WEBHOOK, 503)
+NEW_WEBHOOK = answers("The webhook, and its secret", "v1_new_webhook") | error_answers(
+    _NOT_ALLOWED, _NO_KEYS, WebhookNameTaken("chat"), TooManyWebhooks(20), 415, 503
+)
+CHANGED_WEBHOOK = answers(
+    "The webhook, and its new secret where it has one", "v1_changed_webhook", "v1_rotated_webhook"
+) | error_answers(_NOT_ALLOWED, _NO_KEYS, _NO_WEBHOOK, 415, 503)
+TESTED_WEBHOOK = answers("What came of it", "v1_tested_webhook", "v1_failed_webhook") | (
+    error_answers(_NO_KEYS, _NO_WEBHOOK, 503)
 )
 DOCTOR = answers("What was looked at, and what was found", "v1_doctor")
 

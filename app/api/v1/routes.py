@@ -15,6 +15,7 @@ from app.api.v1 import (
     plan,
     session,
     tokens,
+    webhooks,
     worker,
 )
 
@@ -33,4 +34,5 @@ ROUTERS = (
     session.router,
     tokens.router,
     keys.router,
+    webhooks.router,
 )
