@@ -51,6 +51,11 @@ class Principal:
         if self.clusters is not None and cluster not in self.clusters:
             raise ClusterOutOfReach(self.name, cluster)
 
+    @property
+    def limited(self) -> bool:
+        """True for somebody who may work on some clusters or indices only."""
+        return self.clusters is not None or self.reach.limited
+
     def require_all_indices(self) -> None:
         """Raises `LimitedCaller` where this is somebody for some indices only."""
         if self.reach.limited:

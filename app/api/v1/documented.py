@@ -10,7 +10,6 @@ from app.domain.errors import (
     InvalidPace,
     InvalidToken,
     KeyReused,
-    LimitedCaller,
     NoAge,
     TokenNameTaken,
     TooManyStreams,
@@ -69,7 +68,6 @@ EVENTS = _PAGE_OR_STREAM | error_answers(
         "a streamed event."
     ),
     UnknownCluster("west"),
-    LimitedCaller("token:nightly", "indices"),
     TooManyStreams(200),
     503,
 )
