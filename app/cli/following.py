@@ -106,23 +106,25 @@ def _follow(session: Session, wanted: EventsWanted, last_id: str | None) -> None
     has lasted for `PATIENCE_SECONDS`."""
     seen_at, rest, told = time.monotonic(), REST_SECONDS, False
     while True:
-        began, lasted = time.monotonic(), False
+        began, lasted, away = None, False, None
         try:
             lines = session.client.lines(requests.event_stream(wanted, last_id))
             for message in messages(lines):
+                began = began or time.monotonic()
                 last_id = message.last_id or last_id
                 lasted = lasted or message.is_sign_of_life
                 if message.data:
                     _say(session, [json.loads(message.data)])
-            away = ServiceAway(f"{session.client.shown}: {ENDS}.")
         except ServiceAway as error:
             away = error
         now = time.monotonic()
-        if lasted or now - began > LASTED_SECONDS:
+        if lasted or (began is not None and now - began > LASTED_SECONDS):
             seen_at, rest, told = now, REST_SECONDS, False
-        elif now - seen_at > PATIENCE_SECONDS:
+        elif away is None:
+            away = ServiceAway(f"{session.client.shown}: {ENDS}.")
+        if away is not None and now - seen_at > PATIENCE_SECONDS:
             raise away
-        elif not told:
+        if away is not None and not told:
             tell(f"waiting for the service: {away.message}")
             told = True
         time.sleep(rest)

@@ -40,9 +40,6 @@ async def check_batch(service: Service, batch_id: str) -> set[str]:
 async def test_every_event_of_an_operation_is_one_of_its_batch(
     relayed: Service, relay: Relay, es: Elastic
 ) -> None:
-    filled(es, "alone")
-    await relayed.post_batch("alone")
-    await relayed.completed("alone")
     batch = await Batch.under_way(relayed, relay, es)
     for action in ("pause", "resume", "pause", "cancel"):
         await batch.asked(action)
