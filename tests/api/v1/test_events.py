@@ -40,13 +40,15 @@ Json = dict[str, Any]
 @dataclass
 class Exchange:
     """A request for a stream and its answer. `reads`: cleared, the reader takes nothing more.
-    `aborted`: its connection was closed at once."""
+    `aborted`: its connection was closed at once. `unsent`: bytes that the server still has of what
+    it was given."""
 
     app: FastAPI
     query: Mapping[str, str] = field(default_factory=dict[str, str])
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     messages: list[Json] = field(default_factory=list[Json])
     aborted: bool = False
+    unsent: int = 0
 
     def __post_init__(self) -> None:
         self.reads, self._gone = asyncio.Event(), asyncio.Event()
@@ -102,7 +104,7 @@ class Exchange:
         self._gone.set()
 
     def get_write_buffer_size(self) -> int:
-        return 0 if self.reads.is_set() else 1
+        return self.unsent
 
     async def shows(self, what: str) -> None:
         async def shown() -> bool:
@@ -394,6 +396,22 @@ async def test_a_reader_that_takes_not_even_the_beginning_is_cut(
         assert exchange.aborted
         assert not exchange.messages
         assert len(app.state.event_streams) == 0
+
+
+async def test_the_end_of_a_stream_is_not_waited_for_where_it_is_not_taken(
+    sqlite_url: str,
+) -> None:
+    """The server would wait for a reader before it closes the connection."""
+    async with running(sqlite_url) as (app, _):
+        taking, idle = Exchange(app), Exchange(app, unsent=1)
+        tasks = [asyncio.ensure_future(one.run()) for one in (taking, idle)]
+        for exchange in (taking, idle):
+            await exchange.shows("retry: ")
+        app.state.event_streams.end()
+        await asyncio.gather(*tasks)
+        assert taking.ended
+        assert idle.ended
+        assert (taking.aborted, idle.aborted) == (False, True)
 
 
 async def test_a_reader_that_leaves_at_a_wake_up_leaves_nothing(sqlite_url: str) -> None:
