@@ -47,7 +47,7 @@ def show(session: Session, wanted: EventsWanted, *, follow: bool, everything: bo
             _say(session, page)
             newest = cursor
         if follow:
-            follow(session, wanted, newest)
+            tell_on(session, wanted, newest)
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
 
@@ -101,7 +101,7 @@ def _page(session: Session, request: requests.Call) -> tuple[list[Any], EventLis
     return raw["events"], session.client.understood(raw, EventList)
 
 
-def follow(session: Session, wanted: EventsWanted, last_id: str | None) -> None:
+def tell_on(session: Session, wanted: EventsWanted, last_id: str | None) -> None:
     """For ever; after a cut it goes on behind the last event. Raises `ServiceAway` where no stream
     has lasted for `PATIENCE_SECONDS`."""
     seen_at, rest, told = time.monotonic(), REST_SECONDS, False

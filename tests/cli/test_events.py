@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from app.cli import following as events_command
 from app.cli.client import Misuse, ServiceAway
 from app.cli.commands import cli
-from app.cli.following import Message, follow, messages
+from app.cli.following import Message, messages, tell_on
 from app.cli.requests import EventsWanted
 from app.cli.session import Session
 from tests.cli.process import SCRIPT, Terminal, environment, run
@@ -177,6 +177,6 @@ async def test_streams_that_end_at_once_are_given_up(
         port = server.sockets[0].getsockname()[1]
         session = Session(f"http://127.0.0.1:{port}", as_json=False, curl=False)
         with pytest.raises(ServiceAway, match="its streams of events end as soon as"):
-            await asyncio.to_thread(follow, session, EventsWanted(None, ()), None)
+            await asyncio.to_thread(tell_on, session, EventsWanted(None, ()), None)
     assert 3 < asked < 60
     assert capsys.readouterr().err.count("waiting for the service: ") == 1

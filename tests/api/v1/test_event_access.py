@@ -11,7 +11,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from tests.api.v1.test_events import CLUSTER, NO_TOKENS, QUOTED, Exchange, running, under_way
+from tests.api.v1.test_events import CLUSTER, FAST, NO_TOKENS, QUOTED, Exchange, running, under_way
 from tests.conditions import eventually
 from tests.sse import PATH, STREAM
 from tests.store.database import execute
@@ -60,7 +60,7 @@ class Door:
 
 @asynccontextmanager
 async def opened(sqlite_url: str) -> AsyncGenerator[Door]:
-    async with running(sqlite_url, **AUTH) as (app, client):
+    async with running(sqlite_url, FAST, **AUTH) as (app, client):
         client.auth = OPS
         await client.post("/api/v1/pace/stop", json={"reason": "what is queued waits"})
         yield Door(app, client)
