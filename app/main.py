@@ -26,6 +26,7 @@ from app.domain.hours import HoursEnd
 from app.domain.pace import AfterHours, Pace
 from app.domain.pruning import Retention
 from app.domain.request import Defaults
+from app.domain.token import SERVICE
 from app.elastic.callers import CallersView
 from app.elastic.cluster import Cluster, ClusterView
 from app.elastic.connection import Connection
@@ -92,8 +93,8 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         async with running_sites({settings.reindex_cluster_id: settings}) as sites:
             app.state.sites = sites
-            pages = EventPages(sites.of().store.event_log(sites.names))
-            app.state.event_streams = EventStreams(pages, streamed)
+            pages = EventPages(sites.of().store.event_log((*sites.names, SERVICE)))
+            app.state.event_streams = EventStreams(pages, streamed, instruments=sites.instruments)
             try:
                 yield
             finally:

@@ -10,12 +10,15 @@ import os
 import signal
 import socket
 from collections.abc import Callable
+from typing import Any
 
 import typer
 import uvicorn
 from pydantic import ValidationError
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from app import telemetry
+from app.api.event_stream import TRANSPORT
 from app.domain.errors import InvalidToken, StoreTrouble, WrongState
 from app.domain.token import TokenGrant
 from app.main import create_app
@@ -126,6 +129,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
     app = create_app(settings)
     config = uvicorn.Config(
         app,
+        http=_Protocol,
         lifespan="off",
         log_config=None,
         access_log=False,
@@ -154,6 +158,21 @@ def _tell_of_closed_login(settings: Settings) -> None:
             "login_closed",
             remedy=f"SERVER_AUTH={ways} closes the login that is set; write login,{ways}",
         )
+
+
+class _Protocol(H11Protocol):
+    """Lets an answer close its connection at once. uvicorn has no such thing: it waits for a reader
+    that takes nothing for as long as the connection lives, and at a stop for all its time."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        app = self.app
+
+        async def with_transport(scope: Any, receive: Any, send: Any) -> None:
+            extensions = {**scope.get("extensions", {}), TRANSPORT: transport}
+            await app({**scope, "extensions": extensions}, receive, send)
+
+        self.app = with_transport
 
 
 class _Server(uvicorn.Server):

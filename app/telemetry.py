@@ -16,6 +16,7 @@ import structlog
 from prometheus_client import (
     CollectorRegistry,
     Counter,
+    Gauge,
     Histogram,
     ProcessCollector,
     disable_created_metrics,
@@ -199,12 +200,29 @@ class Instruments:
         self.saves = self._histogram(
             "save_seconds", "How long the database took to save a step of a job", _OF_A_CALL
         )
+        self.event_lag = self._histogram(
+            "event_lag_seconds",
+            "How old events were when streams were given them",
+            _OF_A_CALL,
+        )
+        self.event_streams = Gauge(
+            f"{PREFIX}_event_streams", "Streams of events that are open", registry=self.registry
+        )
         self.loop_lag = Histogram(
             f"{PREFIX}_event_loop_lag_seconds",
             "How late the event loop was, looked at once a second",
             buckets=_OF_THE_LOOP,
             registry=self.registry,
         )
+
+    def expect_events(self, clusters: Iterable[str]) -> None:
+        """Shows these clusters before they have an event."""
+        for cluster in clusters:
+            self.event_lag.labels(cluster)
+
+    def told(self, cluster: str, seconds: float) -> None:
+        """Streams were given an event of that age. Its time is of the clock of whoever wrote it."""
+        self.event_lag.labels(cluster).observe(max(0.0, seconds))
 
     def _counter(self, name: str, words: str, *labels: str) -> Counter:
         return Counter(f"{PREFIX}_{name}", words, ("cluster", *labels), registry=self.registry)

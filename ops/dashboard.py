@@ -201,6 +201,17 @@ PROGRESS = Row(
                 )
             ],
         ),
+        Graph(
+            "Events reach their readers, 95 of 100 within",
+            "How old they were when streams were given them.",
+            [Line(quantile(0.95, ours("event_lag_seconds_bucket"), "cluster"), "{{cluster}}")],
+            unit="s",
+        ),
+        Graph(
+            "Streams of events",
+            "How many are open; a service holds 200.",
+            [Line(of_process("reindex_queue_event_streams"), "{{instance}}")],
+        ),
     ),
 )
 

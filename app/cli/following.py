@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import typer
@@ -21,6 +22,10 @@ from app.wire.notation import MOST_A_PAGE
 NEWEST = 50
 """So many are shown where not all of them are wanted."""
 REST_SECONDS = 1.0
+MOST_REST_SECONDS = 15.0
+LASTED_SECONDS = 5.0
+"""A stream that went on for so long was one, though it had nothing to tell."""
+ENDS = "its streams of events end as soon as they have begun"
 
 
 def wanted_events(batch: str | None, kinds: Sequence[str]) -> EventsWanted:
@@ -42,7 +47,7 @@ def show(session: Session, wanted: EventsWanted, *, follow: bool, everything: bo
             _say(session, page)
             newest = cursor
         if follow:
-            _follow(session, wanted, newest)
+            tell_on(session, wanted, newest)
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
 
@@ -96,40 +101,66 @@ def _page(session: Session, request: requests.Call) -> tuple[list[Any], EventLis
     return raw["events"], session.client.understood(raw, EventList)
 
 
-def _follow(session: Session, wanted: EventsWanted, last_id: str | None) -> None:
-    """For ever; after a cut it goes on behind the last event."""
-    seen_at, told = time.monotonic(), False
+def tell_on(session: Session, wanted: EventsWanted, last_id: str | None) -> None:
+    """For ever; after a cut it goes on behind the last event. Raises `ServiceAway` where no stream
+    has lasted for `PATIENCE_SECONDS`."""
+    seen_at, rest, told = time.monotonic(), REST_SECONDS, False
     while True:
+        began, lasted, away = None, False, None
         try:
             lines = session.client.lines(requests.event_stream(wanted, last_id))
-            for given_id, data in messages(lines):
-                last_id = given_id or last_id
-                seen_at, told = time.monotonic(), False
-                if data:
-                    _say(session, [json.loads(data)])
+            for message in messages(lines):
+                began = began or time.monotonic()
+                last_id = message.last_id or last_id
+                lasted = lasted or message.is_sign_of_life
+                if message.data:
+                    _say(session, [json.loads(message.data)])
         except ServiceAway as error:
-            if time.monotonic() - seen_at > PATIENCE_SECONDS:
-                raise
-            if not told:
-                tell(f"waiting for the service: {error.message}")
+            away = error
+        now = time.monotonic()
+        if lasted or (began is not None and now - began > LASTED_SECONDS):
+            seen_at, rest, told = now, REST_SECONDS, False
+        elif away is None:
+            away = ServiceAway(f"{session.client.shown}: {ENDS}.")
+        if away is not None and now - seen_at > PATIENCE_SECONDS:
+            raise away
+        if away is not None and not told:
+            tell(f"waiting for the service: {away.message}")
             told = True
-        time.sleep(REST_SECONDS)
+        time.sleep(rest)
+        rest = min(2 * rest, MOST_REST_SECONDS)
 
 
-def messages(lines: Iterable[str]) -> Iterator[tuple[str | None, str | None]]:
-    """The id and the data of each message of a stream of Server-Sent Events; None where it has
-    none."""
-    last_id, data = None, None
+@dataclass(frozen=True)
+class Message:
+    """Of a stream of Server-Sent Events; None where it does not have it."""
+
+    last_id: str | None = None
+    data: str | None = None
+    comment: str | None = None
+
+    @property
+    def is_sign_of_life(self) -> bool:
+        """An event, or a heartbeat: the beginning of a stream is neither."""
+        return self.data is not None or self.comment is not None
+
+
+def messages(lines: Iterable[str]) -> Iterator[Message]:
+    """The messages of a stream; one that was cut is none."""
+    message = Message()
     for line in lines:
         if not line:
-            yield last_id, data
-            last_id, data = None, None
+            yield message
+            message = Message()
         field, _, value = line.partition(":")
         value = value.removeprefix(" ")
         if field == "id":
-            last_id = value
+            message = replace(message, last_id=value)
         elif field == "data":
-            data = value if data is None else f"{data}\n{value}"
+            data = value if message.data is None else f"{message.data}\n{value}"
+            message = replace(message, data=data)
+        elif line.startswith(":"):
+            message = replace(message, comment=value)
 
 
 def _say(session: Session, raw: Sequence[Any]) -> None:

@@ -123,7 +123,7 @@ class Governor:
             after=gate.health.model_dump(mode="json"),
         )
         log.info("health_gate", change=text)
-        await self.paces.save_health(token, gate.health, note, job.id, self.who)
+        await self.paces.save_health(token, gate.health, note, job, self.who)
         self._gate = gate  # not before: a save that failed would never be made up for
         return True
 

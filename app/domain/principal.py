@@ -66,6 +66,11 @@ class Principal:
         """True where no index of that cluster is beyond reach."""
         return not self.reach.limited and (self.clusters is None or cluster in self.clusters)
 
+    @property
+    def limited(self) -> bool:
+        """True for somebody who may work on some clusters or indices only."""
+        return self.clusters is not None or self.reach.limited
+
     def require_all_indices(self) -> None:
         """Raises `LimitedCaller` where this is somebody for some indices only."""
         if self.reach.limited:

@@ -47,10 +47,16 @@ class Subscription:
     def __init__(self, event: asyncio.Event) -> None:
         self._event = event
 
+    def wake(self) -> None:
+        """Wakes this subscriber alone."""
+        self._event.set()
+
     async def wait(self, seconds: float) -> bool:
         """Waits for a wake-up since the last wait, or for the time; True where one came."""
         try:
-            await asyncio.wait_for(self._event.wait(), max(seconds, 0))
+            # `wait_for` would lose a cancel that comes together with a wake-up (Python 3.11).
+            async with asyncio.timeout(max(seconds, 0)):
+                await self._event.wait()
         except TimeoutError:
             return False
         # Cleared before the caller looks: what changes while it looks wakes it once more.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from operator import attrgetter
 
 from app.domain.cursor import Places
 from app.domain.errors import InvalidCursor, UnknownCluster
+from app.domain.principal import ANYBODY, Principal
+from app.domain.token import SERVICE
 from app.store.events import EVERY_EVENT, Event, EventFilter, EventLog
 
 MOST_SEARCHED = 20_000
@@ -18,10 +20,12 @@ MOST_SEARCHED = 20_000
 
 @dataclass(frozen=True)
 class Wanted:
-    """The events of these clusters that a filter lets through."""
+    """The events of these clusters that a filter lets through. `visible`: the clusters that a
+    cursor may name, None: all."""
 
     clusters: tuple[str, ...]
     filter: EventFilter = EVERY_EVENT
+    visible: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -54,28 +58,37 @@ class _Stretch:
         return number if self.end >= self.begin else number - 1
 
 
+def _may_see(caller: Principal, cluster: str) -> bool:
+    if cluster == SERVICE:
+        return not caller.limited
+    return caller.clusters is None or cluster in caller.clusters
+
+
 class EventPages:
     def __init__(self, log: EventLog) -> None:
         self.log = log
 
-    def chosen(
-        self, asked: Sequence[str], allowed: frozenset[str] | None = None
-    ) -> tuple[str, ...]:
-        """The clusters that somebody asked for; of all that they may see where they named none.
+    def wanted(
+        self, asked: Sequence[str], chosen: EventFilter = EVERY_EVENT, caller: Principal = ANYBODY
+    ) -> Wanted:
+        """What somebody who asked for these clusters is shown; of all that they may see where they
+        named none. What is of no cluster (`SERVICE`) is for callers without any limit.
 
-        `allowed`: None for all. Raises `UnknownCluster` for one that is not here, and for one that
-        they may not see.
+        Raises `UnknownCluster` for one that is not here, and for one that they may not see.
         """
-        seen = [name for name in self.log.clusters if allowed is None or name in allowed]
+        visible = [name for name in self.log.clusters if _may_see(caller, name)]
         for name in asked:
-            if name not in seen:
+            if name not in visible:
                 raise UnknownCluster(name)
-        return tuple(name for name in seen if not asked or name in asked)
+        clusters = tuple(name for name in visible if not asked or name in asked)
+        return Wanted(clusters, replace(chosen, reach=caller.reach), frozenset(visible))
 
-    def check(self, cursor: Mapping[str, int], heads: Places) -> None:
-        """Raises `InvalidCursor` where it is not of these logs. `heads`: their newest events."""
+    def check(self, cursor: Mapping[str, int], heads: Places, wanted: Wanted) -> None:
+        """Raises `InvalidCursor` where it is not of the logs that the caller may see. `heads`: the
+        newest events."""
+        visible = heads.keys() if wanted.visible is None else wanted.visible
         for cluster, number in cursor.items():
-            if cluster not in heads:
+            if cluster not in visible:
                 raise InvalidCursor(
                     f"The cursor is of the cluster {cluster[:100]}, which is not here."
                 )
@@ -96,16 +109,17 @@ class EventPages:
     ) -> EventPage:
         """A page from the cursor on, or back from it; without one from the oldest on, or back from
         the newest. It may have fewer events than `limit`, or none, and still a next page: one page
-        looks only through so much of a log.
+        looks only through so much of a log. A cluster that the cursor does not name is read as
+        without a cursor.
 
         Events of one cluster are in the order of their numbers, those of several by their times.
         Raises `InvalidCursor`, `StoreTrouble`.
         """
         heads = await self.log.heads()
-        self.check(cursor or {}, heads)
+        self.check(cursor or {}, heads, wanted)
         stretches: dict[str, _Stretch] = {}
         for cluster in wanted.clusters:
-            unknown = heads[cluster] if newest_first and cursor is None else 0
+            unknown = heads[cluster] if newest_first else 0
             begin = (cursor or {}).get(cluster, unknown)
             goal = 0 if newest_first else heads[cluster]
             stretches[cluster] = await self._stretch(wanted.filter, cluster, begin, goal, limit)
@@ -118,6 +132,8 @@ class EventPages:
         }
         newest = {cluster: heads[cluster] for cluster in wanted.clusters}
         done = not any(places.values()) if newest_first else places == newest
+        if wanted.filter.reach.limited:
+            events = [event.without_documents() for event in events]
         return EventPage(events, None if done else places, newest)
 
     async def _stretch(

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import ColumnElement, func
+from sqlalchemy import ColumnElement, exists, func
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select
 
-from app.store.tables import ClusterStateRow, EventRow, read_rows, read_tuples
+from app.domain.events import EventKind
+from app.domain.reach import EVERYTHING, Reach
+from app.store.listing import within
+from app.store.tables import ClusterStateRow, EventRow, JobRow, read_rows, read_tuples
 
 
 class Event(BaseModel):
-    """Who did what to which index when, and how it was before and after."""
+    """Who did what to which index when, and how it was before and after.
+
+    `indices`: of its job, the name that was posted, the index behind it, and the target. None where
+    the event is of no job, of one that is gone or has no target, or where nobody has looked.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -31,6 +38,14 @@ class Event(BaseModel):
     text: str
     before: Any
     after: Any
+    indices: tuple[str, ...] | None = None
+
+    def without_documents(self) -> Self:
+        """Without what may hold ids and values of documents: for viewers of some indices only."""
+        hidden: dict[str, Any] = {"before": None, "after": None}
+        if self.what == EventKind.TURNED_BACK:  # the error may name documents
+            hidden["text"] = ""
+        return self.model_copy(update=hidden)
 
 
 class Sortable(Protocol):
@@ -42,11 +57,14 @@ class Sortable(Protocol):
     def batch_id(self) -> str | None: ...
     @property
     def what(self) -> str: ...
+    @property
+    def indices(self) -> tuple[str, ...] | None: ...
 
 
 @dataclass(frozen=True)
 class EventFilter:
-    """Which events are wanted; None, or no kind: whichever.
+    """Which events are wanted; None, or no kind: whichever. `reach`: of who wants them. Where that
+    is limited, only events of jobs whose source and target are within it are wanted.
 
     It is written down twice, for rows of the table and for events in memory: a test compares both.
     """
@@ -54,13 +72,20 @@ class EventFilter:
     batch_id: str | None = None
     job_id: str | None = None
     kinds: frozenset[str] = frozenset()
+    reach: Reach = EVERYTHING
 
     def takes(self, event: Sortable) -> bool:
         return (
             self.batch_id in (None, event.batch_id)
             and self.job_id in (None, event.job_id)
             and (not self.kinds or event.what in self.kinds)
+            and self._reaches(event.indices)
         )
+
+    def _reaches(self, indices: tuple[str, ...] | None) -> bool:
+        if not self.reach.limited:
+            return True
+        return indices is not None and self.reach.covers(*indices)
 
     @property
     def conditions(self) -> list[ColumnElement[bool]]:
@@ -71,6 +96,9 @@ class EventFilter:
             found.append(col(EventRow.job_id) == self.job_id)
         if self.kinds:
             found.append(col(EventRow.what).in_(sorted(self.kinds)))
+        if self.reach.limited:
+            its_job = col(JobRow.id) == col(EventRow.job_id)
+            found.append(exists().where(its_job, *within(self.reach)))
         return found
 
 
@@ -106,6 +134,7 @@ class EventLog:
         wanted: EventFilter = EVERY_EVENT,
         limit: int,
         newest_first: bool = False,
+        with_indices: bool = False,
     ) -> list[Event]:
         """At most `limit` of the events from `above` + 1 to `upto`, by their numbers."""
         number = col(EventRow.number)
@@ -120,7 +149,21 @@ class EventLog:
             .order_by(number.desc() if newest_first else number)
             .limit(limit)
         )
-        return [Event.model_validate(row) for row in await read_rows(self._reader, query)]
+        rows = await read_rows(self._reader, query)
+        jobs = {str(row["job_id"]) for row in rows if row["job_id"]} if with_indices else set[str]()
+        indices = await self._indices(jobs) if jobs else {}
+        return [
+            Event.model_validate({**row, "indices": indices.get(row["job_id"])}) for row in rows
+        ]
+
+    async def _indices(self, jobs: Collection[str]) -> dict[str, tuple[str, ...]]:
+        """`Event.indices` of these jobs."""
+        source = func.coalesce(JobRow.concrete_name, JobRow.index_name)
+        query = select(col(JobRow.id), JobRow.index_name, source, JobRow.new_index_name).where(
+            col(JobRow.id).in_(jobs), col(JobRow.new_index_name).is_not(None)
+        )
+        found = await read_tuples(self._reader, query)
+        return {row[0]: tuple(row[1:]) for row in found}
 
     async def count(self, cluster: str, above: int, upto: int) -> int:
         """How many of the events from `above` + 1 to `upto` are there: a pruning removes some."""

@@ -223,7 +223,7 @@ class Jobs:
             job = job_of(row, self._models)
             if job.lane is not Lane.SMALL:
                 note = Note(what=EventKind.STARTED, index=job.index_name)
-                transaction.announce(who, [note], job.id)
+                transaction.announce(who, [note], job.id, job.batch_id)
             return job
 
         return await self._transactions.run(work, token, foreseen=1)
@@ -277,8 +277,9 @@ class Jobs:
                 of_it = col(WindowRow.job_id) == job.id
                 await transaction.execute(delete(WindowRow).where(of_it))
             await _put_windows(transaction, job.id, windows)
-            if told:
-                transaction.announce(who, notes, job.history, job.batch_id)
+            if told and notes:
+                batch_id = await _batch_of_history(transaction, job)
+                transaction.announce(who, notes, job.history, batch_id)
             return cast(J, job_of(row, self._models))
 
         return await self._transactions.run(work, token, foreseen=len(notes))
@@ -313,6 +314,14 @@ async def insert_job(
     if event:
         transaction.announce(caller, [Note(what=event, index=index)], row.id)
     return row.id
+
+
+async def _batch_of_history(transaction: Transaction, job: Job) -> str | None:
+    """The batch of the job in whose history the events of this one are told."""
+    if job.history == job.id:
+        return job.batch_id
+    query = select(JobRow.batch_id).where(col(JobRow.id) == job.history)
+    return (await transaction.execute(query)).scalar_one_or_none()
 
 
 async def _save_of_another(transaction: Transaction, job: Job, changes: Changes) -> bool:

@@ -12,7 +12,7 @@ from sqlmodel import col, select, update
 
 from app.domain.errors import UnknownBatch, UnknownOperation, WrongState
 from app.domain.events import EventKind, Note
-from app.domain.job import LIVE, Goal
+from app.domain.job import LIVE, Goal, Job
 from app.domain.operation import Step
 from app.domain.pace import NO_LIMIT, ClusterHealth, Pace, Scope, Stop
 from app.store.tables import (
@@ -216,14 +216,14 @@ class Paces:
     # --- saves, by the worker
 
     async def save_health(
-        self, token: str, health: ClusterHealth, note: Note, operation_id: str | None, who: str
+        self, token: str, health: ClusterHealth, note: Note, job: Job, who: str
     ) -> None:
-        """Raises `LeaseLost`."""
+        """`job`: the one for which the cluster was asked. Raises `LeaseLost`."""
 
         async def work(transaction: Transaction) -> None:
             dumped = health.model_dump(mode="json")
             await self._put(transaction, ClusterStateRow, self._state, health=dumped)
-            transaction.announce(who, [note], operation_id)
+            transaction.announce(who, [note], job.id, job.batch_id)
 
         await self._run(work, token)
 

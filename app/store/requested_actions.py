@@ -130,9 +130,9 @@ async def _change(
             *where,
         )
         .values(**values)
-        .returning(col(JobRow.id))
+        .returning(col(JobRow.id), col(JobRow.batch_id))
     )
-    found = [str(key) for key in changed.scalars()]
-    for operation_id in found:
-        transaction.announce(caller, [note], operation_id)
+    found: dict[str, str | None] = {row[0]: row[1] for row in changed}
+    for operation_id, batch_id in found.items():
+        transaction.announce(caller, [note], operation_id, batch_id)
     return set(found)

@@ -18,7 +18,7 @@ class EventQuery(Sent):
     """The parameters of the list, and of a stream."""
 
     cluster: list[Sought] = Field(default=[])
-    """Only events of this cluster; may be repeated"""
+    """Only events of this cluster; may be repeated. `_service`: of none, such as of tokens"""
     batch: Sought | None = None
     """Only events of this batch"""
     job: Sought | None = None
@@ -37,11 +37,12 @@ class LoggedEvent(EventReport):
     """An event with what it is about."""
 
     cluster: str
-    """The cluster that it is about; `number` counts its events."""
+    """The cluster that it is about, `_service` where it is about none; `number` counts its
+    events."""
     job_id: str | None
     """The operation, or the small job, that it is about. null: it is about none."""
     batch_id: str | None
-    """The batch that it is about. null: it is about none."""
+    """The batch that it is about, or that of the operation. null: it is about none."""
 
 
 class EventList(Wire):

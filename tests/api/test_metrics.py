@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families as read_text
 from app.api.metrics import OPENMETRICS, TEXT, wants_openmetrics
 from app.domain.holds import HoldCause
 from app.domain.job import State
+from app.domain.token import SERVICE
 from app.jobs.worker import WorkerState
 from app.telemetry import VERBS, RequestOutcome
 from testbed.postgres import PostgresServer
@@ -175,7 +176,7 @@ def check_labels(scrape: Scrape, service: Service) -> None:
     kinds = service.parts.worker.machine.kinds
     phases = {p.name for kind in kinds.values() for route in kind.routes.values() for p in route}
     allowed: dict[str, set[str]] = {
-        "cluster": {"default"},
+        "cluster": {"default", SERVICE},
         "kind": {*kinds},
         "state": {*State, *WorkerState},
         "cause": {*HoldCause},

@@ -13,9 +13,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from app.cli.client import Misuse
+from app.cli import following as events_command
+from app.cli.client import Misuse, ServiceAway
 from app.cli.commands import cli
-from app.cli.following import messages
+from app.cli.following import Message, messages, tell_on
+from app.cli.requests import EventsWanted
+from app.cli.session import Session
 from tests.cli.process import SCRIPT, Terminal, environment, run
 from tests.e2e.process import ServiceProcess, die_with_parent
 
@@ -140,4 +143,40 @@ def test_the_same_as_curl(given: tuple[str, ...], request_line: str) -> None:
 def test_messages_of_a_stream() -> None:
     lines = ["retry: 2000", "id: a:1", "", ": heartbeat", "id: a:2", "", "id:a:3", "data:x", ""]
     lines += ["data: y", "data:  z", "event: any", "", "id: a:9", "data: cut"]
-    assert list(messages(lines)) == [("a:1", None), ("a:2", None), ("a:3", "x"), (None, "y\n z")]
+    assert list(messages(lines)) == [
+        Message("a:1"),
+        Message("a:2", comment="heartbeat"),
+        Message("a:3", "x"),
+        Message(None, "y\n z"),
+    ]
+    signs = [message.is_sign_of_life for message in messages(lines)]
+    assert signs == [False, True, True, True]
+
+
+async def test_streams_that_end_at_once_are_given_up(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As of something before the service that answers for it: it is said, and comes to an end."""
+    asked = 0
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked += 1
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(
+            b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
+            b"retry: 2000\nid: default:1\n\n"
+        )
+        writer.close()
+        await writer.wait_closed()
+
+    for name, seconds in (("REST_SECONDS", 0.01), ("MOST_REST_SECONDS", 0.04)):
+        monkeypatch.setattr(events_command, name, seconds)
+    monkeypatch.setattr(events_command, "PATIENCE_SECONDS", 0.5)
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        session = Session(f"http://127.0.0.1:{port}", as_json=False, curl=False)
+        with pytest.raises(ServiceAway, match="its streams of events end as soon as"):
+            await asyncio.to_thread(tell_on, session, EventsWanted(None, ()), None)
+    assert 3 < asked < 60
+    assert capsys.readouterr().err.count("waiting for the service: ") == 1

@@ -41,6 +41,7 @@ def counted() -> Meters:
     meters.finished("rewrite", "copy", 1.0)
     meters.holds(HoldCause.DISK_SPACE)
     meters.saved(0.01)
+    meters.instruments.told("default", 0.5)
     return meters
 
 

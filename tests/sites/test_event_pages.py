@@ -10,6 +10,9 @@ import pytest
 
 from app.domain.errors import InvalidCursor, UnknownCluster
 from app.domain.events import EventKind, Note
+from app.domain.principal import Principal, Role
+from app.domain.reach import Reach
+from app.domain.token import SERVICE
 from app.sites import event_pages
 from app.sites.event_pages import EventPages, Wanted
 from app.store.engine import open_engines, parse_url
@@ -109,6 +112,14 @@ async def test_a_cluster_that_the_cursor_does_not_name_begins_with_its_first_eve
     assert found == [[f"{WEST} {n}" for n in range(5)]]
 
 
+async def test_back_from_a_cursor_a_cluster_that_it_does_not_name_begins_with_its_newest(
+    logs: Logs,
+) -> None:
+    await written(logs)
+    found = await all_pages(logs.pages, BOTH, 100, {EAST: 0}, newest_first=True)
+    assert found == [[f"{WEST} {n}" for n in reversed(range(5))]]
+
+
 async def test_of_one_cluster_only_its_events(logs: Logs) -> None:
     await written(logs)
     only = Wanted((WEST,))
@@ -151,11 +162,17 @@ async def test_the_filters_of_the_store_and_of_memory_agree(logs: Logs, database
         EventFilter(job_id=first.id, kinds=kinds): 1,
         EventFilter(batch_id=second.batch_id, job_id=first.id): 0,
         EventFilter(batch_id="unknown"): 0,
+        EventFilter(reach=Reach(("a", "reindexed-*"))): 2,
+        EventFilter(reach=Reach(("a",))): 0,
+        EventFilter(reach=Reach(("*",))): 3,
+        EventFilter(reach=Reach(())): 0,
+        EventFilter(job_id=first.id, reach=Reach(("b", "reindexed-*"))): 0,
     }
-    everything = (await logs.pages.page(Wanted((EAST,)), None, 100)).events
+    everything = await logs.pages.log.between(EAST, 0, 100, limit=100, with_indices=True)
     for wanted, count in filters.items():
         page = await logs.pages.page(Wanted((EAST,), wanted), None, 100)
-        assert page.events == [event for event in everything if wanted.takes(event)], wanted
+        found = [event.number for event in page.events]
+        assert found == [event.number for event in everything if wanted.takes(event)], wanted
         assert len(page.events) == count, wanted
 
 
@@ -178,15 +195,53 @@ async def test_a_cursor_of_other_logs_is_refused(logs: Logs) -> None:
         await logs.pages.page(BOTH, {EAST: 6, WEST: 1}, 10)
 
 
+def caller(clusters: frozenset[str] | None = None, *patterns: str) -> Principal:
+    return Principal("caller", Role.VIEWER, clusters, Reach.of(patterns or None))
+
+
 def test_which_clusters_are_meant() -> None:
-    pages = EventPages(LogOf(EAST, WEST))  # pyright: ignore[reportArgumentType] - names alone
-    assert pages.chosen([]) == (EAST, WEST)
-    assert pages.chosen([WEST, WEST]) == (WEST,)
-    assert pages.chosen([], frozenset({EAST, "north"})) == (EAST,)
+    pages = EventPages(LogOf(EAST, WEST, SERVICE))  # pyright: ignore[reportArgumentType] - names
+    assert pages.wanted([]).clusters == (EAST, WEST, SERVICE)
+    assert pages.wanted([WEST, WEST]).clusters == (WEST,)
+    assert pages.wanted([SERVICE]).clusters == (SERVICE,)
+    for_east = caller(frozenset({EAST, "north", SERVICE}))
+    assert pages.wanted([], caller=for_east).clusters == (EAST,)
+    assert pages.wanted([], caller=caller(None, "logs-*")).clusters == (EAST, WEST)
     with pytest.raises(UnknownCluster):
-        pages.chosen(["north"])
-    with pytest.raises(UnknownCluster):  # it does not tell that there is one
-        pages.chosen([WEST], frozenset({EAST}))
+        pages.wanted(["north"])
+    for hidden in (WEST, SERVICE, "north"):  # it does not tell which of them there are
+        with pytest.raises(UnknownCluster):
+            pages.wanted([hidden], caller=for_east)
+    with pytest.raises(UnknownCluster):
+        pages.wanted([SERVICE], caller=caller(None, "logs-*"))
+
+
+async def test_a_refused_cursor_tells_nothing_of_clusters_that_are_hidden(logs: Logs) -> None:
+    await written(logs)
+    for_east = logs.pages.wanted([], caller=caller(frozenset({EAST})))
+    for hidden in (WEST, "north"):
+        with pytest.raises(InvalidCursor, match=f"cluster {hidden}, which is not here"):
+            await logs.pages.page(for_east, {hidden: 999}, 10)
+    only_east = logs.pages.wanted([EAST])
+    page = await logs.pages.page(only_east, {EAST: 4, WEST: 2}, 10)
+    assert labels(page.events) == [f"{EAST} 4"]
+
+
+async def test_what_may_hold_documents_is_not_shown_to_who_is_limited(
+    logs: Logs, database_url: str
+) -> None:
+    database = await Database.open(database_url, 60.0)
+    store = await database.store(EAST)
+    job = await enqueued(store, "a")
+    await database.close()
+    error = Note(what=EventKind.TURNED_BACK, text="the document 7", before={"x": 1}, after=[2])
+    await logs.write(EAST, error, job=job.id)
+    limited = logs.pages.wanted([], caller=caller(None, "a", "reindexed-*"))
+    queued, turned_back = (await logs.pages.page(limited, None, 10)).events
+    assert (queued.after, turned_back.before, turned_back.after) == (None, None, None)
+    assert (turned_back.what, turned_back.text) == ("turned back", "")
+    whole = (await logs.pages.page(Wanted((EAST,)), None, 10)).events[1]
+    assert (whole.text, whole.before, whole.after) == ("the document 7", {"x": 1}, [2])
 
 
 class LogOf:

@@ -5,19 +5,26 @@ from __future__ import annotations
 import asyncio
 import sys
 from asyncio.subprocess import PIPE
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
+from typing import Any, TypeVar
 
 import pytest
 from sqlalchemy import Engine, event
 
-from app.domain.errors import InvalidCursor, StoreUnavailable, TooManyStreams
+from app.domain.errors import InvalidCursor, StoreFault, StoreUnavailable, TooManyStreams
+from app.domain.reach import Reach
 from app.sites.event_pages import EventPages, Wanted
-from app.sites.event_streams import EventStream, EventStreams, StreamLimits, Told
-from app.store.events import Event, EventFilter
+from app.sites.event_streams import MOST_READING, EventStream, EventStreams, StreamLimits
+from app.sites.recent_events import Recent, Told
+from app.store.events import Event, EventFilter, EventLog
 from app.store.store import Store
+from app.telemetry import Instruments
 from tests.conditions import eventually
 from tests.store.conftest import CLUSTER
+from tests.store.database import execute
 from tests.store.event_writer import Write, writing
+
+T = TypeVar("T")
 
 WHOLE = Wanted((CLUSTER,))
 FAST = StreamLimits(most=3, kept=50, poll_seconds=0.02)
@@ -219,10 +226,7 @@ async def test_a_fault_ends_the_streams_and_the_next_ones_go_on(store: Store, wr
     assert await stream.more(0.0) == []
     await write(1)
 
-    async def over() -> bool:
-        return stream.over
-
-    await eventually(over, "the stream ends")
+    await over(stream)
     stream.close()
     again = await streams.open(WHOLE, stream.cursor)
     assert await numbers(again, 1) == [1]
@@ -244,7 +248,231 @@ async def test_at_the_end_all_are_over_and_no_other_begins(streams: EventStreams
     late.close()
 
 
+async def test_a_stop_is_not_kept_waiting_by_a_database_that_hangs(
+    streams: EventStreams, monkeypatch: pytest.MonkeyPatch, write: Write
+) -> None:
+    """Nor is a heartbeat; and the page is taken when it comes."""
+    await write(3)
+    log, go_on = streams.pages.log, asyncio.Event()
+    stream = await streams.open(WHOLE, START)
+    between = log.between
+
+    async def hangs(*given: Any, **named: Any) -> list[Event]:
+        await go_on.wait()
+        return await between(*given, **named)
+
+    monkeypatch.setattr(log, "between", hangs)
+    async with asyncio.timeout(10):
+        for _ in range(3):
+            assert await stream.more(0.05) == []
+    go_on.set()
+    assert await numbers(stream, 3) == [1, 2, 3]
+    go_on.clear()
+    behind = await streams.open(WHOLE, START)
+    waiting = asyncio.ensure_future(behind.more(60.0))
+    await asyncio.sleep(0.05)
+    streams.end()
+    async with asyncio.timeout(10):
+        assert await waiting == []
+    behind.close()
+    stream.close()
+    await streams.close()
+
+
+async def test_many_that_catch_up_leave_the_database_to_others(store: Store, write: Write) -> None:
+    """However many there are, a few of them ask at a time."""
+    for _ in range(3):
+        await write(150)
+    limits = StreamLimits(poll_seconds=0.02)
+    log = Counting(store.event_log((CLUSTER,)))
+    streams = EventStreams(EventPages(log), shown, limits)  # pyright: ignore[reportArgumentType]
+    opened = await asyncio.gather(*(streams.open(WHOLE, START) for _ in range(50)))
+    found = await asyncio.gather(*(numbers(stream, 450) for stream in opened))
+    assert all(one == list(range(1, 451)) for one in found)
+    assert log.most <= MOST_READING + 1  # and the look for all streams
+    for stream in opened:
+        stream.close()
+    await streams.close()
+
+
+class Counting:
+    """The log, and how many questions were put to it at the same time at most."""
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+        self._now = 0
+        self.clusters = log.clusters
+        self.most = 0
+
+    async def heads(self) -> dict[str, int]:
+        return await self._counted(self._log.heads())
+
+    async def between(self, *given: Any, **named: Any) -> list[Event]:
+        return await self._counted(self._log.between(*given, **named))
+
+    async def _counted(self, asked: Awaitable[T]) -> T:
+        self._now += 1
+        self.most = max(self.most, self._now)
+        try:
+            return await asked
+        finally:
+            self._now -= 1
+
+
+async def test_a_log_that_goes_back_ends_the_streams(
+    streams: EventStreams, write: Write, database_url: str
+) -> None:
+    """An older copy of the database has taken its place: nothing of it is skipped in silence."""
+    await write(5)
+    stream = await streams.open(WHOLE, None)
+    await write(5)
+    assert await numbers(stream, 10) == [6, 7, 8, 9, 10]
+    execute(database_url, "DELETE FROM event WHERE number > 3")
+    execute(database_url, "UPDATE cluster_state SET last_event = 3")
+    await over(stream)
+    stream.close()
+    with pytest.raises(InvalidCursor, match="the newest is 3"):
+        await streams.open(WHOLE, stream.cursor)
+    anew = await streams.open(WHOLE, f"{CLUSTER}:2")
+    await write(2)
+    assert await numbers(anew, 5) == [3, 4, 5]
+    anew.close()
+
+
+async def test_one_that_reads_while_the_log_goes_back_ends_too(
+    store: Store, write: Write, database_url: str
+) -> None:
+    await write(250)
+    slow = StreamLimits(poll_seconds=60.0)
+    streams = EventStreams(EventPages(store.event_log((CLUSTER,))), shown, slow)
+    stream = await streams.open(WHOLE, START)
+    assert len(await numbers(stream, 100)) == 100
+    execute(database_url, "UPDATE cluster_state SET last_event = 3")
+    async with asyncio.timeout(10):
+        while not stream.over:
+            assert await stream.more(1.0) == []
+    stream.close()
+    await streams.close()
+
+
+async def over(stream: EventStream) -> None:
+    async def ended() -> bool:
+        return stream.over
+
+    await eventually(ended, "the stream ends")
+
+
+async def test_a_fault_of_the_database_ends_the_streams(
+    streams: EventStreams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as a right that was taken away: nobody waits for what does not pass by itself."""
+    stream = await streams.open(WHOLE, None)
+
+    async def fails() -> dict[str, int]:
+        raise StoreFault("permission denied")
+
+    monkeypatch.setattr(streams.pages.log, "heads", fails)
+    await over(stream)
+    stream.close()
+
+
+async def test_streams_do_not_outlive_the_look_that_is_made_for_them(
+    streams: EventStreams,
+) -> None:
+    stream = await streams.open(WHOLE, None)
+    await asyncio.sleep(0)
+    (look,) = [task for task in asyncio.all_tasks() if task.get_name() == "event streams"]
+    look.cancel()
+    await over(stream)
+    stream.close()
+
+
+async def test_large_events_are_given_a_few_at_a_time(store: Store, write: Write) -> None:
+    """Of those that are read, and of those that are told; one that is larger than all comes."""
+    limits = StreamLimits(poll_seconds=0.02, piece_size=5_000, kept_size=20_000)
+    streams = EventStreams(EventPages(store.event_log((CLUSTER,))), shown, limits)
+    await write(30, "x" * 1_000)
+    await write(2, "x" * 30_000)
+    stream, beside = await streams.open(WHOLE, START), await streams.open(WHOLE, None)
+    assert await pieces(stream, 32) == list(range(1, 33))
+    await write(15, "x" * 1_000)
+    assert await pieces(stream, 47) == list(range(33, 48))
+    await write(15, "x" * 1_000)
+    await write(1, "x" * 30_000)
+    assert await pieces(stream, 63) == list(range(48, 64))
+    assert streams.recent.size <= 20_000
+    assert await pieces(beside, 63) == list(range(33, 64))
+    for one in (stream, beside):
+        one.close()
+    await streams.close()
+
+
+async def pieces(stream: EventStream, last: int) -> list[int]:
+    """As `numbers`; no piece is too large."""
+    found: list[int] = []
+    async with asyncio.timeout(60):
+        while not found or found[-1] < last:
+            piece = await stream.more(0.1)
+            assert len(piece) <= 1 or sum(len(text) for _, text in piece) <= 5_000
+            found += [int(text.split()[0]) for _, text in piece]
+    return found
+
+
+def test_what_is_kept_is_bounded_by_number_and_by_size() -> None:
+    recent = Recent(3, 10)
+    for number in range(1, 6):
+        recent.add([told(number, "ab")])
+    assert (len(recent), recent.size, recent.end) == (3, 6, 5)
+    assert recent.after(1, 9, 99) is None
+    assert [one.number for one in recent.after(2, 9, 99) or ()] == [3, 4, 5]
+    assert [one.number for one in recent.after(2, 9, 4) or ()] == [3, 4]
+    assert [one.number for one in recent.after(2, 9, 1) or ()] == [3]
+    recent.add([told(6, "a" * 9)])
+    assert (len(recent), recent.size) == (1, 9)
+    recent.add([told(7, "a" * 11)])
+    assert (len(recent), recent.size, recent.end) == (0, 0, 7)
+    assert recent.after(6, 9, 99) is None
+    assert recent.after(7, 9, 99) == []
+
+
+async def test_how_old_events_are_when_they_are_told_is_measured(
+    store: Store, write: Write
+) -> None:
+    instruments = Instruments()
+    pages = EventPages(store.event_log((CLUSTER,)))
+    streams = EventStreams(pages, shown, FAST, instruments)
+    assert lags(instruments) == (0, 0)
+    stream = await streams.open(WHOLE, None)
+    assert value(instruments, "event_streams") == 1
+    await write(3)
+    await numbers(stream, 3)
+    count, seconds = lags(instruments)
+    assert count == 3
+    assert seconds >= 0
+    stream.close()
+    assert value(instruments, "event_streams") == 0
+    await streams.close()
+
+
+def value(instruments: Instruments, name: str, **labels: str) -> float:
+    found = instruments.registry.get_sample_value(f"reindex_queue_{name}", labels)
+    assert found is not None
+    return found
+
+
+def lags(instruments: Instruments) -> tuple[float, float]:
+    """How many there were, and their sum."""
+    count = value(instruments, "event_lag_seconds_count", cluster=CLUSTER)
+    return count, value(instruments, "event_lag_seconds_sum", cluster=CLUSTER)
+
+
+def told(number: int, text: str) -> Told:
+    return Told(CLUSTER, number, None, None, "queued", text, text)
+
+
 def test_an_event_in_memory_has_what_filters_look_at() -> None:
-    told = Told(CLUSTER, 1, "job", "batch", "queued", "…")
+    told = Told(CLUSTER, 1, "job", "batch", "queued", "…", "…", ("a", "a", "b"))
     assert EventFilter("batch", "job", frozenset({"queued"})).takes(told)
     assert not EventFilter("batch", "other").takes(told)
+    assert EventFilter(reach=Reach(("a", "b"))).takes(told)
+    assert not EventFilter(reach=Reach(("a",))).takes(told)

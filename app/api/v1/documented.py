@@ -11,7 +11,6 @@ from app.domain.errors import (
     InvalidPace,
     InvalidToken,
     KeyReused,
-    LimitedCaller,
     NoAge,
     SecretUnusable,
     TokenNameTaken,
@@ -53,18 +52,13 @@ INDICES = answers("Indices by name, and how many there are", "v1_indices") | err
 )
 _STREAM = {
     "schema": {"type": "string"},
-    "examples": {
-        "stream": {
-            "summary": "A stream: where it begins, an event, a heartbeat",
-            "value": "retry: 2000\nid: default:41\n\n"
-            'id: default:42\ndata: {"number":42,"at":"2026-11-21T08:00:02.000Z",'
-            '"who":"worker:host-1:4711","what":"completed","indexName":"logs-2019","text":"",'
-            '"before":null,"after":null,"cluster":"default",'
-            '"jobId":"0b9d2f7c6e5a4d3c8b1a0f9e8d7c6b5a",'
-            '"batchId":"5f0c1b2a3d4e5f60718293a4b5c6d7e8"}\n\n'
-            ": heartbeat\nid: default:42\n\n",
-        }
-    },
+    "example": "retry: 2000\nid: default:41,_service:2\n\n"
+    'id: default:42,_service:2\ndata: {"number":42,"at":"2026-11-21T08:00:02.000Z",'
+    '"who":"worker:host-1:4711","what":"completed","indexName":"logs-2019","text":"",'
+    '"before":null,"after":null,"cluster":"default",'
+    '"jobId":"0b9d2f7c6e5a4d3c8b1a0f9e8d7c6b5a",'
+    '"batchId":"5f0c1b2a3d4e5f60718293a4b5c6d7e8"}\n\n'
+    ": heartbeat\nid: default:42,_service:2\n\n",
 }
 _PAGE_OR_STREAM = answers("A page of events, or a stream of them", "v1_events", "v1_events_end")
 _PAGE_OR_STREAM[200]["content"]["text/event-stream"] = _STREAM
@@ -75,7 +69,6 @@ EVENTS = _PAGE_OR_STREAM | error_answers(
         "a streamed event."
     ),
     UnknownCluster("west"),
-    LimitedCaller("token:nightly", "indices"),
     TooManyStreams(200),
     503,
 )

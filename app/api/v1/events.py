@@ -48,6 +48,7 @@ async def read_events(
     query: Annotated[EventQuery, Query()],
     streams: Annotated[EventStreams, Depends(streams_of)],
     caller: Caller,
+    response: Response,
     last_event_id: LastEventId = None,
 ) -> EventList | Response:
     """What has happened, also what is about no operation, by the page or, with
@@ -56,14 +57,18 @@ async def read_events(
     A stream begins with what happens from now on, or behind a cursor, and sends each event once,
     as `id` and `data`. Its `id` is a cursor: whoever comes back with it as `Last-Event-ID` misses
     nothing. A comment is sent every 15 seconds. `order` and `limit` are for pages.
+
+    What is of no cluster, such as tokens, is under the cluster `_service`. Whoever is limited to
+    some clusters or indices does not see that. Of the indices they see the events of operations on
+    theirs, without `before` and `after`.
     """
-    caller.require_all_indices()
-    clusters = streams.pages.chosen(query.cluster, caller.clusters)
     kinds = frozenset(kind.value for kind in query.kind)
-    wanted = Wanted(clusters, EventFilter(query.batch, query.job, kinds))
-    if wants_stream(request.headers.get("accept", "")):
+    chosen = EventFilter(query.batch, query.job, kinds)
+    wanted = streams.pages.wanted(query.cluster, chosen, caller)
+    if wants_stream(request.headers.getlist("accept")):
         stream = await streams.open(wanted, last_event_id or query.after)
         return EventStreamResponse(stream, partial(may_stay, request))
+    response.headers["vary"] = "accept"
     return await _page(streams, wanted, query)
 
 
