@@ -5,9 +5,10 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from sqlalchemy import literal_column
+from sqlalchemy import select as select_columns
+from sqlalchemy import true
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlmodel import col, select, update
+from sqlmodel import col, update
 
 from app.domain.errors import WrongState
 from app.domain.events import EventKind, Note
@@ -27,14 +28,17 @@ class Ownerships:
         self._transactions = transactions
         self._reader = reader
         self._this = col(ClusterStateRow.cluster_id) == cluster_id
-        self._query = select(
-            col(InstanceRow.id).label("instance"),
-            col(ClusterStateRow.term),
-            col(ClusterStateRow.writer),
-            col(ClusterStateRow.conflict),
-            col(ClusterStateRow.adopted),
-        ).join_from(ClusterStateRow, InstanceRow, literal_column("1") == literal_column("1"))
-        self._query = self._query.where(self._this)
+        self._query: Any = (
+            select_columns(
+                col(InstanceRow.id).label("instance"),
+                col(ClusterStateRow.term),
+                col(ClusterStateRow.writer),
+                col(ClusterStateRow.conflict),
+                col(ClusterStateRow.adopted),
+            )
+            .join_from(ClusterStateRow, InstanceRow, true())
+            .where(self._this)
+        )
 
     async def known(self) -> Ownership:
         """Raises `StoreTrouble`."""
@@ -63,9 +67,10 @@ class Ownerships:
                 kind=_KINDS[finding], seen=seen, own=known.own, since=transaction.now
             )
             await self._put(transaction, conflict=conflict.model_dump(mode="json"))
-            marks = {"before": known.own.model_dump(), "after": seen.model_dump()}
-            transaction.announce(SERVICE, [Note(what=EventKind.OTHER_DATABASE_FOUND, **marks)])
-            log.error("other_database_found", kind=conflict.kind.value, **marks)
+            before, after = known.own.model_dump(), seen.model_dump()
+            note = Note(what=EventKind.OTHER_DATABASE_FOUND, before=before, after=after)
+            transaction.announce(SERVICE, [note])
+            log.error("other_database_found", kind=conflict.kind.value, before=before, after=after)
             return finding, conflict
 
         return await self._transactions.run(work)

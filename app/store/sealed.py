@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement
-from sqlmodel import SQLModel, col, select, update
+from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import Table as TableOfColumns
+from sqlmodel import SQLModel
 
 from app.domain.errors import SecretUnusable
 from app.domain.events import EventKind, Note
@@ -27,6 +28,11 @@ class SealedColumn:
     column: str
     seal: Callable[[Mapping[str, Any]], Seal]
     key: str = "id"
+
+    @property
+    def columns(self) -> TableOfColumns:
+        """The table, as SQL knows it."""
+        return cast(TableOfColumns, self.table.__dict__["__table__"])
 
 
 SEALED: tuple[SealedColumn, ...] = ()
@@ -72,18 +78,16 @@ class SealedSecrets:
         self, sealing: Sealing, column: SealedColumn, after: Any
     ) -> tuple[Any, Rotation] | None:
         """The rows behind that key; the last key of them, None where there is none."""
-        key: ColumnElement[Any] = col(getattr(column.table, column.key))
-        sealed: ColumnElement[Any] = col(getattr(column.table, column.column))
-        names = column.table.model_fields
-        query = select(*(getattr(column.table, name) for name in names))  # pyright: ignore
-        query = query.where(sealed.is_not(None)).order_by(key).limit(ROWS)
+        key: ColumnElement[Any] = column.columns.c[column.key]
+        sealed: ColumnElement[Any] = column.columns.c[column.column]
+        query = select(column.columns).where(sealed.is_not(None)).order_by(key).limit(ROWS)
         if after is not None:
             query = query.where(key > after)
 
         async def work(transaction: Transaction) -> tuple[Any, Rotation] | None:
             rows = (await transaction.execute(query)).mappings().all()
             done = Rotation()
-            for row in rows:
+            for row in map(_named, rows):
                 try:
                     anew = sealing.anew(row[column.column], column.seal(row))
                 except SecretUnusable:
@@ -95,6 +99,11 @@ class SealedSecrets:
             return (rows[-1][column.key], done) if rows else None
 
         return await self._transactions.run(work)
+
+
+def _named(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """By the names of its columns."""
+    return {str(name): value for name, value in row.items()}
 
 
 def _announcing(by: str, done: Rotation) -> Callable[[Transaction], Any]:

@@ -208,6 +208,10 @@ async def test_every_command_of_the_document_is_taken_by_the_service(
         elif name.startswith("POST /api/v1/batches/"):
             assert answer.status_code == 200, (name, answer.text)
             assert answer.json()["counts"]["changed"] == 0
+        elif name == "POST /api/v1/worker/adopt":
+            assert (answer.status_code, "goes on already" in answer.text) == (409, True)
+        elif name == "POST /api/v1/keys/rotate":  # it has no key
+            assert "REINDEX_SECRET_KEYS is not set" in answer.text
         elif name.endswith("/cancel"):
             assert "Reindex operation is not in progress" in answer.text
         else:

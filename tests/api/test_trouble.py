@@ -138,7 +138,9 @@ async def test_an_unexpected_exception_is_a_neutral_500_with_its_traceback_in_th
                 whole.queue,
             ),
         )
-        app.state.sites = Sites({"default": broken}, app.state.sites.tokens)
+        app.state.sites = Sites(
+            {"default": broken}, app.state.sites.tokens, app.state.sites.key_rotation
+        )
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
             with logged() as lines:
