@@ -30,7 +30,7 @@ class Ownerships:
         self._this = col(ClusterStateRow.cluster_id) == cluster_id
         self._query: Any = (
             select_columns(
-                col(InstanceRow.id).label("instance"),
+                col(InstanceRow.id),
                 col(ClusterStateRow.term),
                 col(ClusterStateRow.writer),
                 col(ClusterStateRow.conflict),
@@ -129,7 +129,7 @@ class Ownerships:
 
 
 def _ownership(row: dict[str, Any]) -> Ownership:
-    own = Mark(instance=row["instance"], term=row["term"], writer=row["writer"] or "")
+    own = Mark(instance=row["id"], term=row["term"], writer=row["writer"] or "")
     return Ownership.model_validate(
         {"own": own, "conflict": row["conflict"], "adopted": row["adopted"]}
     )
