@@ -5,7 +5,8 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from sqlalchemy import literal_column, select
+from sqlalchemy import select as select_columns
+from sqlalchemy import true
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, update
 
@@ -27,16 +28,17 @@ class Ownerships:
         self._transactions = transactions
         self._reader = reader
         self._this = col(ClusterStateRow.cluster_id) == cluster_id
-        columns: list[Any] = [
-            col(InstanceRow.id).label("instance"),
-            ClusterStateRow.term,
-            ClusterStateRow.writer,
-            ClusterStateRow.conflict,
-            ClusterStateRow.adopted,
-        ]
-        both = literal_column("1") == literal_column("1")
-        query: Any = select(*columns).join_from(ClusterStateRow, InstanceRow, both)
-        self._query: Any = query.where(self._this)
+        self._query: Any = (
+            select_columns(
+                col(InstanceRow.id),
+                col(ClusterStateRow.term),
+                col(ClusterStateRow.writer),
+                col(ClusterStateRow.conflict),
+                col(ClusterStateRow.adopted),
+            )
+            .join_from(ClusterStateRow, InstanceRow, true())
+            .where(self._this)
+        )
 
     async def known(self) -> Ownership:
         """Raises `StoreTrouble`."""
@@ -127,7 +129,7 @@ class Ownerships:
 
 
 def _ownership(row: dict[str, Any]) -> Ownership:
-    own = Mark(instance=row["instance"], term=row["term"], writer=row["writer"] or "")
+    own = Mark(instance=row["id"], term=row["term"], writer=row["writer"] or "")
     return Ownership.model_validate(
         {"own": own, "conflict": row["conflict"], "adopted": row["adopted"]}
     )

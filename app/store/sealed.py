@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlalchemy import select
-from sqlmodel import SQLModel, col, update
+from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import Table as TableOfColumns
+from sqlmodel import SQLModel
 
 from app.domain.errors import SecretUnusable
 from app.domain.events import EventKind, Note
@@ -30,6 +31,11 @@ class SealedColumn:
     column: str
     seal: Callable[[Mapping[str, Any]], Seal]
     key: str = "id"
+
+    @property
+    def columns(self) -> TableOfColumns:
+        """The table, as SQL knows it."""
+        return cast(TableOfColumns, self.table.__dict__["__table__"])
 
 
 SEALED: tuple[SealedColumn, ...] = (
@@ -82,12 +88,9 @@ class SealedSecrets:
         self, sealing: Sealing, column: SealedColumn, after: Any
     ) -> tuple[Any, Rotation] | None:
         """The rows behind that key; the last key of them, None where there is none."""
-        key: Any = col(getattr(column.table, column.key))
-        sealed: Any = col(getattr(column.table, column.column))
-        names = column.table.model_fields
-        columns: list[Any] = [getattr(column.table, name) for name in names]
-        query = select(*columns)
-        query = query.where(sealed.is_not(None)).order_by(key).limit(ROWS)
+        key: ColumnElement[Any] = column.columns.c[column.key]
+        sealed: ColumnElement[Any] = column.columns.c[column.column]
+        query = select(column.columns).where(sealed.is_not(None)).order_by(key).limit(ROWS)
         if after is not None:
             query = query.where(key > after)
 
@@ -95,7 +98,7 @@ class SealedSecrets:
             found = await transaction.execute(query)
             rows = [cast(dict[str, Any], dict(row)) for row in found.mappings()]
             done = Rotation()
-            for row in rows:
+            for row in map(_named, rows):
                 try:
                     anew = sealing.anew(row[column.column], column.seal(row))
                 except SecretUnusable:
@@ -107,6 +110,11 @@ class SealedSecrets:
             return (rows[-1][column.key], done) if rows else None
 
         return await self._transactions.run(work)
+
+
+def _named(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """By the names of its columns."""
+    return {str(name): value for name, value in row.items()}
 
 
 def _announcing(by: str, done: Rotation) -> Callable[[Transaction], Any]:

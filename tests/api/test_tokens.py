@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -18,6 +19,7 @@ from app.domain.errors import StoreUnavailable
 from app.main import create_app
 from app.settings import Settings
 from app.sites.token_desk import TokenDesk
+from app.store.backup import copy_to
 from tests.api.conftest import Time
 from tests.conditions import eventually
 from tests.service import BASE
@@ -373,3 +375,51 @@ async def test_what_is_no_token_is_refused(sqlite_url: str, given: str) -> None:
         headers = [(b"authorization", given.encode("latin-1"))]
         answer = await client.get(LIST, headers=headers)
         assert answer.status_code == 401
+
+
+async def test_after_a_restore_no_token_counts_until_a_person_decides(
+    elasticsearch_url: str, sqlite_url: str
+) -> None:
+    """One that was revoked after the copy was made looks like a valid one in it."""
+    reached = {"elasticsearch_hosts": [elasticsearch_url], **LOGIN}
+    async with settled(sqlite_url, **reached) as client:
+        stays, leaked = await made(client, "stays"), await made(client, "leaked")
+        restored = sqlite_url.replace("queue.db", "restored.db")
+        copy_to(*(Path(url.removeprefix("sqlite:///")) for url in (sqlite_url, restored)))
+        assert (await client.delete(f"{TOKENS}/leaked", auth=OPS)).status_code == 200
+    async with settled(sqlite_url, **reached):
+        pass  # a term that the copy does not know of
+    async with settled(restored, **reached) as client:
+        for token in (stays, leaked):
+            refused = await client.get(LIST, headers=token)
+            assert (refused.status_code, "restored" in refused.json()["message"]) == (401, True)
+        answer = await client.post("/api/v1/worker/adopt", auth=OPS)
+        assert answer.json()["revokedTokens"] == ["leaked", "stays"]
+        for token in (stays, leaked):
+            assert "was revoked" in (await client.get(LIST, headers=token)).json()["message"]
+
+
+async def test_tokens_that_a_person_vouches_for_count_again(
+    elasticsearch_url: str, sqlite_url: str
+) -> None:
+    reached = {"elasticsearch_hosts": [elasticsearch_url], **LOGIN}
+    async with settled(sqlite_url, **reached) as client:
+        stays = await made(client, "stays")
+        restored = sqlite_url.replace("queue.db", "restored.db")
+        copy_to(*(Path(url.removeprefix("sqlite:///")) for url in (sqlite_url, restored)))
+    async with settled(sqlite_url, **reached):
+        pass
+    async with settled(restored, **reached) as client:
+        assert (await client.get(LIST, headers=stays)).status_code == 401
+        answer = await client.post("/api/v1/worker/adopt", json={"keepTokens": True}, auth=OPS)
+        assert answer.json()["revokedTokens"] == []
+        assert (await client.get(LIST, headers=stays)).status_code == 200
+
+
+@asynccontextmanager
+async def settled(database_url: str, **settings: Any) -> AsyncGenerator[httpx.AsyncClient]:
+    """A service that has looked at the cluster, and left its mark there where it may."""
+    app = create_app(Settings(database_url=database_url, **settings))
+    async with app.router.lifespan_context(app), client_of(app, "10.1.1.1") as client:
+        await app.state.sites.of().ownership.first_look(30)
+        yield client
