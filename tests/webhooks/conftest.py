@@ -11,12 +11,16 @@ from app.webhooks import sender
 from tests.receiver import Receiver, receiving
 
 
+def _short(_: int) -> float:
+    return 0.1
+
+
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test waits for pauses that it is not about."""
     monkeypatch.setattr(sender, "LOOK_SECONDS", 0.05)
     monkeypatch.setattr(sender, "TROUBLE_SECONDS", 0.1)
-    monkeypatch.setattr(sender, "pause_after", lambda _: 0.1)
+    monkeypatch.setattr(sender, "pause_after", _short)
 
 
 @pytest.fixture

@@ -141,7 +141,7 @@ async def test_a_name_server_that_is_silent_keeps_one_thread_a_name(
     courier = Courier(AllowList.parse("*"), Lookups(slow))
     endpoint = Endpoint.parse("https://hooks.example/")
     for _ in range(3):
-        with pytest.raises(HostUnknown, match="was not resolved within 0.05 s"):
+        with pytest.raises(HostUnknown, match="was not resolved within"):
             await courier.judge(endpoint)
     assert asked == ["hooks.example"]
     answers.set()
