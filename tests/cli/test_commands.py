@@ -113,6 +113,7 @@ def test_every_command_has_its_help_in_plain_text_where_there_is_no_terminal() -
         "keys",
         "pace",
         "token",
+        "webhook",
     )
     for command in commands:
         code, text = run(command, "--help")
@@ -129,7 +130,7 @@ async def test_help_is_as_wide_as_the_terminal_and_no_sentence_is_cut() -> None:
     terminal = Terminal("submit", "--help", url="http://localhost", columns=80)
     assert await terminal.ended() == 0
     assert not {"─", "│"} & set(terminal.text)
-    for command in ((), ("pace",), ("keys",), ("token",)):
+    for command in ((), ("pace",), ("keys",), ("token",), ("webhook",)):
         assert "..." not in run(*command, "--help", COLUMNS="80")[1].partition("Commands:")[2]
     assert "--hours '22:00-06:00 Europe/Berlin'" in run("pace", "set", "--help", COLUMNS="80")[1]
 

@@ -62,6 +62,8 @@ def loaded(*arguments: str) -> set[str]:
         ("doctor", "--curl"),
         ("token", "create", "a", "--role", "viewer", "--curl"),
         ("token", "list", "--curl"),
+        ("webhook", "create", "a", "https://hooks.example", "--curl"),
+        ("webhook", "list", "--curl"),
     ],
 )
 def test_a_command_loads_nothing_of_the_service(command: tuple[str, ...]) -> None:
