@@ -13,12 +13,11 @@ from typing import Any
 
 import pytest
 
-from app.domain.rights import FOR_OPERATORS, RIGHTS, Place, Right, role
-from ops.roles import ROLES, rendered
+from ops.roles import ROLES
 from testbed.elasticsearch import ElasticsearchServer
 from tests.conditions import eventually
 from tests.elasticsearch import Elastic
-from tests.service import BASE, Service, running_service
+from tests.service import Service, running_service
 from tests.upgrades.midway import filled
 
 OPS = Path(__file__).parents[2] / "ops"
