@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import pytest
 
@@ -35,11 +35,10 @@ def kept_log() -> KeptLog:
     """The log of services in this process, from now on kept."""
     for handler in logging.getLogger().handlers:
         if isinstance(handler, logging.StreamHandler):
-            stream: Any = handler.stream
-            if not isinstance(stream, KeptLog):
-                stream = KeptLog(stream)
-                handler.setStream(stream)
-            return stream
+            lines = cast("logging.StreamHandler[Any]", handler)
+            if not isinstance(lines.stream, KeptLog):
+                lines.setStream(KeptLog(lines.stream))
+            return lines.stream
     raise RuntimeError("the log has no handler")
 
 

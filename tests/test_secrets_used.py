@@ -81,10 +81,11 @@ def test_a_secret_is_found_in_every_table_of_postgresql(
         planted.search_postgres(postgres_url)
         assert planted.databases == 1
         tree = json.dumps({"a": [{"b": PLANTED}]})
-        for table, value in (("texts", PLANTED), ("trees", tree)):
-            connection.execute(f"INSERT INTO {table} VALUES (%s)", (value,))
-            found(lambda: planted.search_postgres(postgres_url), f"table {table} of PostgreSQL")
-            connection.execute(f"TRUNCATE {table}")
+        connection.execute("INSERT INTO texts VALUES (%s)", (PLANTED,))
+        found(lambda: planted.search_postgres(postgres_url), "table texts of PostgreSQL")
+        connection.execute("TRUNCATE texts")
+        connection.execute("INSERT INTO trees VALUES (%s)", (tree,))
+        found(lambda: planted.search_postgres(postgres_url), "table trees of PostgreSQL")
 
 
 def test_the_log_of_this_process_is_kept_for_the_search(planted: SecretsUsed) -> None:

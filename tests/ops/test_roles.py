@@ -6,6 +6,7 @@ refused to all others.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,10 +14,17 @@ from typing import Any
 
 import pytest
 
-from ops.roles import ROLES
+from app.domain.names import IndexName, target_name
+from app.domain.rights import FOR_OPERATORS, RIGHTS, Right, role
+from app.elastic.cluster import ClusterView
+from app.elastic.connection import Connection
+from app.elastic.http import Credentials
+from app.upgrades.privileges import Need, missed, missing
+from ops.roles import ROLES, rendered
 from testbed.elasticsearch import ElasticsearchServer
 from tests.conditions import eventually
 from tests.elasticsearch import Elastic
+from tests.secrets_used import used
 from tests.service import Service, running_service
 from tests.upgrades.midway import filled
 
@@ -34,6 +42,7 @@ WITHOUT_MODULE = {
 }
 """By privilege: what the service asks for where the cluster has the module; the servers here do
 not."""
+OF_CLUSTER = ("cluster:", "indices:admin/index_template/", "indices:admin/template/")
 RESERVED = (
     "cluster:admin/voting_config/add_exclusions",
     "cluster:admin/shutdown/get",
@@ -158,28 +167,126 @@ async def privileges(service: Service) -> dict[str, Any]:
     return next(one for one in answer.json()["checks"] if one["name"] == "privileges")
 
 
-@pytest.mark.parametrize("name", ROLES)
-async def test_a_role_is_enough_for_everything_and_nothing_is_denied(
-    server: ElasticsearchServer, es: Elastic, sqlite_url: str, name: str
-) -> None:
-    user = name.removesuffix(".json")
-    may(es, user, json.loads((OPS / name).read_text()))
-    make_indices(es, user)
+async def work(server: ElasticsearchServer, es: Elastic, user: str, database: str) -> str:
+    """Everything, as that user; what the doctor says of the user's privileges."""
     settings = settings_of(user, user)
-    async with running_service(server.url, sqlite_url, **settings) as service:
+    async with running_service(server.url, database, **settings) as service:
         await do_everything(service, es, user)
-        assert (await privileges(service))["verdict"] == "ok"
-    async with running_service(server.url, sqlite_url, **settings, reindex_keep_days=0) as service:
-        filled(es, f"{user}-expires", 5)
-        body = {"indices": f"{user}-expires", "include_global_state": False}
-        es.put(f"/_snapshot/kept/{user}-2?wait_for_completion=true", body)
-        await service.client.patch("/api/v1/pace", json={"requestsPerSecond": None})
-        posted = await service.post_options({"index": f"{user}-expires"}, keepOldIndex=True)
-        shown = posted["operations"][0]["id"]
+        verdict = str((await privileges(service))["verdict"])
+    async with running_service(server.url, database, **settings, reindex_keep_days=0) as service:
+        await _expire(service, es, f"{user}-expires")
+    return verdict
 
-        async def gone() -> bool:
-            events = (await service.shown(shown))["events"]
-            return "kept copy gone" in [event["what"] for event in events]
 
-        await eventually(gone, "the kept copy is gone")
+async def _expire(service: Service, es: Elastic, name: str) -> None:
+    filled(es, name, 5)
+    body = {"indices": name, "include_global_state": False}
+    es.put(f"/_snapshot/kept/{name}?wait_for_completion=true", body)
+    await service.client.patch("/api/v1/pace", json={"requestsPerSecond": None})
+    posted = await service.post_options({"index": name}, keepOldIndex=True)
+    operation = posted["operations"][0]["id"]
+
+    async def gone() -> bool:
+        events = (await service.shown(operation))["events"]
+        return "kept copy gone" in [event["what"] for event in events]
+
+    await eventually(gone, "the kept copy is gone")
+
+
+@pytest.fixture(scope="module")
+def worked(
+    server: ElasticsearchServer, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, tuple[str, str]]:
+    """By the body of a role: a user who has it and did everything, and the doctor's verdict."""
+    found: dict[str, tuple[str, str]] = {}
+    with Elastic(server.url, server.auth) as es:
+        for name in ROLES:
+            body = (OPS / name).read_text()
+            if body not in found:
+                user, folder = name.removesuffix(".json"), tmp_path_factory.mktemp("role")
+                may(es, user, json.loads(body))
+                make_indices(es, user)
+                url = f"sqlite:///{folder / 'queue.db'}"
+                found[body] = user, asyncio.run(work(server, es, user, url))
+                used.search_folder(folder)
+    return found
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_a_role_is_enough_for_everything_and_nothing_is_denied(
+    server: ElasticsearchServer, worked: dict[str, tuple[str, str]], name: str
+) -> None:
+    user, verdict = worked[(OPS / name).read_text()]
+    assert verdict == "ok"
+    assert len(audited(server, user, "access_granted")) > 50
     assert audited(server, user, "access_denied") == set()
+
+
+def held(
+    server: ElasticsearchServer, user: str, actions: set[tuple[str, str]]
+) -> set[tuple[str, str]]:
+    """Those of these actions, on these indices, that a user may do."""
+    general = {action for action, _ in actions if action.startswith(OF_CLUSTER)}
+    others = [one for one in actions if not one[0].startswith(OF_CLUSTER) and one[1]]
+    index = [
+        {"names": [index], "privileges": [action], "allow_restricted_indices": True}
+        for action, index in others
+    ]
+    with Elastic(server.url, (user, PASSWORD)) as es:
+        body = {"cluster": sorted(general), "index": index}
+        answer = es.post("/_security/user/_has_privileges", body)
+    return {(action, "") for action in general if answer["cluster"][action]} | {
+        (action, index) for action, index in others if answer["index"][index][action]
+    }
+
+
+def privilege_of(right: Right) -> str:
+    return right.privilege.replace("/", "-")
+
+
+@pytest.mark.parametrize("right", RIGHTS, ids=privilege_of)
+async def test_without_one_right_something_that_was_done_is_denied_and_it_is_said_which(
+    server: ElasticsearchServer, es: Elastic, worked: dict[str, tuple[str, str]], right: Right
+) -> None:
+    user, _ = worked[(OPS / "role.json").read_text()]
+    done = {one for one in audited(server, user, "access_granted") if "[" not in one[0]}
+    if right.privilege in WITHOUT_MODULE:
+        done.add((WITHOUT_MODULE[right.privilege], ""))
+    may(es, "less", role(one for one in RIGHTS if one is not right))
+    assert held(server, user, done) - held(server, "less", done)
+
+    connection = Connection([server.url], Credentials("less", PASSWORD))
+    try:
+        view = ClusterView.of(connection)
+        major = server.distribution.major
+        need = Need(IndexName("a"), target_name(IndexName("a"), major), ["b"])
+        words = (await missing(view, [need], major)).get(need.index, [])
+        assert right.needed is any(right.privilege in word for word in words)
+        assert await missed(view) == ([] if right.needed else [right])
+    finally:
+        await connection.close()
+
+
+def test_nothing_is_held_that_operators_keep_or_that_changes_the_cluster(
+    server: ElasticsearchServer, worked: dict[str, tuple[str, str]]
+) -> None:
+    for user, _ in worked.values():
+        assert held(server, user, {(action, "") for action in RESERVED}) == set()
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_the_file_is_what_the_list_says(name: str) -> None:
+    assert (OPS / name).read_text() == rendered(name), "make roles"
+    assert not [right for right in ROLES[name] if right.privilege.startswith(FOR_OPERATORS)]
+
+
+def test_the_page_has_a_row_for_every_right_and_no_other() -> None:
+    rows = [
+        tuple(cell.strip() for cell in line.strip("| ").split(" | "))
+        for line in PAGE.read_text().splitlines()
+        if line.startswith("| `")
+    ]
+    assert rows == [
+        (f"`{one.privilege}`", one.place.value, one.purpose, one.without or "no index is taken")
+        for one in RIGHTS
+    ]
