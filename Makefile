@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LOCK_FLAGS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet
 
-.PHONY: setup check test wide serve lock prove storm fuzz mutate bench demo recording picture dashboard
+.PHONY: setup check test wide serve lock prove storm fuzz mutate bench demo recording picture dashboard roles
 
 setup: $(STAMP)
 
@@ -99,3 +99,7 @@ lock: setup
 	$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml -o requirements/runtime.txt
 	$(BIN)/uv pip compile $(LOCK_FLAGS) --group build -c requirements/runtime.txt -o requirements/build.txt
 	$(BIN)/uv pip compile $(LOCK_FLAGS) --group dev -c requirements/runtime.txt -o requirements/dev.txt
+
+# The roles of the service's own user in Elasticsearch: app/domain/rights.py as JSON.
+roles: setup
+	$(BIN)/python -m ops.roles ops

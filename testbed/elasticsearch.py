@@ -115,6 +115,12 @@ class ElasticsearchServer:
         return self._opened().console.read_text(errors="replace")
 
     @property
+    def audit(self) -> str:
+        """The audit log, an object of JSON a line; empty unless `settings` switch it on."""
+        file = self._opened().logs / "testbed_audit.json"
+        return file.read_text() if file.exists() else ""
+
+    @property
     def running(self) -> bool:
         """Whether the server's process is there, also while it starts or is paused."""
         return self._process is not None and self._process.exit_status is None

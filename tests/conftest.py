@@ -12,11 +12,13 @@ from xdist.remote import Producer  # pyright: ignore[reportMissingTypeStubs]
 from xdist.scheduler import LoadScopeScheduling  # pyright: ignore[reportMissingTypeStubs]
 
 from app import telemetry
+from testbed.postgres import PostgresServer
 from testbed.relay import Relay
+from tests import secrets_used
 from tests.elasticsearch import Elastic
 from tests.service import Service, running_service
 
-pytest_plugins = ["testbed.fixtures"]
+pytest_plugins = ["testbed.fixtures", "tests.secrets_searched"]
 
 for name in list(os.environ):
     if name.startswith(("ELASTICSEARCH_", "DATABASE_", "SERVER_", "REINDEX_")) and (
@@ -86,6 +88,14 @@ def es(elasticsearch_url: str) -> Generator[Elastic]:
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'queue.db'}"
+
+
+@pytest.fixture
+def postgres_url(postgres_url: str, postgres_server: PostgresServer) -> Generator[str]:
+    """As the testbed has it; searched for secrets before it is dropped."""
+    yield postgres_url
+    postgres_server.start()
+    secrets_used.used.search_postgres(postgres_url)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

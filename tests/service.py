@@ -15,6 +15,7 @@ from app.settings import Settings
 from app.sites.site import Site as Parts
 from app.store.events import Event
 from tests.conditions import eventually
+from tests.secrets_used import used
 
 BASE = "/api/upgrade_assistant/reindex"
 
@@ -137,6 +138,7 @@ async def running_service(
         "database_url": database_url,
         **settings,
     }
+    used.of_settings(made)
     app = create_app(Settings(**made))
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)

@@ -13,7 +13,7 @@ from app.domain.brief import Brief
 from app.domain.errors import OtherCluster, OtherDatabase, ReindexQueueError, StoreTrouble
 from app.domain.formatting import duration_text
 from app.domain.job import LIVE_STATES
-from app.domain.names import IndexName
+from app.domain.names import IndexName, target_name
 from app.domain.reach import EVERYTHING, Reach
 from app.domain.remedies import Command, Setting
 from app.elastic.answers import Version
@@ -26,7 +26,7 @@ from app.sites.checkup import IN_HAND, PING_SECONDS, Checkup
 from app.store.listing import Filter
 from app.store.store import Store
 from app.upgrades.leftovers import Leftovers, leftovers
-from app.upgrades.privileges import Need, missing
+from app.upgrades.privileges import Need, missed, missing
 
 OLDEST = (7, 17)
 NEWEST_MAJOR = 9
@@ -39,7 +39,7 @@ MARK_REMEDY = (
     "monitor and cluster:admin/settings/update. Until then see to it yourself that no two services "
     "work on copies of one database."
 )
-ANY = Need(IndexName("reindex-queue-any"), IndexName("reindexed-reindex-queue-any"))
+ANY = IndexName("reindex-queue-any")
 """Asked for where no operation is there: who may reindex one index may usually reindex all."""
 
 
@@ -180,20 +180,22 @@ class Doctor:
         seen = Filter(LIVE_STATES, reach=reach)
         live = await self._store.listing.page(seen, NAMES_A_QUESTION // 2)
         needs = [Need(IndexName(b.index_name), IndexName(b.new_index_name)) for b in live]
-        versions = await self._cluster.nodes.versions()
-        lacking = await missing(self._cluster, needs or [ANY], versions[0].major)
+        major = (await self._cluster.nodes.versions())[0].major
+        anything = Need(ANY, target_name(ANY, major))
+        lacking = await missing(self._cluster, needs or [anything], major)
         faults = list(dict.fromkeys(word for words in lacking.values() for word in words))
         for need in needs[:MOST_HELD]:
             if await self._cluster.security.restriction_on(need.index):
                 faults.append(f"all documents and fields of {need.index}")
-        if not faults:
-            return Check("privileges", Severity.OK, "the service's user has all it needs")
-        return Check(
-            "privileges",
-            Severity.WRONG,
-            f"the service's user lacks {_some(faults, '; ')}",
-            f"Grant these to the user of {Setting.USERNAME} or {Setting.API_KEY}.",
-        )
+        remedy = f"Grant these to the user of {Setting.USERNAME} or {Setting.API_KEY}."
+        if faults:
+            finding = f"the service's user lacks {_some(faults, '; ')}"
+            return Check("privileges", Severity.WRONG, finding, remedy)
+        absent = await missed(self._cluster)
+        if absent:
+            said = _some([f"{one.privilege} (without it {one.without})" for one in absent], "; ")
+            return Check("privileges", Severity.WARNING, f"the service's user lacks {said}", remedy)
+        return Check("privileges", Severity.OK, "the service's user has all it needs")
 
     async def _role(self, reach: Reach) -> Check:
         report = self._worker.report

@@ -89,5 +89,5 @@ class CallerPrivileges:
 def _names(need: Need, major: int) -> list[str]:
     """Where `all` is asked for, each once. Not the kept copy, which is ours to make and remove."""
     aliases = named(need.aliases)
-    kept = (need.kept,)
-    return list(dict.fromkeys(n for n in (*need.everything(major), *aliases) if n not in kept))
+    every = (need.index, need.target, *need.without_prefix(major), *aliases)
+    return list(dict.fromkeys(name for name in every if name != need.kept))

@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from app.domain import rights
 from app.domain.errors import Failure
 from app.domain.names import IndexName, source_name
+from app.domain.rights import Place, Right
 from app.elastic.cluster import ClusterView
+from app.elastic.security import Held
 from app.upgrades.steps.identity import MARKERS
 
-TASKS = ".tasks"
 NEEDS_A_QUESTION = 100
 """So many needs are asked about at a time."""
+_SOURCE = rights.privileges(Place.INDICES, needed=True)
+_TARGET = [*_SOURCE, *rights.privileges(Place.TARGETS, needed=True)]
+_ALIAS = ["manage"]
 
 
 @dataclass(frozen=True)
@@ -24,19 +29,22 @@ class Need:
     aliases: Sequence[str] = ()
     kept: IndexName | None = None
 
-    def everything(self, major: int) -> list[str]:
-        """Where Kibana asks for `all`: source, target, and the name without an older prefix."""
-        bare = source_name(self.index, major)
-        named = bare.strip(".") and bare != self.index
-        kept = [self.kept] if self.kept else []
-        return [self.index, self.target, *([bare] if named else []), *kept]
+    def read_from(self) -> list[str]:
+        """The indices that are given back as they were, or kept."""
+        return [self.index, *([self.kept] if self.kept else [])]
 
-    def managed(self) -> list[str]:
+    def aliases_put(self, major: int) -> list[str]:
         """Aliases that are put on an index: Elasticsearch wants `manage` on their names, too.
 
-        Kibana does not ask for these and is refused after the whole copy.
+        Among them is the name without an older prefix. Kibana does not ask for the others and is
+        refused after the whole copy.
         """
-        return [f"{MARKERS}*", *self.aliases]
+        return [*self.without_prefix(major), f"{MARKERS}*", *self.aliases]
+
+    def without_prefix(self, major: int) -> list[str]:
+        """The name without the prefix of an older rewrite; none where it has none."""
+        bare = source_name(self.index, major)
+        return [bare] if bare.strip(".") and bare != self.index else []
 
 
 async def missing(
@@ -49,18 +57,31 @@ async def missing(
     lacking: dict[IndexName, list[str]] = {}
     for start in range(0, len(needs), NEEDS_A_QUESTION):
         part = needs[start : start + NEEDS_A_QUESTION]
-        general, by_name = await cluster.security.missing_privileges(
-            everything=_once(name for need in part for name in need.everything(major)),
-            readable=[TASKS],
-            managed=_once(name for need in part for name in need.managed()),
+        general, by_name = await cluster.security.lacking(
+            rights.privileges(Place.CLUSTER, needed=True),
+            [
+                Held(_once(name for need in part for name in need.read_from()), _SOURCE),
+                Held(_once(need.target for need in part), _TARGET),
+                Held(_once(name for need in part for name in need.aliases_put(major)), _ALIAS),
+            ],
         )
         for need in part:
-            names = [*need.everything(major), TASKS, *need.managed()]
+            names = [*need.read_from(), need.target, *need.aliases_put(major)]
             words = [f"{privilege} on the cluster" for privilege in general]
             words += [f"{', '.join(by_name[name])} on {name}" for name in names if name in by_name]
             if words:
                 lacking[need.index] = words
     return lacking
+
+
+async def missed(cluster: ClusterView) -> list[Right]:
+    """The rights that our user lacks and that no index waits for. Only where there is security."""
+    general, by_name = await cluster.security.lacking(
+        rights.privileges(Place.CLUSTER, needed=False),
+        [Held([rights.TASKS], rights.privileges(Place.RESULTS), restricted=True)],
+    )
+    absent = {*general, *by_name.get(rights.TASKS, ())}
+    return [one for one in rights.RIGHTS if not one.needed and one.privilege in absent]
 
 
 async def refuse_restriction(index: IndexName, cluster: ClusterView) -> None:

@@ -15,7 +15,7 @@ from tests.e2e.process import ServiceProcess
 from tests.elasticsearch import Elastic
 from tests.service import BASE, running_service
 
-SECRETS = {"server_username": "ops", "server_password": "s3cret-ä", "server_apikey": "k-123"}
+SECRETS = {"server_username": "ops", "server_password": "s3cret-ä", "server_apikey": "k-5d1fb0c7e2"}
 
 
 async def test_without_a_login_only_the_probes_answer(
@@ -34,7 +34,7 @@ async def test_without_a_login_only_the_probes_answer(
             {"authorization": "Basic !!!"},
             {"authorization": "Basic b3BzOndyb25n"},
             {"authorization": "ApiKey k-124"},
-            {"authorization": "Digest k-123"},
+            {"authorization": "Digest k-5d1fb0c7e2"},
         ]
         for headers in wrong:
             answer = await client.get(f"{BASE}/batch/queue", headers=headers)
@@ -46,13 +46,13 @@ async def test_without_a_login_only_the_probes_answer(
         assert (await client.get("/docs")).status_code == 401
 
         for scheme in ("ApiKey", "Bearer"):
-            headers = {"authorization": f"{scheme} k-123"}
+            headers = {"authorization": f"{scheme} k-5d1fb0c7e2"}
             assert (await client.get(f"{BASE}/batch/queue", headers=headers)).status_code == 200
         posted = await client.post(f"{BASE}/batch", json=body, auth=("ops", "s3cret-ä"))
         assert posted.status_code == 200
         operation = await service.parts.reading.operation("plain")
         assert operation.caller.startswith("api:ops@")
-    for secret in ("s3cret-ä", "k-123"):
+    for secret in ("s3cret-ä", "k-5d1fb0c7e2"):
         assert secret not in caplog.text
 
 
@@ -123,8 +123,8 @@ async def test_beyond_loopback_nobody_is_let_in_without_a_login_unless_it_is_sai
         await service.start(SERVER_ALLOW_ANONYMOUS="true")
         assert await service.terminate() == 0
         assert "anonymous_access" in service.log
-        await service.start(SERVER_APIKEY="k-123")
+        await service.start(SERVER_APIKEY="k-5d1fb0c7e2")
         assert (await service.client.get(f"{BASE}/batch/queue")).status_code == 401
-        assert "k-123" not in service.log
+        assert "k-5d1fb0c7e2" not in service.log
     finally:
         await service.close()

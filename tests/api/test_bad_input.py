@@ -244,7 +244,7 @@ async def test_a_405_names_every_method_of_the_path(service: Service) -> None:
 async def test_options_names_every_method_of_the_path_and_needs_no_login(
     elasticsearch_url: str, sqlite_url: str, logged: Logged
 ) -> None:
-    guard = {"server_username": "ops", "server_password": "word"}
+    guard = {"server_username": "ops", "server_password": "word-of-ops-83"}
     async with running_service(elasticsearch_url, sqlite_url, **guard) as service:
         with logged() as lines:
             for path, allowed in (

@@ -29,12 +29,12 @@ STOP = "/api/v1/pace/stop"
         ),
         (
             {"host": "any.example", "origin": "https://any.example"},
-            {"server_username": "ops", "server_password": "p"},
+            {"server_username": "ops", "server_password": "p-of-ops-61"},
             200,
         ),
         (
             {"host": "any.example", "origin": "https://evil.example"},
-            {"server_username": "ops", "server_password": "p"},
+            {"server_username": "ops", "server_password": "p-of-ops-61"},
             403,
         ),
     ],
@@ -48,7 +48,7 @@ async def test_a_change_comes_from_a_program_or_from_a_page_of_our_own(
 ) -> None:
     async with running_service(elasticsearch_url, sqlite_url, **settings) as service:
         if settings.get("server_username"):
-            service.client.auth = ("ops", "p")
+            service.client.auth = ("ops", "p-of-ops-61")
         answer = await service.client.post(STOP, headers=headers)
         assert answer.status_code == status, answer.text
         stopped = (await service.client.get("/api/v1/pace")).json()["stopped"]

@@ -13,7 +13,7 @@ from app.main import create_app
 from app.settings import Settings
 from tests.service import BASE
 
-LOGIN: dict[str, Any] = {"server_username": "ops", "server_password": "p"}
+LOGIN: dict[str, Any] = {"server_username": "ops", "server_password": "p-of-ops-61"}
 OWN = [
     "localhost",
     "LOCALHOST:5602",
@@ -47,7 +47,7 @@ async def asked(host: str, path: str, *, login: bool = False, **settings: Any) -
     """What a service answers that is not started: its pages and its document need no more."""
     transport = httpx.ASGITransport(made(**settings), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
-        auth = ("ops", "p") if login else None
+        auth = ("ops", "p-of-ops-61") if login else None
         return await client.get(path, headers={"host": host}, auth=auth)
 
 

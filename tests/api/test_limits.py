@@ -19,8 +19,8 @@ from tests.elasticsearch import Elastic
 from tests.service import BASE, Service, running_service
 from tests.store.database import execute
 
-OPS = ("ops", "s3cret")
-AUTH = {"server_username": "ops", "server_password": "s3cret", "server_auth": "login,tokens"}
+OPS = ("ops", "s3cret-of-ops")
+AUTH = {"server_username": "ops", "server_password": "s3cret-of-ops", "server_auth": "login,tokens"}
 LIMITS = ["logs-*", "reindexed-v8-logs-*"]
 QUICK = {"number_of_replicas": 0}
 SECRET = "secret"

@@ -31,7 +31,7 @@ from tests.upgrades.midway import POLL, filled, held_at
 
 QUICK: dict[str, Any] = {"settings": {"number_of_replicas": 0}}
 BUSY: dict[str, Any] = {"error": {"type": "es_rejected_execution_exception", "reason": "full"}}
-SECRETS = {"server_username": "ops", "server_password": "s3cret-ä", "server_apikey": "k-123"}
+SECRETS = {"server_username": "ops", "server_password": "s3cret-ä", "server_apikey": "k-5d1fb0c7e2"}
 
 
 async def at_work(service: Service) -> None:
@@ -263,10 +263,10 @@ async def test_the_token_opens_the_metrics_and_nothing_else(
         assert posted.status_code == 401
         assert (await service.client.post("/metrics", headers=bearer)).status_code == 405
         assert (await get("/metrics", auth=("ops", "s3cret-ä"))).status_code == 200
-        key = {"authorization": "ApiKey k-123"}
+        key = {"authorization": "ApiKey k-5d1fb0c7e2"}
         assert (await get("/metrics", headers=key)).status_code == 200
         shown = answer.text
-    for secret in ("scrape-me", "s3cret-ä", "k-123"):
+    for secret in ("scrape-me", "s3cret-ä", "k-5d1fb0c7e2"):
         assert secret not in shown
         assert secret not in caplog.text
 
@@ -278,7 +278,7 @@ async def test_without_a_token_no_bearer_but_the_key_is_let_in(
         for wrong in ("Bearer ", "Bearer None", "Bearer"):
             answer = await service.client.get("/metrics", headers={"authorization": wrong})
             assert answer.status_code == 401, wrong
-        key = {"authorization": "Bearer k-123"}
+        key = {"authorization": "Bearer k-5d1fb0c7e2"}
         assert (await service.client.get("/metrics", headers=key)).status_code == 200
 
 

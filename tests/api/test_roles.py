@@ -146,11 +146,15 @@ async def test_whoever_is_let_in_is_an_admin_and_noted_by_name(sqlite_url: str) 
     async with running(create_app(before_nothing(sqlite_url))) as client:
         assert (await client.post(stop)).json()["stopped"]["by"] == "api:127.0.0.1"
         assert (await client.post(go_on)).status_code == 200
-    login = {"server_username": "ops", "server_password": "s3cret", "server_apikey": "k-123"}
+    login = {
+        "server_username": "ops",
+        "server_password": "s3cret-of-ops",
+        "server_apikey": "k-5d1fb0c7e2",
+    }
     async with running(create_app(before_nothing(sqlite_url, **login))) as client:
-        answer = await client.post(stop, auth=("ops", "s3cret"))
+        answer = await client.post(stop, auth=("ops", "s3cret-of-ops"))
         assert answer.json()["stopped"]["by"] == "api:ops@127.0.0.1"
-        key = {"authorization": "ApiKey k-123"}
+        key = {"authorization": "ApiKey k-5d1fb0c7e2"}
         assert (await client.post(go_on, headers=key)).status_code == 200
         answer = await client.post(stop, headers=key)
         assert answer.json()["stopped"]["by"] == "api:key@127.0.0.1"

@@ -233,7 +233,7 @@ async def test_missing_privileges_are_refused_in_kibanas_words(
 ) -> None:
     filled(es)
     relay.answer("GET", "^/_security/_authenticate", 200, {"username": "us"}, times=None)
-    held = {"index": {"a": {"all": False}}, "cluster": {"manage": True}}
+    held = {"index": {"a": {"manage": False}}, "cluster": {"monitor": True}}
     relay.answer("POST", "/_has_privileges", 200, held, times=None)
     answer = await family.start(relayed)
     to = ' to "a-2"' if family.named else ""
@@ -243,6 +243,6 @@ async def test_missing_privileges_are_refused_in_kibanas_words(
         "statusCode": 403,
         "error": "Forbidden",
         "message": said,
-        "attributes": {"missingPrivileges": ["all on a"]},
+        "attributes": {"missingPrivileges": ["manage on a"]},
     }
     assert await relayed.parts.store.events.after(0) == []

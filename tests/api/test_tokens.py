@@ -22,16 +22,17 @@ from app.sites.token_desk import TokenDesk
 from app.store.backup import copy_to
 from tests.api.conftest import Time
 from tests.conditions import eventually
+from tests.secrets_used import used
 from tests.service import BASE
 from tests.store.database import execute
 
 NOWHERE = "http://127.0.0.1:9"
 LOGIN: dict[str, Any] = {
     "server_username": "ops",
-    "server_password": "s3cret",
+    "server_password": "s3cret-of-ops",
     "server_auth": "login,tokens",
 }
-OPS = ("ops", "s3cret")
+OPS = ("ops", "s3cret-of-ops")
 TOKENS = "/api/v1/tokens"
 LIST = "/api/v1/operations"
 
@@ -42,7 +43,9 @@ async def running(
 ) -> AsyncGenerator[httpx.AsyncClient]:
     """The service without Elasticsearch; `address`: where the client is."""
     made: dict[str, Any] = {"elasticsearch_hosts": [NOWHERE], "database_url": database_url}
-    app = create_app(Settings(**made, **(settings or LOGIN)))
+    made |= settings or LOGIN
+    used.of_settings(made)
+    app = create_app(Settings(**made))
     async with app.router.lifespan_context(app), client_of(app, address) as client:
         yield client
 
@@ -231,12 +234,12 @@ async def test_where_only_tokens_are_named_the_login_lets_nobody_in(sqlite_url: 
 
 
 async def test_both_ways_are_offered_where_both_are_open(sqlite_url: str) -> None:
-    async with running(sqlite_url, **LOGIN, server_apikey="k-1") as client:
+    async with running(sqlite_url, **LOGIN, server_apikey="k-1-of-tokens") as client:
         answer = await client.get(LIST)
         assert answer.headers["www-authenticate"] == 'Basic realm="Reindex Queue", ApiKey, Bearer'
         assert "SERVER_APIKEY" in answer.json()["message"]
         assert "Or: log in with a token" in answer.json()["message"]
-        headers = {"authorization": "Bearer k-1"}
+        headers = {"authorization": "Bearer k-1-of-tokens"}
         assert (await client.get(LIST, headers=headers)).status_code == 200
         token = await made(client)
         assert (await client.get(LIST, headers=token)).status_code == 200
@@ -313,6 +316,7 @@ async def test_a_probe_tells_nobody_who_has_failed_too_often_whether_a_guess_is_
 
 async def test_a_name_is_slowed_down_from_wherever_it_is_tried(sqlite_url: str, time: Time) -> None:
     made_of: dict[str, Any] = {"elasticsearch_hosts": [NOWHERE], "database_url": sqlite_url}
+    used.of_settings(LOGIN)
     app = create_app(Settings(**made_of, **LOGIN))
     async with app.router.lifespan_context(app):
         for number in range(FREE_OF_NAME + 1):
@@ -417,9 +421,9 @@ async def test_tokens_that_a_person_vouches_for_count_again(
 
 
 @asynccontextmanager
-async def settled(database_url: str, **settings: Any) -> AsyncGenerator[httpx.AsyncClient]:
+async def settled(database_url: Any, **settings: Any) -> AsyncGenerator[httpx.AsyncClient]:
     """A service that has looked at the cluster, and left its mark there where it may."""
-    app = create_app(Settings(database_url=database_url, **settings))
+    app = create_app(Settings(**{"database_url": database_url, **settings}))
     async with app.router.lifespan_context(app), client_of(app, "10.1.1.1") as client:
         await app.state.sites.of().ownership.first_look(30)
         yield client

@@ -223,23 +223,27 @@ async def test_a_service_that_is_not_there_is_said_with_a_remedy(elasticsearch_u
 async def test_a_login_comes_from_the_environment_and_is_never_printed(
     elasticsearch_url: str, tmp_path: Path
 ) -> None:
-    logins = {"SERVER_USERNAME": "ops", "SERVER_PASSWORD": "hunter2-ä", "SERVER_APIKEY": "hunter3"}
+    logins = {
+        "SERVER_USERNAME": "ops",
+        "SERVER_PASSWORD": "hunter2-ä",
+        "SERVER_APIKEY": "hunter3-b7e1",
+    }
     secret = tmp_path / "secret"
-    secret.write_text("hunter3\n")
+    secret.write_text("hunter3-b7e1\n")
     async with ServiceProcess({"ELASTICSEARCH_HOSTS": elasticsearch_url, **logins}) as service:
         port = str(service.port)
-        outside = await run("status", url=service.url, more={"SERVER_APIKEY": "hunter3"})
+        outside = await run("status", url=service.url, more={"SERVER_APIKEY": "hunter3-b7e1"})
         assert (outside.code, outside.out) == (1, "")
         assert "REINDEX_QUEUE_APIKEY" in outside.err
         ways: list[dict[str, str]] = [
-            {"REINDEX_QUEUE_URL": service.url, "REINDEX_QUEUE_APIKEY": "hunter3"},
+            {"REINDEX_QUEUE_URL": service.url, "REINDEX_QUEUE_APIKEY": "hunter3-b7e1"},
             {"REINDEX_QUEUE_URL": service.url, "REINDEX_QUEUE_APIKEY_FILE": str(secret)},
             {
                 "REINDEX_QUEUE_URL": service.url,
                 "REINDEX_QUEUE_USERNAME": "ops",
                 "REINDEX_QUEUE_PASSWORD": "hunter2-ä",
             },
-            {"SERVER_PORT": port, "SERVER_APIKEY": "hunter3"},
+            {"SERVER_PORT": port, "SERVER_APIKEY": "hunter3-b7e1"},
         ]
         for way in ways:
             assert (await run("status", more=way)).code == 0
@@ -247,10 +251,12 @@ async def test_a_login_comes_from_the_environment_and_is_never_printed(
             assert "hunter" not in printed.out
             answer = await shell(printed.lines[0], **way)
             assert answer["queueLength"] == 0
-        broken = await run("status", url=service.url, more={"REINDEX_QUEUE_APIKEY": "hunter3\n"})
+        broken = await run(
+            "status", url=service.url, more={"REINDEX_QUEUE_APIKEY": "hunter3-b7e1\n"}
+        )
         assert (broken.code, broken.out) == (2, "")
         assert broken.err.startswith("Error: REINDEX_QUEUE_APIKEY: ")
-        assert "hunter3" not in broken.err
+        assert "hunter3-b7e1" not in broken.err
         unreadable = await run("status", more={"REINDEX_QUEUE_APIKEY_FILE": str(tmp_path / "none")})
         assert unreadable.code == 2
         assert unreadable.err.startswith("Error: REINDEX_QUEUE_APIKEY_FILE: cannot read")

@@ -17,6 +17,7 @@ from typing import Protocol
 import httpx
 
 from tests.conditions import eventually
+from tests.secrets_used import used
 from tests.service import Api
 
 START_SECONDS = 60.0
@@ -93,6 +94,7 @@ class ServiceProcess:
         """Starts it without waiting, `more` added to its environment for this once."""
         base = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         environment = {**base, **self.environment, **more}
+        used.of_settings(environment)
         self._child = self.launch(environment, self.folder / "log", self.folder)
 
     async def start(self, **more: str) -> None:
@@ -145,10 +147,13 @@ class ServiceProcess:
         await self.close()
 
     async def close(self) -> None:
-        """Kills it and removes its folder."""
+        """Kills it, searches what it has left for secrets, and removes its folder."""
         self.kill()
         await self.client.aclose()
-        self._temporary.cleanup()
+        try:
+            used.search_folder(self.folder)
+        finally:
+            self._temporary.cleanup()
 
     def _started(self) -> Child:
         assert self._child is not None, "it was not started"

@@ -262,7 +262,9 @@ async def test_a_secret_of_the_settings_is_in_no_line_of_the_log() -> None:
 
 
 async def test_a_database_server_that_is_away_at_the_start_is_said_without_the_password() -> None:
-    async with not_started(DATABASE_URL="postgresql://me:secret@127.0.0.1:1/queue") as service:
+    async with not_started(
+        DATABASE_URL="postgresql://me:secret-of-me@127.0.0.1:1/queue"
+    ) as service:
         code, lines = await refused(service)
     assert code == 1
     assert len(lines) == 1

@@ -190,14 +190,14 @@ async def test_a_hold_and_missing_privileges_are_told_with_a_remedy(
     assert "reindex-queue cancel a" in checks["queue"]["remedy"]
 
     relay.answer("GET", "^/_security/_authenticate", 200, {"username": "us"})
-    held = {"cluster": {"manage": False}, "index": {"a": {"all": False}, ".tasks": {"read": True}}}
+    held = {"cluster": {"monitor": False}, "index": {"a": {"manage": False}}}
     relay.answer("POST", "^/_security/user/_has_privileges", 200, held)
     restricted = {"error": {"type": "security_exception", "reason": "restricted"}}
     relay.answer("POST", "^/_aliases", 400, restricted)
     healthy, checks = await doctor(relayed)
     assert not healthy
     assert checks["privileges"]["verdict"] == "wrong"
-    for lack in ("manage on the cluster", "all on a", "all documents and fields of a"):
+    for lack in ("monitor on the cluster", "manage on a", "all documents and fields of a"):
         assert lack in checks["privileges"]["finding"]
     asked = [seen for seen in relay.seen if seen.path.endswith("_has_privileges")]
     assert b"reindexed-v8-a" in asked[-1].body

@@ -9,6 +9,7 @@ from typing import Any
 
 from testbed.relay import Relay
 from tests.elasticsearch import Elastic
+from tests.secrets_used import secret
 from tests.service import Service, running_service
 
 WORD = "a-password-of-our-user"
@@ -47,7 +48,7 @@ class Login:
         answer = self._es.post(
             "/_security/api_key/grant", {**granted, "api_key": {"name": "k", **body}}
         )
-        return answer["encoded"]
+        return secret(answer["encoded"], "an API key")
 
     @asynccontextmanager
     async def as_user(self, user: str, password: str = WORD) -> AsyncGenerator[Service]:

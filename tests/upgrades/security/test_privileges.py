@@ -31,13 +31,18 @@ async def test_missing_privileges_are_refused_when_posted_and_the_asked_ones_suf
             "statusCode": 403,
             "error": "Forbidden",
             "message": 'You do not have adequate privileges to reindex "denied".',
-            "attributes": {"missingPrivileges": ["all on denied", "all on reindexed-v8-denied"]},
+            "attributes": {
+                "missingPrivileges": [
+                    "read, manage on denied",
+                    "read, manage, write on reindexed-v8-denied",
+                ]
+            },
         }
         body = {"indexName": "half", "newIndexName": "half-2"}
         half = await service.client.post(SERVICE, json=body)
         text = 'You do not have adequate privileges to reindex "half" to "half-2".'
         assert (half.status_code, half.json()["message"]) == (403, text)
-        assert half.json()["attributes"] == {"missingPrivileges": ["all on half-2"]}
+        assert half.json()["attributes"] == {"missingPrivileges": ["read, manage, write on half-2"]}
         misnamed = await service.client.post(f"{BASE}/misnamed")
         assert misnamed.json()["attributes"] == {
             "missingPrivileges": ["manage on alias-of-misnamed"]
@@ -102,7 +107,7 @@ async def test_the_status_says_whether_our_user_has_the_privileges(
     assert unseen["warnings"] == []
 
 
-async def test_kibanas_privileges_are_asked_for_and_those_for_the_aliases(
+async def test_what_is_needed_is_asked_for_and_no_more_also_for_the_aliases(
     login: Login, relay: Relay, es: Elastic
 ) -> None:
     es.put("/reindexed-v7-anindex", {"aliases": {"al": {}}})
@@ -111,13 +116,12 @@ async def test_kibanas_privileges_are_asked_for_and_those_for_the_aliases(
         await service.post_batch("reindexed-v7-anindex")
         await service.completed("reindexed-v7-anindex")
     bodies = [json.loads(s.body) for s in relay.seen if "_has_privileges" in s.path]
-    names = ["reindexed-v7-anindex", "reindexed-v8-anindex", "anindex"]
     asked = {
-        "cluster": ["manage"],
+        "cluster": ["monitor", "cancel_task", "cluster:admin/reindex/rethrottle"],
         "index": [
-            {"names": names, "privileges": ["all"], "allow_restricted_indices": True},
-            {"names": [".tasks"], "privileges": ["read"]},
-            {"names": [".rq-*", "al"], "privileges": ["manage"]},
+            {"names": ["reindexed-v7-anindex"], "privileges": ["read", "manage"]},
+            {"names": ["reindexed-v8-anindex"], "privileges": ["read", "manage", "write"]},
+            {"names": ["anindex", ".rq-*", "al"], "privileges": ["manage"]},
         ],
     }
     assert bodies[0] == asked  # at the POST
@@ -155,7 +159,9 @@ async def test_privileges_taken_away_after_the_post_fail_it_before_the_write_blo
         login.may("rich", all_on(*left), manage_on("reindexed-v8-robbed", ".rq-*"), TASKS)
         released.set()
         await service.completed("ahead", "behind")
-        await failed(service, "robbed", "all on robbed", "all on reindexed-v8-robbed")
+        await failed(
+            service, "robbed", "read, manage on robbed", "read, write on reindexed-v8-robbed"
+        )
     assert as_found(es, "robbed") == before
     assert "reindexed-v8-robbed" not in es.indices()
     es.put("/robbed/_doc/new", {"n": 1})
