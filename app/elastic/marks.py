@@ -19,13 +19,14 @@ class MarksView:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def seen(self) -> Mark | None:
-        """The mark that is there; None: none, or what is no mark."""
+    async def seen(self, cluster_id: str) -> Mark | None:
+        """The mark that is there for the cluster under that name; None: none, or what is no mark.
+        So two services that are meant to work on one cluster side by side give it two names."""
         wanted = f"persistent.{KEY}"
         found: Any = await self._connection.read(
             lambda es: es.cluster.get_settings(filter_path=wanted)
         )
-        for part in ("persistent", *KEY.split(".")):
+        for part in ("persistent", *KEY.split("."), _part(cluster_id)):
             found = cast(dict[str, Any], found).get(part) if isinstance(found, dict) else None
         return Mark.read(cast(dict[str, Any], found)) if isinstance(found, dict) else None
 
@@ -37,13 +38,22 @@ class Marks(MarksView):
         super().__init__(connection)
         self._changes = changes
 
-    async def leave(self, mark: Mark) -> None:
+    async def leave(self, cluster_id: str, mark: Mark) -> None:
         """Writes it in the place of any other. All of its parts are one change of the cluster."""
         values = {key: str(value) for key, value in mark.model_dump().items()}
         note = Note(what=EventKind.CLUSTER_MARKED, after=mark.model_dump())
         await self._changes.send(
             note,
             lambda es: es.cluster.put_settings(
-                persistent={KEY: values}, master_timeout=ACKNOWLEDGED["master_timeout"]
+                persistent={f"{KEY}.{_part(cluster_id)}": values},
+                master_timeout=ACKNOWLEDGED["master_timeout"],
             ),
         )
+
+
+def _part(cluster_id: str) -> str:
+    """`cluster_id` as a part of a setting's key, which a dot would divide."""
+    return "".join(
+        one if one.isascii() and (one.isalnum() or one in "-_") else f"~{ord(one):x}"
+        for one in cluster_id
+    )

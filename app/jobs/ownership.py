@@ -101,7 +101,9 @@ class ClusterOwnership:
         try:
             await self.refuse()  # what is known needs no request, and lasts
             try:
-                seen = await (term.cluster if term else self._view).marks.seen()
+                seen = await (term.cluster if term else self._view).marks.seen(
+                    self._ownerships.cluster_id
+                )
             except ClusterRefused as error:
                 self._note_refusal(error, term)
                 return None
@@ -122,7 +124,7 @@ class ClusterOwnership:
             term.mark = await self._ownerships.begin_term(term.token, seen)
         if seen != term.mark:
             try:
-                await term.cluster.marks.leave(term.mark)
+                await term.cluster.marks.leave(self._ownerships.cluster_id, term.mark)
             except ClusterRefused as error:
                 self._note_refusal(error, term)
                 return

@@ -26,6 +26,7 @@ _KINDS = {Finding.NEWER: ConflictKind.NEWER, Finding.OTHER: ConflictKind.OTHER}
 class Ownerships:
     def __init__(self, transactions: Transactions, reader: AsyncEngine, cluster_id: str) -> None:
         self._transactions = transactions
+        self.cluster_id = cluster_id
         self._reader = reader
         self._this = col(ClusterStateRow.cluster_id) == cluster_id
         self._query: Any = (

@@ -15,10 +15,10 @@ SECOND = Mark(instance="b", term=12, writer="w")
 
 
 async def left_and_seen(cluster: Cluster) -> None:
-    assert await cluster.marks.seen() is None
+    assert await cluster.marks.seen("a.b c") is None
     for mark in (FIRST, SECOND):
-        await cluster.marks.leave(mark)
-        assert await cluster.marks.seen() == mark
+        await cluster.marks.leave("a.b c", mark)
+        assert await cluster.marks.seen("a.b c") == mark
 
 
 @pytest.mark.parametrize("series", ["7.17", "9.4"])

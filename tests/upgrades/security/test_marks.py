@@ -28,8 +28,8 @@ async def test_to_see_the_mark_takes_monitor_and_to_leave_it_manage(
     login.may(user, cluster=cluster)
     connection = Connection([relay.url], Credentials(username=user, password=WORD))
     marks = Cluster.for_worker(connection, lambda: None).marks
-    assert await allowed(marks.leave(MARK)) is leaves
-    assert await allowed(marks.seen()) is sees
+    assert await allowed(marks.leave("one", MARK)) is leaves
+    assert await allowed(marks.seen("one")) is sees
     await connection.close()
 
 
