@@ -36,7 +36,7 @@ def mark(es: Elastic) -> dict[str, str] | None:
     """As it stands in the cluster."""
     settings = es.get("/_cluster/settings?filter_path=persistent.cluster.metadata")
     found = settings.get("persistent", {}).get("cluster", {}).get("metadata", {})
-    return found.get("reindex_queue")
+    return found.get("reindex_queue", {}).get("default")
 
 
 async def marked(es: Elastic, term: str, url: str) -> None:
