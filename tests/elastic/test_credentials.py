@@ -187,3 +187,10 @@ async def test_a_client_certificate_may_have_an_encrypted_key(
     )
     async with TlsFront(elasticsearch_url, given.server) as front:
         assert (await number(front.url, tls)).startswith("8.19")
+
+
+def test_what_is_asked_for_a_caller_goes_without_our_own_certificate() -> None:
+    """A realm that reads certificates would let every caller in as this service."""
+    authorities = Path("authorities.pem")
+    ours = Tls(authorities=authorities, certificate=Path("our.pem"), key=Path("our.key"))
+    assert ours.of_nobody == Tls(authorities=authorities)
