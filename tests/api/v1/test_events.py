@@ -417,16 +417,16 @@ async def test_the_end_of_a_stream_is_not_waited_for_where_it_is_not_taken(
 async def test_a_reader_that_leaves_at_a_wake_up_leaves_nothing(sqlite_url: str) -> None:
     """However the two fall together: the look at the end must not be lost in a wait."""
     async with running(sqlite_url) as (app, _):
-        for turns in range(6):
+        for turns in range(12):
             exchange = Exchange(app)
             task = asyncio.ensure_future(exchange.run())
             await exchange.shows(f"id: {QUOTED}:0")
-            app.state.event_streams.wake_ups.wake()
+            exchange.go_away()
             for _ in range(turns):
                 await asyncio.sleep(0)
-            exchange.go_away()
-            async with asyncio.timeout(5):
-                await task
+            app.state.event_streams.wake_ups.wake()
+            done, _ = await asyncio.wait((task,), timeout=5)
+            assert done, turns
         assert len(app.state.event_streams) == 0
 
 
