@@ -423,7 +423,8 @@ async def test_tokens_that_a_person_vouches_for_count_again(
 @asynccontextmanager
 async def settled(database_url: Any, **settings: Any) -> AsyncGenerator[httpx.AsyncClient]:
     """A service that has looked at the cluster, and left its mark there where it may."""
-    app = create_app(Settings(**{"database_url": database_url, **settings}))
+    made: dict[str, Any] = {"database_url": database_url, **settings}
+    app = create_app(Settings(**made))
     async with app.router.lifespan_context(app), client_of(app, "10.1.1.1") as client:
         await app.state.sites.of().ownership.first_look(30)
         yield client
