@@ -92,6 +92,7 @@ _HOLDS = {
     HoldCause.CREDENTIALS_REFUSED: "Elasticsearch refuses the login of the service.",
     HoldCause.NOT_ELASTICSEARCH: "Something before Elasticsearch answers in its place.",
     HoldCause.OTHER_CLUSTER: "Another cluster answers than the one that the database is about.",
+    HoldCause.OTHER_DATABASE: "Another database works on the cluster, or a newer copy of this one.",
     HoldCause.INDEX_IN_USE: "Another job uses an index that this one needs for itself.",
     HoldCause.UNKNOWN_POSITION: "Another release has begun it, and knows how it goes on.",
     HoldCause.MIXED_VERSIONS: "The nodes of the cluster have different major versions.",

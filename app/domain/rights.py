@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from app.domain.remedies import Setting
+
 TASKS = ".tasks"
 """Where Elasticsearch keeps the results of ended tasks; a restricted index."""
 
@@ -98,8 +100,8 @@ RIGHTS = (
     Right(
         "monitor_snapshot",
         Place.CLUSTER,
-        "sees in which snapshots an index is, where `REINDEX_REQUIRE_SNAPSHOT` asks for one",
-        "with `REINDEX_REQUIRE_SNAPSHOT` every index waits",
+        f"sees in which snapshots an index is, where `{Setting.REQUIRE_SNAPSHOT}` asks for one",
+        f"with `{Setting.REQUIRE_SNAPSHOT}` every index waits",
     ),
     Right(
         "read",

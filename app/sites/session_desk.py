@@ -20,7 +20,7 @@ MOST_REMEMBERED = 1_000
 
 
 class SessionDesk:
-    """Where no secret can be stored (`REINDEX_SECRET_KEYS`), a login stays in the memory of this
+    """Where no secret can be stored, a login stays in the memory of this
     process, and the session ends with it."""
 
     def __init__(self, sessions: Sessions, sealing: Sealing) -> None:
