@@ -9,6 +9,10 @@ from fastapi import APIRouter, Query
 from app.api.access import VIEWER, Caller, Current, OperationPath
 from app.api.v1 import documented
 from app.api.v1.showing import details_of, summary_of
+from app.domain.errors import ClusterTrouble, Refused
+from app.domain.principal import Principal
+from app.sites.overview import OperationDetail
+from app.sites.site import Site
 from app.store.listing import Filter
 from app.wire.operations import OperationDetails, OperationList, OperationQuery
 
@@ -52,4 +56,16 @@ async def get_operation(
 
     Which documents were refused, or differ, is shown to operators and admins; viewers see how many.
     """
-    return details_of(await service.overview.whole(operationId, caller.reach), caller.role)
+    whole = await service.overview.whole(operationId, caller.reach)
+    return details_of(whole, may_read=await _may_read(service, caller, whole))
+
+
+async def _may_read(service: Site, caller: Principal, whole: OperationDetail) -> bool:
+    """Whether the caller may be told the ids of documents of that index; where the cluster cannot
+    say, they are not."""
+    if whole.failure is None or not whole.failure.documents:
+        return False  # there are none, so nobody is asked
+    try:
+        return bool(await service.callers.readable(caller, [whole.view.brief.index_name]))
+    except (ClusterTrouble, Refused):
+        return False

@@ -12,7 +12,6 @@ from app.domain.brief import Brief
 from app.domain.clock import from_milliseconds
 from app.domain.job import Goal, Lane, Requested, Verdict
 from app.domain.pace import Limit
-from app.domain.principal import Role
 from app.domain.progress import Progress
 from app.sites.overview import OperationDetail, OperationView
 from app.sites.steering import Steered
@@ -40,11 +39,11 @@ def summary_of(view: OperationView) -> OperationSummary:
     return OperationSummary(**_fields(view))
 
 
-def details_of(whole: OperationDetail, role: Role) -> OperationDetails:
-    """`role`: of whoever asks; a viewer is shown no ids of documents."""
+def details_of(whole: OperationDetail, *, may_read: bool) -> OperationDetails:
+    """`may_read`: whoever asks may be told the ids of documents."""
     return OperationDetails(
         **_fields(whole.view),
-        failure=_failure(whole, role),
+        failure=_failure(whole, may_read=may_read),
         proving=_proving(whole),
         proof=ProofReport.model_validate(whole.proof.model_dump()) if whole.proof else None,
         windows=[
@@ -136,7 +135,7 @@ def _fault(brief: Brief) -> Fault | None:
     return Fault(code=brief.error_code, message=brief.error_message)
 
 
-def _failure(whole: OperationDetail, role: Role) -> FailureReport | None:
+def _failure(whole: OperationDetail, *, may_read: bool) -> FailureReport | None:
     failure = whole.failure
     if failure is None:
         return None
@@ -145,7 +144,7 @@ def _failure(whole: OperationDetail, role: Role) -> FailureReport | None:
         "step": to_camel(failure.step),
         "message": whole.view.brief.error_message or "",
     }
-    if not role.includes(Role.OPERATOR):
+    if not may_read:
         shown["documents"] = []
     return FailureReport.model_validate(shown)
 
