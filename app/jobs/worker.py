@@ -215,15 +215,21 @@ class Worker:
 
     async def _work(self, term: Term) -> None:
         """Keeps the lanes running, each job in a task of its own."""
-        running: dict[str, asyncio.Task[None]] = {}
-        small: dict[str, asyncio.Task[None]] = {}
         self._contact = False
         self.ownership.begin(self.machine.new_cluster(lambda: term.lease), term.lease.token)
-        term.start(self._look(term.over_within))
+        looking = term.start(self._look(term.over_within))
         if self.pruner:
             term.start(self._prune(term, self.pruner))
         if self.companion:
             term.start(self._accompany(term, self.companion))
+        try:
+            await self._fill_and_wait(term)
+        finally:
+            looking.cancel()  # a stop does not wait for an answer about nothing in hand
+
+    async def _fill_and_wait(self, term: Term) -> None:
+        running: dict[str, asyncio.Task[None]] = {}
+        small: dict[str, asyncio.Task[None]] = {}
         # Subscribed before the first look: what comes between a look and the wait ends the wait.
         with self.wake_ups.subscribed() as subscription:
             while not term.over:
