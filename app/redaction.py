@@ -10,6 +10,7 @@ from typing import Any, cast
 from urllib.parse import quote, quote_plus, unquote
 
 from app.domain.formatting import printable
+from app.domain.token import PREFIX
 
 HIDDEN = "***"
 SHORT = 6
@@ -27,6 +28,8 @@ _CREDENTIALS = re.compile(
 _LOGIN_OF_ADDRESS = re.compile(r"(://[^\s/:@\"]*):[^\s/\"]*@")
 _PASSWORD_OF_ADDRESS = re.compile(r"\b((?:ssl)?password=)[^\s&'\"\\]+", re.IGNORECASE)
 _IN_ADDRESS = re.compile(r"[?&](?:ssl)?password=([^&]+)")
+_TOKEN = re.compile(rf"{PREFIX}[A-Za-z0-9_-]{{43}}")
+"""The secret of a token, which the service has made and does not know any more."""
 _NAMED = re.compile(r"password|passphrase|secret|api_?key|authorization", re.IGNORECASE)
 """A value under such a name is hidden whatever it is."""
 _PLAIN = frozenset({"timestamp", "level"})
@@ -97,6 +100,7 @@ class Redactor:
 
     def _text(self, text: str, secrets: re.Pattern[str]) -> str:
         text = secrets.sub(HIDDEN, text)
+        text = _TOKEN.sub(HIDDEN, text)
         text = _CREDENTIALS.sub(rf"\1\2{HIDDEN}", text)
         text = _LOGIN_OF_ADDRESS.sub(rf"\1:{HIDDEN}@", text)
         return _PASSWORD_OF_ADDRESS.sub(rf"\1{HIDDEN}", text)

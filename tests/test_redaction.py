@@ -14,6 +14,7 @@ from urllib.parse import quote
 import pytest
 
 from app import telemetry
+from app.domain.token import new_secret
 from app.redaction import MOST_SECRETS, Redactor, passwords_of
 from app.settings import Settings
 
@@ -208,6 +209,14 @@ def test_a_value_under_the_name_of_a_secret_is_hidden(name: str) -> None:
         name: "***",
         "values": {name: "***", "other": "abc"},
     }
+
+
+def test_the_secret_of_a_token_is_hidden_wherever_it_stands() -> None:
+    made = new_secret()
+    for text in (made, f"/x?key={made}&a=b", f"'{made}'", f'b"{made}"'):
+        assert made not in Redactor().line(text)
+    assert Redactor().line(f"a {made} b") == "a *** b"
+    assert Redactor().line("rq_probe") == "rq_probe"
 
 
 def test_a_short_secret_is_hidden_where_it_stands_alone() -> None:

@@ -13,7 +13,7 @@ import yaml
 
 from testbed.packages import program
 from tests.ops import promql
-from tests.ops.sample import exposition
+from tests.ops.sample import exposition, metrics
 
 ROOT = Path(__file__).parents[2]
 RULES, CASES = ROOT / "ops" / "alerts.yml", ROOT / "ops" / "alerts.test.yml"
@@ -76,6 +76,16 @@ def test_every_cause_of_a_hold_is_a_persons_to_see_to_or_lasts_or_is_wanted() ->
     (others,) = re.findall(r'cause!~"([^"]*)"', by_name["ReindexQueueHoldsForLong"])
     wanted = {"stopped", "hours_too_short", "resting", "snapshot", "cluster_strained"}
     assert set(others.split("|")) == {*person.split("|"), *wanted}
+
+
+NAMING = [RULES, CASES, *(ROOT / "ops").glob("*.json"), ROOT / "docs" / "monitoring.md"]
+
+
+@pytest.mark.parametrize("file", NAMING, ids=lambda file: file.name)
+def test_no_file_names_a_metric_that_is_not_there(file: Path) -> None:
+    known = {name for one in metrics().values() for name in (one.name, *one.samples)}
+    named = set(re.findall(r"\breindex_queue_\w+", file.read_text()))
+    assert named <= known
 
 
 def test_the_page_has_a_row_for_every_rule_and_no_other() -> None:
