@@ -201,13 +201,13 @@ async def test_an_owner_that_wakes_before_its_successor_has_saved_anything_saves
 ) -> None:
     """Only the fence tells: the operation's row is still the one that the first owner knows.
 
-    It is frozen at the last answer before a save, after which it does not look at its lease.
+    It is frozen at an answer before a save, after which it does not look at its lease.
     """
     es.put("/sleepy")
     es.bulk("sleepy", [{"n": n} for n in range(50)])
     before = es.documents("sleepy")
-    stop = {"REINDEX_TEST_HOW": "STOP"}
-    first = {**stop, "REINDEX_TEST_KILL": "request:after:2"}
+    stop = {"REINDEX_TEST_HOW": "STOP", "REINDEX_TEST_ONLY": "sleepy"}
+    first = {**stop, "REINDEX_TEST_KILL": "request:after:1"}
     second = {
         **stop,
         "REINDEX_TEST_KILL": "request:before:1",
