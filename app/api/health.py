@@ -32,8 +32,8 @@ class WorkerHealth(Described):
     operations: list[str]
     """The ids of the operations it works on; none for whoever has not logged in, or is limited."""
     error: str | None
-    """What ended its last term with the role; after a crash it stays until the worker has gone on
-    well for a while."""
+    """Why it changes nothing until a person says that this database goes on; or what ended its last
+    term with the role, which after a crash stays until the worker has gone on well for a while."""
 
 
 class Readiness(Described):
@@ -43,10 +43,6 @@ class Readiness(Described):
     """`ok`, or what is wrong; `away` for whoever has not logged in, or is limited."""
     elasticsearch: str
     """`ok`, or what is wrong; `away` for whoever has not logged in, or is limited."""
-    conflict: str | None
-    """Why this database changes nothing in the cluster until a person says that it goes on: it was
-    restored from an older copy, or another one works there. null: nothing speaks against it; also
-    for whoever has not logged in, or is limited."""
 
 
 @router.head("/healthz", include_in_schema=False)
@@ -92,16 +88,14 @@ async def readyz(
             worker=worker,
             database=_briefly(database),
             elasticsearch=_briefly(elasticsearch),
-            conflict=None,
         )
     return Readiness(
         ready=ready,
         worker=WorkerHealth(
-            state=report.state, operations=list(report.operations), error=report.error
+            state=report.state, operations=list(report.operations), error=conflict or report.error
         ),
         database=database,
         elasticsearch=elasticsearch,
-        conflict=conflict,
     )
 
 
@@ -128,10 +122,11 @@ async def _elasticsearch(service: Site) -> str:
 
 
 async def _conflict(service: Site) -> str | None:
+    """Why the worker changes nothing until a person says that this database goes on."""
     try:
-        await service.ownership.refuse()
+        await asyncio.wait_for(service.ownership.refuse(), PING_SECONDS)
     except OtherDatabase as error:
         return error.message
-    except StoreTrouble:
+    except (StoreTrouble, TimeoutError):
         return None  # told as what is wrong with the database from the next probe on
     return None

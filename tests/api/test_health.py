@@ -27,7 +27,6 @@ async def test_an_idle_service_is_ready(service: Service) -> None:
             "worker": {"state": "idle", "operations": [], "error": None},
             "database": "ok",
             "elasticsearch": "ok",
-            "conflict": None,
         },
     )
 

@@ -90,7 +90,8 @@ async def test_a_database_restored_in_the_middle_of_an_operation_changes_nothing
         await waits(service, NOT_NEWEST)
         await service.holds("plain", NOT_NEWEST)
         ready = await service.client.get("/readyz")
-        assert (ready.status_code, NOT_NEWEST in ready.json()["conflict"]) == (200, True)
+        said = ready.json()["worker"]["error"]
+        assert (ready.status_code, NOT_NEWEST in said) == (200, True)
         checks = (await service.client.get("/api/v1/doctor")).json()["checks"]
         (check,) = [check for check in checks if check["name"] == "mark"]
         assert (check["verdict"], "adopt" in check["remedy"]) == ("wrong", True)
@@ -104,7 +105,7 @@ async def test_a_database_restored_in_the_middle_of_an_operation_changes_nothing
         assert (await adopted(service))["kind"] == "newer"
         await service.completed("plain")  # it finds its own swap done
         await marked(es, "3", restored)
-        assert (await service.client.get("/readyz")).json()["conflict"] is None
+        assert (await service.client.get("/readyz")).json()["worker"]["error"] is None
     assert contents(es, "plain") == documents
     told = execute(restored, "SELECT what FROM event WHERE what LIKE '%database%' ORDER BY number")
     assert told == [("other database found",), ("database adopted",)]
