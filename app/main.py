@@ -110,6 +110,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
     )
     app.state.public_is_https = settings.public_origin.startswith("https:")
+    app.state.base_path = settings.server_basepath
     logins = _logins(settings)
     _add_routes(app)
     _add_middleware(app, settings, logins)
@@ -161,7 +162,7 @@ async def running_sites(clusters: Mapping[str, Settings]) -> AsyncGenerator[Site
     )
     async with AsyncExitStack() as stack:
         stack.push_async_callback(database.close)
-        tokens, secrets = await database.tokens(), await database.secrets()
+        tokens, secrets = await database.tokens(clusters.keys()), await database.secrets()
         stack.push_async_callback(tokens.close)
         instruments = Instruments()
         watching = asyncio.create_task(instruments.watch_the_loop(), name="loop lag")
@@ -182,10 +183,11 @@ async def running_sites(clusters: Mapping[str, Settings]) -> AsyncGenerator[Site
             )
             for name, settings in clusters.items()
         }
+        ready = partial(_first_looks, list(sites.values()))
         yield Sites(
             sites,
-            TokenDesk(tokens, clusters.keys(), partial(_first_looks, list(sites.values()))),
-            SessionDesk(await database.sessions(), _sealing(first)),
+            TokenDesk(tokens, clusters.keys(), ready),
+            SessionDesk(await database.sessions(clusters.keys()), _sealing(first), ready),
             WebhookDesk(post),
             KeyRotation(secrets, _sealing(first)),
             instruments,

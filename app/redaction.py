@@ -16,7 +16,7 @@ HIDDEN = "***"
 SHORT = 6
 """Characters; a secret of fewer is hidden only where it stands alone: words have it, too."""
 MOST_SECRETS = 1_000
-"""Beyond that the ones that were told first are forgotten."""
+"""Beyond that the ones that were told first are forgotten, but for those that are always there."""
 MOST_DEPTH = 6
 
 _CREDENTIALS = re.compile(
@@ -40,7 +40,14 @@ class Redactor:
 
     def __init__(self) -> None:
         self._secrets: dict[str, None] = {}
+        self._lasting: frozenset[str] = frozenset()
         self._inside = self._whole = re.compile(r"(?!)")
+
+    def keep(self, secrets: Iterable[str]) -> None:
+        """As `learn`, for those that are never forgotten: what the settings say."""
+        lasting = frozenset(secrets)
+        self._lasting |= lasting
+        self.learn(lasting)
 
     def learn(self, secrets: Iterable[str]) -> None:
         """From now on these are hidden; those that were known stay so, for they may be rotated
@@ -49,8 +56,9 @@ class Redactor:
         if not new:
             return
         self._secrets |= dict.fromkeys(new)
-        while len(self._secrets) > MOST_SECRETS:
-            del self._secrets[next(iter(self._secrets))]
+        passing = [one for one in self._secrets if one not in self._lasting]
+        for one in passing[: max(0, len(passing) - MOST_SECRETS)]:
+            del self._secrets[one]
         spelt = {spelling for secret in self._secrets for spelling in _spellings(secret)}
         self._inside = _any_of(spelt)
         # A line that is written already must stay well-formed: no quote of it may be taken away.
@@ -149,4 +157,5 @@ def _alone(spelling: str) -> str:
 
 redactor = Redactor()
 """Of this process."""
+hide_always: Callable[[Iterable[str]], None] = redactor.keep
 hide: Callable[[Iterable[str]], None] = redactor.learn

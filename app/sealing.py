@@ -51,9 +51,14 @@ class Sealing:
         inside = json.dumps({**asdict(seal), "secret": secret}).encode()
         return self._ring().encrypt(inside).decode()
 
-    def open(self, sealed: str, seal: Seal) -> str:
-        """What was sealed. Raises `SecretUnusable`: also where it was sealed for something else."""
-        return self._opened(self._ring(), sealed, seal)
+    def open(self, sealed: str, seal: Seal, *, hides: bool = True) -> str:
+        """What was sealed; from then on the log does not show it, unless `hides` says otherwise:
+        of many that are soon over. Raises `SecretUnusable`: also where it was sealed for something
+        else."""
+        secret = self._opened(self._ring(), sealed, seal)
+        if hides:
+            hide([secret])
+        return secret
 
     def anew(self, sealed: str, seal: Seal) -> str:
         """The same secret, encrypted with the first key. Raises `SecretUnusable`."""
@@ -84,7 +89,6 @@ class Sealing:
                 f"A stored secret ({seal.purpose}) was stored for something else, and is not used. "
                 "Enter the secret again.",
             )
-        hide([secret])
         return secret
 
     def _ring(self) -> MultiFernet:

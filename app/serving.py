@@ -22,7 +22,7 @@ from app.api.event_stream import TRANSPORT
 from app.domain.errors import InvalidToken, StoreTrouble, WrongState
 from app.domain.token import TokenGrant
 from app.main import create_app
-from app.redaction import hide
+from app.redaction import hide_always
 from app.settings import Auth, Settings, misspelt
 from app.sites.adoption import Adopted, Adoption
 from app.sites.token_desk import IssuedToken, TokenDesk
@@ -40,7 +40,7 @@ STOP_SECONDS = 5
 def serve(host: str | None, port: int | None) -> None:
     """Runs until a signal. `host` and `port` win over the settings."""
     settings = read_settings()
-    hide(settings.secrets())
+    hide_always(settings.secrets())
     telemetry.configure(json=settings.reindex_log_json, level=settings.reindex_log_level)
     for name, meant in misspelt(os.environ):
         log.warning("unknown_setting", name=name, meant=meant)
@@ -79,7 +79,7 @@ async def _make_token(settings: Settings, grant: TokenGrant) -> IssuedToken:
         settings.database_url.get_secret_value(), settings.reindex_lease_seconds
     )
     try:
-        tokens = await database.tokens()
+        tokens = await database.tokens([settings.reindex_cluster_id])
         desk = TokenDesk(tokens, [settings.reindex_cluster_id])
         return await desk.create(grant, f"here:{owner_name()}"[:255])
     finally:
@@ -105,7 +105,8 @@ async def _adopt(settings: Settings, *, keep_tokens: bool) -> Adopted:
     )
     try:
         store = await database.store(settings.reindex_cluster_id)
-        tokens, webhooks = await database.tokens(), await database.webhooks()
+        tokens = await database.tokens([settings.reindex_cluster_id])
+        webhooks = await database.webhooks()
         adoption = Adoption(store.ownerships, tokens, webhooks)
         return await adoption.adopt(f"here:{owner_name()}"[:255], keep_tokens=keep_tokens)
     finally:

@@ -363,7 +363,9 @@ class Settings(BaseSettings):
     def public_origin(self) -> str:
         """As a browser names the pages that people see; empty where nothing is set."""
         parts = urlsplit((self.server_publicbaseurl or "").lower())
-        return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
+        usual = {"https": ":443", "http": ":80"}.get(parts.scheme, "")
+        host = parts.netloc.removesuffix(usual) if usual else parts.netloc
+        return f"{parts.scheme}://{host}" if host else ""
 
     @property
     def auth(self) -> tuple[Auth, ...]:

@@ -18,6 +18,8 @@ FREE_OF_ADDRESS = 50
 """So many wrong guesses cost an address nothing; more than a name, since a proxy may stand for
 many."""
 FREE_OF_NAME = 10
+FEW = 3
+"""Failures with a name after which an address is held by those of others with it."""
 LONGEST_SECONDS = 30.0
 FORGOTTEN_SECONDS = 900.0
 MOST_KEPT = 10_000
@@ -126,11 +128,15 @@ class Attempts:
             self._let_in.popitem(last=False)
 
     def _keys_that_wait(self, guess: Guess) -> list[Key]:
-        """The pause of a name is for addresses that have failed with it: the first guess of any
-        other is looked at, or whoever knows a name could keep its owner out."""
+        """The pause of a name is for addresses that have failed with it a few times of late: the
+        first guesses of any other are looked at, or whoever knows a name could keep its owner
+        out."""
         keys = _keys(guess)
-        here = all(key in self._failures for key in keys if key[0] == "both")
-        return keys if here else [key for key in keys if key[0] == "address"]
+        both = self._failures.get(keys[-1])
+        young = both is not None and boot_seconds() - both.last < FORGOTTEN_SECONDS
+        if both and young and both.number >= FEW:
+            return keys
+        return [key for key in keys if key[0] != "name"]
 
     def _count(self, key: Key) -> None:
         now, failures = boot_seconds(), self._failures.pop(key, None)
@@ -156,9 +162,11 @@ def _keys(guess: Guess) -> list[Key]:
 
 
 def _keys_of_name(guess: Guess) -> list[Key]:
-    """A key has no name of its own, and is guessed as one that has."""
+    """The one of name and address is the last. A key has no name, and is counted by address: all
+    keys together are nobody's."""
     name = "\0key" if guess.name is None else guess.name[:LONGEST_NAME]
-    return [("name", name), ("both", f"{_network(guess.address)} {name}")]
+    both = ("both", f"{_network(guess.address)} {name}")
+    return [both] if guess.name is None else [("name", name), both]
 
 
 def _network(address: str) -> str:

@@ -22,7 +22,8 @@ from app.domain.principal import Principal, Role
 from app.sites.site import Site, Sites
 
 METRICS = "/metrics"
-OPEN = ("/healthz", "/readyz")
+ALIVE = "/healthz"
+OPEN = (ALIVE, "/readyz")
 """Probes of an orchestrator have no login, and are told no more than they need."""
 ENTRY = "reindex_queue_entry"
 """In a request's scope where callers log in: its `Entry`."""
@@ -35,6 +36,7 @@ TOO_MANY = "Too many logins have failed. Nothing is looked at for {seconds} s; t
 
 
 SESSION_COOKIE = "reindex_queue_session"
+SESSION_PATH = "/api/v1/session"
 SESSION_OVER = "The session is over. Log in again."
 NOT_OF_A_PAGE = (
     "A session is for the pages of this service, and this request does not say that it comes from "
@@ -82,12 +84,15 @@ class Door:
             await self._app(scope, receive, send)
             return
         principal, authorization = None, ""
+        if scope["path"] == ALIVE or scope["method"] == "OPTIONS":  # whoever asks, nothing is asked
+            await self._app({**scope, ENTRY: Entry(None, "", _never)}, receive, send)
+            return
         try:
             credentials = await _credentials(scope, in_use=True)
             principal = await self._let_in(scope, credentials)
             authorization = credentials.authorization
         except NotLetIn as refused:
-            if scope["path"] not in OPEN and scope["method"] != "OPTIONS":
+            if scope["path"] not in OPEN and not _is_logout(scope):
                 await self._refusal(scope, refused)(scope, receive, send)
                 return
 
@@ -192,10 +197,36 @@ def settings_principal(login: str | None, address: str, role: Role = Role.ADMIN)
     return Principal(name, role)
 
 
+async def _never() -> bool:
+    return False
+
+
+def session_cookie(scope: Scope) -> str:
+    """The cookie's name. Browsers take one with such a prefix only over TLS, and the first from no
+    other host than this one, so that nobody else can plant a session of theirs."""
+    state = scope["app"].state
+    if scope["scheme"] != "https" and not state.public_is_https:
+        return SESSION_COOKIE
+    return f"__{'Secure' if state.base_path else 'Host'}-{SESSION_COOKIE}"
+
+
+def session_of(scope: Scope) -> str | None:
+    """The id of the session that a request belongs to."""
+    cookies = "; ".join(Headers(scope=scope).getlist("cookie"))
+    return cookie_parser(cookies).get(session_cookie(scope))
+
+
+def _is_logout(scope: Scope) -> bool:
+    """A session can be ended also where its login lets nobody in any more, or cannot be looked
+    at."""
+    asked = scope["method"] == "DELETE" and scope["path"] == SESSION_PATH
+    return asked and session_of(scope) is not None and _is_of_page(Headers(scope=scope))
+
+
 async def _credentials(scope: Scope, *, in_use: bool) -> Credentials:
     """Those of the request, or of the session that it belongs to. Raises `NotLetIn`."""
     credentials = Credentials.of(scope)
-    session_id = cookie_parser(Headers(scope=scope).get("cookie", "")).get(SESSION_COOKIE)
+    session_id = session_of(scope)
     if credentials.authorization or session_id is None:
         return credentials
     if scope["method"] not in SAFE and not _is_of_page(Headers(scope=scope)):

@@ -91,4 +91,4 @@ def judge(known: Ownership, seen: Mark | None) -> Finding:
         return Finding.OWN
     if seen.instance == own.instance:
         return Finding.FREE if seen.term < own.term else Finding.NEWER
-    return Finding.OTHER if own.term else Finding.NEW
+    return Finding.OTHER if own.writer else Finding.NEW

@@ -52,8 +52,8 @@ class Marks(MarksView):
 
 
 def _part(cluster_id: str) -> str:
-    """`cluster_id` as a part of a setting's key, which a dot would divide."""
+    """`cluster_id` as a part of a setting's key, in which only these characters are taken."""
     return "".join(
-        one if one.isascii() and (one.isalnum() or one in "-_") else f"~{ord(one):x}"
+        one if one.isascii() and (one.isalnum() or one == "-") else f"_{ord(one):x}_"
         for one in cluster_id
     )

@@ -93,5 +93,5 @@ class SecurityView:
 
 
 def _sorted(names: Sequence[str], order: Sequence[str]) -> list[str]:
-    places = {name: place for place, name in enumerate(order)}
-    return sorted(names, key=lambda name: places.get(name, len(places)))
+    places = {name: place for place, name in reversed([*enumerate(order)])}
+    return sorted(names, key=lambda name: places.get(name, len(order)))

@@ -14,6 +14,9 @@ from app.telemetry import logger
 
 log = logger(__name__)
 
+MARK_SECONDS = 600.0
+"""So old may the mark be while something is changed: a copy of the database that was made before
+that, and is put in its place, finds one that it does not know."""
 LOOK_SECONDS = 60.0
 """So old may the last look at the mark be while something is changed. Two copies of one database
 work at the same time no longer than this."""
@@ -22,12 +25,14 @@ work at the same time no longer than this."""
 @dataclass
 class _Term:
     """`mark`: saved for it; None before. `left_at`: when it was seen in the cluster, or left there,
-    by the boot clock."""
+    by the boot clock; `made_at`: when it
+    was made."""
 
     cluster: Cluster
     token: str
     mark: Mark | None = None
     left_at: float | None = None
+    made_at: float = 0.0
 
 
 class ClusterOwnership:
@@ -120,8 +125,9 @@ class ClusterOwnership:
         return seen
 
     async def _leave(self, term: _Term, seen: Mark | None) -> None:
-        if term.mark is None:
+        if term.mark is None or boot_seconds() - term.made_at > MARK_SECONDS:
             term.mark = await self._ownerships.begin_term(term.token, seen)
+            term.made_at = boot_seconds()
         if seen != term.mark:
             try:
                 await term.cluster.marks.leave(self._ownerships.cluster_id, term.mark)

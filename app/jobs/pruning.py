@@ -43,6 +43,8 @@ class Pruner:
             if not await self._is_wanted():
                 return LOOK_SECONDS
             more = await self.prunings.go_on(token, self.who)
+            if not more:
+                await self._tell()
         except LeaseLost:
             return LONG_REST  # the renewal of the lease finds it, too, and ends the term
         except StoreTrouble as error:
@@ -51,8 +53,6 @@ class Pruner:
         except Exception:
             log.exception("pruning_crashed")
             return LONG_REST
-        if not more:
-            await self._tell()
         return max(LEAST_REST, REST * (time.monotonic() - began))
 
     async def _is_wanted(self) -> bool:

@@ -198,7 +198,9 @@ class Term:
 
     def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Runs `work` beside the others; no exception comes out of the task."""
-        return self._group.create_task(self._keep(work))
+        task = self._group.create_task(self._keep(work))
+        task.add_done_callback(lambda _: work.close())  # one that was cancelled before it began
+        return task
 
     async def _keep(self, work: Coroutine[Any, Any, None]) -> None:
         try:

@@ -248,11 +248,12 @@ class Worker:
             try:
                 await self.cluster_identity.check(moves=False)
                 await self.ownership.look()
-            except (ClusterTrouble, ClusterRefused) as error:
+            except (ClusterTrouble, ClusterRefused, StoreTrouble) as error:
                 known = isinstance(error, (OtherDatabase, OtherCluster))
             else:
                 known = True
-            self.ownership.note_first_look()
+            finally:
+                self.ownership.note_first_look()
             if known or await over_within(LOOK_SECONDS):
                 return
 

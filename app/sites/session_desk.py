@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from app.domain import clock
@@ -23,7 +24,14 @@ class SessionDesk:
     """Where no secret can be stored, a login stays in the memory of this
     process, and the session ends with it."""
 
-    def __init__(self, sessions: Sessions, sealing: Sealing) -> None:
+    def __init__(
+        self,
+        sessions: Sessions,
+        sealing: Sealing,
+        ready: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """`ready`: waits until it is known whether the database was restored."""
+        self._ready = ready
         self._sessions = sessions
         self._sealing = sealing
         self._remembered: OrderedDict[str, str] = OrderedDict()
@@ -36,7 +44,6 @@ class SessionDesk:
             sealed = self._sealing.close(authorization, session_seal(digest))
         except SecretUnusable:
             sealed = None
-            self._remember(digest, authorization)
         session = Session(
             digest=digest,
             caller=caller,
@@ -44,14 +51,23 @@ class SessionDesk:
             last_used_at=now,
             authorization=sealed,
         )
-        await self._sessions.create(session)
+        for ended in await self._sessions.create(session):
+            self._remembered.pop(ended, None)
+        if sealed is None:
+            self._remember(digest, authorization)
         log.info("session_begun", caller=caller)
         return session_id, session
 
     async def find(self, session_id: str) -> Session | None:
         """One that is not over. Raises `StoreTrouble`."""
-        session = await self._sessions.find(session_digest(session_id))
-        return None if session is None or session.is_over(clock.now()) else session
+        if self._ready:
+            await self._ready()
+        digest = session_digest(session_id)
+        session = await self._sessions.find(digest)
+        if session is None or session.is_over(clock.now()):
+            self._remembered.pop(digest, None)
+            return None
+        return session
 
     async def login_of(self, session_id: str, *, in_use: bool) -> str | None:
         """What its caller logged in with, as the value of an `Authorization` header; None: the
@@ -77,7 +93,9 @@ class SessionDesk:
         if session.authorization is None:
             return self._remembered.get(session.digest)
         try:
-            return self._sealing.open(session.authorization, session_seal(session.digest))
+            return self._sealing.open(
+                session.authorization, session_seal(session.digest), hides=False
+            )
         except SecretUnusable as error:
             log.info("session_unusable", caller=session.caller, reason=error.message)
             return None

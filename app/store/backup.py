@@ -14,6 +14,9 @@ from app.domain.formatting import capped
 from app.store.engine import BUSY_MILLISECONDS, parse_url, sqlite_path
 from app.store.trouble import PRIVATE
 
+A_COPY = "a copy"
+"""In the place of the writer of a mark."""
+
 
 def file_of(address: str) -> Path | None:
     """The file of that database; None on PostgreSQL. Raises `StoreUnavailable` for what is no
@@ -50,8 +53,18 @@ def copy_to(source: Path, target: Path) -> int:
         raise BackupFailed(f"There is no database {source}. Correct DATABASE_URL.")
     with _made(target.absolute()) as growing, _read(source, target) as connection:
         connection.execute("VACUUM INTO ?", (str(growing),))
+        _mark_as_copy(growing)
         _check(growing)
     return target.stat().st_size
+
+
+def _mark_as_copy(file: Path) -> None:
+    """The mark in the cluster is not the copy's own, also where it is of the same term: a service
+    that is started on the copy changes nothing until a person says so (`app.domain.ownership`).
+    A database of an older release has no such column yet, and then no mark either."""
+    with contextlib.closing(sqlite3.connect(file)) as copy, contextlib.suppress(sqlite3.Error):
+        copy.execute("UPDATE cluster_state SET writer = ? WHERE term > 0", (A_COPY,))
+        copy.commit()
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import select as select_columns
@@ -21,6 +22,19 @@ log = logger(__name__)
 
 SERVICE = "service"
 _KINDS = {Finding.NEWER: ConflictKind.NEWER, Finding.OTHER: ConflictKind.OTHER}
+
+
+async def is_in_doubt(reader: AsyncEngine, clusters: Collection[str]) -> bool:
+    """True where the database was restored and nobody has said yet that it goes on: what lets
+    somebody in may have been revoked since. `clusters`: those that the service works on.
+
+    Raises `StoreTrouble`.
+    """
+    conflict, cluster = col(ClusterStateRow.conflict), col(ClusterStateRow.cluster_id)
+    query = select_columns(conflict).where(conflict.is_not(None), cluster.in_(clusters))
+    found = await read_rows(reader, query)
+    kinds = {Conflict.model_validate(row["conflict"]).kind for row in found}
+    return ConflictKind.NEWER in kinds
 
 
 class Ownerships:
@@ -87,13 +101,17 @@ class Ownerships:
             mark = Mark(
                 instance=known.own.instance, term=known.own.term + 1, writer=uuid.uuid4().hex
             )
-            await self._put(transaction, term=mark.term, writer=mark.writer, adopted=None)
-            note = Note(
-                what=EventKind.CLUSTER_MARKED,
-                before=seen and seen.model_dump(),
-                after=mark.model_dump(),
-            )
-            transaction.announce(SERVICE, [note])
+            # That very mark may be overwritten also where the first try to do so came to nothing.
+            adopted = seen and seen.model_dump()
+            await self._put(transaction, term=mark.term, writer=mark.writer, adopted=adopted)
+            if seen is not None and seen.instance != mark.instance:
+                log.warning("cluster_taken_over", before=seen.model_dump(), after=mark.model_dump())
+                note = Note(
+                    what=EventKind.CLUSTER_MARKED,
+                    before=seen.model_dump(),
+                    after=mark.model_dump(),
+                )
+                transaction.announce(SERVICE, [note])
             return mark
 
         return await self._transactions.run(work, token)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ from sqlmodel import col, update
 from app.domain.session import IDLE, LONGEST, MOST_OF_ONE, Session
 from app.domain.token import SERVICE
 from app.sealing import Seal
+from app.store.ownership import is_in_doubt
 from app.store.tables import SessionRow, read_rows
 from app.store.transactions import Transaction, Transactions
 
@@ -24,19 +26,24 @@ def session_seal(digest: str) -> Seal:
 
 
 class Sessions:
-    def __init__(self, transactions: Transactions, reader: AsyncEngine) -> None:
+    def __init__(
+        self, transactions: Transactions, reader: AsyncEngine, clusters: Collection[str]
+    ) -> None:
+        """`clusters`: the names of those that the service works on."""
+        self._clusters = clusters
         self._transactions = transactions
         self._reader = reader
 
-    async def create(self, session: Session) -> None:
+    async def create(self, session: Session) -> list[str]:
         """Also removes those that are over, and of the same caller the oldest beyond the bound, so
-        that no number of logins makes the table grow."""
+        that no number of logins makes the table grow; answers the digests of these."""
 
-        async def work(transaction: Transaction) -> None:
+        async def work(transaction: Transaction) -> list[str]:
             now = session.created_at
             used, made = col(SessionRow.last_used_at), col(SessionRow.created_at)
             over = or_(used <= now - IDLE, made <= now - LONGEST)
-            await transaction.execute(delete(SessionRow).where(over))
+            gone = delete(SessionRow).where(over).returning(col(SessionRow.digest))
+            ended = [*(await transaction.execute(gone)).scalars()]
             older = (
                 select(col(SessionRow.digest))
                 .where(col(SessionRow.caller) == session.caller)
@@ -47,13 +54,18 @@ class Sessions:
             rows = (await transaction.execute(older)).scalars().all()
             await transaction.execute(delete(SessionRow).where(col(SessionRow.digest).in_(rows)))
             await transaction.bulk(insert(SessionRow), [session.model_dump()])
+            return [*ended, *rows]
 
-        await self._transactions.run(work)
+        return await self._transactions.run(work)
 
     async def find(self, digest: str) -> Session | None:
+        """None also in a restored database, until a person has said that it goes on: one that was
+        logged out since would be alive again."""
         query = select(*_COLUMNS).where(col(SessionRow.digest) == digest)
         rows = await read_rows(self._reader, query)
-        return Session.model_validate(rows[0]) if rows else None
+        if not rows or await is_in_doubt(self._reader, self._clusters):
+            return None
+        return Session.model_validate(rows[0])
 
     async def note_use(self, digest: str, now: datetime) -> None:
         used = col(SessionRow.last_used_at)

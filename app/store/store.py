@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -206,15 +206,15 @@ class Database:
         )
         return Store(writer, reader, role, cluster_id, self._file, models)
 
-    async def tokens(self) -> Tokens:
-        """Those of the whole service. Raises `StoreTrouble`."""
+    async def tokens(self, clusters: Collection[str]) -> Tokens:
+        """Those of the whole service, which works on `clusters`. Raises `StoreTrouble`."""
         await _ensure_cluster(self._writer, SERVICE)
-        return Tokens(Transactions(self._writer, SERVICE), self._reader)
+        return Tokens(Transactions(self._writer, SERVICE), self._reader, clusters)
 
-    async def sessions(self) -> Sessions:
-        """Those of the whole service. Raises `StoreTrouble`."""
+    async def sessions(self, clusters: Collection[str]) -> Sessions:
+        """Those of the whole service, which works on `clusters`. Raises `StoreTrouble`."""
         await _ensure_cluster(self._writer, SERVICE)
-        return Sessions(Transactions(self._writer, SERVICE), self._reader)
+        return Sessions(Transactions(self._writer, SERVICE), self._reader, clusters)
 
     async def secrets(self) -> SealedSecrets:
         """Those of the whole service. Raises `StoreTrouble`."""

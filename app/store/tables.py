@@ -363,7 +363,7 @@ class TokenRow(Table, table=True):
 class WebhookRow(Table, table=True):
     """What is told of events; `app.domain.webhook.SealedWebhook` says what the fields mean.
 
-    Address and keys are sealed: `Seal` with the purposes of `app.webhooks.secrets`.
+    Address and keys are sealed: `Seal` with the purposes of `app.webhooks.sealed`.
     """
 
     __tablename__ = "webhook"  # pyright: ignore[reportAssignmentType] - see `Table`

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,9 +16,9 @@ from sqlmodel import col, update
 from app.domain import clock
 from app.domain.errors import StoreTrouble, TokenNameTaken, UnknownToken
 from app.domain.events import EventKind, Note
-from app.domain.ownership import Conflict, ConflictKind
 from app.domain.token import Token, TokenGrant
-from app.store.tables import NOT_REVOKED_ROWS, ClusterStateRow, SessionRow, TokenRow, read_rows
+from app.store.ownership import is_in_doubt
+from app.store.tables import NOT_REVOKED_ROWS, SessionRow, TokenRow, read_rows
 from app.store.transactions import Transaction, Transactions
 from app.telemetry import logger
 
@@ -29,11 +30,14 @@ TRIED_EVERY = 60.0
 """Seconds until that is tried again where the database did not take it."""
 
 _COLUMNS: Any = tuple(getattr(TokenRow, name) for name in Token.model_fields if name != "in_doubt")
-_CONFLICTS = select(col(ClusterStateRow.conflict)).where(col(ClusterStateRow.conflict).is_not(None))
 
 
 class Tokens:
-    def __init__(self, transactions: Transactions, reader: AsyncEngine) -> None:
+    def __init__(
+        self, transactions: Transactions, reader: AsyncEngine, clusters: Collection[str]
+    ) -> None:
+        """`clusters`: the names of those that the service works on."""
+        self._clusters = clusters
         self._transactions = transactions
         self._reader = reader
         self._tried: dict[str, float] = {}
@@ -109,12 +113,9 @@ class Tokens:
         rows = await read_rows(self._reader, query)
         if not rows:
             return None
-        return Token.model_validate({**rows[0], "in_doubt": await self._are_in_doubt()})
-
-    async def _are_in_doubt(self) -> bool:
-        found = await read_rows(self._reader, _CONFLICTS)
-        kinds = {Conflict.model_validate(row["conflict"]).kind for row in found}
-        return ConflictKind.NEWER in kinds
+        return Token.model_validate(
+            {**rows[0], "in_doubt": await is_in_doubt(self._reader, self._clusters)}
+        )
 
     def note_use(self, token: Token) -> None:
         """Sees to it that its last use is noted, without keeping the request waiting."""

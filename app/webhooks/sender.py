@@ -40,6 +40,8 @@ TROUBLE_SECONDS = 10.0
 """Until the next look after trouble of our own: with the database, or with a stored secret."""
 MOST_SEARCHED = 5_000
 """Numbers of the log that one turn looks through."""
+LEAST_TRIES = 5
+"""In one term, before a webhook is switched off."""
 MOST_SENT = 100
 """Events of one turn."""
 SAVED_EVERY = 1.0
@@ -103,8 +105,8 @@ class Sender:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            for webhook_id, hook in hooks.items():
-                await self._save_at_the_end(term, webhook_id, hook)
+            saves = [self._save_at_the_end(term, *one) for one in hooks.items()]
+            await asyncio.gather(*saves)
 
     async def _look(self, term: Turn, hooks: dict[str, _Hook]) -> float:
         """Begins a turn of every webhook that has something to send; seconds until the next."""
@@ -164,7 +166,7 @@ class Sender:
         jobs = await self.places.kinds_of_jobs({event.job_id for event in events if event.job_id})
         for event in events:
             body = _announcement(event, jobs).body
-            if not await self._send(term, webhook, hook, opened, event.number, body):
+            if not await self._send(term, webhook, hook, opened, event, body):
                 return
         await self._advance(webhook, hook, max(end, hook.place.number))
         hook.failures = 0
@@ -188,19 +190,19 @@ class Sender:
         webhook: SealedWebhook,
         hook: _Hook,
         opened: Opened,
-        number: int,
+        event: Event,
         body: bytes,
     ) -> bool:
         """False where it was not taken: then the same event is sent again later."""
         began = time.monotonic()
-        message_id = message_id_of(webhook.id, self.cluster, number)
+        message_id = message_id_of(webhook.id, self.cluster, event)
         headers = signed_headers(message_id, int(clock.now().timestamp()), body, opened.keys)
         outcome = await self.courier.deliver(opened.url, body, headers)
         if outcome.fault is not None:
             await self._fail(term, webhook, hook, outcome.fault)
             return False
         hook.failures = 0
-        await self._advance(webhook, hook, number)
+        await self._advance(webhook, hook, event.number)
         hook.place = hook.place.model_copy(update={"delivered_at": clock.now()})
         if time.monotonic() - hook.saved_at >= SAVED_EVERY:
             await self._save(term, webhook.id, hook)
@@ -222,7 +224,8 @@ class Sender:
         if hook.failures == 1:
             log.warning("webhook_fails", webhook=webhook.id, host=webhook.host, reason=fault)
         await self._put(term, webhook.id, hook, trouble=capped(fault), failing_since=since)
-        if clock.elapsed(since) >= SWITCHED_OFF_AFTER.total_seconds():
+        lasting = clock.elapsed(since) >= SWITCHED_OFF_AFTER.total_seconds()
+        if lasting and hook.failures >= LEAST_TRIES:  # the service may have been away meanwhile
             lasted = duration_text(SWITCHED_OFF_AFTER.total_seconds())
             reason = capped(f"Nothing was delivered for {lasted}. The last try: {fault}")
             if await self.webhooks.switch_off(webhook, reason, self.who):
@@ -248,10 +251,11 @@ class Sender:
             log.warning("webhook_place_not_saved", webhook=webhook_id, reason=error.message)
 
 
-def message_id_of(webhook_id: str, cluster: str, number: int) -> str:
-    """The same at every try of an event, and no other's. It has no dot, for dots divide what is
-    signed."""
-    return f"{webhook_id}:{quote(cluster, safe='').replace('.', '%2E')}:{number}"
+def message_id_of(webhook_id: str, cluster: str, event: Event) -> str:
+    """The same at every try of an event, and no other's; with its time, for after a restore numbers
+    are given again. It has no dot, for dots divide what is signed."""
+    place = f"{quote(cluster, safe='').replace('.', '%2E')}:{event.number}"
+    return f"{webhook_id}:{place}:{int(event.at.timestamp() * 1000)}"
 
 
 def _announcement(event: Event, kinds_of_jobs: dict[str, str]) -> Announcement:

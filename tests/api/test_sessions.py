@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -75,6 +76,63 @@ async def test_the_cookie_is_for_the_browser_alone(database_url: str) -> None:
             parts = {part.strip().lower() for part in cookie.split(";")}
             assert {"httponly", "samesite=lax", "path=/"} <= parts
             assert ("secure" in parts) is secure
+            assert cookie.startswith(f"__Host-{SESSION_COOKIE}=") is secure
+
+
+async def test_over_tls_only_a_cookie_that_no_other_host_can_plant_is_taken(
+    sqlite_url: str,
+) -> None:
+    async with running(sqlite_url, server_publicbaseurl="https://reindex.example:443") as client:
+        page = {"origin": "https://reindex.example", "host": "reindex.example"}
+        begun = await client.post(SESSION, auth=OPS, headers=page)
+        value = begun.headers["set-cookie"].partition("=")[2].partition(";")[0]
+        client.cookies.clear()
+        for name, status in ((SESSION_COOKIE, 401), (f"__Host-{SESSION_COOKIE}", 200)):
+            cookie = {"cookie": f"{name}={value}"}
+            assert (await client.get(LIST, headers=cookie)).status_code == status
+        ended = await client.delete(SESSION, headers={**cookie, **page})
+        assert ended.status_code == 200
+
+
+async def test_a_session_begins_with_a_login_and_not_with_another_session(sqlite_url: str) -> None:
+    async with running(sqlite_url) as client:
+        first = await logged_in(client)
+        again = await client.post(SESSION, headers=OWN)
+        assert (again.status_code, "set-cookie" in again.headers) == (200, False)
+        assert again.json()["expiresAt"] is not None
+        second = await logged_in(client)
+        client.cookies.clear()
+        for session_id, status in ((first, 401), (second, 200)):
+            cookie = {"cookie": f"{SESSION_COOKIE}={session_id}"}
+            assert (await client.get(LIST, headers=cookie)).status_code == status
+
+
+async def test_a_session_can_be_ended_where_its_login_lets_nobody_in_any_more(
+    sqlite_url: str,
+) -> None:
+    async with running(sqlite_url) as client:
+        cookie = {"cookie": f"{SESSION_COOKIE}={await logged_in(client)}"}
+    async with running(sqlite_url, server_password="another-word") as client:
+        assert (await client.delete(SESSION, headers=cookie)).status_code == 403
+        assert (await client.delete(SESSION, headers={**cookie, **OWN})).status_code == 200
+    assert execute(sqlite_url, "SELECT 1 FROM session") == []
+
+
+@pytest.mark.parametrize("sent", [b"Basic \xe9", b"Basic \x00", b"Basic " + b"a" * 60_000, b" "])
+async def test_a_login_that_cannot_be_read_is_none(sqlite_url: str, sent: bytes) -> None:
+    async with running(sqlite_url) as client:
+        headers = {b"authorization": sent}
+        assert (await client.get(LIST, headers=headers)).status_code == 401
+        assert (await client.get("/healthz", headers=headers)).status_code == 200
+
+
+async def test_a_login_with_many_blanks_is_the_same_login(sqlite_url: str) -> None:
+    async with running(sqlite_url) as client:
+        made = await client.post("/api/v1/tokens", auth=OPS, json={"name": "a", "role": "viewer"})
+        headers = {"authorization": f"Bearer   {made.json()['secret']}  ", **OWN}
+        assert (await client.post(SESSION, headers=headers)).status_code == 200
+    ((sealed,),) = execute(sqlite_url, "SELECT authorization FROM session")
+    assert json.loads(Fernet(KEY).decrypt(sealed.encode()))["secret"].count(" ") == 1
 
 
 async def test_nothing_of_a_login_is_stored_in_clear(sqlite_url: str) -> None:
@@ -179,7 +237,7 @@ async def test_of_one_caller_only_the_newest_sessions_are_kept(sqlite_url: str) 
         first = await logged_in(client)
         others: list[str] = []
         for _ in range(MOST_OF_ONE):
-            client.cookies.clear()
+            client.cookies.clear()  # a new one would end the one before
             others.append(await logged_in(client))
         client.cookies.clear()
         for session_id, status in ((first, 401), (others[0], 200), (others[-1], 200)):

@@ -121,6 +121,9 @@ async def test_of_two_copies_at_work_the_one_that_began_later_goes_on(
         await first.client.post("/api/v1/pace/stop")
         await first.post_batch("plain")
         doubled = copied(sqlite_url)
+        ((writer,),) = execute(sqlite_url, "SELECT writer FROM cluster_state WHERE term > 0")
+        # as a snapshot of the disk would have it
+        execute(doubled, "UPDATE cluster_state SET writer = :writer WHERE term > 0", writer=writer)
         async with running_service(elasticsearch_url, doubled) as second:
             await marked(es, "2", doubled)
             await first.client.post("/api/v1/pace/go-on")

@@ -32,7 +32,7 @@ async def open_tokens(database_url: str) -> AsyncGenerator[OpenTokens]:
         async def open_one() -> Tokens:
             database = await Database.open(database_url, 60.0)
             stack.push_async_callback(database.close)
-            opened = await database.tokens()
+            opened = await database.tokens(["default"])
             stack.push_async_callback(opened.close)
             return opened
 

@@ -4,7 +4,7 @@ the term."""
 from __future__ import annotations
 
 import threading
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from app.domain.errors import HostUnknown
 from app.jobs import worker
 from app.jobs.term import Term
 from app.lookups import Lookups
+from app.store.events import Event
 from app.webhooks import delivery
 from app.webhooks.delivery import Courier
 from app.webhooks.sender import Sender, message_id_of
@@ -120,7 +121,20 @@ async def test_a_stop_waits_for_no_delivery(receiver: Receiver, sqlite_url: str)
 
 
 def test_an_id_of_a_message_has_no_dot_and_is_of_one_event() -> None:
-    assert message_id_of("hook", "west.1:a,b", 7) == "hook:west%2E1%3Aa%2Cb:7"
+    at = datetime(2026, 12, 1, tzinfo=UTC)
+    nothing = dict.fromkeys(("job_id", "batch_id", "index_name", "before", "after"))
+    event = Event.model_validate(
+        {
+            "cluster_id": "west",
+            "number": 7,
+            "at": at,
+            "who": "w",
+            "what": "failed",
+            "text": "",
+            **nothing,
+        }
+    )
+    assert message_id_of("hook", "west.1:a,b", event) == "hook:west%2E1%3Aa%2Cb:7:1796083200000"
 
 
 # --- names that are looked up
