@@ -33,9 +33,29 @@ EXPECTED = {
         "MissingPrivileges",
         "CallerLacksPrivileges",
         "ClusterForbids",
+        "ClusterOutOfReach",
+        "LimitedCaller",
+        "OutOfReach",
+        "PartOutOfReach",
     },
-    404: {"IndexNotFound", "OperationNotFound", "UnknownOperation", "UnknownBatch"},
-    409: {"TargetTaken", "TargetExists", "WrongState", "CannotRollBack", "KeyReused"},
+    404: {
+        "IndexNotFound",
+        "OperationNotFound",
+        "UnknownOperation",
+        "UnknownBatch",
+        "UnknownToken",
+        "UnknownWebhook",
+    },
+    409: {
+        "TargetTaken",
+        "TargetExists",
+        "WrongState",
+        "CannotRollBack",
+        "KeyReused",
+        "TokenNameTaken",
+        "TooManyWebhooks",
+        "WebhookNameTaken",
+    },
     426: {"MixedVersions"},
     502: {"ClusterRefused"},
     500: {
@@ -46,7 +66,9 @@ EXPECTED = {
         "TaskCancelled",
         "DocumentsDiffer",
         "SmallJobFailed",
+        "BackupFailed",
     },
+    503: {"TooManyStreams"},
 }
 """400: every other `Refused`; 503: what is left."""
 

@@ -141,7 +141,7 @@ async def test_streams_show_the_events_of_operations_within_reach(door: Door) ->
         await exchange.shows('"indexName":"logs-1"')
         await exchange.shows(f": heartbeat\nid: {QUOTED}:3\n")
         await door.queue("secret-2", "logs-2")
-        await door.client.post("/api/v1/pace/go-on")
+        await door.client.post("/api/v1/pace/stop", json={"reason": "once more"})
         await exchange.shows('"indexName":"logs-2"')
         await exchange.shows(f": heartbeat\nid: {QUOTED}:6\n")
         assert "secret" not in exchange.text

@@ -51,11 +51,14 @@ class Login:
         return secret(answer["encoded"], "an API key")
 
     @asynccontextmanager
-    async def as_user(self, user: str, password: str = WORD) -> AsyncGenerator[Service]:
+    async def as_user(
+        self, user: str, password: str = WORD, **more: Any
+    ) -> AsyncGenerator[Service]:
         settings: dict[str, Any] = {
             "elasticsearch_username": user,
             "elasticsearch_password": password,
             "reindex_synchronous_documents": 0,  # by tasks, so that a test can stop it
+            **more,
         }
         async with running_service(self._relay.url, self._database(), **settings) as service:
             yield service
