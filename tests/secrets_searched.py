@@ -21,10 +21,11 @@ class KeptLog:
 
     def write(self, text: str) -> int:
         self._written.append(text)
-        return self._stream.write(text)
+        return len(text) if self._stream.closed else self._stream.write(text)
 
     def flush(self) -> None:
-        self._stream.flush()
+        if not self._stream.closed:
+            self._stream.flush()
 
     def take(self) -> bytes:
         written, self._written = self._written, []
@@ -37,7 +38,8 @@ def kept_log() -> KeptLog:
         if isinstance(handler, logging.StreamHandler):
             lines = cast("logging.StreamHandler[Any]", handler)
             if not isinstance(lines.stream, KeptLog):
-                lines.setStream(KeptLog(lines.stream))
+                # not by `setStream`, which flushes one that a test may have closed
+                lines.stream = KeptLog(lines.stream)
             return lines.stream
     raise RuntimeError("the log has no handler")
 

@@ -81,6 +81,11 @@ class ClusterOwnership:
         Raises `StoreTrouble`."""
         return (await self._ownerships.known()).conflict
 
+    async def is_new(self) -> bool:
+        """True where this database has never changed anything there. Raises `StoreTrouble`."""
+        known = await self._ownerships.known()
+        return not known.own.writer and known.conflict is None
+
     async def refuse(self) -> None:
         """Raises `OtherDatabase` where something does, `StoreTrouble`."""
         if conflict := await self.conflict():

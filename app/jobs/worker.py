@@ -246,8 +246,10 @@ class Worker:
         """Whether this database is the one that works on the cluster, before anything is to do."""
         while True:
             try:
-                await self.cluster_identity.check(moves=False)
-                await self.ownership.look()
+                # One that has never worked on it has nothing to do twice, and asks nothing idly.
+                if not await self.ownership.is_new():
+                    await self.cluster_identity.check(moves=False)
+                    await self.ownership.look()
             except (ClusterTrouble, ClusterRefused, StoreTrouble) as error:
                 known = isinstance(error, (OtherDatabase, OtherCluster))
             else:

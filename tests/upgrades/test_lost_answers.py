@@ -18,6 +18,7 @@ from tests.upgrades.midway import crawl, filled, hurry
 from tests.upgrades.portrait import contents, made_anew
 
 CHANGES = [
+    "PUT /_cluster/settings",
     "POST /_create_from/plain/reindexed-v8-plain",
     "PUT /plain/_block/write",
     "POST /plain/_refresh",
@@ -36,7 +37,7 @@ CHANGES = [
 READS = ("/_count", "/_search", "/_validate/query")
 """These are sent as POST, and change nothing."""
 
-TOGETHER = slice(6, 9)
+TOGETHER = slice(7, 10)
 """These are sent side by side."""
 
 
