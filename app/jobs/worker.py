@@ -345,7 +345,8 @@ class Worker:
         greeting once a term."""
         try:
             await self.cluster_identity.check()
-            await self.ownership.check()
+            if not await self.ownership.is_new():  # it leaves its mark with its first change
+                await self.ownership.check()
             if not self._contact:
                 await self.greet(self.machine.new_cluster(lambda: term.lease))
                 self._contact = True

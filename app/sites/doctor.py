@@ -107,7 +107,7 @@ class Doctor:
 
     async def _elasticsearch(self, reach: Reach, *, stored: bool) -> list[Check]:
         report = await self._checkup.cluster()
-        names = ("cluster", "mark", "versions", "privileges", "headers", "leftovers")
+        names = ("cluster", "versions", "privileges", "headers", "leftovers")
         if report.error:
             remedy = "Queued operations wait for it and go on by themselves."
             away = Check("elasticsearch", Severity.WRONG, report.error, remedy)
@@ -117,10 +117,11 @@ class Doctor:
         identity = await self._cluster_itself() if stored else _unknown("cluster", "the database")
         rights = await self._privileges(reach) if stored else _unknown("privileges", "the database")
         well = identity.verdict is Severity.OK
-        mark = await self._mark() if well else _unknown("mark", "the right cluster")
+        mark = await self._mark() if well else None
+        marks = [mark] if mark and mark.verdict is not Severity.OK else []  # shown where it matters
         left = await self._leftovers(reach) if well else _unknown("leftovers", "the right cluster")
         header = await self._header()
-        return [reached, identity, mark, of_versions(report.versions), rights, header, left]
+        return [reached, identity, *marks, of_versions(report.versions), rights, header, left]
 
     async def _header(self) -> Check:
         try:

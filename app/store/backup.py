@@ -62,7 +62,7 @@ def _mark_as_copy(file: Path) -> None:
     """The mark in the cluster is not the copy's own, also where it is of the same term: a service
     that is started on the copy changes nothing until a person says so (`app.domain.ownership`).
     A database of an older release has no such column yet, and then no mark either."""
-    with contextlib.closing(sqlite3.connect(file)) as copy, contextlib.suppress(sqlite3.Error):
+    with contextlib.closing(sqlite3.connect(str(file))) as copy, contextlib.suppress(sqlite3.Error):
         copy.execute("UPDATE cluster_state SET writer = ? WHERE term > 0", (A_COPY,))
         copy.commit()
 

@@ -67,7 +67,7 @@ class ClusterIdentities:
             if known and not accepted and not await self._free(transaction):
                 return known
             # What was found in one cluster says nothing about another.
-            values = {"cluster_uuid": found, "conflict": None, "adopted": None, "writer": None}
+            values = {"cluster_uuid": found, "conflict": None, "adopted": None}
             await transaction.execute(update(ClusterStateRow).where(this).values(**values))
             if known is not None:
                 note = Note(what=EventKind.CLUSTER_CHANGED, before=known, after=found)

@@ -143,7 +143,7 @@ async def test_what_may_only_look_is_given_nothing_that_changes() -> None:
     connection = Connection(["http://127.0.0.1:1"], Credentials())
     view, cluster = ClusterView.of(connection), Cluster.for_worker(connection, lambda: None)
     assert changing(view) == set()
-    assert changing(cluster) == {"indices", "aliases", "tasks"}
+    assert changing(cluster) == {"indices", "aliases", "marks", "tasks"}
     assert not isinstance(view.indices, Indices)
     assert not isinstance(view.aliases, Aliases)
     assert not isinstance(view.tasks, Tasks)

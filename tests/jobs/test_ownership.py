@@ -115,8 +115,11 @@ async def test_a_database_restored_in_the_middle_of_an_operation_changes_nothing
 async def test_of_two_copies_at_work_the_one_that_began_later_goes_on(
     elasticsearch_url: str, es: Elastic, sqlite_url: str
 ) -> None:
+    filled(es, "first")
     filled(es, "plain")
     async with running_service(elasticsearch_url, sqlite_url) as first:
+        await first.post_batch("first")
+        await first.completed("first")
         await marked(es, "1", sqlite_url)
         await first.client.post("/api/v1/pace/stop")
         await first.post_batch("plain")
@@ -129,7 +132,7 @@ async def test_of_two_copies_at_work_the_one_that_began_later_goes_on(
             await first.client.post("/api/v1/pace/go-on")
             await waits(first, NOT_NEWEST)
             assert (await first.newest("plain"))["startedAt"] is None  # pyright: ignore
-            assert es.indices() == {"plain"}
+            assert es.indices() == {"plain", "reindexed-v8-first"}
             await second.client.post("/api/v1/pace/go-on")
             await second.completed("plain")
 
@@ -179,8 +182,11 @@ async def test_a_role_that_may_not_leave_the_mark_only_warns(
 async def test_a_mark_that_somebody_removed_is_left_again(
     elasticsearch_url: str, es: Elastic, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    filled(es, "first")
     filled(es, "plain")
     async with running_service(elasticsearch_url, sqlite_url) as service:
+        await service.post_batch("first")
+        await service.completed("first")
         await marked(es, "1", sqlite_url)
         es.put("/_cluster/settings", {"persistent": {"cluster.metadata.reindex_queue.*": None}})
         monkeypatch.setattr(ownership, "LOOK_SECONDS", -1.0)

@@ -68,7 +68,6 @@ async def test_an_idle_service_and_its_standby_say_who_works(
             assert list(checks)[::-1] == [
                 "elasticsearch",
                 "cluster",
-                "mark",
                 "versions",
                 "privileges",
                 "headers",
