@@ -137,3 +137,10 @@ def test_a_run_of_the_suite_that_searched_nothing_is_no_success() -> None:
 def test_what_services_are_started_with_is_searched_for() -> None:
     used.of_settings({"server_apikey": "of-this-test-9c3e"})
     found(lambda: used.search(b"x of-this-test-9c3e", "y"), "y, byte 2: server_apikey")
+
+
+def test_letters_of_what_is_encrypted_are_taken_for_no_token() -> None:
+    search, token = SecretsUsed(), b"rq_" + b"x" * 43
+    search.search(b"gAAAA" + b"y" * 60 + token, "here")
+    with pytest.raises(LeakedSecret):
+        search.search(b"gAAAA" + b"y" * 60 + b" " + token, "here")
