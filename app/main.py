@@ -202,7 +202,7 @@ async def _first_looks(sites: Sequence[Site]) -> None:
 async def _is_ours(site: Site) -> bool:
     """False where another database works on the cluster, as far as that was looked at."""
     await site.ownership.first_look(LOOK_SECONDS)
-    return await site.ownership.conflict() is None
+    return not await site.ownership.kept()
 
 
 @asynccontextmanager

@@ -165,7 +165,7 @@ class _Protocol(H11Protocol):
     """Lets an answer close its connection at once. uvicorn has no such thing: it waits for a reader
     that takes nothing for as long as the connection lives, and at a stop for all its time."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] - narrower there, too
         super().connection_made(transport)
         app = self.app
 

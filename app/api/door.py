@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.attempts import Attempts, Guess
 from app.api.errors import answer, http_status_of
-from app.api.logins import RUN_AS, Credentials, Logins
+from app.api.logins import RUN_AS, Logins, Presented
 from app.domain import clock
 from app.domain.errors import LoginRefused, ReindexQueueError, StoreTrouble
 from app.domain.principal import Principal, Role
@@ -106,7 +106,7 @@ class Door:
         entered = {**scope, ENTRY: Entry(principal, authorization, is_as_it_was)}
         await self._app(entered, receive, self._challenging(send))
 
-    async def _let_in(self, scope: Scope, credentials: Credentials) -> Principal:
+    async def _let_in(self, scope: Scope, credentials: Presented) -> Principal:
         """Raises `NotLetIn`."""
         logins = self._logins()
         if not credentials.authorization:
@@ -126,7 +126,7 @@ class Door:
         self._attempts.note_failure(guess)
         raise NotLetIn(401, logins.remedy, "unauthorized")
 
-    async def _of_cluster(self, scope: Scope, credentials: Credentials) -> Principal:
+    async def _of_cluster(self, scope: Scope, credentials: Presented) -> Principal:
         """Whoever that is for the cluster that the path names, which alone is asked. Raises
         `NotLetIn`, also where the cluster cannot be asked."""
         if credentials.runs_as:
@@ -223,9 +223,9 @@ def _is_logout(scope: Scope) -> bool:
     return asked and session_of(scope) is not None and _is_of_page(Headers(scope=scope))
 
 
-async def _credentials(scope: Scope, *, in_use: bool) -> Credentials:
+async def _credentials(scope: Scope, *, in_use: bool) -> Presented:
     """Those of the request, or of the session that it belongs to. Raises `NotLetIn`."""
-    credentials = Credentials.of(scope)
+    credentials = Presented.of(scope)
     session_id = session_of(scope)
     if credentials.authorization or session_id is None:
         return credentials

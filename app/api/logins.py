@@ -22,7 +22,7 @@ WITH_CLUSTER = (
     "Log in as you would at the Elasticsearch cluster, with Basic, ApiKey or Bearer authorization."
 )
 RUN_AS = "es-security-runas-user"
-WITH_TOKEN = "Log in with a token of the service as “Authorization: Bearer rq_…”."  # noqa: S105
+WITH_TOKEN = "Log in with a token of the service as “Authorization: Bearer rq_…”."  # noqa: S105 - no secret
 LONGEST = 7_500
 """Characters of a login. After a longer header Elasticsearch leaves the next request on that
 connection without an answer (7.17, 8.19, 9.4)."""
@@ -60,7 +60,7 @@ class Logins:
         first, *others = ways or [REFUSED]
         return " ".join([first, *(f"Or: {way[0].lower()}{way[1:]}" for way in others)])
 
-    def caller(self, credentials: Credentials) -> str | None:
+    def caller(self, credentials: Presented) -> str | None:
         """The name under which the caller's doings are noted, or None: not let in.
 
         Compared in constant time, so that an answer's time tells nothing of a secret.
@@ -73,7 +73,7 @@ class Logins:
         right = _same(name, self.username) & _same(password, self.password)
         return self.username if right else None
 
-    def is_for_cluster(self, credentials: Credentials) -> bool:
+    def is_for_cluster(self, credentials: Presented) -> bool:
         """True where the cluster is to be asked who that is: a name of the settings, and what looks
         like a token of this service, are for nobody else to see."""
         if not self.elasticsearch or credentials.scheme not in _OF_CLUSTERS:
@@ -84,14 +84,14 @@ class Logins:
         ours = ours or self.may_scrape(credentials)
         return not (ours or unreadable)
 
-    def may_scrape(self, credentials: Credentials) -> bool:
+    def may_scrape(self, credentials: Presented) -> bool:
         if credentials.scheme != "bearer" or self.metrics_token is None:
             return False
         return _same(credentials.given, self.metrics_token)
 
 
 @dataclass(frozen=True)
-class Credentials:
+class Presented:
     """What a request brings to log in with; `address`: where it came from."""
 
     authorization: str = field(repr=False)
@@ -100,7 +100,7 @@ class Credentials:
     """They want to act as another user of the cluster."""
 
     @classmethod
-    def of(cls, scope: Scope) -> Credentials:
+    def of(cls, scope: Scope) -> Presented:
         """A header that is longer than any login is as good as none."""
         headers = Headers(scope=scope)
         scheme, _, given = headers.get("authorization", "").partition(" ")

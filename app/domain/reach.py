@@ -13,7 +13,7 @@ from app.domain.names import IndexName
 ANY = "*"
 
 
-class Pair(Protocol):
+class NamesIndices(Protocol):
     """What an operation, or one that is wanted, says of its indices."""
 
     @property
@@ -51,7 +51,7 @@ class Reach:
             return True
         return all(any(_fits(name, pattern) for pattern in patterns) for name in names)
 
-    def covers_pair(self, pair: Pair) -> bool:
+    def covers_pair(self, pair: NamesIndices) -> bool:
         """True where source and target are: the name that was posted, and the index behind it."""
         return self.covers(pair.index_name, pair.source_name, pair.new_index_name)
 

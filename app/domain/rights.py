@@ -17,7 +17,7 @@ TASKS = ".tasks"
 """Where Elasticsearch keeps the results of ended tasks; a restricted index."""
 
 
-class Place(StrEnum):
+class HeldOn(StrEnum):
     """On what a right is held, in words."""
 
     CLUSTER = "the cluster"
@@ -34,7 +34,7 @@ class Right:
     """
 
     privilege: str
-    place: Place
+    place: HeldOn
     purpose: str
     without: str = ""
 
@@ -48,89 +48,89 @@ _NO_REFERENCES = "a plan says that it does not know which {} name an index"
 RIGHTS = (
     Right(
         "monitor",
-        Place.CLUSTER,
+        HeldOn.CLUSTER,
         "looks at indices, nodes, disks, shards, tasks, running snapshots and transforms",
     ),
     Right(
         "cancel_task",
-        Place.CLUSTER,
+        HeldOn.CLUSTER,
         "ends the copies that it has started: at a cancel, a pause, a stop, the end of the hours",
     ),
     Right(
         "cluster:admin/reindex/rethrottle",
-        Place.CLUSTER,
+        HeldOn.CLUSTER,
         "makes a running copy slower or faster",
     ),
     Right(
         "cluster:admin/settings/update",
-        Place.CLUSTER,
+        HeldOn.CLUSTER,
         "leaves the mark of its database in the cluster",
         "a database that was restored, or a second one at work, is not noticed",
     ),
     Right(
         "read_pipeline",
-        Place.CLUSTER,
+        HeldOn.CLUSTER,
         "a plan shows which ingest pipelines name an index",
         _NO_REFERENCES.format("pipelines"),
     ),
     Right(
         "cluster:admin/xpack/enrich/get",
-        Place.CLUSTER,
+        HeldOn.CLUSTER,
         "a plan shows which enrich policies name an index",
         _NO_REFERENCES.format("enrich policies"),
     ),
     Right(
         "indices:admin/index_template/get",
-        Place.CLUSTER,
+        HeldOn.CLUSTER,
         "a plan shows which index templates apply to a new index",
         _NO_REFERENCES.format("templates"),
     ),
     Right(
         "indices:admin/template/get",
-        Place.CLUSTER,
+        HeldOn.CLUSTER,
         "the same for templates of the older kind",
         _NO_REFERENCES.format("templates"),
     ),
     Right(
         "read_slm",
-        Place.CLUSTER,
+        HeldOn.CLUSTER,
         "waits for a snapshot that is due before it blocks writes",
         "such a snapshot is not waited for, and a swap may have to wait for it with writes blocked",
     ),
     Right(
         "monitor_snapshot",
-        Place.CLUSTER,
+        HeldOn.CLUSTER,
         f"sees in which snapshots an index is, where `{Setting.REQUIRE_SNAPSHOT}` asks for one",
         f"with `{Setting.REQUIRE_SNAPSHOT}` every index waits",
     ),
     Right(
         "read",
-        Place.INDICES,
+        HeldOn.INDICES,
         "copies documents, counts and compares them",
     ),
     Right(
         "manage",
-        Place.INDICES,
+        HeldOn.INDICES,
         "blocks writes, makes the new index and the kept copy, moves aliases, removes the old "
         "index, opens and closes",
     ),
     Right(
         "write",
-        Place.TARGETS,
+        HeldOn.TARGETS,
         "writes the copy",
     ),
     Right(
         "delete",
-        Place.RESULTS,
+        HeldOn.RESULTS,
         "removes the results of its copies once they are saved",
         "they stay there",
     ),
 )
 
 NAMES = {
-    Place.INDICES: ("*",),
-    Place.TARGETS: ("reindexed-v*", ".reindexed-v*"),
-    Place.RESULTS: (TASKS,),
+    HeldOn.INDICES: ("*",),
+    HeldOn.TARGETS: ("reindexed-v*", ".reindexed-v*"),
+    HeldOn.RESULTS: (TASKS,),
 }
 """In the roles, where it is not known which indices will be rewritten."""
 
@@ -146,7 +146,7 @@ FOR_OPERATORS = (
 """How actions begin that Elastic Cloud keeps to its operators (8.19, 9.4)."""
 
 
-def privileges(place: Place, *, needed: bool | None = None) -> list[str]:
+def privileges(place: HeldOn, *, needed: bool | None = None) -> list[str]:
     """Those of a place; all, or those that are needed, or those that are not."""
     found = (right for right in RIGHTS if right.place is place)
     return [one.privilege for one in found if needed is None or one.needed is needed]
@@ -160,9 +160,9 @@ def role(rights: Iterable[Right]) -> dict[str, Any]:
         held = [one.privilege for one in given if one.place is place]
         if held:
             indices.append({"names": list(names), "privileges": held})
-            if place is Place.RESULTS:
+            if place is HeldOn.RESULTS:
                 indices[-1]["allow_restricted_indices"] = True
-    cluster = [one.privilege for one in given if one.place is Place.CLUSTER]
+    cluster = [one.privilege for one in given if one.place is HeldOn.CLUSTER]
     return {"cluster": cluster, "indices": indices}
 
 

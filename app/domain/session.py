@@ -27,7 +27,7 @@ def session_digest(session_id: str) -> str:
     return hashlib.sha256(session_id.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-class Session(BaseModel):
+class PageSession(BaseModel):
     """One session. Times are UTC.
 
     `caller`: as the event log names whoever began it. `authorization`: what they logged in with,

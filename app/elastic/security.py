@@ -21,7 +21,7 @@ _NO_ALIAS = (
 
 
 @dataclass(frozen=True)
-class Held:
+class PrivilegesOn:
     """Privileges that are asked about, each on each of `names`. `restricted`: also where a name is
     one that is kept from ordinary roles."""
 
@@ -57,7 +57,7 @@ class SecurityView:
         return True
 
     async def lacking(
-        self, cluster: Sequence[str], indices: Sequence[Held]
+        self, cluster: Sequence[str], indices: Sequence[PrivilegesOn]
     ) -> tuple[list[str], dict[str, list[str]]]:
         """What our own user lacks of these privileges: on the cluster, and by name of an index; in
         the order in which they were given."""

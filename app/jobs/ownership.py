@@ -48,7 +48,7 @@ class ClusterOwnership:
         self._term: _Term | None = None
         self._lock = asyncio.Lock()
         self._looked = asyncio.Event()
-        self._kept = False
+        self._kept = self._has_worked = False
         self.refusal: str | None = None
 
     def begin(self, cluster: Cluster, token: str) -> None:
@@ -83,8 +83,10 @@ class ClusterOwnership:
 
     async def is_new(self) -> bool:
         """True where this database has never changed anything there. Raises `StoreTrouble`."""
-        known = await self._ownerships.known()
-        return not known.own.writer and known.conflict is None
+        if not self._has_worked:  # what is so once stays so: it need not be asked at each look
+            known = await self._ownerships.known()
+            self._has_worked = bool(known.own.writer) or known.conflict is not None
+        return not self._has_worked
 
     async def refuse(self) -> None:
         """Raises `OtherDatabase` where something does, `StoreTrouble`."""

@@ -19,7 +19,7 @@ MOST_SEARCHED = 20_000
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedEvents:
     """The events of these clusters that a filter lets through. `visible`: the clusters that a
     cursor may name, None: all."""
 
@@ -70,7 +70,7 @@ class EventPages:
 
     def wanted(
         self, asked: Sequence[str], chosen: EventFilter = EVERY_EVENT, caller: Principal = ANYBODY
-    ) -> Wanted:
+    ) -> WantedEvents:
         """What somebody who asked for these clusters is shown; of all that they may see where they
         named none. What is of no cluster (`SERVICE`) is for callers without any limit.
 
@@ -81,9 +81,9 @@ class EventPages:
             if name not in visible:
                 raise UnknownCluster(name)
         clusters = tuple(name for name in visible if not asked or name in asked)
-        return Wanted(clusters, replace(chosen, reach=caller.reach), frozenset(visible))
+        return WantedEvents(clusters, replace(chosen, reach=caller.reach), frozenset(visible))
 
-    def check(self, cursor: Mapping[str, int], heads: Places, wanted: Wanted) -> None:
+    def check(self, cursor: Mapping[str, int], heads: Places, wanted: WantedEvents) -> None:
         """Raises `InvalidCursor` where it is not of the logs that the caller may see. `heads`: the
         newest events."""
         visible = heads.keys() if wanted.visible is None else wanted.visible
@@ -101,7 +101,7 @@ class EventPages:
 
     async def page(
         self,
-        wanted: Wanted,
+        wanted: WantedEvents,
         cursor: Mapping[str, int] | None,
         limit: int,
         *,

@@ -21,7 +21,7 @@ from app.domain.errors import (
     TooManyStreams,
 )
 from app.jobs.term import WakeUps
-from app.sites.event_pages import EventPage, EventPages, Wanted
+from app.sites.event_pages import EventPage, EventPages, WantedEvents
 from app.sites.recent_events import Recent, Told
 from app.store.events import Event
 from app.telemetry import Instruments, logger
@@ -100,7 +100,7 @@ class EventStreams:
     def __len__(self) -> int:
         return len(self._open)
 
-    async def open(self, wanted: Wanted, cursor: str | None) -> EventStream:
+    async def open(self, wanted: WantedEvents, cursor: str | None) -> EventStream:
         """A stream from the cursor on; without one, of what happens from now on. To be closed.
 
         Raises `TooManyStreams`, `InvalidCursor`, `StoreTrouble`.
@@ -253,7 +253,7 @@ class EventStreams:
 class EventStream:
     """One reader. `places`: behind what it was given; `over`: it is given nothing more."""
 
-    def __init__(self, streams: EventStreams, wanted: Wanted) -> None:
+    def __init__(self, streams: EventStreams, wanted: WantedEvents) -> None:
         self._streams = streams
         self.wanted = wanted
         self._stack = ExitStack()

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from app.domain import clock
 from app.domain.errors import SecretUnusable, StoreTrouble
-from app.domain.session import Session, new_session_id, session_digest
+from app.domain.session import PageSession, new_session_id, session_digest
 from app.sealing import Sealing
 from app.store.sessions import Sessions, session_seal
 from app.telemetry import logger
@@ -36,7 +36,7 @@ class SessionDesk:
         self._sealing = sealing
         self._remembered: OrderedDict[str, str] = OrderedDict()
 
-    async def begin(self, caller: str, authorization: str) -> tuple[str, Session]:
+    async def begin(self, caller: str, authorization: str) -> tuple[str, PageSession]:
         """The id for the browser, and the session. Raises `StoreTrouble`."""
         session_id, now = new_session_id(), clock.now()
         digest = session_digest(session_id)
@@ -44,7 +44,7 @@ class SessionDesk:
             sealed = self._sealing.close(authorization, session_seal(digest))
         except SecretUnusable:
             sealed = None
-        session = Session(
+        session = PageSession(
             digest=digest,
             caller=caller,
             created_at=now,
@@ -58,7 +58,7 @@ class SessionDesk:
         log.info("session_begun", caller=caller)
         return session_id, session
 
-    async def find(self, session_id: str) -> Session | None:
+    async def find(self, session_id: str) -> PageSession | None:
         """One that is not over. Raises `StoreTrouble`."""
         if self._ready:
             await self._ready()
@@ -89,7 +89,7 @@ class SessionDesk:
         self._remembered.pop(digest, None)
         await self._sessions.end(digest)
 
-    def _login_of(self, session: Session) -> str | None:
+    def _login_of(self, session: PageSession) -> str | None:
         if session.authorization is None:
             return self._remembered.get(session.digest)
         try:
@@ -100,7 +100,7 @@ class SessionDesk:
             log.info("session_unusable", caller=session.caller, reason=error.message)
             return None
 
-    async def _note_use(self, session: Session) -> None:
+    async def _note_use(self, session: PageSession) -> None:
         now = clock.now()
         if now - session.last_used_at < NOTED_EVERY:
             return

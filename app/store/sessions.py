@@ -10,14 +10,14 @@ from sqlalchemy import delete, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, update
 
-from app.domain.session import IDLE, LONGEST, MOST_OF_ONE, Session
+from app.domain.session import IDLE, LONGEST, MOST_OF_ONE, PageSession
 from app.domain.token import SERVICE
 from app.sealing import Seal
 from app.store.ownership import is_in_doubt
 from app.store.tables import SessionRow, read_rows
 from app.store.transactions import Transaction, Transactions
 
-_COLUMNS: Any = tuple(getattr(SessionRow, name) for name in Session.model_fields)
+_COLUMNS: Any = tuple(getattr(SessionRow, name) for name in PageSession.model_fields)
 
 
 def session_seal(digest: str) -> Seal:
@@ -34,7 +34,7 @@ class Sessions:
         self._transactions = transactions
         self._reader = reader
 
-    async def create(self, session: Session) -> list[str]:
+    async def create(self, session: PageSession) -> list[str]:
         """Also removes those that are over, and of the same caller the oldest beyond the bound, so
         that no number of logins makes the table grow; answers the digests of these."""
 
@@ -58,14 +58,14 @@ class Sessions:
 
         return await self._transactions.run(work)
 
-    async def find(self, digest: str) -> Session | None:
+    async def find(self, digest: str) -> PageSession | None:
         """None also in a restored database, until a person has said that it goes on: one that was
         logged out since would be alive again."""
         query = select(*_COLUMNS).where(col(SessionRow.digest) == digest)
         rows = await read_rows(self._reader, query)
         if not rows or await is_in_doubt(self._reader, self._clusters):
             return None
-        return Session.model_validate(rows[0])
+        return PageSession.model_validate(rows[0])
 
     async def note_use(self, digest: str, now: datetime) -> None:
         used = col(SessionRow.last_used_at)

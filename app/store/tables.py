@@ -315,7 +315,7 @@ class EventRow(Table, table=True):
 
 
 class SessionRow(Table, table=True):
-    """A page that is logged in; `app.domain.session.Session` says what the fields mean."""
+    """A page that is logged in; `app.domain.session.PageSession` says what the fields mean."""
 
     __tablename__ = "session"  # pyright: ignore[reportAssignmentType] - see `Table`
     __table_args__ = (Index("ix_session_caller", "caller", "created_at"),)

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from app.domain import rights
 from app.domain.errors import Failure
 from app.domain.names import IndexName, source_name
-from app.domain.rights import Place, Right
+from app.domain.rights import HeldOn, Right
 from app.elastic.cluster import ClusterView
-from app.elastic.security import Held
+from app.elastic.security import PrivilegesOn
 from app.upgrades.steps.identity import MARKERS
 
 NEEDS_A_QUESTION = 100
 """So many needs are asked about at a time."""
-_SOURCE = rights.privileges(Place.INDICES, needed=True)
-_TARGET = [*_SOURCE, *rights.privileges(Place.TARGETS, needed=True)]
+_SOURCE = rights.privileges(HeldOn.INDICES, needed=True)
+_TARGET = [*_SOURCE, *rights.privileges(HeldOn.TARGETS, needed=True)]
 _ALIAS = ["manage"]
 
 
@@ -58,11 +58,13 @@ async def missing(
     for start in range(0, len(needs), NEEDS_A_QUESTION):
         part = needs[start : start + NEEDS_A_QUESTION]
         general, by_name = await cluster.security.lacking(
-            rights.privileges(Place.CLUSTER, needed=True),
+            rights.privileges(HeldOn.CLUSTER, needed=True),
             [
-                Held(_once(name for need in part for name in need.read_from()), _SOURCE),
-                Held(_once(need.target for need in part), _TARGET),
-                Held(_once(name for need in part for name in need.aliases_put(major)), _ALIAS),
+                PrivilegesOn(_once(name for need in part for name in need.read_from()), _SOURCE),
+                PrivilegesOn(_once(need.target for need in part), _TARGET),
+                PrivilegesOn(
+                    _once(name for need in part for name in need.aliases_put(major)), _ALIAS
+                ),
             ],
         )
         for need in part:
@@ -77,8 +79,8 @@ async def missing(
 async def missed(cluster: ClusterView) -> list[Right]:
     """The rights that our user lacks and that no index waits for. Only where there is security."""
     general, by_name = await cluster.security.lacking(
-        rights.privileges(Place.CLUSTER, needed=False),
-        [Held([rights.TASKS], rights.privileges(Place.RESULTS), restricted=True)],
+        rights.privileges(HeldOn.CLUSTER, needed=False),
+        [PrivilegesOn([rights.TASKS], rights.privileges(HeldOn.RESULTS), restricted=True)],
     )
     absent = {*general, *by_name.get(rights.TASKS, ())}
     return [one for one in rights.RIGHTS if not one.needed and one.privilege in absent]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.domain.principal import Principal, Role
-from app.domain.session import Session
+from app.domain.session import PageSession
 from app.wire.notation import Time, Wire
 
 
@@ -22,7 +22,7 @@ class SessionReport(Wire):
     """When the session ends unless it is used before. null: they came without one."""
 
     @classmethod
-    def of(cls, principal: Principal, session: Session | None) -> SessionReport:
+    def of(cls, principal: Principal, session: PageSession | None) -> SessionReport:
         patterns = principal.reach.patterns
         return cls(
             name=principal.name,

@@ -48,8 +48,9 @@ async def test_a_reader_that_comes_back_has_every_event_once_over_kills(
         await change_pace(service, 3)
         async with reading(Reader(service.url, {"after": "default:0"})) as reader:
             for _ in range(2):
+                begun = all_numbers(database_url)[-1]
                 changing = asyncio.ensure_future(change_pace(service, 20))
-                await asyncio.sleep(0.4)
+                await reader.has(begun + 5)
                 service.kill()
                 await service.start()
                 await changing

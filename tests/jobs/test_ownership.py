@@ -131,7 +131,9 @@ async def test_of_two_copies_at_work_the_one_that_began_later_goes_on(
             await marked(es, "2", doubled)
             await first.client.post("/api/v1/pace/go-on")
             await waits(first, NOT_NEWEST)
-            assert (await first.newest("plain"))["startedAt"] is None  # pyright: ignore
+            waiting = await first.newest("plain")
+            assert waiting
+            assert waiting["startedAt"] is None
             assert es.indices() == {"plain", "reindexed-v8-first"}
             await second.client.post("/api/v1/pace/go-on")
             await second.completed("plain")

@@ -14,7 +14,7 @@ from app.domain.principal import Principal, Role
 from app.domain.reach import Reach
 from app.domain.token import SERVICE
 from app.sites import event_pages
-from app.sites.event_pages import EventPages, Wanted
+from app.sites.event_pages import EventPages, WantedEvents
 from app.store.engine import open_engines, parse_url
 from app.store.events import Event, EventFilter
 from app.store.store import Database
@@ -23,7 +23,7 @@ from tests.store.database import execute
 from tests.store.operations import enqueued
 
 EAST, WEST = "east", "west, or not"
-BOTH = Wanted((EAST, WEST))
+BOTH = WantedEvents((EAST, WEST))
 
 
 class Logs:
@@ -62,7 +62,12 @@ def labels(events: list[Event]) -> list[str]:
 
 
 async def all_pages(
-    pages: EventPages, wanted: Wanted, limit: int, cursor: Any = None, *, newest_first: bool = False
+    pages: EventPages,
+    wanted: WantedEvents,
+    limit: int,
+    cursor: Any = None,
+    *,
+    newest_first: bool = False,
 ) -> list[list[str]]:
     """The texts of all pages."""
     found: list[list[str]] = []
@@ -122,7 +127,7 @@ async def test_back_from_a_cursor_a_cluster_that_it_does_not_name_begins_with_it
 
 async def test_of_one_cluster_only_its_events(logs: Logs) -> None:
     await written(logs)
-    only = Wanted((WEST,))
+    only = WantedEvents((WEST,))
     page = await logs.pages.page(only, {EAST: 2, WEST: 3}, 100)
     assert labels(page.events) == [f"{WEST} 3", f"{WEST} 4"]
     assert page.newest == {WEST: 5}
@@ -135,7 +140,7 @@ async def test_a_page_looks_only_through_a_part_of_a_long_log(
     for n in range(5):
         await logs.write(EAST, note(f"{n}"), note("between"), note("between"))
     await logs.write(EAST, note("rare", EventKind.HOLDS))
-    rare = Wanted((EAST, WEST), EventFilter(kinds=frozenset({EventKind.HOLDS})))
+    rare = WantedEvents((EAST, WEST), EventFilter(kinds=frozenset({EventKind.HOLDS})))
     assert await all_pages(logs.pages, rare, 10) == [[], [], [], [], [], ["rare"]]
     back = await all_pages(logs.pages, rare, 10, newest_first=True)
     assert back == [["rare"], [], [], [], [], []]
@@ -170,7 +175,7 @@ async def test_the_filters_of_the_store_and_of_memory_agree(logs: Logs, database
     }
     everything = await logs.pages.log.between(EAST, 0, 100, limit=100, with_indices=True)
     for wanted, count in filters.items():
-        page = await logs.pages.page(Wanted((EAST,), wanted), None, 100)
+        page = await logs.pages.page(WantedEvents((EAST,), wanted), None, 100)
         found = [event.number for event in page.events]
         assert found == [event.number for event in everything if wanted.takes(event)], wanted
         assert len(page.events) == count, wanted
@@ -240,7 +245,7 @@ async def test_what_may_hold_documents_is_not_shown_to_who_is_limited(
     queued, turned_back = (await logs.pages.page(limited, None, 10)).events
     assert (queued.after, turned_back.before, turned_back.after) == (None, None, None)
     assert (turned_back.what, turned_back.text) == ("turned back", "")
-    whole = (await logs.pages.page(Wanted((EAST,)), None, 10)).events[1]
+    whole = (await logs.pages.page(WantedEvents((EAST,)), None, 10)).events[1]
     assert (whole.text, whole.before, whole.after) == ("the document 7", {"x": 1}, [2])
 
 

@@ -13,20 +13,20 @@ from sqlalchemy import Engine, event
 
 from app.domain.errors import InvalidCursor, StoreFault, StoreUnavailable, TooManyStreams
 from app.domain.reach import Reach
-from app.sites.event_pages import EventPages, Wanted
+from app.sites.event_pages import EventPages, WantedEvents
 from app.sites.event_streams import MOST_READING, EventStream, EventStreams, StreamLimits
 from app.sites.recent_events import Recent, Told
 from app.store.events import Event, EventFilter, EventLog
 from app.store.store import Store
 from app.telemetry import Instruments
-from tests.conditions import eventually
+from tests.conditions import eventually, turns
 from tests.store.conftest import CLUSTER
 from tests.store.database import execute
 from tests.store.event_writer import Write, writing
 
 T = TypeVar("T")
 
-WHOLE = Wanted((CLUSTER,))
+WHOLE = WantedEvents((CLUSTER,))
 FAST = StreamLimits(most=3, kept=50, poll_seconds=0.02)
 START = f"{CLUSTER}:0"
 
@@ -120,7 +120,7 @@ async def test_filters_hold_for_what_is_read_and_for_what_is_told(
     await write(2)
     await store.paces.stop("who", "reason")
     kinds = frozenset({"everything stopped", "everything goes on"})
-    stream = await streams.open(Wanted((CLUSTER,), EventFilter(kinds=kinds)), START)
+    stream = await streams.open(WantedEvents((CLUSTER,), EventFilter(kinds=kinds)), START)
     assert await numbers(stream, 3) == [3]
     await write(5)
     await store.paces.go_on("who")
@@ -183,10 +183,11 @@ async def test_the_store_is_looked_at_for_all_together_and_only_while_somebody_l
         assert all("FROM cluster_state" in look for look in looks)
         for stream in several:
             stream.close()
-        await asyncio.sleep(0.3)
-        looks.clear()
-        await asyncio.sleep(0.3)
-        assert looks == []
+
+        async def nobody_looks() -> bool:
+            return "event streams" not in {task.get_name() for task in asyncio.all_tasks()}
+
+        await eventually(nobody_looks, "the task that looks ends with the last stream")
     finally:
         event.remove(Engine, "before_cursor_execute", note)
 
@@ -237,7 +238,7 @@ async def test_a_fault_ends_the_streams_and_the_next_ones_go_on(store: Store, wr
 async def test_at_the_end_all_are_over_and_no_other_begins(streams: EventStreams) -> None:
     stream = await streams.open(WHOLE, None)
     waiting = asyncio.ensure_future(stream.more(60.0))
-    await asyncio.sleep(0.05)
+    await turns(10)  # it waits by then
     streams.end()
     async with asyncio.timeout(1):
         assert await waiting == []
@@ -270,7 +271,7 @@ async def test_a_stop_is_not_kept_waiting_by_a_database_that_hangs(
     go_on.clear()
     behind = await streams.open(WHOLE, START)
     waiting = asyncio.ensure_future(behind.more(60.0))
-    await asyncio.sleep(0.05)
+    await turns(10)  # it waits by then
     streams.end()
     async with asyncio.timeout(10):
         assert await waiting == []

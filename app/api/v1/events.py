@@ -13,7 +13,7 @@ from app.api.event_stream import EventStreamResponse, wants_stream
 from app.api.v1 import documented
 from app.api.v1.showing import logged_event
 from app.domain.cursor import cursor_text, parse_cursor
-from app.sites.event_pages import Wanted
+from app.sites.event_pages import WantedEvents
 from app.sites.event_streams import EventStreams
 from app.store.events import Event, EventFilter
 from app.wire.events import EventList, EventQuery
@@ -72,7 +72,7 @@ async def read_events(
     return await _page(streams, wanted, query)
 
 
-async def _page(streams: EventStreams, wanted: Wanted, query: EventQuery) -> EventList:
+async def _page(streams: EventStreams, wanted: WantedEvents, query: EventQuery) -> EventList:
     page = await streams.pages.page(
         wanted,
         None if query.after is None else parse_cursor(query.after),

@@ -6,9 +6,9 @@ from fastapi import APIRouter, Request, Response
 
 from app.api.access import VIEWER, AllSites, Caller, entry_of
 from app.api.door import SESSION_COOKIE, session_cookie, session_of
-from app.api.logins import Credentials
+from app.api.logins import Presented
 from app.api.v1 import documented
-from app.domain.session import LONGEST, Session
+from app.domain.session import LONGEST, PageSession
 from app.sites.session_desk import SessionDesk
 from app.wire.session import SessionReport
 
@@ -33,7 +33,7 @@ async def begin_session(
     is not set: the session then ends with the process.
     """
     present = session_of(request.scope)
-    authorization = Credentials.of(request.scope).authorization
+    authorization = Presented.of(request.scope).authorization
     if entry_of(request) is None or not authorization:
         return SessionReport.of(caller, await _session(sites.sessions, request))
     session_id, session = await sites.sessions.begin(caller.name, authorization)
@@ -69,7 +69,7 @@ async def end_session(
     return SessionReport.of(caller, None)
 
 
-async def _session(desk: SessionDesk, request: Request) -> Session | None:
+async def _session(desk: SessionDesk, request: Request) -> PageSession | None:
     session_id = session_of(request.scope)
     return None if session_id is None else await desk.find(session_id)
 
