@@ -22,7 +22,8 @@ ABOVE_THE_LAYERS = {"settings": ("settings", "secret_files", "sendable")}
 SUBJECTS = {
     "backup": "a copy of the database",
     "serving": "the service as a process",
-    "main": "puts the parts together",
+    "main": "the service as an application",
+    "assembly": "puts the parts together",
     "settings": "the environment, files of secrets",
     "cli": "the command line, a client",
     "api": "HTTP: routes, errors, the document",
@@ -67,7 +68,7 @@ def layers() -> list[list[str]]:
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
     (found,) = (one["layers"] for one in contracts["contracts"] if one["type"] == "layers")
     rooms = [[part.strip().removeprefix("app.") for part in one.split("|")] for one in found]
-    top = rooms.index(["main"]) + 1
+    top = rooms.index(["assembly"]) + 1
     drawn = [*rooms[:top], list(ABOVE_THE_LAYERS), *rooms[top:]]
     return [[room for room in layer if SUBJECTS[room]] for layer in drawn]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from app.assembly import running_sites
 from app.domain.job import Status
 from app.domain.names import IndexName
 from app.domain.request import ReindexRequest
-from app.main import running_sites
 from app.settings import Settings
 from app.sites.site import Site
 from testbed.elasticsearch import ElasticsearchServer
