@@ -11,16 +11,10 @@ from app.wire.adoption import AdoptAnswer
 
 
 def adopt(session: Session, *, keep_tokens: bool) -> None:
-    asked = requests.adopt(keep_tokens=keep_tokens)
-    if session.curl:
-        session.print_curl(asked)
-        return
-    raw = session.client.send(asked)
-    answer = session.client.understood(raw, AdoptAnswer)
-    if session.as_json:
-        session.print_json(raw)
-    else:
+    def told(answer: AdoptAnswer) -> None:
         show_adopted(answer.revoked_tokens, answer.switched_off_webhooks)
+
+    session.ask(requests.adopt(keep_tokens=keep_tokens), AdoptAnswer, told)
 
 
 def show_adopted(revoked: Sequence[str], switched_off: Sequence[str]) -> None:

@@ -23,17 +23,12 @@ def show_new() -> None:
 
 def rotate(session: Session) -> None:
     """1 where a secret could not be opened."""
-    asked = requests.rotate_keys()
-    if session.curl:
-        session.print_curl(asked)
-        return
-    raw = session.client.send(asked)
-    answer = session.client.understood(raw, RotationAnswer)
-    if session.as_json:
-        session.print_json(raw)
-    else:
+
+    def told(answer: RotationAnswer) -> None:
         display.say(f"Encrypted {count(answer.encrypted, 'secret')} with the first key.")
-    if answer.not_opened:
+
+    answer = session.ask(requests.rotate_keys(), RotationAnswer, told)
+    if answer and answer.not_opened:
         tell(
             f"{count(answer.not_opened, 'secret')} could not be opened, and stayed as before. Add "
             "the key that it was stored with to REINDEX_SECRET_KEYS, or enter the secret again."

@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property, wraps
-from typing import Annotated, Any, Concatenate, ParamSpec, TextIO
+from typing import Annotated, Any, Concatenate, ParamSpec, TextIO, TypeVar
 
 import typer
+from pydantic import BaseModel
 
 from app.cli import display, requests
 from app.cli.client import Client, Misuse, ServiceLogin, default_url, login
@@ -21,6 +22,7 @@ from app.domain.errors import InvalidIndexName
 from app.domain.names import IndexName
 
 P = ParamSpec("P")
+M = TypeVar("M", bound=BaseModel)
 
 _ID = re.compile("[0-9A-Za-z_-]+")
 STDIN = "-"
@@ -114,6 +116,20 @@ class Session:
         """`then`: what is to be done with the last answer, as a comment."""
         lines = [self.curl_of(request) for request in wanted]
         display.say_lines([*lines, *([f"# {then}"] if then else [])])
+
+    def ask(self, wanted: Call, model: type[M], show: Callable[[M], None]) -> M | None:
+        """Sends it, and shows the answer: by `show`, or as the service has written it. None where
+        it was printed as a request instead."""
+        if self.curl:
+            self.print_curl(wanted)
+            return None
+        raw = self.client.send(wanted)
+        answer = self.client.understood(raw, model)
+        if self.as_json:
+            self.print_json(raw)
+        else:
+            show(answer)
+        return answer
 
     def print_json(self, answer: Any) -> None:
         display.say_lines([json.dumps(answer, ensure_ascii=False, indent=2)])

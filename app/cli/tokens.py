@@ -54,30 +54,24 @@ class Wish:
 
 def create(session: Session, wish: Wish) -> None:
     body = wish.request().model_dump(mode="json", by_alias=True, exclude_unset=True)
-    asked = Call("POST", TOKENS, body=body)
-    if session.curl:
-        session.print_curl(asked)
-        return
-    raw = session.client.send(asked)
-    answer = session.client.understood(raw, NewTokenAnswer)
-    _show_new(session, answer)
+    session.ask(Call("POST", TOKENS, body=body), NewTokenAnswer, _show_new)
 
 
 def show_made(session: Session, token: Token, secret: str) -> None:
     """One that was made here, as one that a service has made."""
-    _show_new(session, NewTokenAnswer(token=TokenReport.of(token), secret=secret))
+    answer = NewTokenAnswer(token=TokenReport.of(token), secret=secret)
+    if session.as_json:
+        session.print_json(answer.model_dump(mode="json", by_alias=True))
+    else:
+        _show_new(answer)
 
 
 def list_all(session: Session) -> None:
-    asked = Call("GET", TOKENS)
-    if session.curl:
-        session.print_curl(asked)
-        return
-    raw = session.client.send(asked)
-    answer = session.client.understood(raw, TokenList)
-    if session.as_json:
-        session.print_json(raw)
-    elif answer.tokens:
+    session.ask(Call("GET", TOKENS), TokenList, _show_all)
+
+
+def _show_all(answer: TokenList) -> None:
+    if answer.tokens:
         display.show(TextTable(COLUMNS, [_row(token) for token in answer.tokens]))
     else:
         display.say("There is no token yet. Make one: reindex-queue token create NAME --role ROLE")
@@ -86,22 +80,12 @@ def list_all(session: Session) -> None:
 def revoke(session: Session, name: str) -> None:
     if not name:
         raise Misuse("The name is empty: write the name of a token, as token list shows it.")
+    said = f"The token {name} is revoked: it lets nobody in any more."
     asked = Call("DELETE", f"{TOKENS}/{quote(name, safe='')}")
-    if session.curl:
-        session.print_curl(asked)
-        return
-    raw = session.client.send(asked)
-    session.client.understood(raw, TokenReport)
-    if session.as_json:
-        session.print_json(raw)
-    else:
-        display.say(f"The token {name} is revoked: it lets nobody in any more.")
+    session.ask(asked, TokenReport, lambda _: display.say(said))
 
 
-def _show_new(session: Session, answer: NewTokenAnswer) -> None:
-    if session.as_json:
-        session.print_json(answer.model_dump(mode="json", by_alias=True))
-        return
+def _show_new(answer: NewTokenAnswer) -> None:
     token = answer.token
     display.show_grid(
         [

@@ -52,15 +52,11 @@ def create(session: Session, name: str, address: str, kinds: Sequence[str] | Non
 
 
 def list_all(session: Session) -> None:
-    asked = Call("GET", WEBHOOKS)
-    if session.curl:
-        session.print_curl(asked)
-        return
-    raw = session.client.send(asked)
-    answer = session.client.understood(raw, WebhookList)
-    if session.as_json:
-        session.print_json(raw)
-    elif answer.webhooks:
+    session.ask(Call("GET", WEBHOOKS), WebhookList, _show_all)
+
+
+def _show_all(answer: WebhookList) -> None:
+    if answer.webhooks:
         display.show(TextTable(COLUMNS, [_row(webhook) for webhook in answer.webhooks]))
     else:
         display.say("There is no webhook yet. Make one: reindex-queue webhook create NAME ADDRESS")
@@ -68,31 +64,18 @@ def list_all(session: Session) -> None:
 
 def show(session: Session, name: str) -> None:
     asked = Call("GET", _path(name))
-    if session.curl:
-        session.print_curl(asked)
-        return
-    raw = session.client.send(asked)
-    webhook = session.client.understood(raw, WebhookReport)
-    if session.as_json:
-        session.print_json(raw)
-    else:
-        display.show_grid(_lines(webhook))
+    session.ask(asked, WebhookReport, lambda webhook: display.show_grid(_lines(webhook)))
 
 
 def test(session: Session, name: str) -> None:
-    asked = Call("POST", f"{_path(name)}/test")
-    if session.curl:
-        session.print_curl(asked)
-        return
-    raw = session.client.send(asked)
-    answer = session.client.understood(raw, WebhookTest)
-    if session.as_json:
-        session.print_json(raw)
-    elif answer.delivered:
-        display.say(f"The test was delivered: {name} answered with {answer.status}.")
-    else:
-        display.say(f"The test was not delivered. {answer.reason}")
-    if not answer.delivered:
+    def told(answer: WebhookTest) -> None:
+        if answer.delivered:
+            display.say(f"The test was delivered: {name} answered with {answer.status}.")
+        else:
+            display.say(f"The test was not delivered. {answer.reason}")
+
+    answer = session.ask(Call("POST", f"{_path(name)}/test"), WebhookTest, told)
+    if answer and not answer.delivered:
         raise typer.Exit(FAILED)
 
 
@@ -105,28 +88,16 @@ def rotate(session: Session, name: str) -> None:
 
 
 def delete(session: Session, name: str) -> None:
-    asked = Call("DELETE", _path(name))
-    if session.curl:
-        session.print_curl(asked)
-        return
-    raw = session.client.send(asked)
-    session.client.understood(raw, WebhookReport)
-    if session.as_json:
-        session.print_json(raw)
-    else:
-        display.say(f"The webhook {name} is deleted: nothing is sent to it any more.")
+    said = f"The webhook {name} is deleted: nothing is sent to it any more."
+    session.ask(Call("DELETE", _path(name)), WebhookReport, lambda _: display.say(said))
 
 
 def _answered(session: Session, asked: Call) -> None:
     """Sends a change, and shows the webhook as it is then, with a secret that is new."""
-    if session.curl:
-        session.print_curl(asked)
-        return
-    raw = session.client.send(asked)
-    answer = session.client.understood(raw, WebhookAnswer)
-    if session.as_json:
-        session.print_json(raw)
-        return
+    session.ask(asked, WebhookAnswer, _show_answer)
+
+
+def _show_answer(answer: WebhookAnswer) -> None:
     secret = [("secret", answer.secret)] if answer.secret else []
     display.show_grid([*_lines(answer.webhook), *secret])
     if secret:
