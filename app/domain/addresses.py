@@ -199,16 +199,18 @@ class AllowList:
         networks = [entry.network for entry in fitting if entry.network]
         for address in addresses:
             faces = _faces(address)
+            name = f"{endpoint.authority} leads to {address}, which"
+            whose = name if endpoint.ip is None else str(address)
             if any(face in network for face in faces for network in NEVER):
                 raise AddressNotAllowed(
-                    f"{endpoint.authority} leads to {address}, which is never allowed: it is "
+                    f"{whose} is never allowed: it is "
                     "link-local, of no single host, or hands out credentials of the machine."
                 )
             if any(faces[0] in network for network in networks):
                 continue
             if not all(_public(face) for face in faces):
                 raise AddressNotAllowed(
-                    f"{endpoint.authority} leads to {address}, which is not public. Such an "
+                    f"{whose} is not public. Such an "
                     "address must be allowed by itself or by a network, not only by a name."
                 )
             if not named:
