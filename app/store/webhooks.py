@@ -201,13 +201,17 @@ class WebhookPlaces:
         self._reader = reader
         self._cluster_id = cluster_id
 
-    async def on(self) -> list[tuple[SealedWebhook, WebhookPlace]]:
-        """Those that are switched on. One that was made before this cluster was known has its place
-        before the first event."""
-        query = select(*_COLUMNS).where(col(WebhookRow.is_on).is_(True))
+    async def on(self) -> tuple[int, list[tuple[SealedWebhook, WebhookPlace]]]:
+        """The number of the newest event, and the webhooks that are switched on. One that was made
+        before this cluster was known has its place before the first event."""
+        # In one statement: no event is sent that came after a webhook was switched off.
+        state = ClusterStateRow
+        head: Any = select(col(state.last_event)).where(col(state.cluster_id) == self._cluster_id)
+        query = select(head.scalar_subquery().label("head"), *_COLUMNS)
+        query = query.where(col(WebhookRow.is_on).is_(True))
         rows = await read_rows(self._reader, query.order_by(col(WebhookRow.created_at)))
         if not rows:
-            return []
+            return 0, []
         place = WebhookPlaceRow
         own = select(col(place.webhook_id), *_PLACE).where(
             col(place.cluster_id) == self._cluster_id
@@ -215,7 +219,8 @@ class WebhookPlaces:
         found = {row["webhook_id"]: row for row in await read_rows(self._reader, own)}
         nothing = {"cluster_id": self._cluster_id}
         webhooks = [SealedWebhook.model_validate(row) for row in rows]
-        return [(one, WebhookPlace.model_validate(found.get(one.id, nothing))) for one in webhooks]
+        places = [WebhookPlace.model_validate(found.get(one.id, nothing)) for one in webhooks]
+        return int(rows[0]["head"]), [*zip(webhooks, places, strict=True)]
 
     async def save(self, token: str, webhook_id: str, place: WebhookPlace) -> None:
         """Raises `LeaseLost`; nothing is saved of a webhook that is gone."""

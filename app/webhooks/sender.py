@@ -111,10 +111,9 @@ class Sender:
     async def _look(self, term: Turn, hooks: dict[str, _Hook]) -> float:
         """Begins a turn of every webhook that has something to send; seconds until the next."""
         try:
-            found = await self.places.on()
+            head, found = await self.places.on()
             if found and not await self.is_ours():
                 return LOOK_SECONDS
-            head = (await self.log.heads())[self.cluster] if found else 0
         except StoreTrouble:
             return LOOK_SECONDS  # the worker's own look says so
         wanted = {webhook.id for webhook, _ in found}
