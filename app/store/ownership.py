@@ -6,8 +6,8 @@ import uuid
 from collections.abc import Collection
 from typing import Any
 
+from sqlalchemy import func, true
 from sqlalchemy import select as select_columns
-from sqlalchemy import true
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, update
 
@@ -22,6 +22,14 @@ log = logger(__name__)
 
 SERVICE = "service"
 _KINDS = {Finding.NEWER: ConflictKind.NEWER, Finding.OTHER: ConflictKind.OTHER}
+
+
+def conflicts(clusters: Collection[str]) -> Any:
+    """How many of these clusters have a conflict, as a column of another question: nearly always
+    none, and then `is_in_doubt` need not be asked."""
+    conflict, cluster = col(ClusterStateRow.conflict), col(ClusterStateRow.cluster_id)
+    counted = select_columns(func.count()).where(conflict.is_not(None), cluster.in_(clusters))
+    return counted.scalar_subquery().label("conflicts")
 
 
 async def is_in_doubt(reader: AsyncEngine, clusters: Collection[str]) -> bool:

@@ -13,7 +13,7 @@ from sqlmodel import col, update
 from app.domain.session import IDLE, LONGEST, MOST_OF_ONE, PageSession
 from app.domain.token import SERVICE
 from app.sealing import Seal
-from app.store.ownership import is_in_doubt
+from app.store.ownership import conflicts, is_in_doubt
 from app.store.tables import SessionRow, read_rows
 from app.store.transactions import Transaction, Transactions
 
@@ -61,9 +61,11 @@ class Sessions:
     async def find(self, digest: str) -> PageSession | None:
         """None also in a restored database, until a person has said that it goes on: one that was
         logged out since would be alive again."""
-        query = select(*_COLUMNS).where(col(SessionRow.digest) == digest)
-        rows = await read_rows(self._reader, query)
-        if not rows or await is_in_doubt(self._reader, self._clusters):
+        query = select(conflicts(self._clusters), *_COLUMNS)
+        rows = await read_rows(self._reader, query.where(col(SessionRow.digest) == digest))
+        if not rows:
+            return None
+        if rows[0]["conflicts"] and await is_in_doubt(self._reader, self._clusters):
             return None
         return PageSession.model_validate(rows[0])
 

@@ -17,7 +17,7 @@ from app.domain import clock
 from app.domain.errors import StoreTrouble, TokenNameTaken, UnknownToken
 from app.domain.events import EventKind, Note
 from app.domain.token import Token, TokenGrant
-from app.store.ownership import is_in_doubt
+from app.store.ownership import conflicts, is_in_doubt
 from app.store.tables import NOT_REVOKED_ROWS, SessionRow, TokenRow, read_rows
 from app.store.transactions import Transaction, Transactions
 from app.telemetry import logger
@@ -109,13 +109,12 @@ class Tokens:
     async def with_digest(self, digest: str) -> Token | None:
         """Asked at every request, and never remembered: a token that was revoked by any service
         lets nobody in from then on."""
-        query = select(*_COLUMNS).where(col(TokenRow.digest) == digest)
-        rows = await read_rows(self._reader, query)
-        if not rows:
-            return None
-        return Token.model_validate(
-            {**rows[0], "in_doubt": await is_in_doubt(self._reader, self._clusters)}
-        )
+        query = select(conflicts(self._clusters), *_COLUMNS).where(col(TokenRow.digest) == digest)
+        for row in await read_rows(self._reader, query):
+            met = row["conflicts"] > 0
+            in_doubt = met and await is_in_doubt(self._reader, self._clusters)
+            return Token.model_validate({**row, "in_doubt": in_doubt})
+        return None
 
     def note_use(self, token: Token) -> None:
         """Sees to it that its last use is noted, without keeping the request waiting."""
